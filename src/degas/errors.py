@@ -1,0 +1,20 @@
+"""The one exception that stands for a mistake of the user's. Standard library only."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """Bad input or usage: what is wrong, where, and how to mend it, in one line.
+
+    The command line prints the message without a traceback and exits with status 2.
+    """
+
+
+def nearest(word: str, choices: Iterable[str]) -> str:
+    """`"; did you mean 'conv_3x3'?"` for the valid choice closest to `word`, or the list of all choices."""
+    valid = sorted(choices)
+    close = difflib.get_close_matches(word, valid, n=1)
+    return f"; did you mean '{close[0]}'?" if close else f"; choose from {', '.join(valid)}"
