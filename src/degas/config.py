@@ -37,14 +37,26 @@ class Settings(BaseModel):
 class DataSettings(Settings):
     """How images become a uint8 array (N, C, H, W)."""
 
-    image_size: Positive | None = setting(None, "pixels along each side; default: 16 for digits, 48 for STL-10, else 32")
+    image_size: Positive | None = setting(
+        None, "pixels along each side; default: 16 for digits, 48 for STL-10, else 32"
+    )
     channels: Literal[1, 3] | None = setting(None, "1 grey, 3 colour; default: what the images have")
     max_images: Positive | None = setting(None, "use the first so many images of a fixed shuffle; default: all")
-    split: str | None = setting(None, "part of an official data set: train, test, unlabeled; default: the paper's", source="paper §4")
+    split: str | None = setting(
+        None, "part of an official data set: train, test, unlabeled; default: the paper's", source="paper §4"
+    )
     fit: Literal["crop", "stretch"] = setting("crop", "centre crop to a square before resizing, or stretch")
-    crop_pixels: Positive | None = setting(None, "side of the centre crop, in source pixels; default: 108 for CelebA, else the shorter side", source="paper §4 / DCGAN")
-    image_column: str | None = setting(None, "image column of a hub data set or parquet; default: the first image column")
-    label_column: str | None = setting(None, "label column of a hub data set or parquet; default: the first class label")
+    crop_pixels: Positive | None = setting(
+        None,
+        "side of the centre crop, in source pixels; default: 108 for CelebA, else the shorter side",
+        source="paper §4 / DCGAN",
+    )
+    image_column: str | None = setting(
+        None, "image column of a hub data set or parquet; default: the first image column"
+    )
+    label_column: str | None = setting(
+        None, "label column of a hub data set or parquet; default: the first class label"
+    )
     cache: Path | None = setting(None, "folder of decoded images; default: ~/.cache/degas")
     verify: bool = setting(False, "hash file contents, not only names, sizes and times, to find a cached copy")
 
@@ -52,11 +64,19 @@ class DataSettings(Settings):
 class SpaceSettings(Settings):
     """The search space: paper §3.2, Figure 2."""
 
-    base_size: Positive | None = setting(None, "pixels of the first feature map; default: the one from 4 to 7 that fits the image size", source="paper Fig. 2: 4")
+    base_size: Positive | None = setting(
+        None,
+        "pixels of the first feature map; default: the one from 4 to 7 that fits the image size",
+        source="paper Fig. 2: 4",
+    )
     num_normal: Count = setting(1, "n, normal maps between two up-sampled ones", source="paper §4.2")
     normal_operations: tuple[str, ...] = setting(NORMAL_OPERATIONS, "candidates of normal edges", source="paper §3.2")
     up_operations: tuple[str, ...] = setting(UP_OPERATIONS, "candidates of up edges", source="paper §3.2")
-    separable_order: Literal["preact", "darts"] = setting("preact", "BN, ReLU before the convolutions, or ReLU before and BN after", source="our choice; DARTS code: darts")
+    separable_order: Literal["preact", "darts"] = setting(
+        "preact",
+        "BN, ReLU before the convolutions, or ReLU before and BN after",
+        source="our choice; DARTS code: darts",
+    )
 
     def resolve(self, image_size: int) -> tuple[SearchSpace, int]:
         """The graph for `image_size` pixels, and its base size; raises `UserError` where none fits."""
@@ -67,32 +87,58 @@ class SpaceSettings(Settings):
 class SearchSettings(Settings):
     """The GLO search: paper §3.2 and §4.1, spec §3."""
 
-    width: Positive = setting(32, "channels of every feature map", source="our choice; paper: 128, fitted to its model sizes")
+    width: Positive = setting(
+        32, "channels of every feature map", source="our choice; paper: 128, fitted to its model sizes"
+    )
     noise_size: Positive = setting(128, "entries of a latent", source="CT-GAN code")
     num_epochs: Positive = setting(15, "passes over the images", source="our choice; DARTS code: 50")
     batch_images: Positive = setting(64, "images a search step", source="DARTS code")
     loss: Literal["l2-lap1", "l2", "lap1"] = setting("l2-lap1", "reconstruction loss", source="paper eq. 2")
-    schedule: Literal["alternate", "joint"] = setting("alternate", "weights and α in turn, or from one backward pass", source="paper §3.2")
-    alpha_batch: Literal["other", "same", "held_out"] = setting("other", "images of an α step", source="our choice; paper: silent")
+    schedule: Literal["alternate", "joint"] = setting(
+        "alternate", "weights and α in turn, or from one backward pass", source="paper §3.2"
+    )
+    alpha_batch: Literal["other", "same", "held_out"] = setting(
+        "other", "images of an α step", source="our choice; paper: silent"
+    )
     held_out_fraction: Fraction = setting(0.2, "share of the images kept for α with alpha_batch = held_out")
     held_out_latent_steps: Count = setting(5, "latent-only steps on a held-out batch before its α step")
-    weight_optimizer: Literal["adam", "sgd"] = setting("adam", "optimiser of the generator's weights", source="our choice; DARTS code: sgd")
-    weight_lr: Rate = setting(1e-3, "its learning rate", source="our choice; paper §4.1: 0.3 CIFAR-10, 0.03 STL-10 and CelebA")
+    weight_optimizer: Literal["adam", "sgd"] = setting(
+        "adam", "optimiser of the generator's weights", source="our choice; DARTS code: sgd"
+    )
+    weight_lr: Rate = setting(
+        1e-3, "its learning rate", source="our choice; paper §4.1: 0.3 CIFAR-10, 0.03 STL-10 and CelebA"
+    )
     weight_lr_min: Weight = setting(1e-4, "rate at the end of the cosine", source="our choice; DARTS code: 1e-3")
     weight_momentum: Fraction = setting(0.9, "momentum, with sgd", source="DARTS code")
     weight_decay: Weight = setting(0.0, "weight decay of the weights", source="our choice; DARTS code: 3e-4")
     clip_norm: Weight = setting(5.0, "gradient norm of the weights is clipped to this; 0: never", source="DARTS code")
-    latent_init: Literal["pca", "random"] = setting("pca", "whitened principal components, or the unit ball's uniform directions", source="GLO code: pca")
-    latent_optimizer: Literal["adam", "sgd"] = setting("adam", "row-wise Adam or plain SGD on the latents", source="our choice; GLO code: sgd")
-    latent_lr: Rate = setting(1e-2, "learning rate of the latents", source="our choice; paper preset: the weights' rate")
-    alpha_lr: Rate | None = setting(None, "Adam rate of α; default: max(3e-4, min(3e-3, 3/steps))", source="our choice; DARTS code: 3e-4")
+    latent_init: Literal["pca", "random"] = setting(
+        "pca", "whitened principal components, or the unit ball's uniform directions", source="GLO code: pca"
+    )
+    latent_optimizer: Literal["adam", "sgd"] = setting(
+        "adam", "row-wise Adam or plain SGD on the latents", source="our choice; GLO code: sgd"
+    )
+    latent_lr: Rate = setting(
+        1e-2, "learning rate of the latents", source="our choice; paper preset: the weights' rate"
+    )
+    alpha_lr: Rate | None = setting(
+        None, "Adam rate of α; default: max(3e-4, min(3e-3, 3/steps))", source="our choice; DARTS code: 3e-4"
+    )
     alpha_betas: tuple[float, float] = setting((0.5, 0.999), "Adam betas of α", source="DARTS code")
     alpha_weight_decay: Weight = setting(1e-3, "weight decay of α (added to the gradient)", source="DARTS code")
     alpha_init_std: Weight = setting(1e-3, "standard deviation of α at the start", source="DARTS code")
-    prune: Literal["paper", "darts"] = setting("paper", "pruning rule; darts is an ablation that may disconnect the graph", source="paper §3.2")
-    compare: Literal["raw", "centred", "softmax_times_k"] = setting("raw", "how α compare across edges", source="paper §3.2")
-    zero_rule: Literal["drops_edge", "ignored"] = setting("drops_edge", "a residual edge whose largest α is zero is no candidate, or zero is passed over")
-    plateau_share: Weight = setting(0.95, "stop when the loss after epoch 2 is above this share of the mean image's; 0: never")
+    prune: Literal["paper", "darts"] = setting(
+        "paper", "pruning rule; darts is an ablation that may disconnect the graph", source="paper §3.2"
+    )
+    compare: Literal["raw", "centred", "softmax_times_k"] = setting(
+        "raw", "how α compare across edges", source="paper §3.2"
+    )
+    zero_rule: Literal["drops_edge", "ignored"] = setting(
+        "drops_edge", "a residual edge whose largest α is zero is no candidate, or zero is passed over"
+    )
+    plateau_share: Weight = setting(
+        0.95, "stop when the loss after epoch 2 is above this share of the mean image's; 0: never"
+    )
     checkpoint_steps: Positive = setting(200, "search steps between checkpoints")
     log_steps: Positive = setting(10, "search steps between lines of metrics.jsonl")
     precision: Literal["float32", "bfloat16"] = setting("float32", "arithmetic of the supernet's convolutions")
@@ -106,30 +152,60 @@ class GanSettings(Settings):
 
     objective: Objective = setting("sn-gan", "adversarial objective", source="our choice; paper §3.2: ct-gan")
     num_steps: Positive = setting(5000, "generator steps", source="our choice; CT-GAN code: 100,000")
-    width: Positive = setting(64, "channels of the critic, and of a baseline generator", source="our choice; CT-GAN code: 128")
-    generator_width: Positive | None = setting(None, "channels of the generator; default: the architecture file's, or width")
-    noise_size: Positive | None = setting(None, "entries of the noise; default: the architecture file's, or 128", source="CT-GAN code: 128")
+    width: Positive = setting(
+        64, "channels of the critic, and of a baseline generator", source="our choice; CT-GAN code: 128"
+    )
+    generator_width: Positive | None = setting(
+        None, "channels of the generator; default: the architecture file's, or width"
+    )
+    noise_size: Positive | None = setting(
+        None, "entries of the noise; default: the architecture file's, or 128", source="CT-GAN code: 128"
+    )
     supervised: bool = setting(False, "conditional batch norm and an auxiliary classifier", source="paper §4.1")
     batch_images: Positive = setting(64, "real images a critic step", source="CT-GAN code")
-    generator_batch_images: Positive | None = setting(None, "fake images a generator step; default: twice batch_images", source="CT-GAN code: 128")
+    generator_batch_images: Positive | None = setting(
+        None, "fake images a generator step; default: twice batch_images", source="CT-GAN code: 128"
+    )
     critic_steps: Positive | None = setting(None, "critic steps a generator step", source="CT-GAN code: 5")
     generator_lr: Rate | None = setting(None, "Adam rate of the generator", source="CT-GAN code: 2e-4")
     critic_lr: Rate | None = setting(None, "Adam rate of the critic", source="CT-GAN code: 2e-4")
     betas: tuple[float, float] = setting((0.0, 0.9), "Adam betas of both", source="CT-GAN code")
-    lr_decay: Literal["linear", "none"] = setting("linear", "rates fall linearly to 0 over num_steps", source="CT-GAN code")
+    lr_decay: Literal["linear", "none"] = setting(
+        "linear", "rates fall linearly to 0 over num_steps", source="CT-GAN code"
+    )
     penalty_weight: Weight | None = setting(None, "λ of the gradient penalty", source="CT-GAN code: 10")
     consistency_weight: Weight | None = setting(None, "λ of the consistency term", source="CT-GAN code: 2")
-    consistency_feature_weight: Weight | None = setting(None, "weight of the feature distance in the consistency term", source="CT-GAN code: 0.2, i.e. 0.1·λ")
+    consistency_feature_weight: Weight | None = setting(
+        None, "weight of the feature distance in the consistency term", source="CT-GAN code: 0.2, i.e. 0.1·λ"
+    )
     consistency_margin: Weight | None = setting(None, "M of the consistency term", source="CT-GAN code: 0")
-    dropout: tuple[float, float, float] | None = setting(None, "rates after critic blocks 2, 3, 4", source="CT-GAN code: 0.2, 0.5, 0.5")
-    gradient_weight: Weight | None = setting(None, "γ of r3gan's two gradient penalties", source="R3GAN: about 0.05 at 32 px")
-    repulsive_bounds: tuple[float, float] | None = setting(None, "squared distances: upper bound real-real, lower bound fake-fake", source="MMD-GAN-rep code: 4, 0.25")
-    class_weight_critic: Weight | None = setting(None, "class loss in the critic's loss (with supervised)", source="CT-GAN code: 1")
-    class_weight_generator: Weight | None = setting(None, "class loss in the generator's loss (with supervised)", source="CT-GAN code: 0.1")
-    ema_half_life_images: Count = setting(20_000, "half-life of the averaged generator, growing from 0; 0: no averaging", source="our choice; CT-GAN code: none")
-    augment: Literal["none", "diffaugment"] = setting("none", "differentiable augmentation of reals and fakes", source="our choice; CT-GAN code: none")
+    dropout: tuple[float, float, float] | None = setting(
+        None, "rates after critic blocks 2, 3, 4", source="CT-GAN code: 0.2, 0.5, 0.5"
+    )
+    gradient_weight: Weight | None = setting(
+        None, "γ of r3gan's two gradient penalties", source="R3GAN: about 0.05 at 32 px"
+    )
+    repulsive_bounds: tuple[float, float] | None = setting(
+        None, "squared distances: upper bound real-real, lower bound fake-fake", source="MMD-GAN-rep code: 4, 0.25"
+    )
+    class_weight_critic: Weight | None = setting(
+        None, "class loss in the critic's loss (with supervised)", source="CT-GAN code: 1"
+    )
+    class_weight_generator: Weight | None = setting(
+        None, "class loss in the generator's loss (with supervised)", source="CT-GAN code: 0.1"
+    )
+    ema_half_life_images: Count = setting(
+        20_000,
+        "half-life of the averaged generator, growing from 0; 0: no averaging",
+        source="our choice; CT-GAN code: none",
+    )
+    augment: Literal["none", "diffaugment"] = setting(
+        "none", "differentiable augmentation of reals and fakes", source="our choice; CT-GAN code: none"
+    )
     horizontal_flip: bool = setting(False, "mirror half of the reals", source="our choice; CT-GAN code: no")
-    sampling_bn: Literal["recalibrated", "running", "batch"] = setting("recalibrated", "batch-norm statistics of the sampled generator", source="our choice; CT-GAN code: batch")
+    sampling_bn: Literal["recalibrated", "running", "batch"] = setting(
+        "recalibrated", "batch-norm statistics of the sampled generator", source="our choice; CT-GAN code: batch"
+    )
     checkpoint_steps: Positive = setting(200, "generator steps between checkpoints")
     log_steps: Positive = setting(10, "generator steps between lines of metrics.jsonl")
     sample_steps: Positive = setting(500, "generator steps between sample grids")
@@ -144,7 +220,9 @@ class EvaluateSettings(Settings):
     num_samples: Positive = setting(5000, "generated images", source="our choice; paper §4: 50,000")
     resize_pixels: Literal[128, 224] = setting(128, "input size of the imagenet extractor")
     batch_images: Positive = setting(64, "images a forward pass; scores do not depend on it")
-    inception_weights: Path | None = setting(None, "the 2015-12-05 weights as a .pth file; default: the usual cache folder")
+    inception_weights: Path | None = setting(
+        None, "the 2015-12-05 weights as a .pth file; default: the usual cache folder"
+    )
     classifier: Path | None = setting(None, "folder written by `degas features train`")
     floor: bool = setting(True, "also score real against real, the least value to hope for")
     splits: Positive = setting(10, "splits of the Inception Score", source="paper §4")

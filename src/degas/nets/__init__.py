@@ -1,0 +1,1 @@
+"""The networks: operations, backbone, generator, baselines, critic. Knows no settings, optimiser or loss."""

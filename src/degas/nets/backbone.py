@@ -1,0 +1,79 @@
+"""The graph of paper Figure 2, once, for supernet and generator alike.
+
+noise → linear, reshape → U0 → N1 → U1 → … → US → BN, ReLU, conv 3×3, tanh → image. A node is the sum of its edges;
+what an edge computes is the caller's business (`make_edge`): one operation in a generator, a mix in the supernet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from degas.architecture import Slot
+from degas.nets.normalisation import BatchNorm
+from degas.nets.operations import convolution
+
+
+class Backbone(nn.Module):
+    """Noise (N, noise_size) → images (N, channels, H, W) in [−1, 1], H = W = base_size·2^num_stages.
+
+    Args:
+        slots: the edges to build, in the graph's order (a node's edges are summed in this order).
+        num_stages, base_size, width, noise_size, channels: sizes, as in `Architecture`.
+        make_edge: slot → module, called as `edge(value, labels)`.
+        make_value: if given, width → module that every node that feeds an edge passes through once; edges receive its
+            output. The supernet uses it to share ReLU(BN(x)) among the edges that leave a node.
+    """
+
+    def __init__(
+        self,
+        slots: Sequence[Slot],
+        *,
+        num_stages: int,
+        base_size: int,
+        width: int,
+        noise_size: int,
+        channels: int,
+        make_edge: Callable[[Slot], nn.Module],
+        make_value: Callable[[int], nn.Module] | None = None,
+    ) -> None:
+        super().__init__()
+        self.slots = tuple(slots)
+        self.base_size, self.width, self.last = base_size, width, f"U{num_stages}"
+        self.linear = nn.Linear(noise_size, width * base_size * base_size)
+        nn.init.normal_(self.linear.weight, std=noise_size**-0.5)
+        nn.init.zeros_(self.linear.bias)
+        self.edges = nn.ModuleDict({module_name(slot.name): make_edge(slot) for slot in slots})
+        sources = dict.fromkeys(slot.source for slot in slots) if make_value else {}
+        self.values = nn.ModuleDict({module_name(node): make_value(width) for node in sources} if make_value else {})
+        self.norm = BatchNorm(width)
+        self.to_image = convolution(width, channels, 3, gain=1.0)
+        self.to_image.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
+        nodes: dict[str, Tensor] = {"U0": self.first_map(noise)}  # each (N, width, h, h)
+        values: dict[str, Any] = {}
+        for slot in self.slots:
+            if slot.source not in values:
+                values[slot.source] = self._value(slot.source, nodes[slot.source])
+            contribution = self.edges[module_name(slot.name)](values[slot.source], labels)
+            nodes[slot.target] = nodes[slot.target] + contribution if slot.target in nodes else contribution
+        return torch.tanh(self.to_image(torch.relu(self.norm(nodes[self.last]))))
+
+    def first_map(self, noise: Tensor) -> Tensor:
+        """U0: the linear layer, reshaped (N, width, base, base), in channels-last memory when the weights are."""
+        flat = self.linear(noise).view(-1, self.width, self.base_size, self.base_size)
+        channels_last = self.to_image.weight.is_contiguous(memory_format=torch.channels_last)
+        return flat.contiguous(memory_format=torch.channels_last) if channels_last else flat
+
+    def _value(self, node: str, x: Tensor) -> Any:
+        name = module_name(node)
+        return self.values[name](x) if name in self.values else x
+
+
+def module_name(name: str) -> str:
+    """A node's or edge's name as a module key, which must hold no dot: `N1.2->U1` → `N1_2-U1`."""
+    return name.replace("->", "-").replace(".", "_")

@@ -1,0 +1,83 @@
+"""What an operation, an architecture or a whole generator costs: parameters and multiply-adds an image.
+
+Counted on modules built on PyTorch's meta device, which holds shapes and no memory, so that a registered operation is
+counted like any other. The closed forms are in the tests. Batch norms, activations and pools count no multiply-adds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from degas.architecture import ZERO, Architecture, Slot
+from degas.nets.normalisation import BatchNorm
+from degas.nets.operations import build_operation
+
+
+@dataclass(frozen=True)
+class Cost:
+    """`num_parameters` learned values; `multiply_adds` of one image's forward pass."""
+
+    num_parameters: int
+    multiply_adds: int
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.num_parameters + other.num_parameters, self.multiply_adds + other.multiply_adds)
+
+
+def count_parameters(module: nn.Module) -> int:
+    """Learned values of `module`; buffers do not count."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def module_cost(module: nn.Module, *inputs: torch.Tensor) -> Cost:
+    """Cost of a module in one forward pass over `inputs` of batch size one; they may live on the meta device."""
+    counter = FlopCounterMode(display=False)
+    module.eval()
+    with counter, torch.no_grad():
+        module(*inputs)
+    return Cost(count_parameters(module), counter.get_total_flops() // 2)
+
+
+@lru_cache(maxsize=4096)
+def operation_cost(
+    name: str, width: int, *, factor: int = 1, size: int = 4, separable_order: str = "preact", affine: bool = True
+) -> Cost:
+    """Cost of one operation on a (1, width, size, size) input; `zero` costs nothing.
+
+    With `affine` False the batch norms have no parameters, as in the supernet.
+    """
+    if name == ZERO:
+        return Cost(0, 0)
+    with torch.device("meta"):
+        norm = lambda features: BatchNorm(features, affine=affine)  # noqa: E731
+        operation = build_operation(name, width, factor=factor, norm=norm, separable_order=separable_order)
+        return module_cost(operation, torch.empty(1, width, size, size))
+
+
+def slot_cost(slot: Slot, operation: str, architecture: Architecture) -> Cost:
+    """Cost of `operation` on `slot`, at the architecture's sizes."""
+    size = architecture.base_size * 2**slot.stage
+    order = architecture.separable_order
+    return operation_cost(operation, architecture.width, factor=slot.factor, size=size, separable_order=order)
+
+
+def frame_cost(architecture: Architecture) -> Cost:
+    """Cost of the parts that every architecture has: linear layer, last batch norm, convolution to the image."""
+    width, channels, size = architecture.width, architecture.channels, architecture.image_size
+    first_map = width * architecture.base_size**2
+    linear = Cost((architecture.noise_size + 1) * first_map, architecture.noise_size * first_map)
+    to_image = Cost(9 * width * channels + channels, 9 * width * channels * size**2)
+    return linear + Cost(2 * width, 0) + to_image
+
+
+def architecture_cost(architecture: Architecture) -> Cost:
+    """Cost of the unconditional generator of an architecture, without building it."""
+    total = frame_cost(architecture)
+    for edge in architecture.edges:
+        total += slot_cost(architecture.slot(edge), edge.operation, architecture)
+    return total

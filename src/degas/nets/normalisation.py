@@ -1,0 +1,112 @@
+"""Batch normalisation as the search needs it: biased running variance, optional labels, buffers that can hold still.
+
+The running variance is biased (divides by N, not N − 1) everywhere, because nearest up-sampling commutes with the
+biased statistics and not with the unbiased ones (spec §2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class BatchNorm(nn.Module):
+    """Batch normalisation over (N, H, W) of a (N, C, H, W) input; `labels` are accepted and ignored.
+
+    Training mode normalises with the batch's mean and biased variance, and moves the running statistics towards
+    them by `momentum`, unless `update_buffers` is False. Evaluation mode normalises with the running statistics.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, num_features: int, affine: bool = True, momentum: float = 0.1, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.momentum, self.eps = momentum, eps
+        self.update_buffers = True
+        self.weight = nn.Parameter(torch.ones(num_features)) if affine else None
+        self.bias = nn.Parameter(torch.zeros(num_features)) if affine else None
+        self.register_buffer("running_mean", torch.zeros(num_features))
+        self.register_buffer("running_var", torch.ones(num_features))
+
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.normalise(x, self.weight, self.bias)
+
+    def normalise(self, x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+        if not self.training:
+            return F.batch_norm(x, self.running_mean, self.running_var, weight, bias, False, 0.0, self.eps)
+        if not self.update_buffers:
+            return F.batch_norm(x, None, None, weight, bias, True, 0.0, self.eps)
+        mean, unbiased = torch.zeros_like(self.running_mean), torch.ones_like(self.running_var)
+        normalised = F.batch_norm(x, mean, unbiased, weight, bias, True, 1.0, self.eps)
+        count = x.numel() // x.shape[1]
+        with torch.no_grad():
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(unbiased * ((count - 1) / count), self.momentum)
+        return normalised
+
+
+class ConditionalBatchNorm(BatchNorm):
+    """Batch normalisation whose scale and shift are looked up by label: labels (N,) in 0 … num_classes − 1.
+
+    CT-GAN's supervised generator has one in place of every batch norm but the last.
+    """
+
+    def __init__(self, num_features: int, num_classes: int, momentum: float = 0.1, eps: float = 1e-5) -> None:
+        super().__init__(num_features, affine=False, momentum=momentum, eps=eps)
+        self.class_weight = nn.Parameter(torch.ones(num_classes, num_features))
+        self.class_bias = nn.Parameter(torch.zeros(num_classes, num_features))
+
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        if labels is None:
+            raise ValueError("a conditional batch norm needs labels")
+        scale = self.class_weight[labels][:, :, None, None]  # (N, C, 1, 1)
+        shift = self.class_bias[labels][:, :, None, None]
+        return self.normalise(x, None, None) * scale + shift
+
+
+def make_norm(width: int, num_classes: int = 0, affine: bool = True) -> nn.Module:
+    """The batch norm a generator uses inside its operations: conditional when there are classes."""
+    return ConditionalBatchNorm(width, num_classes) if num_classes else BatchNorm(width, affine=affine)
+
+
+def batch_norms(module: nn.Module) -> list[BatchNorm]:
+    return [m for m in module.modules() if isinstance(m, BatchNorm)]
+
+
+@contextmanager
+def frozen_buffers(module: nn.Module) -> Iterator[None]:
+    """Within it, forwards in training mode move no running statistics."""
+    norms = [norm for norm in batch_norms(module) if norm.update_buffers]
+    for norm in norms:
+        norm.update_buffers = False
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.update_buffers = True
+
+
+@torch.no_grad()
+def recalibrate(module: nn.Module, forward: Callable[[int], object], num_batches: int = 20) -> None:
+    """Replace the running statistics by their plain mean over `num_batches` forwards in training mode.
+
+    `forward(k)` must run `module` on batch k. The k-th batch enters with momentum 1/(k+1), which makes the running
+    value the mean of all batches seen. Needed because running statistics lag behind moving weights and α.
+    """
+    norms = batch_norms(module)
+    before = [(norm.momentum, norm.training) for norm in norms]
+    for norm in norms:
+        norm.train()
+    try:
+        for k in range(num_batches):
+            for norm in norms:
+                norm.momentum = 1.0 / (k + 1)
+            forward(k)
+    finally:
+        for norm, (momentum, training) in zip(norms, before, strict=True):
+            norm.momentum, norm.training = momentum, training
