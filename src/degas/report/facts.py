@@ -1,0 +1,97 @@
+"""What α says about every possible edge: its leading operation, and by how much each kept operation won.
+
+Pure functions of named α. The comparison is the paper's (section 3.2: raw α over all edges into a feature map); it is
+written down here a second time because the report may not import the search, and only to *describe* a choice.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from degas.architecture import ZERO, Architecture, Slot
+
+Alpha = Mapping[str, Mapping[str, float]]  # edge name "U0->N1" → {operation name: α}
+
+
+@dataclass(frozen=True)
+class EdgeFact:
+    """One possible edge. `alpha`, `share` (softmax weight in [0, 1]) and `margin` are None where α is not known.
+
+    `operation` is the kept operation, or the leading candidate of an edge that was dropped. `margin` is α minus the
+    α of `rival`, the best candidate that the kept one had to beat; negative when another rule than raw α chose.
+    """
+
+    slot: Slot
+    kept: bool
+    operation: str | None
+    alpha: float | None = None
+    share: float | None = None
+    margin: float | None = None
+    rival: str | None = None
+
+
+def softmax(values: Mapping[str, float]) -> dict[str, float]:
+    """Mixing weights of one edge (paper eq. 1), safe for large α."""
+    top = max(values.values())
+    powers = {name: math.exp(value - top) for name, value in values.items()}
+    total = sum(powers.values())
+    return {name: power / total for name, power in powers.items()}
+
+
+def edge_facts(architecture: Architecture, alpha: Alpha | None, zero_rule: str = "drops_edge") -> tuple[EdgeFact, ...]:
+    """One fact per slot of the graph, in the graph's order."""
+    kept = {(edge.source, edge.target): edge.operation for edge in architecture.edges}
+    facts = []
+    for slot in architecture.graph.slots:
+        operation = kept.get((slot.source, slot.target))
+        values = (alpha or {}).get(slot.name)
+        if not values:
+            facts.append(EdgeFact(slot, operation is not None, operation))
+        elif operation is None:
+            leader = max(values, key=lambda name: values[name])
+            facts.append(EdgeFact(slot, False, leader, values[leader], softmax(values)[leader]))
+        else:
+            facts.append(_kept_fact(architecture, slot, operation, alpha or {}, zero_rule))
+    return tuple(facts)
+
+
+def leading_since(history: Sequence[Alpha], epochs: Sequence[int], edge: str) -> int | None:
+    """The epoch since which the edge's largest α has belonged to the operation that leads in the end."""
+    leaders = [max(record[edge], key=lambda n: record[edge][n]) if record.get(edge) else None for record in history]
+    if not leaders or leaders[-1] is None:
+        return None
+    first = len(leaders) - 1
+    while first > 0 and leaders[first - 1] == leaders[-1]:
+        first -= 1
+    return epochs[first]
+
+
+def _kept_fact(architecture: Architecture, slot: Slot, operation: str, alpha: Alpha, zero_rule: str) -> EdgeFact:
+    values = alpha[slot.name]
+    if operation not in values:
+        return EdgeFact(slot, True, operation)
+    rivals = {
+        f"{operation_} on {edge}": value for edge, operation_, value in _rivals(architecture, slot, alpha, zero_rule)
+    }
+    rivals.pop(f"{operation} on {slot.name}", None)
+    rival = max(rivals, key=lambda name: rivals[name], default=None)
+    margin = None if rival is None else values[operation] - rivals[rival]
+    return EdgeFact(slot, True, operation, values[operation], softmax(values)[operation], margin, rival)
+
+
+def _rivals(architecture: Architecture, slot: Slot, alpha: Alpha, zero_rule: str) -> list[tuple[str, str, float]]:
+    """Candidates that a kept edge was compared with: (edge, operation, α).
+
+    A direct edge kept beside a residual one came from the second stage, which looks at the direct edge alone.
+    """
+    second_stage = slot.direct and len(architecture.incoming(slot.target)) > 1
+    slots = [slot] if second_stage else architecture.graph.incoming(slot.target)
+    rivals = []
+    for other in slots:
+        values = alpha.get(other.name, {})
+        dropped = bool(values) and zero_rule == "drops_edge" and max(values, key=lambda n: values[n]) == ZERO
+        if not dropped or other == slot:
+            rivals += [(other.name, name, value) for name, value in values.items() if name != ZERO]
+    return rivals
