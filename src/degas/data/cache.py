@@ -1,0 +1,239 @@
+"""Images decoded once into a memory-mapped cache, or, where that costs nothing, straight into memory.
+
+An entry is a folder `CACHE/images/KEY` with images.npy, labels.npy and about.json. KEY hashes the settings, the
+listing of the source (names, sizes, times; contents with `verify`) and the decoder's version. It is built beside
+its place under a lock and renamed when complete, so that a killed process leaves nothing that could be taken for an
+entry, and two processes do not decode twice.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL
+
+from degas.config import DataSettings
+from degas.data.decode import FitRule, decode_all, to_grey
+from degas.data.image_set import ImageSet, content_fingerprint, fixed_subset
+from degas.data.records import Origin, Records
+from degas.errors import UserError
+
+_FORMAT = 1  # raise it whenever decoding or the layout changes: older entries are then never found
+_PROGRESS_FROM = 5000  # images; below, decoding is over before a display would help
+
+
+def cache_folder(settings: DataSettings) -> Path:
+    """`settings.cache`, or degas' folder under $XDG_CACHE_HOME, or ~/.cache/degas."""
+    return settings.cache or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "degas"
+
+
+def fit_rule(origin: Origin, settings: DataSettings) -> FitRule:
+    """The settings with the source's own defaults filled in."""
+    if settings.fit == "stretch" and settings.crop_pixels is not None:
+        raise UserError("--data.crop-pixels: fit = stretch crops nothing; drop one of the two")
+    return FitRule(
+        settings.image_size or origin.default_size, settings.fit, settings.crop_pixels or origin.default_crop
+    )
+
+
+def decode_in_memory(source: str, origin: Origin, settings: DataSettings) -> ImageSet:
+    """The image set of `origin` without any file."""
+    records = origin.records()
+    rows = fixed_subset(records.num_images, settings.max_images)
+    images = _decode_rows(records, rows, fit_rule(origin, settings), settings.channels or origin.channels, np.empty)
+    labels = None if records.labels is None else records.labels[rows]
+    fingerprint = content_fingerprint(images, labels, records.class_names)
+    return ImageSet(images, labels, records.class_names, source, fingerprint)
+
+
+def load_cached(source: str, origin: Origin, settings: DataSettings) -> ImageSet:
+    """The image set of `origin` from its cache entry, built now if there is none (or a damaged one)."""
+    root = cache_folder(settings).expanduser() / "images"
+    entry = root / _key(origin, settings)
+    found = _open_entry(entry, source, settings.verify)
+    if found is not None:
+        return found
+    with _writing_to(root), _lock(root / f"{entry.name}.lock"):
+        found = _open_entry(entry, source, settings.verify)  # another process may have built it meanwhile
+        if found is None:
+            _sweep(root)
+            _build_entry(entry, origin, settings)
+            found = _open_entry(entry, source, check_pixels=False)
+    if found is None:
+        raise UserError(f"--data.cache: {entry} vanished while it was written; run again")
+    return found
+
+
+def _key(origin: Origin, settings: DataSettings) -> str:
+    rule = fit_rule(origin, settings)
+    about = {
+        "format": [_FORMAT, PIL.__version__],
+        "kind": origin.kind,
+        "rule": [rule.image_size, rule.fit, rule.crop_pixels],
+        "settings": settings.model_dump(mode="json", exclude={"cache", "verify", "image_size", "fit", "crop_pixels"}),
+        "contents": origin.content() if settings.verify else origin.listing(),
+    }
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _build_entry(entry: Path, origin: Origin, settings: DataSettings) -> None:
+    records = origin.records()
+    rows = fixed_subset(records.num_images, settings.max_images)
+    rule = fit_rule(origin, settings)
+    working = entry.with_name(f".{entry.name}.{os.getpid()}.building")
+    working.mkdir()
+    try:
+        _require_space(working, len(rows) * 3 * rule.image_size**2)
+        images = _decode_rows(records, rows, rule, settings.channels or origin.channels, _allocator(working))
+        labels = None if records.labels is None else records.labels[rows].astype(np.int64)
+        about = {
+            "fingerprint": content_fingerprint(images, labels, records.class_names),
+            "class_names": list(records.class_names),
+            "shape": list(images.shape),
+            "labelled": labels is not None,
+        }
+        images.flush()
+        if labels is not None:
+            np.save(working / "labels.npy", labels)
+        (working / "about.json").write_text(json.dumps(about), encoding="utf-8")
+        _publish(working, entry)
+    finally:
+        shutil.rmtree(working, ignore_errors=True)
+
+
+def _decode_rows(
+    records: Records, rows: np.ndarray, rule: FitRule, channels: int | None, allocate: Callable[..., Any]
+) -> Any:
+    """Pictures `rows` → uint8 (len(rows), C, S, S); without `channels`, C = 1 where all are grey, else 3."""
+    if len(rows) == 0:
+        raise UserError("no images in it")
+    size = rule.image_size
+    images = allocate((len(rows), channels or 3, size, size), np.uint8)
+    all_grey = True
+    with _progress(len(rows)) as progress:
+        for i, picture in enumerate(decode_all(records.read(rows), rule)):
+            all_grey = all_grey and picture.grey
+            images[i] = picture.pixels if images.shape[1] == 3 else to_grey(picture.pixels)
+            if progress is not None:
+                progress.update(i + 1)
+    if channels is None and all_grey:
+        narrow = allocate((len(rows), 1, size, size), np.uint8)
+        narrow[:] = images[:, :1]
+        return narrow
+    return images
+
+
+def _allocator(folder: Path) -> Callable[..., Any]:
+    """Memory maps of `folder`/images.npy; a second one takes the name over, while the first stays readable."""
+
+    def allocate(shape: tuple[int, ...], dtype: Any) -> Any:
+        (folder / "images.npy").unlink(missing_ok=True)
+        return np.lib.format.open_memmap(folder / "images.npy", mode="w+", dtype=dtype, shape=shape)
+
+    return allocate
+
+
+def _publish(working: Path, entry: Path) -> None:
+    """Make everything durable, then rename: the order that survives a power cut as well as a kill."""
+    for path in [*working.iterdir(), working]:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    if entry.exists():  # a damaged entry, or on a file system without locks, one that another process has just built
+        shutil.rmtree(entry, ignore_errors=True)
+    try:
+        os.rename(working, entry)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+
+
+def _open_entry(entry: Path, source: str, check_pixels: bool) -> ImageSet | None:
+    """The entry, or None where there is none or it is damaged (which a warning says)."""
+    if not entry.is_dir():
+        return None
+    try:
+        about = json.loads((entry / "about.json").read_text(encoding="utf-8"))
+        images = np.load(entry / "images.npy", mmap_mode="r", allow_pickle=False)
+        labels = np.load(entry / "labels.npy", allow_pickle=False) if about["labelled"] else None
+        names = tuple(about["class_names"])
+        if list(images.shape) != about["shape"] or (labels is not None and len(labels) != len(images)):
+            raise ValueError("shapes disagree")
+        if check_pixels and content_fingerprint(images, labels, names) != about["fingerprint"]:
+            raise ValueError("pixels differ from their checksum")
+        return ImageSet(images, labels, names, source, about["fingerprint"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        warnings.warn(f"{entry}: damaged cache ({error}); decoding again", stacklevel=2)
+        return None
+
+
+@contextmanager
+def _writing_to(root: Path) -> Iterator[None]:
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR):
+            raise
+        raise UserError(f"--data.cache: cannot write {root} ({error.strerror}); name another folder") from error
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Exclusive among processes; freed by the system when its holder dies. Without effect where locks do not exist."""
+    with path.open("a") as stream:
+        _try_lock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def _try_lock(stream: Any, kind: int) -> bool:
+    """True where the lock is held; False where another has it, or the file system has none."""
+    try:
+        fcntl.flock(stream, kind)
+    except OSError as error:
+        if error.errno not in (errno.EWOULDBLOCK, errno.ENOLCK, errno.ENOTSUP, errno.EINVAL):
+            raise
+        return False
+    return True
+
+
+def _sweep(root: Path) -> None:
+    """Remove what killed processes left: half-built entries whose lock nobody holds."""
+    for leftover in root.glob(".*.building"):
+        _, key, pid, _ = leftover.name.split(".")
+        if pid == str(os.getpid()):
+            continue
+        with (root / f"{key}.lock").open("a") as stream:
+            # our own key's lock is held by us through another descriptor, yet under it nobody else can be building
+            ours = _try_lock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if ours or not Path(f"/proc/{pid}").exists():
+                shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _require_space(folder: Path, num_bytes: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < num_bytes:
+        raise UserError(
+            f"--data.cache: {folder.parent} has {free >> 20} MiB free and needs {num_bytes >> 20}; name another folder"
+        )
+
+
+def _progress(num_images: int) -> Any:
+    if num_images < _PROGRESS_FROM:
+        return nullcontext()
+    from degas.runtime.progress import Progress
+
+    return Progress("decode images", num_images)

@@ -1,0 +1,81 @@
+"""The two sets that come with scikit-learn, so that everything can be tried without a download."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from degas.config import DataSettings
+from degas.data.records import Origin, Picture, Records
+from degas.errors import UserError
+
+DIGITS_SIZE = 16  # 8-px digits would leave the search space one up-sampling, a toy
+NUM_PATCHES = 2000
+_PATCH_SEED = 20191  # any constant: the patches are a data set, not a draw of the run's
+
+
+def digits(settings: DataSettings) -> Origin:
+    """1,797 handwritten digits, 8×8, grey, ten classes; values 0..16 become round(x·255/16)."""
+    _no_split(settings, "digits")
+    return _embedded("handwritten digits of scikit-learn", _digit_records, DIGITS_SIZE, 1)
+
+
+def photos(settings: DataSettings) -> Origin:
+    """Colour patches from scikit-learn's two photographs; no labels. `max_images` sets their number, 2,000 by default.
+
+    Patch i does not depend on how many are drawn. Its side is the image size times 1, 2, 4, … up to what the
+    photographs hold (427 px), which is then also the side where the image size is larger.
+    """
+    _no_split(settings, "photos")
+    size = settings.image_size or 32
+    num = settings.max_images or NUM_PATCHES
+    return _embedded("patches of two photographs of scikit-learn", lambda: _photo_records(size, num), 32, 3)
+
+
+def _embedded(kind: str, records: Any, default_size: int, channels: int) -> Origin:
+    return Origin(kind, records, listing=list, content=str, default_size=default_size, channels=channels, cached=False)
+
+
+def _digit_records() -> Records:
+    bunch = _sklearn_datasets().load_digits()
+    images = np.round(bunch.images * (255 / 16)).astype(np.uint8)  # (1797, 8, 8)
+    return Records(
+        len(images),
+        lambda rows: ((f"digit {i}", images[i]) for i in rows),
+        labels=bunch.target.astype(np.int64),
+        class_names=tuple("0123456789"),
+    )
+
+
+def _photo_records(size: int, num: int) -> Records:
+    pictures = _sklearn_datasets().load_sample_images().images  # china.jpg and flower.jpg, (427, 640, 3) each
+    shorter = min(min(p.shape[:2]) for p in pictures)
+    sides = [size * 2**k for k in range(16) if size * 2**k <= shorter] or [shorter]
+    draws = np.random.default_rng(_PATCH_SEED).random((num, 4))  # row by row, so that a prefix is a prefix
+
+    def read(rows: np.ndarray) -> Iterator[Picture]:
+        for i in rows:
+            which, scale, down, right = draws[i]
+            picture, side = pictures[int(which * len(pictures))], sides[int(scale * len(sides))]
+            top = int(down * (picture.shape[0] - side + 1))
+            left = int(right * (picture.shape[1] - side + 1))
+            yield f"patch {i}", picture[top : top + side, left : left + side]
+
+    return Records(num, read)
+
+
+def _no_split(settings: DataSettings, name: str) -> None:
+    if settings.split is not None:
+        raise UserError(f"--data.split: {name} has no parts; leave it out")
+
+
+def _sklearn_datasets() -> Any:
+    try:
+        return import_module("sklearn.datasets")
+    except ImportError as error:
+        raise UserError(
+            "digits and photos come with scikit-learn, which is missing; run: pip install degas-nas[data]"
+        ) from error

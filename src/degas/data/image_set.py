@@ -1,0 +1,64 @@
+"""`ImageSet`, what every source becomes, and the fixed shuffle behind `max_images`."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+_SUBSET_SEED = 20190  # any constant: a subset must not depend on the run's seed
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """Images as stored pixels, in the order of the source (class by class for class folders: shuffle before cutting).
+
+    `images`: uint8 (N, C, H, H), maybe a read-only memory map; `labels`: int64 (N,) in 0..K−1, or None;
+    `source`: SRC as given; `fingerprint`: sha256 of pixels, labels and class names, hence of whatever settings
+    change them.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray | None
+    class_names: tuple[str, ...]
+    source: str
+    fingerprint: str
+
+    @property
+    def num_images(self) -> int:
+        return len(self.images)
+
+    @property
+    def channels(self) -> int:
+        return int(self.images.shape[1])
+
+    @property
+    def image_size(self) -> int:
+        """Pixels along each side."""
+        return int(self.images.shape[2])
+
+    @property
+    def num_classes(self) -> int:
+        """K, or 0 for a set without labels."""
+        return len(self.class_names) if self.labels is not None else 0
+
+
+def fixed_subset(num_images: int, count: int | None) -> np.ndarray:
+    """Row numbers, ascending, of the first `count` images of a fixed shuffle; all rows for None.
+
+    A smaller subset lies inside a larger one, and classes keep their shares up to chance (our choice).
+    """
+    if count is None or count >= num_images:
+        return np.arange(num_images)
+    return np.sort(np.random.default_rng(_SUBSET_SEED).permutation(num_images)[:count])
+
+
+def content_fingerprint(images: np.ndarray, labels: np.ndarray | None, class_names: tuple[str, ...]) -> str:
+    """sha256 over shape, pixels, labels and class names, as hexadecimal digits."""
+    digest = hashlib.sha256(repr((images.shape, list(class_names), labels is not None)).encode())
+    for start in range(0, len(images), 4096):
+        digest.update(np.ascontiguousarray(images[start : start + 4096]).data)
+    if labels is not None:
+        digest.update(np.ascontiguousarray(labels, dtype="<i8").data)
+    return digest.hexdigest()

@@ -1,0 +1,81 @@
+"""Endless batches whose order is a pure function of (seed, purpose, step, rank), so that resuming saves no state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from degas.data.image_set import ImageSet
+from degas.errors import UserError
+from degas.runtime.rng import numpy_generator
+
+
+@dataclass(frozen=True)
+class Batch:
+    """`index`: int64 (B,), row numbers of the image set; `images`: uint8 (B, C, H, W); `labels`: int64 (B,) or None."""
+
+    index: Tensor
+    images: Tensor
+    labels: Tensor | None
+
+
+class Batches:
+    """`batches(step)` → `Batch`. Each epoch is a fresh permutation of `rows` (default: all rows), shared by all ranks.
+
+    A step takes the next batch_images·num_ranks entries, rank r the r-th slice of them, so that several ranks see
+    together what one with the larger batch sees. The incomplete rest of an epoch is dropped; being a fresh
+    permutation each time, it is another rest. With fewer rows than that, an epoch is one step, and each rank takes
+    an equal slice of the whole set.
+    """
+
+    def __init__(
+        self,
+        images: ImageSet,
+        batch_images: int,
+        *,
+        seed: int,
+        purpose: str,
+        rank: int = 0,
+        num_ranks: int = 1,
+        rows: np.ndarray | None = None,
+        horizontal_flip: bool = False,
+    ) -> None:
+        self._set = images
+        self._rows = np.arange(images.num_images) if rows is None else np.asarray(rows, dtype=np.int64)
+        if len(self._rows) < num_ranks:
+            raise UserError(f"{images.source}: {len(self._rows)} images cannot feed {num_ranks} processes")
+        self.batch_images = min(batch_images, len(self._rows) // num_ranks)  # per rank
+        self.steps_per_epoch = max(1, len(self._rows) // (batch_images * num_ranks))
+        self._seed, self._purpose = seed, purpose
+        self._rank, self._num_ranks = rank, num_ranks
+        self._flip = horizontal_flip
+        self._order: tuple[int, np.ndarray] = (-1, self._rows)  # (epoch, its permutation): only a memory of the last
+
+    def __call__(self, step: int) -> Batch:
+        epoch, position = divmod(step, self.steps_per_epoch)
+        start = (position * self._num_ranks + self._rank) * self.batch_images
+        rows = self._permuted(epoch)[start : start + self.batch_images]
+        pixels = self._set.images[rows]  # (B, C, H, W), a copy
+        if self._flip:
+            mirrored = self._mirrored(step)
+            pixels[mirrored] = pixels[mirrored, :, :, ::-1]
+        labels = self._set.labels
+        return Batch(
+            torch.from_numpy(rows.copy()),
+            torch.from_numpy(np.ascontiguousarray(pixels)),
+            None if labels is None else torch.from_numpy(labels[rows]),
+        )
+
+    def _permuted(self, epoch: int) -> np.ndarray:
+        if self._order[0] != epoch:
+            generator = numpy_generator(self._seed, f"{self._purpose}/order", epoch)
+            self._order = (epoch, generator.permutation(self._rows))
+        return self._order[1]
+
+    def _mirrored(self, step: int) -> np.ndarray:
+        """Which of this rank's images are mirrored: drawn for all ranks together, as the order is."""
+        draws = numpy_generator(self._seed, f"{self._purpose}/flip", step).random(self.batch_images * self._num_ranks)
+        return draws[self._rank * self.batch_images :][: self.batch_images] < 0.5

@@ -1,0 +1,37 @@
+"""The three conversions between stored pixels and network values; each has one name and one use (spec §3, §6)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+# Noise levels inside one grey level. With 2^16 of them every dequantised value is exact in float32, so that
+# `to_uint8` gives the stored pixel back without exception; torch.rand's 2^24 would round up to the next level
+# about once in a million pixels.
+_LEVELS = 2**16
+
+
+def to_symmetric(images: Tensor) -> Tensor:
+    """x/127.5 − 1: uint8 of any shape → float32 in [−1, 1], for the GLO search (our choice, spec §3)."""
+    _require_uint8(images)
+    return images.to(torch.float32).div_(127.5).sub_(1.0)
+
+
+def dequantise(images: Tensor, generator: torch.Generator) -> Tensor:
+    """2·(x/256 − ½) + U(0, 1/128): uint8 of any shape → float32 in [−1, 1), for GAN training (CT-GAN code, spec §6).
+
+    `generator` lives on the device of `images`. `to_uint8` inverts this exactly.
+    """
+    _require_uint8(images)
+    noise = torch.randint(0, _LEVELS, images.shape, generator=generator, device=images.device, dtype=torch.int32)
+    return images.to(torch.float32).div_(128.0).sub_(1.0).add_(noise.to(torch.float32), alpha=1 / (128 * _LEVELS))
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """floor(128·(x + 1)) clipped to 0..255: floats in [−1, 1] of any shape → uint8 (inverse of `dequantise`)."""
+    return images.detach().to(torch.float32).add(1.0).mul_(128.0).floor_().clamp_(0, 255).to(torch.uint8)
+
+
+def _require_uint8(images: Tensor) -> None:
+    if images.dtype != torch.uint8:
+        raise TypeError(f"stored pixels are uint8, not {images.dtype}")

@@ -1,0 +1,71 @@
+"""What a source looks like before decoding: a listing for the cache key, and its pictures one by one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+# One undecoded picture: pixels (H, W), (H, W, 1) or (H, W, 3) uint8, an encoded file's bytes, or where it lies.
+Payload = np.ndarray | bytes | Path
+Picture = tuple[str, Payload]  # the name stands in messages
+
+
+@dataclass(frozen=True)
+class Records:
+    """`num_images` pictures in a fixed order; `read(rows)` gives those of the ascending row numbers `rows`."""
+
+    num_images: int
+    read: Callable[[np.ndarray], Iterator[Picture]]
+    labels: np.ndarray | None = None  # int64 (num_images,)
+    class_names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # oddities worth telling, such as a missing part
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A recognised SRC.
+
+    `listing()` is the cheap description of the contents (names, sizes, times) that the cache is keyed by;
+    `content()` hashes the contents themselves. `cached` is False where decoding costs less than a cache.
+    """
+
+    kind: str  # in words, for messages and `degas data info`
+    records: Callable[[], Records]
+    listing: Callable[[], list[Any]]
+    content: Callable[[], str]
+    default_size: int = 32
+    default_crop: int | None = None
+    channels: int | None = None  # where known beforehand
+    cached: bool = True
+
+
+def stamp(path: Path, name: str | None = None) -> list[Any]:
+    """Name, bytes and times of a file. The change time is in it because copying tools restore the other one."""
+    status = path.stat()
+    return [name or str(path.resolve()), status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+
+
+def content_digest(files: list[tuple[str, Path]]) -> str:
+    """sha256 over the names and contents of files; no paths outside the source, so a moved copy has the same."""
+    digest = hashlib.sha256()
+    for name, path in files:
+        with path.open("rb") as stream:
+            inner = hashlib.file_digest(stream, "sha256").hexdigest()
+        digest.update(f"{name}\0{inner}\n".encode())
+    return digest.hexdigest()
+
+
+def origin_of_file(kind: str, path: Path, records: Callable[[], Records], **rest: Any) -> Origin:
+    """The `Origin` of a source that is one file."""
+    return Origin(
+        kind,
+        records,
+        listing=lambda: [stamp(path)],
+        content=lambda: content_digest([(path.name, path)]),
+        **rest,
+    )
