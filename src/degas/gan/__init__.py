@@ -1,0 +1,1 @@
+"""Adversarial training. Knows no supernet, no latents, no evaluation."""

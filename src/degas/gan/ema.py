@@ -1,0 +1,37 @@
+"""The averaged generator: an exponential moving average of the weights, which samples better than the last weights."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import nn
+
+# The half-life is at most this share of the images seen so far, so that it grows from 0 and the average never
+# remembers the untrained weights (StyleGAN2-ADA's code has 0.05 and calls it ramp-up).
+RAMP = 0.05
+
+
+def decay_of(images_seen: int, batch_images: int, half_life_images: int) -> float:
+    """β = ½^(batch / half-life), half-life = min(half_life_images, RAMP · images_seen); 0 at the very start."""
+    half_life = min(float(half_life_images), RAMP * images_seen)
+    return 0.5 ** (batch_images / half_life) if half_life > 0 else 0.0
+
+
+class Average:
+    """Averages a module: after `update`, average ← β · average + (1 − β) · module.
+
+    Batch-norm buffers are averaged by the same β, which keeps them near the statistics of the averaged weights; where
+    they matter (`sampling_bn`) they are recalibrated on the averaged weights anyway.
+    """
+
+    def __init__(self, module: nn.Module, half_life_images: int) -> None:
+        self.module = copy.deepcopy(module).requires_grad_(False)
+        self.half_life_images = half_life_images
+
+    @torch.no_grad()
+    def update(self, module: nn.Module, images_seen: int, batch_images: int) -> None:
+        """Take in `module` after a step of `batch_images`; `images_seen` counts them, this step's included."""
+        decay = decay_of(images_seen, batch_images, self.half_life_images)
+        averages, values = list(self.module.state_dict().values()), list(module.state_dict().values())
+        torch._foreach_lerp_(averages, values, 1.0 - decay)

@@ -1,0 +1,120 @@
+"""The losses of adversarial training, pure functions of scores, features and gradients. Spec §6.
+
+Shapes: scores (N,) unless said otherwise; features (N, F); images (N, C, H, W). Every loss is a mean over the batch
+and comes out as a scalar. D is the critic's score, G the generator, z the noise.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def wasserstein_critic(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
+    """E[D(fake)] − E[D(real)] (Arjovsky et al. 2017)."""
+    return fake_scores.mean() - real_scores.mean()
+
+
+def wasserstein_generator(fake_scores: Tensor) -> Tensor:
+    """−E[D(G(z))]."""
+    return -fake_scores.mean()
+
+
+def interpolate(real_images: Tensor, fake_images: Tensor, shares: Tensor) -> Tensor:
+    """x̂ = real + share · (fake − real), one share in [0, 1] an image: shares (N,)."""
+    return real_images + shares[:, None, None, None] * (fake_images - real_images)
+
+
+def squared_gradient_norms(scores: Tensor, images: Tensor) -> Tensor:
+    """‖∇D(x)‖² summed over channels and pixels, (N,), differentiable in the critic's weights.
+
+    Row i of `scores` must depend on row i of `images` alone: no batch norm in the critic.
+    """
+    (gradients,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
+    return gradients.square().sum((1, 2, 3))
+
+
+def gradient_penalty(squared_norms: Tensor) -> Tensor:
+    """E[(‖∇D(x̂)‖ − 1)²] (Gulrajani et al. 2017), without its weight λ.
+
+    The root is taken of s + 1e-12, or a gradient of exactly 0 would have no derivative.
+    """
+    return ((squared_norms + 1e-12).sqrt() - 1).square().mean()
+
+
+def consistency(
+    first_scores: Tensor,
+    second_scores: Tensor,
+    first_features: Tensor,
+    second_features: Tensor,
+    weight: float,
+    feature_weight: float,
+    margin: float,
+) -> Tensor:
+    """E max(0, weight · (D(x) − D(x'))² + feature_weight · mean_f (D_(x) − D_(x'))² − margin) (Wei et al. 2018).
+
+    x and x' are the same real images seen through different dropout. The weights stand inside because of the margin.
+    """
+    score_distance = (first_scores - second_scores).square()  # (N,)
+    feature_distance = (first_features - second_features).square().mean(1)  # (N,)
+    return (weight * score_distance + feature_weight * feature_distance - margin).clamp(min=0).mean()
+
+
+def hinge_critic(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
+    """E[max(0, 1 − D(real))] + E[max(0, 1 + D(fake))] (Lim & Ye 2017; Miyato et al. 2018)."""
+    return F.relu(1 - real_scores).mean() + F.relu(1 + fake_scores).mean()
+
+
+def relativistic(better_scores: Tensor, worse_scores: Tensor) -> Tensor:
+    """E softplus(−(D(better) − D(worse))), in pairs (Jolicoeur-Martineau 2019; Huang et al. 2024).
+
+    The critic's better images are the reals, the generator's are the fakes.
+    """
+    return F.softplus(worse_scores - better_scores).mean()
+
+
+def zero_centred_penalty(squared_norms: Tensor) -> Tensor:
+    """½ E‖∇D(x)‖², without its weight γ: R1 on reals (Mescheder et al. 2018), R2 on fakes."""
+    return 0.5 * squared_norms.mean()
+
+
+def squared_distances(a: Tensor, b: Tensor) -> Tensor:
+    """‖a_i − b_j‖² for a (N, F) and b (M, F): (N, M)."""
+    return (a[:, None, :] - b[None, :, :]).square().sum(2)
+
+
+def kernel(squared: Tensor) -> Tensor:
+    """k = exp(−d²/2), the Gaussian kernel of width 1, of squared distances of any shape."""
+    return torch.exp(-0.5 * squared)
+
+
+def mean_off_diagonal(matrix: Tensor) -> Tensor:
+    """Mean of a square matrix (N, N) without its diagonal: the unbiased mean over pairs; N ≥ 2."""
+    n = matrix.shape[0]
+    return (matrix.sum() - matrix.diagonal().sum()) / (n * (n - 1))
+
+
+def repulsive_critic(real_scores: Tensor, fake_scores: Tensor, upper: float, lower: float) -> Tensor:
+    """E k(real, real') − E k(fake, fake') (Wang et al. 2019), scores (N, F); bounded.
+
+    It drives reals apart until d² reaches `upper` and draws fakes together until d² falls to `lower`.
+    """
+    real = squared_distances(real_scores, real_scores).clamp(max=upper)
+    fake = squared_distances(fake_scores, fake_scores).clamp(min=lower)
+    return mean_off_diagonal(kernel(real)) - mean_off_diagonal(kernel(fake))
+
+
+def squared_mmd(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
+    """MMD² = E k(real, real') + E k(fake, fake') − 2 E k(real, fake), scores (N, F) and (M, F) (Gretton et al. 2012).
+
+    Unbiased, so it may fall a little below 0.
+    """
+    real = mean_off_diagonal(kernel(squared_distances(real_scores, real_scores)))
+    fake = mean_off_diagonal(kernel(squared_distances(fake_scores, fake_scores)))
+    return real + fake - 2 * kernel(squared_distances(real_scores, fake_scores)).mean()
+
+
+def class_loss(class_logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy of the auxiliary classifier (AC-GAN, Odena et al. 2017): logits (N, K), labels (N,)."""
+    return F.cross_entropy(class_logits, labels)

@@ -1,0 +1,213 @@
+"""One critic step and one generator step. Each is a function of (weights, seed, step, rank) and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from degas.config import GanSettings
+from degas.data.image_set import ImageSet
+from degas.data.loader import Batches
+from degas.data.pixels import dequantise
+from degas.gan.augment import diffaugment
+from degas.gan.ema import Average
+from degas.gan.objectives import Objective, Terms, make_objective
+from degas.gan.watch import Watch
+from degas.nets.critic import NO_DROPOUT, Critic
+from degas.nets.generator import Generator
+from degas.nets.normalisation import frozen_buffers
+from degas.runtime.distributed import Engine
+from degas.runtime.rng import forked_rng, torch_generator
+
+Augment = Callable[[Tensor], Tensor]
+
+
+class CriticLoss(nn.Module):
+    """The critic with its objective: the whole critic loss in one forward.
+
+    So it must be, or gradients that several processes share would be wrong (DDP counts one forward to a backward).
+    """
+
+    def __init__(self, critic: Critic, objective: Objective, augment: Augment) -> None:
+        super().__init__()
+        self.critic, self.objective, self.augment = critic, objective, augment
+
+    def forward(self, real_images: Tensor, fake_images: Tensor, labels: Tensor | None) -> tuple[Tensor, Terms]:
+        return self.objective.critic_loss(self.critic, self.augment(real_images), self.augment(fake_images), labels)
+
+
+class Steps:
+    """Both networks, their optimisers and the averaged generator; takes steps, saves and restores itself.
+
+    Args:
+        generator: trained in place.
+        images: real images, with labels if `settings.supervised`.
+        settings: resolved (`config.resolve_gan`).
+        seed: of the critic's weights and of every draw.
+        engine: device, precision and processes.
+    """
+
+    def __init__(
+        self, generator: Generator, images: ImageSet, settings: GanSettings, *, seed: int, engine: Engine
+    ) -> None:
+        self.settings, self.seed, self.engine = settings, seed, engine
+        self.objective = make_objective(settings)
+        self.augment: Augment = diffaugment if settings.augment == "diffaugment" else lambda images: images
+        critic = build_critic(settings, images, self.objective, seed)
+        self.critic_loss = engine.prepare(CriticLoss(critic, self.objective, self.augment))
+        self.critic: Critic = engine.unwrap(self.critic_loss).critic
+        self.wrapped_generator = engine.prepare(generator)
+        self.generator: Generator = engine.unwrap(self.wrapped_generator)
+        self.average = Average(self.generator, settings.ema_half_life_images) if settings.ema_half_life_images else None
+        self.critic_optimizer = _adam(self.critic, settings)
+        self.generator_optimizer = _adam(self.generator, settings)
+        self.watch = Watch(deferred=engine.device.type != "cpu")
+        self.batches = self._make_batches(images, settings.batch_images, "critic reals")
+        self.generator_batches = self._make_batches(images, _given(settings.generator_batch_images), "generator reals")
+
+    def critic_step(self, step: int, turn: int) -> dict[str, Tensor]:
+        """Critic step `turn` of the round before generator step `step`; returns its loss and terms, detached."""
+        index = step * _given(self.settings.critic_steps) + turn
+        self._prepare(self.critic_optimizer, _given(self.settings.critic_lr), step)
+        with forked_rng(self.seed, "critic step", index, self.engine.rank):
+            real_images, labels = self._reals(self.batches, index, "critic dequantisation")
+            fake_images = self._fakes_for_critic(len(real_images), labels, index)
+            with self.engine.autocast():
+                loss, terms = self.critic_loss(real_images, fake_images, labels)
+            self.engine.backward(loss)
+        return self._update(step, "critic", self.critic, self.critic_optimizer, loss, terms)
+
+    def generator_step(self, step: int) -> dict[str, Tensor]:
+        """Generator step `step`, counted from 0; returns its loss and terms, detached."""
+        self._prepare(self.generator_optimizer, _given(self.settings.generator_lr), step)
+        self.critic.requires_grad_(False)  # its weights' gradients are not wanted here, and cost a third of the step
+        with forked_rng(self.seed, "generator step", step, self.engine.rank):
+            real_images = None
+            num_images = _given(self.settings.generator_batch_images)
+            if self.objective.compares_with_reals:
+                real_images, _ = self._reals(self.generator_batches, step, "generator dequantisation")
+                num_images, real_images = len(real_images), self.augment(real_images)
+            noise = self._noise(num_images, "generator noise", step)
+            labels = self._uniform_labels(num_images, step)
+            with self.engine.autocast():
+                fake_images = self.augment(self.wrapped_generator(noise, labels))
+                loss, terms = self.objective.generator_loss(self.critic, fake_images, labels, real_images)
+            self.engine.backward(loss)
+        self.critic.requires_grad_(True)
+        values = self._update(step, "generator", self.generator, self.generator_optimizer, loss, terms)
+        if self.average is not None:
+            batch_images = num_images * self.engine.num_ranks
+            self.average.update(self.generator, (step + 1) * batch_images, batch_images)
+        return values
+
+    def to_publish(self) -> Generator:
+        """The generator that is worth showing: the averaged one where there is one. Not a copy."""
+        return self.generator if self.average is None else cast(Generator, self.average.module)
+
+    def state_dict(self) -> dict[str, Any]:
+        state = {
+            "generator": self.generator.state_dict(),
+            "critic": self.critic.state_dict(),
+            "generator_optimizer": self.generator_optimizer.state_dict(),
+            "critic_optimizer": self.critic_optimizer.state_dict(),
+        }
+        return state if self.average is None else {**state, "average": self.average.module.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.generator.load_state_dict(state["generator"])
+        self.critic.load_state_dict(state["critic"])
+        self.generator_optimizer.load_state_dict(state["generator_optimizer"])
+        self.critic_optimizer.load_state_dict(state["critic_optimizer"])
+        if self.average is not None:
+            self.average.module.load_state_dict(state["average"])
+
+    def _make_batches(self, images: ImageSet, batch_images: int, purpose: str) -> Batches:
+        return Batches(
+            images,
+            batch_images,
+            seed=self.seed,
+            purpose=purpose,
+            rank=self.engine.rank,
+            num_ranks=self.engine.num_ranks,
+            horizontal_flip=self.settings.horizontal_flip,
+        )
+
+    def _reals(self, batches: Batches, index: int, purpose: str) -> tuple[Tensor, Tensor | None]:
+        """Dequantised reals of batch `index`, and their labels if training is supervised."""
+        batch = batches(index)
+        random = torch_generator(self.seed, purpose, index, self.engine.rank)
+        images = dequantise(batch.images, random).to(self.engine.device, memory_format=torch.channels_last)
+        labels = batch.labels.to(self.engine.device) if self.settings.supervised else None
+        return images, labels
+
+    @torch.no_grad()
+    def _fakes_for_critic(self, n: int, labels: Tensor | None, index: int) -> Tensor:
+        """Fakes (n, C, H, W) with the reals' labels, made in training mode without moving batch-norm buffers."""
+        noise = self._noise(n, "critic noise", index)
+        with frozen_buffers(self.generator), self.engine.autocast():
+            return self.generator(noise, labels).float()
+
+    def _noise(self, n: int, purpose: str, index: int) -> Tensor:
+        """This rank's rows of the noise of all ranks, drawn on the CPU so that every device sees the same."""
+        random = torch_generator(self.seed, purpose, index)
+        return self._own_rows(torch.randn(n * self.engine.num_ranks, self.generator.noise_size, generator=random))
+
+    def _uniform_labels(self, n: int, step: int) -> Tensor | None:
+        if not self.settings.supervised:
+            return None
+        random = torch_generator(self.seed, "generator labels", step)
+        return self._own_rows(torch.randint(self.generator.num_classes, (n * self.engine.num_ranks,), generator=random))
+
+    def _own_rows(self, rows: Tensor) -> Tensor:
+        return rows.chunk(self.engine.num_ranks)[self.engine.rank].to(self.engine.device)
+
+    def _prepare(self, optimizer: torch.optim.Optimizer, lr: float, step: int) -> None:
+        decay = 1.0 - step / self.settings.num_steps if self.settings.lr_decay == "linear" else 1.0
+        for group in optimizer.param_groups:
+            group["lr"] = lr * decay
+        optimizer.zero_grad(set_to_none=True)
+
+    def _update(
+        self,
+        step: int,
+        kind: str,
+        module: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        loss: Tensor,
+        terms: Terms,
+    ) -> dict[str, Tensor]:
+        """Check the numbers, then move the weights."""
+        gradients = [p.grad for p in module.parameters() if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        values = {"loss": loss.detach(), **terms, "gradient_norm": norm}
+        self.watch.observe(step, kind, values)
+        optimizer.step()
+        return values
+
+
+def build_critic(settings: GanSettings, images: ImageSet, objective: Objective, seed: int) -> Critic:
+    """The critic of an objective, with weights drawn from `seed`."""
+    with forked_rng(seed, "critic weights"):
+        return Critic(
+            width=settings.width,
+            channels=images.channels,
+            image_size=images.image_size,
+            dropout=settings.dropout or NO_DROPOUT,
+            num_classes=images.num_classes if settings.supervised else 0,
+            **objective.critic_options,
+        )
+
+
+def _adam(module: nn.Module, settings: GanSettings) -> torch.optim.Adam:
+    # The rate is set before every step; fused runs the whole update in one pass over the weights.
+    return torch.optim.Adam(module.parameters(), lr=0.0, betas=settings.betas, fused=True)
+
+
+def _given(value: Any) -> Any:
+    """A setting that `resolve_gan` has filled."""
+    if value is None:
+        raise ValueError("unresolved settings: call degas.config.resolve_gan first")
+    return value

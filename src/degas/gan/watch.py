@@ -1,0 +1,76 @@
+"""What stops a run (a number that is not finite) and what it warns of (an exploding penalty, a collapsed generator)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+# Unweighted penalties above these mean that the critic has left its constraint: a gradient norm of 11 where the
+# Wasserstein critic's should be 1, and for r3gan one of 450, a hundred times what healthy runs show. Our choice.
+EXPLODED = {"penalty": 100.0, "real_penalty": 1e5, "fake_penalty": 1e5}
+# A sample's distance to its nearest fellow, against the same among reals: below this they are copies. Our choice.
+COLLAPSED = 0.1
+
+
+class NonFiniteError(Exception):
+    """A loss, a term or a gradient is infinite or not a number: which, at which step, and what to try. One line."""
+
+
+class Watch:
+    """Checks every step's numbers. On a GPU it looks at them only at `settle`, so that no step waits for the device."""
+
+    def __init__(self, deferred: bool) -> None:
+        self.deferred = deferred
+        self._pending: list[tuple[int, str, dict[str, Tensor]]] = []
+
+    def observe(self, step: int, kind: str, values: dict[str, Tensor]) -> None:
+        """Take the scalars of a step: `step` counts generator steps from 0, `kind` is critic or generator."""
+        self._pending.append((step, kind, values))
+        if not self.deferred:
+            self.settle()
+
+    def settle(self) -> None:
+        """Raise `NonFiniteError` for the first number that is not; forget the rest."""
+        pending, self._pending = self._pending, []
+        if not pending:
+            return
+        everything = torch.stack([value.double() for _, _, values in pending for value in values.values()])
+        if bool(torch.isfinite(everything).all()):
+            return
+        for step, kind, values in pending:
+            for term, value in values.items():
+                if not bool(torch.isfinite(value)):
+                    raise NonFiniteError(
+                        f"step {step}: {kind} {term} is {float(value)}; resume from the last checkpoint with "
+                        f"a lower --gan.{kind}-lr, or --gan.precision float32"
+                    )
+
+
+def exploded(step: int, values: dict[str, float]) -> str | None:
+    """The warning for a penalty far out of its range, or None."""
+    for name, limit in EXPLODED.items():
+        value = values.get(f"critic_{name}", 0.0)
+        if value > limit:
+            return f"step {step}: the critic's {name} is {value:.3g}, over {limit:g}: training may be diverging"
+    return None
+
+
+def diversity(images: Tensor, reals: Tensor) -> float:
+    """Median distance from an image to its nearest fellow, divided by the same among reals.
+
+    Both (N, C, H, W) of equal N ≥ 2, any dtype. Near 0 when samples are copies of each other; about 1 when all is well.
+    """
+    return float(_nearest(images) / _nearest(reals).clamp(min=1e-12))
+
+
+def collapsed(step: int, value: float) -> str | None:
+    """The warning for a `diversity` that means collapse, or None."""
+    if value >= COLLAPSED:
+        return None
+    return f"step {step}: samples differ {value:.2g} times as much as real images: the generator may have collapsed"
+
+
+def _nearest(images: Tensor) -> Tensor:
+    flat = images.flatten(1).double()
+    distances = torch.cdist(flat, flat)
+    return distances.fill_diagonal_(float("inf")).min(1).values.median()

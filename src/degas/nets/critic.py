@@ -1,0 +1,119 @@
+"""The critic: CT-GAN's residual network (its authors' CIFAR-10 code), with the options that other objectives need."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, NamedTuple
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from degas.nets.initialisation import GLOROT, biased_conv, started
+
+NO_DROPOUT = (0.0, 0.0, 0.0)
+LARGEST_LAST_MAP = 16  # pixels; above it, blocks are added
+
+
+class CriticOutput(NamedTuple):
+    """scores (N,), or (N, output_size) when that is over 1; features (N, width); class_logits (N, K) or None."""
+
+    scores: Tensor
+    features: Tensor
+    class_logits: Tensor | None
+
+    def rows(self, start: int, stop: int | None = None) -> CriticOutput:
+        """The outputs of rows `start` … `stop` of the batch."""
+        logits = None if self.class_logits is None else self.class_logits[start:stop]
+        return CriticOutput(self.scores[start:stop], self.features[start:stop], logits)
+
+
+class ImageBlock(nn.Module):
+    """(N, channels, H, W) → (N, width, H/2, W/2): conv 3×3, ReLU, conv 3×3, mean pool; shortcut mean pool, conv 1×1."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.conv1, self.conv2 = biased_conv(channels, width, 3), biased_conv(width, width, 3)
+        self.shortcut = biased_conv(channels, width, 1, GLOROT)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _half(self.conv2(F.relu(self.conv1(x)))) + self.shortcut(_half(x))
+
+
+class Block(nn.Module):
+    """(N, C, H, W) → the same size, or half of it with `down`: ReLU, conv 3×3, ReLU, conv 3×3; shortcut conv 1×1."""
+
+    def __init__(self, width: int, down: bool) -> None:
+        super().__init__()
+        self.conv1, self.conv2 = biased_conv(width, width, 3), biased_conv(width, width, 3)
+        self.shortcut = biased_conv(width, width, 1, GLOROT) if down else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = self.conv2(F.relu(self.conv1(F.relu(x))))
+        if self.shortcut is None:
+            return x + hidden
+        # The authors convolve and then pool; the two commute for a 1×1 convolution, and this order costs a quarter.
+        return _half(hidden) + self.shortcut(_half(x))
+
+
+class Critic(nn.Module):
+    """Images (N, channels, H, W) → `CriticOutput`.
+
+    Image block, then pre-activation blocks down, same, same, element-wise dropout after these three, ReLU, spatial
+    mean → features (CT-GAN's D_), linear → scores (D). No normalisation. Above 64 px more blocks go down before the
+    dropout, so that the last map is at most 16 px wide (our choice). Odd sizes are halved upwards.
+
+    Dropout draws from torch's global random state, in the order of the blocks, so that a step run within
+    `runtime.rng.forked_rng` is a function of its seed. It is on in training mode and off in evaluation mode.
+
+    Args:
+        width: channels of every map, and number of features.
+        channels, image_size: of the images.
+        dropout: rates after the last three blocks.
+        num_classes: K of the auxiliary classifier on the features; 0 for none.
+        output_size: numbers a score consists of (16 for `mmd`).
+        spectral: spectral normalisation (Miyato et al. 2018) of every layer but the class head, whose logits must be
+            free to grow confident.
+        score_pool: `mean`, or `sum` as spectrally normalised critics have it (SN-GAN's and AutoGAN's code): with a
+            mean the bound of one on every layer's gain would hold the scores close to 0.
+    """
+
+    def __init__(
+        self,
+        *,
+        width: int,
+        channels: int,
+        image_size: int,
+        dropout: tuple[float, float, float] = NO_DROPOUT,
+        num_classes: int = 0,
+        output_size: int = 1,
+        spectral: bool = False,
+        score_pool: Literal["mean", "sum"] = "mean",
+    ) -> None:
+        super().__init__()
+        num_extra = max(0, math.ceil(math.log2(image_size / (4 * LARGEST_LAST_MAP))))
+        self.image_block = ImageBlock(channels, width)
+        self.extra = nn.Sequential(*(Block(width, down=True) for _ in range(num_extra)))
+        self.blocks = nn.ModuleList(Block(width, down=k == 0) for k in range(3))
+        self.dropouts = nn.ModuleList(nn.Dropout(rate) for rate in dropout)
+        self.score = started(nn.Linear(width, output_size), GLOROT)
+        self.score_pool = score_pool
+        if spectral:
+            for layer in [m for m in self.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]:
+                spectral_norm(layer)
+        self.classify = started(nn.Linear(width, num_classes), GLOROT) if num_classes else None
+
+    def forward(self, images: Tensor) -> CriticOutput:
+        x = self.extra(self.image_block(images))
+        for block, dropout in zip(self.blocks, self.dropouts, strict=True):
+            x = dropout(block(x))
+        x = F.relu(x)
+        features = x.mean((2, 3))  # (N, width)
+        pooled = features * (x.shape[2] * x.shape[3]) if self.score_pool == "sum" else features
+        scores = self.score(pooled)  # (N, output_size)
+        logits = self.classify(features) if self.classify is not None else None
+        return CriticOutput(scores.squeeze(1), features, logits)  # squeeze leaves a size over 1 as it is
+
+
+def _half(x: Tensor) -> Tensor:
+    return F.avg_pool2d(x, 2, ceil_mode=True)

@@ -1,0 +1,115 @@
+"""The critic: shapes, the place of the dropout, its random state, spectral norm, and its start."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from degas.nets.critic import Critic
+from degas.nets.initialisation import GLOROT, HE, biased_conv, started
+from degas.runtime.rng import forked_rng
+
+
+def images(n: int = 3, channels: int = 3, size: int = 16, seed: int = 0) -> Tensor:
+    return torch.randn(n, channels, size, size, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize(("size", "channels"), [(8, 1), (10, 1), (14, 3), (16, 3), (32, 3), (48, 3), (128, 1)])
+def test_shapes_at_every_image_size(size: int, channels: int) -> None:
+    output = Critic(width=4, channels=channels, image_size=size, num_classes=5)(images(2, channels, size))
+    assert output.scores.shape == (2,)
+    assert output.features.shape == (2, 4)
+    assert output.class_logits.shape == (2, 5)
+
+
+def test_output_of_sixteen_numbers_and_no_classes() -> None:
+    output = Critic(width=4, channels=3, image_size=16, output_size=16)(images())
+    assert output.scores.shape == (3, 16)
+    assert output.class_logits is None
+
+
+def test_parameters_of_the_authors_critic() -> None:
+    """Width 128, 32 px: counted by hand from the CT-GAN code's layers."""
+    conv3, conv1 = 128 * 128 * 9 + 128, 128 * 128 + 128
+    by_hand = (3 * 128 * 9 + 128) + conv3 + (3 * 128 + 128) + (2 * conv3 + conv1) + 2 * (2 * conv3) + 129
+    critic = Critic(width=128, channels=3, image_size=32)
+    assert sum(p.numel() for p in critic.parameters()) == by_hand
+
+
+def test_rows_do_not_affect_each_other() -> None:
+    critic = Critic(width=4, channels=3, image_size=16).double()
+    x = images(5).double()
+    assert torch.allclose(critic(x).scores, torch.cat([critic(row[None]).scores for row in x]), atol=1e-12)
+
+
+def test_pooled_shortcut_equals_the_authors_order() -> None:
+    """The code pools after the 1×1 convolution; here the other way round, at a quarter of the cost."""
+    block = Critic(width=4, channels=3, image_size=16).blocks[0].double()
+    x = images(2, 4).double()
+    hidden = block.conv2(torch.relu(block.conv1(torch.relu(x))))
+    pool = nn.AvgPool2d(2)
+    assert torch.allclose(block(x), pool(hidden) + pool(block.shortcut(x)), atol=1e-12)
+
+
+def test_dropout_follows_the_global_random_state() -> None:
+    critic = Critic(width=8, channels=3, image_size=16, dropout=(0.2, 0.5, 0.5))
+    scores = []
+    for step in (0, 0, 1):
+        with forked_rng(1, "critic step", step):
+            scores.append(critic(images()).scores)
+    assert torch.equal(scores[0], scores[1])
+    assert not torch.equal(scores[0], scores[2])
+    critic.eval()
+    assert torch.equal(critic(images()).scores, critic(images()).scores)
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_each_rate_sets_the_share_of_zeros_after_its_block(place: int) -> None:
+    rates = [0.0, 0.0, 0.0]
+    rates[place] = 0.3
+    critic = Critic(width=16, channels=3, image_size=16, dropout=tuple(rates))
+    seen: list[Tensor] = []
+    critic.dropouts[place].register_forward_hook(lambda _module, _inputs, output: seen.append(output))
+    critic(images(20))
+    assert float((seen[0] == 0).float().mean()) == pytest.approx(0.3, abs=0.03)
+
+
+def test_spectral_norm_bounds_every_layer_but_the_class_head() -> None:
+    critic = Critic(width=8, channels=3, image_size=16, num_classes=4, spectral=True)
+    with torch.no_grad():
+        for parameter in critic.parameters():
+            parameter.mul_(5.0)
+    for _ in range(50):  # one power iteration a forward
+        critic(images())
+    layers = [m for m in critic.modules() if isinstance(m, nn.Conv2d | nn.Linear) and m is not critic.classify]
+    assert len(layers) == 11
+    for layer in layers:
+        assert float(torch.linalg.matrix_norm(layer.weight.flatten(1), 2)) == pytest.approx(1.0, abs=0.02)
+    assert not hasattr(critic.classify, "parametrizations")
+
+
+def test_summed_pool_multiplies_by_the_positions() -> None:
+    mean = Critic(width=4, channels=3, image_size=16)
+    total = Critic(width=4, channels=3, image_size=16, score_pool="sum")
+    total.load_state_dict(mean.state_dict())
+    assert torch.allclose(total(images()).scores, 16 * mean(images()).scores, atol=1e-5)  # 4×4 positions, zero bias
+    assert torch.equal(total(images()).features, mean(images()).features)
+
+
+@pytest.mark.parametrize(("gain", "fans"), [(GLOROT, 2), (HE, 4)])
+def test_start_is_uniform_with_the_authors_variance(gain: float, fans: int) -> None:
+    torch.manual_seed(0)
+    conv = biased_conv(3, 128, 3, gain)
+    variance = fans / (3 * 9 + 128 * 9)
+    assert float(conv.weight.var()) == pytest.approx(variance, rel=0.05)
+    assert float(conv.weight.abs().max()) <= math.sqrt(3 * variance)
+    assert not conv.bias.any()
+
+
+def test_start_of_a_transposed_convolution_counts_the_taps_a_pixel_sees() -> None:
+    torch.manual_seed(0)
+    layer = started(nn.ConvTranspose2d(32, 32, 4, stride=2), GLOROT)
+    assert float(layer.weight.var()) == pytest.approx(2 / (64 * 4), rel=0.05)
