@@ -6,26 +6,26 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from degas.data.pixels import to_uint8
-from degas.nets.baselines import BASELINES
-from degas.runtime.rng import torch_generator
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from degas.architecture import Architecture
+from degas.data.pixels import to_uint8
 from degas.errors import UserError
 from degas.nets.backbone import Backbone
+from degas.nets.baselines import BASELINES
 from degas.nets.cost import count_parameters
 from degas.nets.generator_config import SIZES, SamplingBn, checked_config, make_config, one_line, read_config
 from degas.nets.normalisation import frozen_buffers, make_norm
 from degas.nets.operations import build_operation
+from degas.runtime.durable import replace_file
+from degas.runtime.rng import torch_generator
 
 NOISE_ROWS = 64  # rows of noise drawn from one seed
 
@@ -125,14 +125,8 @@ class Generator(nn.Module):
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         tensors = {name: value.detach().cpu().contiguous() for name, value in self.state_dict().items()}
-        text = json.dumps(self.config, indent=2, ensure_ascii=False) + "\n"
-        for name, write in (
-            ("model.safetensors", lambda path: save_file(tensors, path, metadata={"format": "pt"})),
-            ("config.json", lambda path: path.write_text(text, encoding="utf-8")),
-        ):
-            scratch = folder / f".{name}.{os.getpid()}.tmp"
-            write(scratch)
-            os.replace(scratch, folder / name)
+        replace_file(folder / "model.safetensors", save(tensors, metadata={"format": "pt"}))
+        replace_file(folder / "config.json", (json.dumps(self.config, indent=2, ensure_ascii=False) + "\n").encode())
 
     @classmethod
     def load(cls, folder: str | Path, device: str | torch.device = "cpu") -> Generator:

@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from degas.nets.baselines import BASELINES
-
 from degas.architecture import LIMITS, MAX_FILE_BYTES, MAX_IMAGE_SIZE, Architecture
 from degas.errors import UserError, nearest
+from degas.nets.baselines import BASELINES
 
 FORMAT = "degas-generator"
 VERSION = 1

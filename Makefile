@@ -1,0 +1,34 @@
+# Everything runs in .venv, which the first target that needs it creates. `make demo` and `make test` are the two to know.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := runs/demo
+
+.PHONY: demo test test-fast test-slow lint docs clean
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: $(VENV)/.installed  ## the main job on handwritten digits, under five minutes on two cores
+	$(BIN)/degas run --data digits --out $(DEMO) --preset quick
+
+test: $(VENV)/.installed  ## the whole test suite but what takes minutes
+	$(BIN)/python -m pytest -m "not nightly" --numprocesses 2 --dist worksteal
+
+test-fast: $(VENV)/.installed  ## under two minutes, for every edit
+	$(BIN)/python -m pytest -m "not slow and not nightly" --numprocesses 2 --dist worksteal
+
+test-slow: $(VENV)/.installed  ## what takes minutes
+	$(BIN)/python -m pytest -m "nightly"
+
+lint: $(VENV)/.installed  ## style, types, import layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf $(VENV) $(DEMO) build site .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,39 @@
+"""degas: find a small GAN generator for your images by differentiable architecture search.
+
+The names below load on first use, so that `import degas` is instant and takes no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+_HOMES = {
+    "Architecture": "degas.architecture",
+    "SearchSpace": "degas.architecture",
+    "Generator": "degas.nets.generator",
+    "register_operation": "degas.nets.operations",
+    "UserError": "degas.errors",
+    "search": "degas.api",
+    "train": "degas.api",
+    "evaluate": "degas.api",
+}
+__all__ = ["Architecture", "Generator", "SearchSpace", "UserError", "evaluate", "register_operation", "search", "train"]
+
+if TYPE_CHECKING:
+    from degas.api import evaluate, search, train
+    from degas.architecture import Architecture, SearchSpace
+    from degas.errors import UserError
+    from degas.nets.generator import Generator
+    from degas.nets.operations import register_operation
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'degas' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,318 @@
+"""The stages as Python functions; the command line calls the same ones.
+
+Each stage reads images and files, writes files into a run folder, and returns what it made. `data` is a SRC string as
+on the command line (`"digits"`, a folder, …), or an `ImageSet`. Sections of settings are settings objects or plain
+dictionaries laid over the preset.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from degas.architecture import Architecture
+from degas.config import (
+    PRESETS,
+    DataSettings,
+    EvaluateSettings,
+    GanSettings,
+    SearchSettings,
+    Settings,
+    SpaceSettings,
+    preset_values,
+    resolve_gan,
+)
+from degas.data.image_set import ImageSet
+from degas.data.sources import load_images
+from degas.errors import UserError, nearest
+from degas.evaluation.evaluate import evaluate_generator
+from degas.nets.baselines import BASELINES
+from degas.nets.generator import Generator
+from degas.runtime.distributed import Engine
+from degas.runtime.durable import replace_file
+from degas.runtime.rng import forked_rng
+from degas.runtime.run_folder import StageFolder, write_environment
+
+Data = str | Path | ImageSet
+Section = Mapping[str, Any] | Settings | None
+SettingsType = TypeVar("SettingsType", bound=Settings)
+
+
+def search(
+    data: Data,
+    out: str | Path | None = None,
+    *,
+    preset: str = "default",
+    seed: int = 0,
+    resume: bool = False,
+    device: str = "auto",
+    progress: bool = True,
+    data_settings: Section = None,
+    space: Section = None,
+    search: Section = None,
+    command: list[str] | None = None,
+) -> Architecture:
+    """Search a generator architecture for `data` by GLO and prune it (paper §3.2).
+
+    Writes `out`/search (a temporary folder when `out` is None) and returns the architecture. Raises `UserError`
+    where the input or a setting is at fault, or the folder holds another run.
+    """
+    from degas.report.drawing import draw_architecture
+    from degas.search.searcher import run_search
+
+    source = _source(data)
+    space_settings = settings_for("space", SpaceSettings, space, preset, source)
+    search_settings = settings_for("search", SearchSettings, search, preset, source)
+    images = _images(data, data_settings)
+    _, base_size = space_settings.resolve(images.image_size)
+    resolved = {
+        **_head(images, seed, preset),
+        "space": {**space_settings.model_dump(mode="json"), "base_size": base_size},
+        "search": search_settings.model_dump(mode="json"),
+    }
+    with StageFolder(_out(out) / "search", settings=resolved, resume=resume, kind="search") as folder:
+        if folder.done():
+            return Architecture.load(folder.path / "architecture.json")
+        write_environment(folder.path, command or _python_call("search", data, out))
+        engine = Engine(search_settings.precision, device)
+        try:
+            architecture = run_search(
+                images, search_settings, space_settings, seed=seed, folder=folder, engine=engine, progress=progress
+            )
+            draw_architecture(architecture, folder.path / "architecture.png")
+            folder.mark_done()
+        finally:
+            engine.close()
+    return architecture
+
+
+def train(
+    architecture: Architecture | str | Path,
+    data: Data,
+    out: str | Path | None = None,
+    *,
+    preset: str = "default",
+    seed: int = 0,
+    resume: bool = False,
+    device: str = "auto",
+    progress: bool = True,
+    data_settings: Section = None,
+    space: Section = None,
+    gan: Section = None,
+    evaluate: Section = None,
+    command: list[str] | None = None,
+) -> Generator:
+    """Train a generator adversarially (paper §3.2 "GAN training"; CT-GAN and the objectives beside it).
+
+    `architecture` is an `Architecture`, an architecture file, a run folder that holds one, `resnet` or `dcgan`. It is
+    moved to the images' size and channels as the paper does (§4.1). Writes `out`/train and returns the generator.
+    """
+    from degas.gan.trainer import run_training
+
+    source = _source(data)
+    gan_settings = resolve_gan(settings_for("gan", GanSettings, gan, preset, source))
+    evaluate_settings = settings_for("evaluate", EvaluateSettings, evaluate, preset, source)
+    space_settings = settings_for("space", SpaceSettings, space, preset, source)
+    images = _images(data, data_settings)
+    if gan_settings.supervised and not images.num_classes:
+        raise UserError(f"{images.source}: --gan.supervised needs labels; sort the images into class folders")
+    generator = _fresh_generator(architecture, images, gan_settings, space_settings, seed)
+    resolved = {
+        **_head(images, seed, preset),
+        "generator": generator.config,
+        "gan": gan_settings.model_dump(mode="json"),
+    }
+    with StageFolder(_out(out) / "train", settings=resolved, resume=resume, kind="train") as folder:
+        if folder.done():
+            return Generator.load(folder.path / "generator")
+        write_environment(folder.path, command or _python_call("train", architecture, data, out))
+        engine = Engine(gan_settings.precision, device)
+        try:
+            run_training(
+                generator,
+                images,
+                gan_settings,
+                seed=seed,
+                folder=folder,
+                engine=engine,
+                on_evaluate=_small_evaluation(images, gan_settings, evaluate_settings, seed),
+                progress=progress,
+            )
+            folder.mark_done()
+        finally:
+            engine.close()
+        return Generator.load(folder.path / "generator")
+
+
+def evaluate(
+    generator: Generator | str | Path,
+    data: Data,
+    out: str | Path | None = None,
+    *,
+    preset: str = "default",
+    seed: int = 0,
+    device: str = "auto",
+    progress: bool = True,
+    data_settings: Section = None,
+    evaluate: Section = None,
+) -> dict[str, Any]:
+    """Measure a generator against a data set (paper §4): the object of scores.json.
+
+    Scores of an earlier evaluation of the same generator on the same images are kept beside the new ones. Writes
+    `out`/evaluation/scores.json when `out` is given.
+    """
+    settings = settings_for("evaluate", EvaluateSettings, evaluate, preset, _source(data))
+    images = _images(data, data_settings)
+    loaded = generator if isinstance(generator, Generator) else Generator.load(generator_folder(generator))
+    _check_fit(loaded, images)
+    cache = settings_for("data", DataSettings, data_settings, preset, "").cache
+    scores = evaluate_generator(loaded, images, settings, seed=seed, device=device, cache=cache, progress=progress)
+    if not isinstance(generator, Generator):
+        scores["generator"] = str(generator)
+    if out is not None:
+        scores = _merge_scores(Path(out) / "evaluation" / "scores.json", scores)
+    return scores
+
+
+def settings_for(
+    section: str, model: type[SettingsType], given: Section, preset: str, source: str = ""
+) -> SettingsType:
+    """A section's settings: defaults, then the preset's changes, then what is given."""
+    if isinstance(given, model):
+        return given
+    if preset not in PRESETS:
+        raise UserError(f"preset: unknown preset {preset!r}{nearest(preset, PRESETS)}")
+    values = {**preset_values(preset, source).get(section, {}), **dict(given or {})}
+    for key in values:
+        if key not in model.model_fields:
+            raise UserError(f"{section}: unknown setting {key!r}{nearest(key, model.model_fields)}")
+    try:
+        return model(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in (section, *first["loc"]))
+        raise UserError(f"{where}: {first['msg']}, not {first['input']!r}") from None
+
+
+def architecture_file(path: str | Path) -> Path:
+    """The architecture file that `path` means: itself, or the one inside a run folder."""
+    path = Path(path)
+    candidates = [path / "search" / "architecture.json", path / "architecture.json"] if path.is_dir() else [path]
+    return next((candidate for candidate in candidates if candidate.is_file()), candidates[0])
+
+
+def generator_folder(path: str | Path) -> Path:
+    """The generator folder that `path` means: itself, or the one inside a run folder."""
+    path = Path(path)
+    candidates = [path, path / "train" / "generator", path / "generator"]
+    return next(
+        (
+            candidate
+            for candidate in candidates
+            if (candidate / "config.json").is_file() and (candidate / "model.safetensors").exists()
+        ),
+        path,
+    )
+
+
+def _fresh_generator(
+    architecture: Architecture | str | Path, images: ImageSet, gan: GanSettings, space: SpaceSettings, seed: int
+) -> Generator:
+    """The generator to train, with weights drawn from the seed."""
+    classes = {"num_classes": images.num_classes, "class_names": images.class_names} if gan.supervised else {}
+    with forked_rng(seed, "generator weights"):
+        if isinstance(architecture, str) and architecture in BASELINES:
+            graph, base_size = space.resolve(images.image_size)
+            return Generator.from_baseline(
+                architecture,
+                width=gan.generator_width or gan.width,
+                noise_size=gan.noise_size or 128,
+                base_size=base_size,
+                num_stages=graph.num_stages,
+                channels=images.channels,
+                sampling_bn=gan.sampling_bn,
+                **classes,
+            )
+        found = _load_architecture(architecture).for_image_size(images.image_size)
+        resized = found.resized(width=gan.generator_width, noise_size=gan.noise_size, channels=images.channels)
+        return Generator.from_architecture(resized, sampling_bn=gan.sampling_bn, **classes)
+
+
+def _load_architecture(architecture: Architecture | str | Path) -> Architecture:
+    if isinstance(architecture, Architecture):
+        return architecture
+    path = architecture_file(architecture)
+    if not path.exists() and "/" not in str(architecture) and not str(architecture).endswith(".json"):
+        raise UserError(
+            f"--architecture: no file or baseline {str(architecture)!r}{nearest(str(architecture), BASELINES)}"
+        )
+    return Architecture.load(path)
+
+
+def _small_evaluation(
+    images: ImageSet, gan: GanSettings, settings: EvaluateSettings, seed: int
+) -> Callable[[Generator, int], dict[str, float]] | None:
+    """What the trainer calls every `evaluate_steps`: protocol → value."""
+    if not gan.evaluate_steps:
+        return None
+    quick = settings.model_copy(update={"floor": False})
+
+    def measure(generator: Generator, step: int) -> dict[str, float]:
+        device = next(generator.parameters()).device
+        result = evaluate_generator(generator, images, quick, seed=seed, device=device, cache=None, progress=False)
+        return {protocol: score["value"] for protocol, score in result["scores"].items()}
+
+    return measure
+
+
+def _check_fit(generator: Generator, images: ImageSet) -> None:
+    made, real = (generator.channels, generator.image_size), (images.channels, images.image_size)
+    if made != real:
+        raise UserError(
+            f"the generator makes {made[0]}×{made[1]}×{made[1]} images and the data are {real[0]}×{real[1]}×{real[1]}; "
+            f"give --data.image-size {made[1]} --data.channels {made[0]}"
+        )
+
+
+def _merge_scores(path: Path, scores: dict[str, Any]) -> dict[str, Any]:
+    """Add to the scores of the same generator and images that the file holds already."""
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+        same = before["data"] == scores["data"] and before.get("weights") == scores.get("weights")
+    except (OSError, ValueError, KeyError, TypeError):
+        same = False
+    if same:
+        scores = {**scores, "scores": {**before["scores"], **scores["scores"]}}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, (json.dumps(scores, indent=2, allow_nan=False) + "\n").encode())
+    return scores
+
+
+def _head(images: ImageSet, seed: int, preset: str) -> dict[str, Any]:
+    """What every stage's config.json says about the data and the seed."""
+    facts = {name: getattr(images, name) for name in ("source", "fingerprint", "num_images", "image_size", "channels")}
+    return {"preset": preset, "seed": seed, "data": {**facts, "num_classes": images.num_classes}}
+
+
+def _images(data: Data, settings: Section) -> ImageSet:
+    if isinstance(data, ImageSet):
+        return data
+    return load_images(str(data), settings_for("data", DataSettings, settings, "default"))
+
+
+def _source(data: Data) -> str:
+    return data.source if isinstance(data, ImageSet) else str(data)
+
+
+def _out(out: str | Path | None) -> Path:
+    return Path(out) if out is not None else Path(tempfile.mkdtemp(prefix="degas-"))
+
+
+def _python_call(name: str, *arguments: object) -> list[str]:
+    shown = ", ".join(repr(str(a)) if isinstance(a, (str, Path)) else f"<{type(a).__name__}>" for a in arguments)
+    return ["python", "-c", f"import degas; degas.{name}({shown})"]

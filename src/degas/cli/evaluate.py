@@ -1,0 +1,29 @@
+"""`degas evaluate`."""
+
+from __future__ import annotations
+
+from degas.cli.options import EvaluateOptions as Options
+
+__all__ = ["Options", "main"]
+
+
+def main(options: Options) -> None:
+    from degas import api
+    from degas.cli.words import scores_in_words
+
+    settings = options.evaluate
+    if options.inception_weights is not None:
+        settings = settings.model_copy(update={"inception_weights": options.inception_weights})
+    scores = api.evaluate(
+        options.generator,
+        options.source,
+        options.out,
+        preset=options.preset,
+        seed=options.seed,
+        device=options.device,
+        progress=not options.quiet,
+        data_settings=options.data,
+        evaluate=settings,
+    )
+    print(scores_in_words(scores))
+    print(f"scores {options.out / 'evaluation' / 'scores.json'}")

@@ -1,0 +1,129 @@
+"""The options of every command, as models that tyro reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from pydantic import Field
+
+from degas.config import (
+    DataSettings,
+    EvaluateSettings,
+    GanSettings,
+    PresetName,
+    SearchSettings,
+    Settings,
+    SpaceSettings,
+    setting,
+)
+
+Source = Annotated[str, tyro.conf.arg(name="data", metavar="SRC")]
+SOURCE = "digits, photos, a folder, zip or .npz of images, an official archive, or hub:ID"
+Device = Literal["auto", "cpu", "cuda"]
+
+
+class Shared(Settings):
+    """What every stage takes."""
+
+    source: Source = setting(..., SOURCE)
+    out: Annotated[Path, tyro.conf.arg(metavar="RUN")] = setting(..., "run folder")
+    seed: int = setting(0, "seed of everything random")
+    preset: PresetName = setting("default", "settings to start from; the options below change them")
+    resume: bool = setting(False, "go on with the run that the folder holds")
+    device: Device = setting("auto", "where to compute; auto: the GPU if there is one")
+    quiet: bool = setting(False, "no progress")
+    data: DataSettings = DataSettings()
+
+
+class SearchOptions(Shared):
+    """Search a generator architecture by GLO, and prune it to one file.
+
+    Writes RUN/search: architecture.json, alpha.jsonl, metrics.jsonl, reconstructions, samples, the drawing.
+    """
+
+    space: SpaceSettings = SpaceSettings()
+    search: SearchSettings = SearchSettings()
+
+
+class TrainOptions(Shared):
+    """Train an architecture, or a baseline, as the generator of a GAN.
+
+    Writes RUN/train: generator/ (model.safetensors, config.json), metrics.jsonl, samples.
+    """
+
+    architecture: str = setting(..., "architecture.json, a run folder that holds one, resnet, or dcgan")
+    dry_run: bool = setting(False, "print every setting with its value and source, and stop")
+    space: SpaceSettings = SpaceSettings()
+    gan: GanSettings = GanSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
+
+
+class EvaluateOptions(Shared):
+    """Measure a generator against a data set. Writes RUN/evaluation/scores.json."""
+
+    generator: Path = setting(..., "generator folder, or a run folder that holds one")
+    inception_weights: Path | None = setting(None, "short for --evaluate.inception-weights")
+    evaluate: EvaluateSettings = EvaluateSettings()
+
+
+class RunOptions(Shared):
+    """The whole job in order: search, train, evaluate, sample, report; what is already done is skipped."""
+
+    space: SpaceSettings = SpaceSettings()
+    search: SearchSettings = SearchSettings()
+    gan: GanSettings = GanSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
+
+
+class SampleOptions(Settings):
+    """Draw samples from a generator, as one grid or as a folder of PNG files."""
+
+    generator: Path = setting(..., "generator folder, or a run folder that holds one")
+    out: Path = setting(..., "a .png file for a grid, anything else is a folder of PNG files")
+    num_images: int = setting(64, "images to draw")
+    seed: int = setting(0, "image i depends on (seed, i) alone")
+    label: str | None = setting(None, "class name or number; `all` gives a row per class")
+    columns: int | None = setting(None, "columns of the grid; default: about square")
+    device: Device = setting("auto", "where to compute")
+
+
+class ReportOptions(Settings):
+    """Write one self-contained HTML page about one run, or several side by side."""
+
+    runs: Annotated[tyro.conf.Positional[tuple[Path, ...]], Field(min_length=1)] = setting(..., "run folders")
+    out: Path | None = setting(None, "HTML file; default: report.html in the first run folder")
+
+
+class DescribeOptions(Settings):
+    """Say what an architecture is: operations, parameters, multiply-adds, and a picture."""
+
+    file: tyro.conf.Positional[str] = setting(..., "architecture.json, or a run folder that holds one")
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = setting(False, "print one JSON object")
+    out: Path | None = setting(None, "write the picture to this .png or .svg file")
+    width: int | None = setting(None, "channels, instead of the file's")
+    image_size: int | None = setting(None, "pixels, instead of the file's; base and noise size scale with it")
+
+
+class RandomOptions(Settings):
+    """Draw an architecture uniformly from the space of what pruning can return."""
+
+    seed: int = setting(0, "the same seed gives the same architecture")
+    out: Path | None = setting(None, "write it to this file instead of printing it")
+    from_alpha: bool = setting(False, "prune random α instead of drawing uniformly (the paper's ablation, §4.2)")
+    image_size: int = setting(32, "pixels along each side")
+    channels: Literal[1, 3] = setting(3, "1 grey, 3 colour")
+    width: int = setting(32, "channels of every feature map")
+    noise_size: int = setting(128, "entries of the noise")
+    space: SpaceSettings = SpaceSettings()
+
+
+class SpaceOptions(Settings):
+    """The search space: its edges, candidates and two counts."""
+
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = setting(False, "print one JSON object")
+    image_size: int = setting(32, "pixels along each side")
+    width: int = setting(128, "channels, for the parameter counts")
+    noise_size: int = setting(128, "entries of the noise, for the parameter counts")
+    space: SpaceSettings = SpaceSettings()

@@ -1,0 +1,50 @@
+"""`degas sample`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from degas.cli.options import SampleOptions as Options
+from degas.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    from degas.nets.generator import Generator
+
+__all__ = ["Options", "main"]
+
+
+def main(options: Options) -> None:
+    from degas.api import generator_folder
+    from degas.data.grids import save_grid, save_png
+    from degas.nets.generator import Generator
+    from degas.runtime.distributed import Engine
+
+    if options.num_images < 1:
+        raise UserError("--num-images: must be at least 1")
+    generator = Generator.load(generator_folder(options.generator), Engine(device=options.device).device)
+    labels, columns = choose_labels(generator, options.label, options.num_images)
+    images = generator.sample(options.num_images, seed=options.seed, labels=labels)
+    if options.out.suffix.lower() == ".png":
+        save_grid(images, options.out, columns=options.columns or columns)
+    else:
+        for number, image in enumerate(images):
+            save_png(image.permute(1, 2, 0).numpy(), options.out / f"{number:05d}.png")  # (H, W, C)
+    print(f"{options.num_images} samples {options.out}")
+
+
+def choose_labels(generator: Generator, label: str | None, n: int) -> tuple[Sequence[int] | int | None, int | None]:
+    """The labels that `--label` asks for, and the columns of a grid with a row per class."""
+    if label is None:
+        return None, None
+    if not generator.num_classes:
+        raise UserError("--label: this generator is unconditional; train one with --gan.supervised")
+    if label == "all":
+        columns = max(1, -(-n // generator.num_classes))
+        return [i // columns for i in range(n)], columns
+    if label in generator.class_names:
+        return generator.class_names.index(label), None
+    if label.isdecimal() and int(label) < generator.num_classes:
+        return int(label), None
+    names = generator.class_names or [str(k) for k in range(generator.num_classes)]
+    raise UserError(f"--label: unknown class {label!r}{nearest(label, names)}")

@@ -1,0 +1,68 @@
+"""`degas space`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from degas.architecture import Architecture, Edge, SearchSpace
+from degas.cli.options import SpaceOptions as Options
+
+__all__ = ["Options", "main"]
+
+PAPERS = SearchSpace()
+PAPERS_NOTE = """\
+The paper prints 4³·7³·5·9² = 8,890,560 for the discrete count: its 7 stands where its own continuous count has 9
+(nine normal operations; probably DARTS' seven primitives), and its sentence has "up" and "normal" swapped.
+With nine: 9³ · (4·5)(4·9)(4·9) = 18,895,680. The continuous count agrees: 9³ · 4³ · 5⁵ = 145,800,000."""
+
+
+def main(options: Options) -> None:
+    space, base_size = options.space.resolve(options.image_size)
+    facts = describe_space(space, base_size, options)
+    if options.as_json:
+        print(json.dumps(facts, indent=2))
+        return
+    for slot in space.slots:
+        role = "direct  " if slot.direct else "residual"
+        scale = f"up ×{slot.factor}" if slot.kind == "up" else "normal"
+        print(f"  {slot.name:<12} {role} {scale:<7} {', '.join(space.operations(slot))}")
+    print(f"continuous (one candidate an edge)   {facts['continuous']:,}")
+    print(f"discrete (what pruning can return)   {facts['discrete']:,}")
+    sizes = f"width {options.width}, noise size {options.noise_size}, {options.image_size} px"
+    print(f"parameters   {facts['min_parameters']:,} to {facts['max_parameters']:,} at {sizes}")
+    if (facts["continuous"], facts["discrete"]) == (PAPERS.count_continuous(), PAPERS.count_discrete()):
+        print(f"\n{PAPERS_NOTE}")
+
+
+def describe_space(space: SearchSpace, base_size: int, options: Options) -> dict[str, Any]:
+    """Counts, and the parameters of the smallest and biggest architecture of an RGB generator."""
+    from degas.nets.cost import architecture_cost
+
+    def parameters(largest: bool) -> int:
+        edges = extreme_edges(space, options.width, largest)
+        sizes = (space.num_stages, space.num_normal, base_size, options.width, options.noise_size, 3)
+        return architecture_cost(Architecture(*sizes, edges, options.space.separable_order)).num_parameters
+
+    return {
+        "continuous": space.count_continuous(),
+        "discrete": space.count_discrete(),
+        "min_parameters": parameters(False),
+        "max_parameters": parameters(True),
+        "edges": {slot.name: list(space.operations(slot)) for slot in space.slots},
+    }
+
+
+def extreme_edges(space: SearchSpace, width: int, largest: bool) -> tuple[Edge, ...]:
+    """The architecture with the most or the fewest parameters; an operation has the same at every size."""
+    from degas.nets.cost import operation_cost
+
+    edges = []
+    for node in space.nodes[1:]:
+        direct, *residual = space.incoming(node)
+        for slot in [direct, *residual[:1]] if largest else [direct]:
+            names = [name for name in space.operations(slot) if name != "zero"]
+            costs = {name: operation_cost(name, width, factor=slot.factor).num_parameters for name in names}
+            pick = (max if largest else min)(costs, key=lambda name: costs[name])
+            edges.append(Edge(slot.source, node, pick))
+    return tuple(edges)

@@ -1,0 +1,88 @@
+"""Costs against closed forms, and the range of the whole space (spec §1)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from degas.architecture import NORMAL_OPERATIONS, OPERATION_KINDS, UP_OPERATIONS, Architecture, Edge, SearchSpace
+from degas.nets.cost import Cost, architecture_cost, operation_cost
+from degas.nets.generator import Generator
+
+
+def closed_form(name: str, width: int, factor: int, size: int) -> Cost:
+    """Parameters and multiply-adds of an operation, by hand."""
+    if "pool" in name or name in ("skip", "zero"):
+        return Cost(0, 0)
+    kernel = int(name[-1])
+    dense, norm = kernel**2 * width**2, 2 * width
+    if name.startswith(("sep", "dil")):
+        times = 2 if name.startswith("sep") else 1
+        one = kernel**2 * width + width**2
+        return Cost(times * (one + norm), times * one * size**2)
+    if name.startswith("deconv"):
+        return Cost(dense + norm, dense * (size * factor // 2) ** 2)
+    return Cost(dense + norm, dense * (size * factor) ** 2)
+
+
+@pytest.mark.parametrize("name", [*OPERATION_KINDS, "zero"])
+@pytest.mark.parametrize(("width", "size"), [(8, 4), (6, 5)])
+def test_an_operations_cost_is_its_closed_form(name: str, width: int, size: int) -> None:
+    for factor in (2, 4) if OPERATION_KINDS.get(name) == "up" else (1,):
+        assert operation_cost(name, width, factor=factor, size=size) == closed_form(name, width, factor, size)
+
+
+def extreme(largest: bool) -> tuple[Edge, ...]:
+    """The edges with the most or the fewest parameters, chosen greedily by the closed form."""
+    space, choose = SearchSpace(), max if largest else min
+    edges = []
+    for slot in space.slots:
+        one_residual = slot.direct or slot == space.incoming(slot.target)[1]
+        if one_residual and (largest or slot.direct):
+            names = NORMAL_OPERATIONS if slot.kind == "normal" else UP_OPERATIONS
+            name = choose(names, key=lambda n: closed_form(n, 128, 2, 4).num_parameters)
+            edges.append(Edge(slot.source, slot.target, name))
+    return tuple(edges)
+
+
+def build(edges: tuple[Edge, ...], width: int, **sizes: Any) -> Architecture:
+    return Architecture(3, 1, 4, width, 128, 3, edges, **sizes)
+
+
+@pytest.mark.parametrize(
+    ("width", "smallest", "biggest"), [(128, 317_827, 4_251_523), (32, 70_243, 316_387)]
+)
+def test_the_range_of_the_space(width: int, smallest: int, biggest: int) -> None:
+    """0.318 to 4.252 million at C = 128, 128-d noise, 4×4 base."""
+    assert architecture_cost(build(extreme(False), width)).num_parameters == smallest
+    assert architecture_cost(build(extreme(True), width)).num_parameters == biggest
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("order", ["preact", "darts"])
+def test_an_architectures_cost_is_that_of_the_generator_built(seed: int, order: Any) -> None:
+    architecture = build(SearchSpace().draw(seed), 8, separable_order=order)
+    generator = Generator.from_architecture(architecture)
+    assert architecture_cost(architecture).num_parameters == generator.num_parameters
+    assert architecture_cost(architecture).multiply_adds == counted_by_hooks(generator)
+
+
+def counted_by_hooks(generator: Generator) -> int:
+    """Multiply-adds from the shapes that each layer really sees."""
+    total = 0
+
+    def count(module: nn.Module, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
+        nonlocal total
+        taps = module.weight[0].numel() if not isinstance(module, nn.ConvTranspose2d) else module.weight[:, 0].numel()
+        positions = inputs[0].numel() // inputs[0].shape[1] if isinstance(module, nn.ConvTranspose2d) else output.numel()
+        total += taps * positions * (module.weight.shape[1] if isinstance(module, nn.ConvTranspose2d) else 1)
+
+    layers = [m for m in generator.modules() if isinstance(m, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear))]
+    handles = [layer.register_forward_hook(count) for layer in layers]
+    generator(torch.randn(1, generator.noise_size))
+    for handle in handles:
+        handle.remove()
+    return total
