@@ -1,0 +1,89 @@
+"""The real side of every score: statistics of the training images, and of the two parts that give the floor.
+
+**Reference.** All training images; of a larger set than 50,000, that many drawn with a fixed seed (spec §7: 50,000
+samples against 50,000 training images). It does not shrink with the number of samples, so the bias of a score with
+few samples comes from the samples alone.
+
+**Floor.** The images are put in a fixed random order. The first m = min(num_samples, half of them) play the part of
+the samples and the others that of the reference. A generator that had learnt the data perfectly would score about
+this; where the set has fewer than twice `num_samples` images both parts are smaller than the score's own sets, so
+the floor lies somewhat high there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from degas.evaluation.features import Extractor
+from degas.evaluation.statistics import Collected, cache_key, collect, extract, load_cached, merged, save_cached
+from degas.runtime.rng import numpy_generator
+
+if TYPE_CHECKING:
+    from degas.data.sources import ImageSet
+
+MAX_REFERENCE_IMAGES = 50_000
+
+
+class Reference(NamedTuple):
+    """Statistics of all reference images, and of the floor's two disjoint parts (None without a floor)."""
+
+    everything: Collected
+    floor_fake: Collected | None
+    floor_real: Collected | None
+
+
+def reference_order(num_images: int) -> np.ndarray:
+    """Rows of the reference in the fixed random order that all seeds and runs share: int64 (min(N, 50,000),)."""
+    return numpy_generator(0, "reference order").permutation(num_images)[:MAX_REFERENCE_IMAGES]
+
+
+def num_floor_images(num_images: int, num_samples: int) -> int:
+    """m, the number of reals that play the part of samples."""
+    return min(num_samples, min(num_images, MAX_REFERENCE_IMAGES) // 2)
+
+
+def image_chunks(images: np.ndarray, rows: np.ndarray, chunk_images: int) -> Iterator[Tensor]:
+    """The given rows of uint8 images (N, C, H, W) as tensors of at most `chunk_images`; the array may be a memmap."""
+    for start in range(0, len(rows), chunk_images):
+        # The copy detaches the chunk from a read-only memory map.
+        yield torch.from_numpy(np.array(images[rows[start : start + chunk_images]]))
+
+
+def reference_statistics(
+    images: ImageSet,
+    extractor: Extractor,
+    *,
+    num_floor: int,
+    chunk_images: int = 64,
+    device: torch.device | str = "cpu",
+    cache: Path | None = None,
+    tick: Callable[[int], None] | None = None,
+) -> Reference:
+    """From the cache where it holds these statistics, else computed (and cached). `num_floor` = 0: no floor.
+
+    The cache is keyed by the data's fingerprint, the extractor's card (its weights included) and the split.
+    """
+    order = reference_order(images.num_images)
+    key = cache_key(data=images.fingerprint, extractor=extractor.card, images=len(order), floor=num_floor)
+    path = None if cache is None else cache / "statistics" / f"{key}.safetensors"
+    parts = load_cached(path) if path is not None else None
+    if parts is None or set(parts) != {"first", "rest"}:
+        parts = {
+            name: collect(
+                extract(extractor, image_chunks(images.images, rows, chunk_images), device, tick),
+                extractor.num_features,
+            )
+            for name, rows in (("first", order[:num_floor]), ("rest", order[num_floor:]))
+        }
+        if path is not None:
+            save_cached(path, parts)
+    elif tick is not None:
+        tick(len(order))
+    everything = merged(parts["first"], parts["rest"])
+    return Reference(everything, *((parts["first"], parts["rest"]) if num_floor else (None, None)))

@@ -1,0 +1,29 @@
+"""Progress of a pass over images, counted in images."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from types import TracebackType
+
+from degas.runtime.progress import Progress
+
+
+class Ticker:
+    """Adds up "so many images more" for `runtime.progress`, which counts absolute steps."""
+
+    def __init__(self, title: str, total_images: int) -> None:
+        self.progress = Progress(title, total_images)
+        self.done, self.stack = 0, ExitStack()
+
+    def __enter__(self) -> Ticker:
+        self.stack.enter_context(self.progress)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stack.__exit__(kind, error, trace)
+
+    def __call__(self, num_images: int) -> None:
+        self.done += num_images
+        self.progress.update(self.done)

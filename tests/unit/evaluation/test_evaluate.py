@@ -1,0 +1,184 @@
+"""Scores: names, layout, floor, independence of the batch size, bad input."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tiny_extractor import TinyExtractor
+from torch import Tensor
+
+from degas.config import EvaluateSettings
+from degas.data.image_set import ImageSet
+from degas.errors import UserError
+from degas.evaluation import statistics
+from degas.evaluation.evaluate import count_name, evaluate_generator, evaluate_images, protocol_name
+from degas.evaluation.features import Extractor, freeze
+
+Make = Callable[..., ImageSet]
+
+
+def _evaluate(fake: Any, images: ImageSet, extractor: Extractor, n: int = 40, **settings: Any) -> dict[str, Any]:
+    chosen = EvaluateSettings(num_samples=n, **settings)
+    return evaluate_images(fake, images, chosen, seed=1, progress=False, extractor=extractor)
+
+
+@pytest.mark.parametrize(
+    ("count", "name"), [(50_000, "50k"), (5_000, "5k"), (1_797, "1797"), (1_000, "1k"), (500, "500"), (12_500, "12500")]
+)
+def test_counts_in_names_are_exact(count: int, name: str) -> None:
+    assert count_name(count) == name
+
+
+def test_protocol_names_are_those_of_the_contract() -> None:
+    assert protocol_name("fid", 50_000, "inception") == "fid_50k_train"
+    assert protocol_name("is", 50_000, "inception", reference="") == "is_50k"
+    assert protocol_name("fid", 5_000, "imagenet") == "fid_5k_train[imagenet]"
+    assert protocol_name("kid", 5_000, "classifier") == "kid_5k_train[classifier]"
+    assert protocol_name("fid", 1_797, "imagenet-224", floor=True) == "fid_1797_train_floor[imagenet-224]"
+
+
+def test_scores_have_the_layout_of_the_contract_and_are_json(tiny: Extractor, make_images: Make) -> None:
+    images = make_images(100)
+    result = _evaluate(make_images(40, seed=1).images, images, tiny)
+    assert json.loads(json.dumps(result)) == result
+    assert result["data"] == {"source": "made", "num_images": 100, "fingerprint": images.fingerprint}
+    metrics = ["fid", "kid", "precision", "recall"]
+    wanted = [f"{m}_40_train[tiny]" for m in metrics] + [f"{m}_40_train_floor[tiny]" for m in metrics]
+    assert sorted(result["scores"]) == sorted(wanted)
+    for name, entry in result["scores"].items():
+        assert {"value", "std", "extractor", "num_samples", "reference"} <= set(entry)
+        assert entry["extractor"] == "tiny"
+        assert entry["num_samples"] == 40
+        assert entry["reference"] == (
+            "40 training images against 60 others" if "floor" in name else "100 training images"
+        )
+
+
+def test_real_images_score_at_the_floor_and_others_far_above_it(tiny: Extractor, make_images: Make) -> None:
+    images = make_images(200)
+    scores = _evaluate(make_images(100, seed=9).images, images, tiny, 100)["scores"]
+    dark = _evaluate(make_images(100, seed=9).images // 4, images, tiny, 100)["scores"]
+    floor = scores["fid_100_train_floor[tiny]"]["value"]
+    assert scores["fid_100_train[tiny]"]["value"] < 3 * floor
+    assert dark["fid_100_train[tiny]"]["value"] > 10 * floor
+    assert dark["kid_100_train[tiny]"]["value"] > 10 * abs(scores["kid_100_train[tiny]"]["value"])
+    assert dark["recall_100_train[tiny]"]["value"] < 0.2 < scores["recall_100_train[tiny]"]["value"]
+
+
+def test_the_data_set_with_itself_scores_zero(tiny: Extractor, make_images: Make) -> None:
+    images = make_images(70)
+    scores = _evaluate(images.images, images, tiny, 70)["scores"]
+    assert abs(scores["fid_70_train[tiny]"]["value"]) < 1e-9
+    assert scores["precision_70_train[tiny]"]["value"] == scores["recall_70_train[tiny]"]["value"] == 1
+
+
+def test_scores_do_not_depend_on_batch_size_or_chunks(tiny: Extractor, make_images: Make) -> None:
+    images, fakes = make_images(90), torch.from_numpy(make_images(70, seed=1).images)
+    whole = _evaluate(fakes, images, tiny, 70)
+    for chunk in (1, 7, 64):
+        again = _evaluate(fakes.split(chunk), images, tiny, 70, batch_images=chunk)
+        assert again["scores"] == whole["scores"]
+
+
+def test_fewer_images_than_asked_for_are_named_by_their_true_number(tiny: Extractor, make_images: Make) -> None:
+    assert "fid_33_train[tiny]" in _evaluate(make_images(33).images, make_images(50), tiny, 5000)["scores"]
+
+
+def test_the_floor_splits_a_small_set_in_halves(tiny: Extractor, make_images: Make) -> None:
+    scores = _evaluate(make_images(40, seed=1).images, make_images(41), tiny)["scores"]
+    floor = scores["fid_40_train_floor[tiny]"]
+    assert (floor["num_samples"], floor["reference"]) == (20, "20 training images against 21 others")
+
+
+def test_the_floor_can_be_left_out(tiny: Extractor, make_images: Make) -> None:
+    assert not [n for n in _evaluate(make_images().images, make_images(), tiny, floor=False)["scores"] if "floor" in n]
+
+
+def test_kid_and_recall_are_named_by_the_images_they_kept(
+    tiny: Extractor, make_images: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FID takes all images in a stream; what needs pairs takes the first `KEPT_IMAGES` of them and says so."""
+    monkeypatch.setattr(statistics, "KEPT_IMAGES", 25)
+    scores = _evaluate(make_images(40, seed=1).images, make_images(90), tiny)["scores"]
+    assert scores["fid_40_train[tiny]"]["num_samples"] == 40
+    assert scores["kid_25_train[tiny]"]["reference"] == "25 of 90 training images"
+    assert "recall_25_train_floor[tiny]" in scores
+
+
+def test_only_the_2015_network_gives_an_inception_score(make_images: Make) -> None:
+    images = make_images(60)
+
+    def names(**flags: bool) -> set[str]:
+        result = _evaluate(images.images, images, freeze(TinyExtractor(**flags)), 60)
+        return {name.partition("_60")[0] for name in result["scores"]}
+
+    assert not names() & {"is", "classifier_score"}
+    assert "is" in names(inception_score=True)
+    assert "classifier_score" in names(classifier_score=True)
+    assert "is" not in names(classifier_score=True)
+
+
+class _Toy:
+    """Stands in for a conditional generator: class k is a grey of brightness 50 k plus noise."""
+
+    image_size, channels, num_classes, num_parameters, config = 8, 3, 5, 7, {"kind": "toy"}
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {"a": torch.ones(2)}
+
+    def images(self, n: int, seed: int, labels: Tensor) -> Any:
+        generator = torch.Generator().manual_seed(seed)
+        noise = torch.randint(0, 40, (n, 3, 8, 8), generator=generator)
+        return iter((labels[:, None, None, None] * 50 + noise).to(torch.uint8).split(9))
+
+
+def test_a_conditional_generator_is_asked_for_uniform_labels_and_scored_for_agreement(make_images: Make) -> None:
+    settings = EvaluateSettings(num_samples=50)
+    extractor = freeze(TinyExtractor(classifier_score=True))
+    result = evaluate_generator(_Toy(), make_images(50), settings, seed=4, progress=False, extractor=extractor)  # type: ignore[arg-type]
+    assert 0 <= result["scores"]["class_agreement_50[tiny]"]["value"] <= 1
+    assert result["generator"]["config"] == {"kind": "toy"}
+    assert result["generator"]["num_parameters"] == 7
+
+
+def test_a_generator_of_another_size_is_refused(tiny: Extractor, make_images: Make) -> None:
+    with pytest.raises(UserError, match=r"3×8 px.*3×16"):
+        evaluate_generator(_Toy(), make_images(size=16), EvaluateSettings(), seed=0, progress=False, extractor=tiny)  # type: ignore[arg-type]
+
+
+def test_too_few_images_are_refused(tiny: Extractor, make_images: Make) -> None:
+    with pytest.raises(UserError, match="data: 5 images"):
+        _evaluate(make_images(40).images, make_images(5), tiny)
+    with pytest.raises(UserError, match="num-samples: 3 images"):
+        _evaluate(make_images(3).images, make_images(40), tiny)
+
+
+def test_a_short_or_long_stream_is_an_error(tiny: Extractor, make_images: Make) -> None:
+    chunks = torch.from_numpy(make_images(40).images).split(10)
+    for n in (30, 50):
+        with pytest.raises(ValueError, match="announced"):
+            _evaluate(iter(chunks), make_images(40), tiny, n)
+
+
+def test_the_cache_gives_equal_scores_without_a_second_pass_over_the_reals(
+    tiny: Extractor, make_images: Make, tmp_path: Path
+) -> None:
+    images, fakes = make_images(90), make_images(40, seed=1).images
+    settings = EvaluateSettings(num_samples=40)
+
+    def run() -> tuple[dict[str, Any], int]:
+        before = len(tiny.seen)  # type: ignore[arg-type]
+        result = evaluate_images(fakes, images, settings, progress=False, cache=tmp_path, extractor=tiny)
+        return result, len(tiny.seen) - before  # type: ignore[arg-type]
+
+    first, passes = run()
+    second, passes_cached = run()
+    assert first == second
+    assert (passes, passes_cached) == (2 + 2 + 2, 2)  # 40 and 50 reals, 40 fakes, 32 at a time
+    assert np.isfinite(first["scores"]["fid_40_train[tiny]"]["value"])
