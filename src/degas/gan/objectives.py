@@ -211,22 +211,20 @@ class R3Gan(Objective):
 
 def make_objective(settings: GanSettings) -> Objective:
     """The objective of resolved settings (`config.resolve_gan`)."""
-    supervised = settings.supervised
-    common = {
-        "class_weight_critic": settings.class_weight_critic if supervised else 0.0,
-        "class_weight_generator": settings.class_weight_generator if supervised else 0.0,
-    }
+    given: dict[str, Any] = settings.model_dump()
+    weights = ("class_weight_critic", "class_weight_generator")
+    common = {name: given[name] if settings.supervised else 0.0 for name in weights}
     if settings.objective == "ct-gan":
         names = ("penalty_weight", "consistency_weight", "consistency_feature_weight", "consistency_margin")
-        return CtGan(**common, **{name: getattr(settings, name) for name in names})
+        return CtGan(**common, **{name: given[name] for name in names})
     if settings.objective == "wgan-gp":
-        return Wasserstein(**common, penalty_weight=settings.penalty_weight)
+        return Wasserstein(**common, penalty_weight=given["penalty_weight"])
     if settings.objective == "sn-gan":
         return SnGan(**common)
     if settings.objective == "mmd":
-        upper, lower = settings.repulsive_bounds
+        upper, lower = given["repulsive_bounds"]
         return RepulsiveMmd(**common, upper=upper, lower=lower)
-    return R3Gan(**common, gradient_weight=settings.gradient_weight)
+    return R3Gan(**common, gradient_weight=given["gradient_weight"])
 
 
 def draw_shares(real_images: Tensor) -> Tensor:

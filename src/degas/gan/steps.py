@@ -58,9 +58,9 @@ class Steps:
         self.augment: Augment = diffaugment if settings.augment == "diffaugment" else lambda images: images
         critic = build_critic(settings, images, self.objective, seed)
         self.critic_loss = engine.prepare(CriticLoss(critic, self.objective, self.augment))
-        self.critic: Critic = engine.unwrap(self.critic_loss).critic
+        self.critic = cast(CriticLoss, engine.unwrap(self.critic_loss)).critic
         self.wrapped_generator = engine.prepare(generator)
-        self.generator: Generator = engine.unwrap(self.wrapped_generator)
+        self.generator = cast(Generator, engine.unwrap(self.wrapped_generator))
         self.average = Average(self.generator, settings.ema_half_life_images) if settings.ema_half_life_images else None
         self.critic_optimizer = _adam(self.critic, settings)
         self.generator_optimizer = _adam(self.generator, settings)
@@ -140,7 +140,7 @@ class Steps:
         batch = batches(index)
         random = torch_generator(self.seed, purpose, index, self.engine.rank)
         images = dequantise(batch.images, random).to(self.engine.device, memory_format=torch.channels_last)
-        labels = batch.labels.to(self.engine.device) if self.settings.supervised else None
+        labels = _given(batch.labels).to(self.engine.device) if self.settings.supervised else None
         return images, labels
 
     @torch.no_grad()
@@ -207,7 +207,7 @@ def _adam(module: nn.Module, settings: GanSettings) -> torch.optim.Adam:
 
 
 def _given(value: Any) -> Any:
-    """A setting that `resolve_gan` has filled."""
+    """A value that `resolve_gan` or the trainer's checks have made sure of."""
     if value is None:
-        raise ValueError("unresolved settings: call degas.config.resolve_gan first")
+        raise ValueError("unresolved settings (call degas.config.resolve_gan first), or images without labels")
     return value

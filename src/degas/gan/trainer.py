@@ -22,7 +22,6 @@ from degas.gan import watch
 from degas.gan.steps import Steps
 from degas.nets.generator import Generator, draw_labels, draw_noise
 from degas.nets.normalisation import recalibrate
-from degas.runtime.checkpoint import load_newest, save_checkpoint
 from degas.runtime.distributed import Engine
 from degas.runtime.interrupts import StopRequest
 from degas.runtime.progress import Progress
@@ -71,8 +70,13 @@ def run_training(
     steps = Steps(generator, images, settings, seed=seed, engine=engine)
     run = Run(steps, images, settings, seed, folder, engine, on_evaluate)
     start = run.resume()
-    title = f"train {settings.objective}"
-    with Progress(title, settings.num_steps, start_step=start, quiet=not progress) as bar, StopRequest() as stop:
+    bar = Progress(
+        f"train {settings.objective}",
+        settings.num_steps,
+        start_step=start,
+        quiet=not (progress and engine.is_main),
+    )
+    with bar, StopRequest() as stop:
         for step in range(start, settings.num_steps):
             for turn in range(settings.critic_steps or 1):
                 critic = steps.critic_step(step, turn)
@@ -106,15 +110,13 @@ class Run:
 
     def resume(self) -> int:
         """Restore the newest usable checkpoint; returns the number of finished generator steps."""
-        found = load_newest(self.folder.checkpoints, self._tell)
+        found = self.folder.restore(self._tell)
         start = 0
         if found is not None:
             start, state = found
             self.best = state.pop("best")
             self.steps.load_state_dict(state)
             self.saved_step = start
-        if self.engine.is_main:
-            self.folder.truncate_logs(start)
         self.clock = (start, time.perf_counter())
         return start
 
@@ -123,9 +125,7 @@ class Run:
         last = done == self.settings.num_steps
         due = {name: done % every == 0 or last for name, every in self._periods().items()}
         if due["log"]:
-            values = {f"critic_{name}": float(value) for name, value in critic.items()}
-            values |= {f"generator_{name}": float(value) for name, value in generator.items()}
-            self._log(done, values)
+            values = self._log(done, critic, generator)
             bar.update(done, critic=values["critic_loss"], generator=values["generator_loss"])
         if due["sample"] or due["evaluate"]:
             shown = self.published()
@@ -173,8 +173,8 @@ class Run:
         self.steps.watch.settle()
         if done == self.saved_step:
             return
+        self.folder.save(done, {**self.steps.state_dict(), "best": self.best})
         if self.engine.is_main:
-            save_checkpoint(self.folder.checkpoints, done, {**self.steps.state_dict(), "best": self.best})
             self.published().save(self.folder.path / "generator")
         self.saved_step = done
         self.engine.wait()
@@ -190,17 +190,19 @@ class Run:
         self.engine.wait()
         return Generator.load(place, self.engine.device)
 
-    def _log(self, done: int, values: dict[str, float]) -> None:
+    def _log(self, done: int, critic: dict[str, Tensor], generator: dict[str, Tensor]) -> dict[str, float]:
+        """Write a line of metrics, means over the ranks, and one of times; returns the metrics."""
         self.steps.watch.settle()
+        named = {f"critic_{name}": value.float() for name, value in critic.items()}
+        named |= {f"generator_{name}": value.float() for name, value in generator.items()}
+        self.engine.all_reduce_mean(named.values())
+        values = {name: float(value) for name, value in named.items()}
         self._warn(done, "penalty", watch.exploded(done, values))
-        if not self.engine.is_main:
-            return
         self.folder.log_metrics(done, **values)
         since, moment = self.clock
         self.clock = (done, time.perf_counter())
-        if done > since:
-            seconds = (self.clock[1] - moment) / (done - since)
-            self.folder.log_timing(done, seconds_per_step=seconds)
+        self.folder.log_timing(done, seconds_per_step=(self.clock[1] - moment) / max(1, done - since))
+        return values
 
     def _sample(self, done: int, shown: Generator) -> None:
         """A grid of samples of the same noise every time; conditional ones with a row a class."""
