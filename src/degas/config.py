@@ -24,8 +24,9 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
 def setting(default: Any, doc: str, *, source: str = "our choice") -> Any:
-    """A field with its help text and where its default comes from."""
-    return Field(default, description=f"{doc} [{source}]", json_schema_extra={"source": source})
+    """A field with its help text and where its default comes from; `source` is shown unless it is our choice."""
+    description = doc if source == "our choice" else f"{doc} [{source}]"
+    return Field(default, description=description, json_schema_extra={"source": source})
 
 
 class Settings(BaseModel):
@@ -281,6 +282,14 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     },
 }
 PresetName = Literal["quick", "default", "paper"]
+
+
+def preset_values(preset: str, source: str = "") -> dict[str, dict[str, Any]]:
+    """What `preset` changes, section by section; the paper's search rate depends on the data set (paper §4.1)."""
+    values = {section: dict(changes) for section, changes in PRESETS[preset].items()}
+    if preset == "paper" and any(word in source.lower() for word in ("stl", "celeba")):
+        values["search"].update(weight_lr=0.03, latent_lr=0.03)
+    return values
 
 
 def resolve_gan(gan: GanSettings) -> GanSettings:
