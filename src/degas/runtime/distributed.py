@@ -1,0 +1,161 @@
+"""Processes, devices and precision: accelerate, wrapped once. Whatever touches a process group is here."""
+
+from __future__ import annotations
+
+import gc
+import warnings
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from types import TracebackType
+from typing import Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from degas.errors import UserError
+from degas.runtime.interrupts import Interrupted, Terminated
+
+_DEVICES = ("auto", "cpu", "cuda")
+
+
+class Engine:
+    """This process's device, its rank, and the few operations that involve the other ranks.
+
+    One process needs no launcher and no environment variables. Several are started by `torchrun` or
+    `accelerate launch`; then every rank takes its share of each batch and gradients are means over the ranks.
+
+    A critic with a gradient penalty is exact under one condition: its whole loss, penalty included, comes out of one
+    call of the prepared module and goes into one `backward`. So prepare a module whose forward computes the loss.
+    Every parameter that requires a gradient must take part in it.
+
+    Args:
+        precision: "bfloat16" makes `autocast()` run convolutions and matrix products in bfloat16. Weights,
+            optimisers and everything outside `autocast()` stay float32 either way.
+        device: "auto" takes CUDA if there is any, else the CPU.
+
+    Attributes:
+        device, rank, num_ranks, is_main: where this process computes, which one it is of how many, whether rank 0.
+
+    Raises:
+        UserError: no such device here.
+    """
+
+    def __init__(self, precision: Literal["float32", "bfloat16"] = "float32", device: str = "auto") -> None:
+        from accelerate import Accelerator, DistributedDataParallelKwargs  # a second of imports
+        from accelerate.state import AcceleratorState
+
+        if precision not in ("float32", "bfloat16"):
+            raise ValueError(f"precision {precision!r} is neither 'float32' nor 'bfloat16'")
+        self.precision = precision
+        if not torch.distributed.is_initialized():
+            # accelerate keeps the first engine's device for the whole process; one process may well use two in turn
+            AcceleratorState._reset_state(reset_partial_state=True)
+        # Buffers are not broadcast: copying them at a second forward breaks the first one's backward, and running
+        # statistics play no part in training. static_graph stays off: it gets double backward silently wrong.
+        ddp = DistributedDataParallelKwargs(broadcast_buffers=False)
+        cpu = not _wants_cuda(device)
+        self._accelerator = Accelerator(cpu=cpu, mixed_precision="no", kwargs_handlers=[ddp])
+        self.device: torch.device = self._accelerator.device
+        self.rank: int = self._accelerator.process_index
+        self.num_ranks: int = self._accelerator.num_processes
+        self.is_main: bool = self.rank == 0
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # after an error the other ranks may never come, and the launcher ends them; asked to stop, they all do
+        if kind is None or issubclass(kind, Terminated | Interrupted):
+            self.close()
+
+    def prepare(self, module: nn.Module) -> nn.Module:
+        """Moves `module` to the device, its 4-d weights to channels-last, and wraps it in DDP among several ranks.
+
+        Values stay the same; on one process it is the same object. Build optimisers afterwards. DDP starts every
+        rank from rank 0's weights and buffers.
+        """
+        module = module.to(self.device)
+        module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return self._wrap(module) if self.num_ranks > 1 else module
+
+    def unwrap(self, module: nn.Module) -> nn.Module:
+        """The module that was given to `prepare`: for saving, sampling, and any forward without gradients."""
+        return cast(nn.Module, module.module) if isinstance(module, nn.parallel.DistributedDataParallel) else module
+
+    def autocast(self) -> AbstractContextManager:
+        """Where forwards and losses run. With float32 it changes nothing."""
+        if self.precision == "float32":
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+
+    def backward(self, loss: Tensor) -> None:
+        """`loss.backward()`; DDP averages the gradients over the ranks on the way."""
+        self._accelerator.backward(loss)
+
+    def all_reduce_mean(self, tensors: Iterable[Tensor]) -> None:
+        """Replaces each tensor by its mean over the ranks, in place; every rank gives the same shapes and types.
+
+        For gradients of parameters outside DDP, losses to log, running statistics before saving. Floating point only.
+        """
+        groups: dict[torch.dtype, list[Tensor]] = {}
+        for tensor in tensors:
+            if not tensor.is_floating_point():
+                raise TypeError(f"a mean over ranks needs floating point, not {tensor.dtype}")
+            groups.setdefault(tensor.dtype, []).append(tensor.detach())
+        if self.num_ranks == 1:
+            return
+        for group in groups.values():
+            flat = torch.cat([tensor.reshape(-1) for tensor in group])  # one message instead of hundreds
+            torch.distributed.all_reduce(flat)
+            flat /= self.num_ranks
+            for tensor, mean in zip(group, flat.split([t.numel() for t in group]), strict=True):
+                tensor.copy_(mean.view_as(tensor))
+
+    def gather(self, tensor: Tensor) -> Tensor:
+        """Every rank's rows, (N, …) → (N·num_ranks, …), in the order of the ranks; every rank gives the same shape."""
+        if self.num_ranks == 1:
+            return tensor
+        rows = [torch.empty_like(tensor, memory_format=torch.contiguous_format) for _ in range(self.num_ranks)]
+        torch.distributed.all_gather(rows, tensor.detach().contiguous())
+        return torch.cat(rows)
+
+    def any_rank(self, flag: bool) -> bool:
+        """Whether any rank says so: all must stop at the same step, while a signal may reach one of them alone."""
+        if self.num_ranks == 1:
+            return flag
+        votes = torch.tensor(float(flag), device=self.device)
+        torch.distributed.all_reduce(votes)
+        return bool(votes.item() > 0)
+
+    def _wrap(self, module: nn.Module) -> nn.Module:
+        for buffer in module.buffers():
+            torch.distributed.broadcast(buffer, src=0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # torch 2.13 renames broadcast_buffers; 2.11 knows no other
+            return cast(nn.Module, self._accelerator.prepare_model(module))
+
+    def wait(self) -> None:
+        """Returns once every rank has come here."""
+        self._accelerator.wait_for_everyone()
+
+    def close(self) -> None:
+        """Ends the process group; the last call, and harmless on one process. Drop prepared modules before it.
+
+        Gloo aborts now and then at exit where a wrapped module outlives its group, hence the collection.
+        """
+        if not torch.distributed.is_initialized():
+            return
+        self._accelerator.free_memory()
+        gc.collect()
+        self._accelerator.wait_for_everyone()
+        self._accelerator.end_training()
+
+
+def _wants_cuda(device: str) -> bool:
+    if device not in _DEVICES:
+        raise UserError(f"device {device!r}: choose from {', '.join(_DEVICES)}")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("device 'cuda': torch sees no CUDA device here; use 'cpu' or 'auto'")
+    return device != "cpu" and torch.cuda.is_available()

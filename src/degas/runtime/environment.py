@@ -1,0 +1,62 @@
+"""What a number can depend on beside settings and seed, written down beside it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import sys
+from pathlib import Path
+
+from degas.runtime.records import write_json
+
+
+def write_environment(path: Path, command: list[str]) -> None:
+    """Writes environment.json into the folder `path` (or to `path` itself where it names a .json file).
+
+    Holds what a number can depend on beside settings and seed: versions, machine, threads, device; and the command.
+    Among several ranks only rank 0 writes.
+    """
+    import torch
+
+    cuda = torch.cuda.is_available()
+    record = {
+        "degas": _version("degas-nas"),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": _version("numpy"),
+        "accelerate": _version("accelerate"),
+        "platform": platform.platform(),
+        "cpu": _cpu_name(),
+        "num_cpus": os.cpu_count(),
+        "num_threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name() if cuda else "cpu",
+        "num_devices": torch.cuda.device_count() if cuda else 0,
+        "num_ranks": int(os.environ.get("WORLD_SIZE", "1")),
+        "command": [str(word) for word in command],
+    }
+    target = Path(path) if Path(path).suffix == ".json" else Path(path) / "environment.json"
+    if is_rank_0():
+        write_json(target, record)
+
+
+def is_rank_0() -> bool:
+    """Read from the launcher's variables (torchrun, accelerate), so that no process group is needed yet."""
+    rank, ranks = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")
+    return not (rank.isdigit() and ranks.isdigit() and int(ranks) > 1 and int(rank) > 0)
+
+
+def _version(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine() or sys.platform

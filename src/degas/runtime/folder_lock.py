@@ -1,0 +1,64 @@
+"""One owner per folder: an advisory lock that ends with its process. Standard library only."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+from contextlib import suppress
+from pathlib import Path
+
+from degas.errors import UserError
+
+_held: set[int] = set()  # descriptors of the locks that this process holds
+
+
+def lock_folder(path: Path) -> int:
+    """Locks `path/.lock` and returns the descriptor that `unlock_folder` takes.
+
+    flock, since it also holds between two owners in one process. The file itself stays: a lock of a dead process is
+    gone with that process, and removing the file would let two owners lock two different files of one name.
+
+    Raises:
+        UserError: another owner holds it (who, where known), or the folder cannot be written or locked.
+    """
+    try:
+        descriptor = os.open(path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror}); give another --out") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        owner = os.read(descriptor, 200).decode(errors="replace").strip()
+        os.close(descriptor)
+        if isinstance(error, BlockingIOError):
+            whose = f"{owner} uses it" if owner else "another process uses it"
+            raise UserError(f"{path}: {whose}; wait until that ends, or give another --out") from error
+        raise UserError(f"{path}: cannot be locked ({error.strerror}); give an --out on another disk") from error
+    _held.add(descriptor)
+    _sign(descriptor)
+    return descriptor
+
+
+def unlock_folder(descriptor: int) -> None:
+    """Gives the lock up; in a forked child, which has none, does nothing."""
+    if descriptor in _held:
+        _held.discard(descriptor)
+        os.close(descriptor)
+
+
+def _sign(descriptor: int) -> None:
+    """Says who holds the lock, for the one who is refused; the lock itself does not depend on it."""
+    with suppress(OSError):  # a full disk; checkpoints and logs will say so
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+
+
+def _close_in_child() -> None:
+    """A forked child that outlives a killed owner must not keep the folder locked."""
+    for descriptor in _held:
+        os.close(descriptor)
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_close_in_child)

@@ -1,0 +1,113 @@
+"""JSON files, lines of logs, differences of settings. Standard library only."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from degas.errors import UserError
+from degas.runtime.durable import full_disk_named, replace_file
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes `value` to `path`: the old content or the new one, never half. Paths become text.
+
+    Raises:
+        ValueError: a number is NaN or infinite, which JSON does not have.
+        UserError: the disk is full.
+    """
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=path_as_text)
+    with full_disk_named(path.parent, f"while writing {path.name}"):
+        replace_file(path, f"{text}\n".encode())
+
+
+def read_jsonl(path: Path) -> list[dict]:
+    """The records of a log. A half-written last line is left out; a file that is not there yet has no records.
+
+    Raises:
+        UserError: another line is no JSON object, named by its number.
+    """
+    path = Path(path)
+    if not path.exists():
+        return []
+    lines = path.read_bytes().split(b"\n")
+    records = []
+    for number, line in enumerate(lines, start=1):
+        record = _parse(line)
+        if record is not None:
+            records.append(record)
+        elif line.strip() and number < len(lines):
+            raise UserError(f"{path}:{number}: not a JSON object; the file is damaged")
+    return records
+
+
+def plain_number(value: Any) -> Any:
+    """A number out of a tensor or array of one element; anything else as it is."""
+    return value.item() if hasattr(value, "item") else value
+
+
+def _parse(line: bytes) -> dict | None:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def keep_line(line: bytes, step: int) -> bool:
+    record = _parse(line)
+    return record is not None and type(record.get("step")) is int and record["step"] <= step
+
+
+def as_json(settings: dict) -> dict:
+    """What reading the written settings back gives, so that tuples and lists compare equal."""
+    result: dict = json.loads(json.dumps(settings, allow_nan=False, default=path_as_text))
+    return result
+
+
+def path_as_text(value: Any) -> str:
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    raise TypeError(f"{type(value).__name__} is no JSON value")
+
+
+def read_config(path: Path) -> dict:
+    try:
+        config = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise UserError(
+            f"{path.parent}: holds a run without config.json, so that its settings are unknown; give another --out"
+        ) from None
+    except ValueError as error:
+        raise UserError(f"{path}: not readable as JSON ({error}); give another --out") from None
+    if not isinstance(config, dict):
+        raise UserError(f"{path}: not a JSON object; give another --out")
+    return config
+
+
+def refuse_difference(path: Path, old: dict, new: dict) -> None:
+    difference = _first_difference(old, new, "")
+    if difference:
+        key, before, now = difference
+        raise UserError(
+            f"{path}: cannot resume: {key} was {before} and is {now} now; "
+            "resume with the same settings, or give another --out"
+        )
+
+
+def _first_difference(old: Any, new: Any, key: str) -> tuple[str, str, str] | None:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name in [*old, *(name for name in new if name not in old)]:
+            inner = f"{key}.{name}" if key else name
+            if name not in old or name not in new:
+                return inner, _shown(old, name), _shown(new, name)
+            if found := _first_difference(old[name], new[name], inner):
+                return found
+        return None
+    return None if old == new else (key, json.dumps(old)[:60], json.dumps(new)[:60])
+
+
+def _shown(config: dict, name: str) -> str:
+    return json.dumps(config[name])[:60] if name in config else "unset"

@@ -1,0 +1,191 @@
+"""One stage's folder: its owner, its settings, its logs, its end. Starts without torch.
+
+    RUN/search/  config.json  environment.json  metrics.jsonl  timing.jsonl  checkpoints/  done.json  .lock
+
+A record with step s describes the s-th finished step and is logged before the checkpoint of step s is saved. Then
+cutting the logs back to a checkpoint's step and going on gives the very bytes of a run that was never stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from degas.errors import UserError
+from degas.runtime.durable import append_line, full_disk_named, replace_file, sync_folder
+from degas.runtime.environment import is_rank_0, write_environment
+from degas.runtime.folder_lock import lock_folder, unlock_folder
+from degas.runtime.records import (
+    as_json,
+    keep_line,
+    plain_number,
+    read_config,
+    read_jsonl,
+    refuse_difference,
+    write_json,
+)
+
+_RUN_ENTRIES = ("config.json", "done.json", "metrics.jsonl", "checkpoints")
+
+__all__ = ["StageFolder", "read_jsonl", "write_environment", "write_json"]
+
+
+class StageFolder:
+    """Owns one stage's folder from construction to `close()` (or the end of the `with` block).
+
+    The lock belongs to the process and ends with it, however it ends, so there is no stale lock to clear. Of several
+    processes started by one launcher only rank 0 owns the folder; for the others every writing method does nothing.
+
+    Args:
+        path: the stage's folder, such as `RUN/search`; made if missing.
+        settings: the resolved settings, written to `config.json` beside `kind`; JSON values, tuples and paths.
+        resume: go on with the run that the folder holds; its settings must be the same. An empty folder starts afresh.
+        kind: the stage, such as "search".
+
+    Attributes:
+        path, checkpoints: the folder, and the one inside it for `save_checkpoint`.
+        resuming: the folder holds a run and it is to go on.
+        writes: this process is the one that writes.
+
+    Raises:
+        UserError: another process owns the folder; it holds another run; it cannot be written.
+    """
+
+    def __init__(self, path: Path, *, settings: dict, resume: bool, kind: str) -> None:
+        if "kind" in settings:
+            raise ValueError("'kind' is the stage's name in config.json and cannot be a setting")
+        self.path = Path(path)
+        self.checkpoints = self.path / "checkpoints"
+        self.kind = kind
+        self.writes = is_rank_0()
+        self._lock: int | None = None
+        self._make()
+        if self.writes:
+            self._lock = lock_folder(self.path)
+        try:
+            self.resuming = self._claim(as_json({"kind": kind, **settings}), resume)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> StageFolder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Gives the folder up; a second call does nothing."""
+        if self._lock is not None:
+            unlock_folder(self._lock)
+            self._lock = None
+
+    # ------------------------------------------------------------------------------------------ logs
+
+    def log_metrics(self, step: int, **values: Any) -> None:
+        """Adds `{"step": step, **values}` to metrics.jsonl: what depends on the seed alone, so no times and rates.
+
+        Values: numbers, strings, None, or tensors and arrays of one element. Raises `UserError` for one that is not
+        finite, since a run that diverged must not go on in silence.
+        """
+        record: dict[str, Any] = {"step": step, **{name: plain_number(value) for name, value in values.items()}}
+        for name, value in record.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise UserError(
+                    f"{self.path}: {name} is {value} at step {step}: the run diverged; "
+                    "lower its learning rate and start again"
+                )
+        self.append("metrics.jsonl", record)
+
+    def log_timing(self, step: int, **values: Any) -> None:
+        """Adds a record to timing.jsonl: times, rates, memory. A value that is not finite becomes null."""
+        plain = {name: plain_number(value) for name, value in values.items()}
+        for name, value in plain.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                plain[name] = None
+        self.append("timing.jsonl", {"step": step, **plain})
+
+    def append(self, name: str, record: dict) -> None:
+        """Adds `record`, whose "step" is a whole number, as one line of the log `name` (which ends in .jsonl)."""
+        if not name.endswith(".jsonl") or type(record.get("step")) is not int:
+            raise ValueError(f"{name}: a log ends in .jsonl and its records have a whole-number 'step'")
+        line = json.dumps(record, ensure_ascii=False, allow_nan=False)
+        if self.writes:
+            with full_disk_named(self.path, f"while writing {name}"):
+                append_line(self.path / name, line)
+
+    def truncate_logs(self, step: int) -> None:
+        """Cuts every log back to its records of at most `step`, half-written lines gone; -1 empties them all."""
+        if not self.writes:
+            return
+        with full_disk_named(self.path, "while cutting the logs back"):
+            for path in sorted(self.path.glob("*.jsonl")):
+                before = path.read_bytes()
+                after = b"".join(line + b"\n" for line in before.split(b"\n") if keep_line(line, step))
+                if after != before:
+                    replace_file(path, after)
+
+    # ------------------------------------------------------------------------------------------ checkpoints
+
+    def save(self, step: int, state: dict, keep: int = 2) -> None:
+        """`save_checkpoint` in this folder, by the process that writes."""
+        from degas.runtime.checkpoint import save_checkpoint
+
+        if self.writes:
+            save_checkpoint(self.checkpoints, step, state, keep)
+
+    def restore(self, warn: Callable[[str], None]) -> tuple[int, dict] | None:
+        """(step, state) of the newest usable checkpoint, with the logs cut back to it; None to start at step 0.
+
+        Looks for one only where the folder is resumed. Where none is found the logs are emptied.
+        """
+        from degas.runtime.checkpoint import load_newest
+
+        found = load_newest(self.checkpoints, warn) if self.resuming else None
+        self.truncate_logs(-1 if found is None else found[0])
+        return found
+
+    # ------------------------------------------------------------------------------------------ results
+
+    def write_json(self, name: str, value: Any) -> None:
+        """`records.write_json` to the file `name` in this folder, by the process that writes."""
+        if self.writes:
+            write_json(self.path / name, value)
+
+    def done(self) -> bool:
+        """The stage ran to its end."""
+        return (self.path / "done.json").is_file()
+
+    def mark_done(self) -> None:
+        """The last thing a stage does, after all its results are written."""
+        self.write_json("done.json", {"done": True})
+
+    # ------------------------------------------------------------------------------------------ claiming
+
+    def _make(self) -> None:
+        try:
+            with full_disk_named(self.path, "while making it"):
+                self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"{self.path}: cannot be made a folder ({error.strerror}); give another --out") from error
+
+    def _claim(self, config: dict, resume: bool) -> bool:
+        """Whether this goes on with the run in the folder; writes config.json for a fresh one."""
+        held = any((self.path / name).exists() for name in _RUN_ENTRIES)
+        if not self.writes:
+            return resume and held
+        if held and not resume:
+            state = "a finished" if self.done() else "an unfinished"
+            raise UserError(f"{self.path} holds {state} run; give another --out, or --resume to go on")
+        if not held:
+            self.write_json("config.json", config)
+            sync_folder(self.path.parent)
+            return False
+        refuse_difference(self.path, read_config(self.path / "config.json"), config)
+        return True
