@@ -6,6 +6,7 @@ the authors' code of a system the paper builds on, or "our choice". Knows no tor
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -184,7 +185,7 @@ class GanSettings(Settings):
         None, "rates after critic blocks 2, 3, 4", source="CT-GAN code: 0.2, 0.5, 0.5"
     )
     gradient_weight: Weight | None = setting(
-        None, "γ of r3gan's two gradient penalties", source="R3GAN: about 0.05 at 32 px"
+        None, "γ of r3gan's two gradient penalties, at about 32 px", source="R3GAN: 0.05"
     )
     repulsive_bounds: tuple[float, float] | None = setting(
         None, "squared distances: upper bound real-real, lower bound fake-fake", source="MMD-GAN-rep code: 4, 0.25"
@@ -243,8 +244,8 @@ OBJECTIVES: dict[Objective, dict[str, Any]] = {
     },
     "wgan-gp": dict(_WGAN),
     "sn-gan": {"critic_steps": 1, "generator_lr": 2e-4, "critic_lr": 4e-4, **_CLASS},
-    "mmd": {"critic_steps": 1, "generator_lr": 2e-4, "critic_lr": 2e-4, "repulsive_bounds": (4.0, 0.25)},
-    "r3gan": {"critic_steps": 1, "generator_lr": 2e-4, "critic_lr": 2e-4, "gradient_weight": 0.05},
+    "mmd": {"critic_steps": 1, "generator_lr": 2e-4, "critic_lr": 2e-4, "repulsive_bounds": (4.0, 0.25), **_CLASS},
+    "r3gan": {"critic_steps": 1, "generator_lr": 2e-4, "critic_lr": 2e-4, "gradient_weight": 0.05, **_CLASS},
 }
 
 # A preset is what it changes from the defaults above; `default` changes nothing.
@@ -301,10 +302,52 @@ def resolve_gan(gan: GanSettings) -> GanSettings:
             option = name.replace("_", "-")
             holders = ", ".join(o for o, values in OBJECTIVES.items() if name in values)
             raise UserError(f"--gan.{option}: objective {gan.objective} has no such setting; it belongs to {holders}")
+    if not gan.supervised:
+        given = next((name for name in _CLASS if getattr(gan, name) is not None), None)
+        if given:
+            raise UserError(f"--gan.{given.replace('_', '-')}: there is no class loss without --gan.supervised")
+        table = {name: value for name, value in table.items() if name not in _CLASS}
     filled = {name: value for name, value in table.items() if getattr(gan, name) is None}
     if gan.generator_batch_images is None:
         filled["generator_batch_images"] = 2 * gan.batch_images
     return gan.model_copy(update=filled)
+
+
+def sources(settings: Settings, preset: Mapping[str, Any]) -> list[tuple[str, Any, str]]:
+    """Every setting as (name, value, where the value comes from); `preset` holds what the preset changes of them.
+
+    A field's stated source is one or two of `where` or `where: value`; the one that names the value in force is told.
+    """
+    return [(name, getattr(settings, name), _source(settings, name, preset)) for name in type(settings).model_fields]
+
+
+def _source(settings: Settings, name: str, preset: Mapping[str, Any]) -> str:
+    info, value = type(settings).model_fields[name], getattr(settings, name)
+    if value is None and any(name in table for table in OBJECTIVES.values()):
+        return "not in force"
+    stated = str((info.json_schema_extra or {})["source"]).split("; ")  # type: ignore[index,call-overload]
+    for where, _, text in (part.partition(": ") for part in stated):
+        if text and _named(text, value):
+            return where
+    if value == info.default:
+        return stated[0]
+    if isinstance(settings, GanSettings) and value == OBJECTIVES[settings.objective].get(name):
+        return f"our choice for {settings.objective}"
+    return "preset" if name in preset and value == preset[name] else "given"
+
+
+def _named(text: str, value: Any) -> bool:
+    """Whether the text of a stated source, such as `100,000`, `2e-4` or `none`, is this value."""
+    values = value if isinstance(value, tuple) else (value,)
+    if text in ("none", "no"):
+        return not value
+    if text in (str(value), ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in values)):
+        return True
+    number = text.split(", i.e. ")[0].replace(",", "")
+    try:
+        return not isinstance(value, bool) and value is not None and float(number) == float(value)
+    except (TypeError, ValueError):
+        return False
 
 
 def _base_and_stages(image_size: int, base_size: int | None) -> tuple[int, int]:
