@@ -27,7 +27,7 @@ COLOURS = {
 FAINT = "#b9b4aa"
 DOTTED = (0, (1, 2.2))
 ACROSS_PAGE = Sizes(step=1.5, node_along=0.3, node_across=0.27, growth=0.045, label_across=0.19, gap=0.16)
-DOWN_PAGE = Sizes(step=1.02, node_along=0.21, node_across=0.36, growth=0.05, label_across=0.42, gap=0.12)
+DOWN_PAGE = Sizes(step=1.1, node_along=0.21, node_across=0.36, growth=0.05, label_across=0.42, gap=0.12)
 LONGEST_ACROSS = 10  # nodes; a longer ladder runs down the page, where its labels stay readable
 FIXED_FIRST, FIXED_LAST = "linear\nreshape", "BN, ReLU\nconv 3×3\ntanh"
 
@@ -44,7 +44,7 @@ def draw_architecture(architecture: Architecture, path: Path, alpha: Alpha | Non
         raise UserError(f"{path}: a drawing is a .png or .svg file; give one of these suffixes")
     across_page = len(architecture.graph.nodes) + 2 <= LONGEST_ACROSS
     ladder = lay_out(architecture, edge_facts(architecture, alpha), ACROSS_PAGE if across_page else DOWN_PAGE)
-    settings = {"svg.hashsalt": "degas", "svg.fonttype": "none", "font.family": "DejaVu Sans", "font.size": 9}
+    settings: Any = {"svg.hashsalt": "degas", "svg.fonttype": "none", "font.family": "DejaVu Sans", "font.size": 9}
     with matplotlib.rc_context(settings):
         figure = _draw(ladder, across_page)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -89,7 +89,13 @@ def _draw_rung(axes: Any, rung: Rung, place: Any) -> None:
     points = [place(rung.start), *map(place, rung.bend), place(rung.end)]
     codes = [Curve.MOVETO, *([Curve.CURVE4] * 3 if rung.bend else [Curve.LINETO])]
     fact = rung.fact
-    style: dict[str, Any] = {"arrowstyle": "-", "color": FAINT, "linewidth": 1.1, "linestyle": DOTTED, "fill": False}
+    style: dict[str, Any] = {
+        "arrowstyle": "-",
+        "color": FAINT,
+        "linewidth": 1.1,
+        "linestyle": DOTTED,
+        "capstyle": "butt",
+    }
     if fact.kept:
         style = {"arrowstyle": "-|>", "color": COLOURS[fact.slot.kind][1], "linewidth": 2.4, "zorder": 2}
     axes.add_patch(FancyArrowPatch(path=Curve(points, codes), mutation_scale=13, shrinkA=0, shrinkB=0, **style))

@@ -109,8 +109,8 @@ def _nodes(architecture: Architecture, sizes: Sizes) -> tuple[Node, ...]:
 def _rung(fact: EdgeFact, nodes: dict[str, Node], num_normal: int, sizes: Sizes) -> Rung:
     source, target = nodes[fact.slot.source], nodes[fact.slot.target]
     if fact.slot.direct:
-        start, end = source.along + source.half_along, target.along - target.half_along
-        return Rung(fact, (start, 0.0), (end, 0.0), (), ((start + end) / 2, 0.0))
+        left, right = source.along + source.half_along, target.along - target.half_along
+        return Rung(fact, (left, 0.0), (right, 0.0), (), ((left + right) / 2, 0.0))
     side, level = _lane(fact.slot, source, target, num_normal, sizes)
     widest = max(node.half_across for node in nodes.values())
     reach = widest + sizes.gap + sizes.label_across + (level - 1) * (2 * sizes.label_across + sizes.gap)

@@ -1,0 +1,253 @@
+"""Reads what a run folder holds, whatever stages it has: finished, still running, or one of them alone.
+
+Nothing here fails on a missing, half-written or foreign file: it is left out, and `Run.notes` says so.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from degas.architecture import Architecture
+from degas.errors import UserError
+from degas.report.pictures import Picture, read_picture
+
+MAX_JSON_BYTES = 64 << 20
+MAX_FRAMES = 40  # pictures in a slider; more are thinned evenly, first and last kept
+MAX_EPOCHS = 120  # α records in a slider, likewise
+BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
+T = TypeVar("T")
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class AlphaRecord:
+    """α of every edge at the end of one epoch: edge name → {operation name: α}."""
+
+    epoch: int
+    values: dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A sample grid and the generator step after which it was drawn."""
+
+    step: int
+    picture: Picture
+
+
+@dataclass
+class Stage:
+    """What search, training and evaluation write alike."""
+
+    config: Record = field(default_factory=dict)
+    environment: Record = field(default_factory=dict)
+    metrics: list[Record] = field(default_factory=list)
+    timing: list[Record] = field(default_factory=list)
+    done: bool = False
+
+
+@dataclass
+class Run:
+    """Everything that a report shows of one run; absent parts are None or empty."""
+
+    path: Path
+    name: str
+    architecture: Architecture | None = None
+    alpha: list[AlphaRecord] = field(default_factory=list)
+    search: Stage | None = None
+    train: Stage | None = None
+    evaluation: Stage | None = None
+    generator: Record = field(default_factory=dict)
+    num_parameters: int | None = None
+    scores: Record = field(default_factory=dict)
+    agreement: Record = field(default_factory=dict)
+    reconstructions: Picture | None = None
+    glo_samples: Picture | None = None
+    frames: list[Frame] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def stages(self) -> dict[str, Stage]:
+        named = {"search": self.search, "train": self.train, "evaluation": self.evaluation}
+        return {name: stage for name, stage in named.items() if stage is not None}
+
+
+def collect_run(path: Path) -> Run:
+    """Read the run folder `path`; raises `UserError` where there is no folder or nothing of a run in it."""
+    path = Path(path)
+    if not path.is_dir():
+        raise UserError(f"{path}: no such folder; give a run folder, the --out of an earlier command")
+    run = Run(path, path.resolve().name)
+    run.search, run.train, run.evaluation = (_stage(run, name) for name in ("search", "train", "evaluation"))
+    _collect_search(run)
+    _collect_train(run)
+    run.scores = _scores(run)
+    if not run.stages:
+        raise UserError(f"{path}: holds no search, train or evaluation results; give the --out of an earlier command")
+    return run
+
+
+def thin(items: Sequence[T], most: int) -> list[T]:
+    """At most `most` of `items`, evenly spread, the first and the last among them."""
+    if len(items) <= most:
+        return list(items)
+    return [items[round(k * (len(items) - 1) / (most - 1))] for k in range(most)]
+
+
+def number(value: Any) -> float | None:
+    """`value` as a finite float, or None where it is no number."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:  # an integer beyond the range of float
+        return None
+
+
+def _stage(run: Run, name: str) -> Stage | None:
+    folder = run.path / name
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return None
+    return Stage(
+        _json(run, folder / "config.json"),
+        _json(run, folder / "environment.json"),
+        _jsonl(run, folder / "metrics.jsonl"),
+        _jsonl(run, folder / "timing.jsonl"),
+        (folder / "done.json").exists(),
+    )
+
+
+def _collect_search(run: Run) -> None:
+    folder = run.path / "search"
+    if run.search is None:
+        return
+    if (folder / "architecture.json").exists():
+        run.architecture = _guarded(run, lambda: Architecture.load(folder / "architecture.json"))
+    records = [_alpha_record(record) for record in _jsonl(run, folder / "alpha.jsonl")]
+    run.alpha = thin([record for record in records if record is not None], MAX_EPOCHS)
+    run.agreement = _json(run, folder / "agreement.json")
+    run.reconstructions = _picture(run, folder / "reconstructions.png")
+    run.glo_samples = _picture(run, folder / "glo_samples.png")
+
+
+def _collect_train(run: Run) -> None:
+    folder = run.path / "train"
+    if run.train is None:
+        return
+    run.generator = _json(run, folder / "generator" / "config.json")
+    data = run.generator.get("architecture")
+    if run.architecture is None and data is not None:
+        where = _where(run, folder / "generator" / "config.json")
+        run.architecture = _guarded(run, lambda: Architecture.from_dict(data, where))
+    run.num_parameters = count_saved_parameters(folder / "generator" / "model.safetensors")
+    steps: dict[int, Path] = {}
+    for file in (folder / "samples").glob("step-*.png"):
+        if match := re.fullmatch(r"step-(\d{1,12})\.png", file.name):
+            steps[int(match[1])] = file
+    for step in thin(sorted(steps), MAX_FRAMES):
+        if (picture := _picture(run, steps[step])) is not None:
+            run.frames.append(Frame(step, picture))
+
+
+def count_saved_parameters(path: Path) -> int | None:
+    """Learned values in a safetensors file, from its header alone; None where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            header = json.loads(file.read(length)) if length <= MAX_JSON_BYTES else {}
+        shapes = {name: entry["shape"] for name, entry in header.items() if name != "__metadata__"}
+        return sum(math.prod(shape) for name, shape in shapes.items() if not name.endswith(BUFFERS)) or None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error, RecursionError):
+        return None
+
+
+def _alpha_record(record: Record) -> AlphaRecord | None:
+    epoch = number(record.get("epoch"))
+    values = {}
+    for edge, operations in record.items():
+        if "->" in edge and isinstance(operations, dict):
+            numbers = {name: number(value) for name, value in operations.items()}
+            if numbers and None not in numbers.values():
+                values[edge] = {name: value for name, value in numbers.items() if value is not None}
+    return AlphaRecord(int(epoch), values) if epoch is not None and values else None
+
+
+def _scores(run: Run) -> Record:
+    """The object of scores.json with the malformed scores taken out."""
+    data = _json(run, run.path / "evaluation" / "scores.json")
+    scores = data.get("scores")
+    entries = scores.items() if isinstance(scores, dict) else ()
+    good = {name: s for name, s in entries if isinstance(s, dict) and number(s.get("value")) is not None}
+    source = data.get("data")
+    return {**data, "scores": good, "data": source if isinstance(source, dict) else {}} if good else {}
+
+
+def _json(run: Run, path: Path) -> Record:
+    if not path.exists():
+        return {}
+    try:
+        if path.stat().st_size > MAX_JSON_BYTES:
+            raise ValueError("file too large")
+        value = _loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        run.notes.append(f"{_where(run, path)}: left out, not valid JSON ({' '.join(str(error).split())[:80]})")
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _jsonl(run: Run, path: Path) -> list[Record]:
+    """The objects of a log; its last line may be half-written, which is no fault of a run still going."""
+    if not path.exists():
+        return []
+    try:
+        if path.stat().st_size > MAX_JSON_BYTES:
+            raise OSError("file too large")
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        run.notes.append(f"{_where(run, path)}: left out ({error})")
+        return []
+    records, bad = [], 0
+    for k, line in enumerate(lines):
+        try:
+            value = _loads(line.decode("utf-8")) if line.strip() else None
+        except (ValueError, RecursionError):
+            bad += k < len(lines) - 1
+            continue
+        if isinstance(value, dict):
+            records.append(value)
+    if bad:
+        run.notes.append(f"{_where(run, path)}: {bad} damaged line{'s' if bad > 1 else ''} left out")
+    return records
+
+
+def _loads(text: str) -> Any:
+    return json.loads(text, parse_constant=lambda _: None)  # NaN and Infinity are not JSON
+
+
+def _picture(run: Run, path: Path) -> Picture | None:
+    if not path.exists():
+        return None
+    try:
+        return read_picture(path)
+    except ValueError as error:
+        run.notes.append(f"{_where(run, path)}: picture left out ({error})")
+        return None
+
+
+def _guarded(run: Run, load: Callable[[], Architecture]) -> Architecture | None:
+    try:
+        return load()
+    except UserError as error:
+        run.notes.append(str(error).replace(f"{run.path}/", "", 1))
+        return None
+
+
+def _where(run: Run, path: Path) -> str:
+    return str(path.relative_to(run.path))

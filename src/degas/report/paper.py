@@ -1,0 +1,102 @@
+"""The paper's rows, and which of our scores may stand beside them.
+
+Figures are those of the paper's Tables 1 to 4 and section 4. A score of ours is comparable only under the same
+protocol (50,000 samples, Inception features, the 50,000 training images as reference) on the same data set.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+COMPARABLE = ("fid_50k_train", "is_50k")
+
+
+@dataclass(frozen=True)
+class PaperRow:
+    """One row: Inception Score (higher is better) and FID (lower is better), as printed; None where not printed."""
+
+    data: str
+    what: str
+    inception_score: str | None
+    fid: str | None
+    supervised: bool = False
+    num_normal: int | None = None  # set on rows whose counterpart of ours is a DEGAS run with this n
+
+
+ROWS = (
+    PaperRow("CIFAR-10", "DEGAS", "8.37 ± 0.08", "12.01", num_normal=1),
+    PaperRow("CIFAR-10", "CT-GAN's own generator", "8.12 ± 0.12", None),
+    PaperRow("CIFAR-10", "AutoGAN", "8.55 ± 0.1", "12.42"),
+    PaperRow("CIFAR-10", "AGAN", "8.29 ± 0.9", "30.5"),
+    PaperRow("CIFAR-10", "DEGAS, random architecture", "8.127 ± 0.098", "15.312"),
+    PaperRow("CIFAR-10", "DEGAS, n = 2", "7.24 ± 0.06", "48.83", num_normal=2),
+    PaperRow("CIFAR-10", "DEGAS, searched at 16 px", "8.03 ± 0.012", None),
+    PaperRow("CIFAR-10, labels", "DEGAS", "8.85 ± 0.07", "9.83", supervised=True, num_normal=1),
+    PaperRow("CIFAR-10, labels", "AGAN", "8.82 ± 0.9", "23.8", supervised=True),
+    PaperRow("STL-10", "DEGAS, searched on STL-10", "9.22 ± 0.08", "40.25", num_normal=1),
+    PaperRow("STL-10", "DEGAS, CIFAR-10's architecture", "9.71 ± 0.11", "28.76"),
+    PaperRow("STL-10", "DEGAS, searched at 32 px", "8.97 ± 0.02", None),
+    PaperRow("STL-10", "AutoGAN", "9.16 ± 0.12", "31.01"),
+)
+
+
+def paper_data_set(scores: Mapping[str, Any]) -> str | None:
+    """The paper's data set that scores.json was measured on, by its source and number of images; None for another."""
+    data = scores.get("data", {})
+    source = str(data.get("source", "")).lower()
+    if data.get("num_images") != 50_000 or re.search(r"jpe?g", source):  # a JPEG copy is not the same data set
+        return None
+    if re.search(r"cifar[-_ ]?10(?!\d)", source):
+        return "CIFAR-10"
+    return "STL-10" if re.search(r"stl[-_ ]?10(?!\d)", source) else None
+
+
+def comparable_scores(scores: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The scores of one run that may stand in the paper's table: protocol → entry."""
+    if paper_data_set(scores) is None:
+        return {}
+    entries = scores.get("scores", {})
+    return {name: entries[name] for name in COMPARABLE if name in entries and _full_protocol(entries[name])}
+
+
+def why_not(scores: Mapping[str, Any]) -> str | None:
+    """Why none of a run's scores may stand beside the paper's, in one sentence; None where some may."""
+    if not scores:
+        return "it has not been evaluated"
+    if comparable_scores(scores):
+        return None
+    if paper_data_set(scores) is None:
+        source = str(scores.get("data", {}).get("source", "unknown"))
+        return f"its reference images ({source}) are not the 50,000 of CIFAR-10 or STL-10 that the paper used"
+    names = ", ".join(scores.get("scores", {})) or "none"
+    return f"it has no {' or '.join(COMPARABLE)} (it has {names})"
+
+
+def describe_protocol(name: str, entry: Mapping[str, Any]) -> str:
+    """A score's protocol in words: what it measures, on how many samples, with which features; which way is better."""
+    extractor = entry.get("extractor")
+    features = f", {extractor} features" if extractor else ""
+    samples = entry.get("num_samples")
+    count = f", {samples:,} samples" if isinstance(samples, int) and not isinstance(samples, bool) else ""
+    for prefix, (words, direction) in MEASURES.items():
+        if name.lower().startswith(prefix):
+            return f"{words}{count}{features}; {direction}"
+    return f"score{count}{features}"
+
+
+MEASURES = {
+    "fid": ("Fréchet distance between feature Gaussians", "lower is better"),
+    "kid": ("kernel distance (KID)", "lower is better"),
+    "is_": ("Inception Score", "higher is better"),
+    "precision": ("share of samples that look like the data", "higher is better"),
+    "recall": ("share of the data that samples reach", "higher is better"),
+    "density": ("density of samples around the data", "higher is better"),
+    "coverage": ("share of the data that samples cover", "higher is better"),
+}
+
+
+def _full_protocol(entry: Mapping[str, Any]) -> bool:
+    return entry.get("extractor", "inception") == "inception" and entry.get("num_samples", 50_000) == 50_000

@@ -1,0 +1,113 @@
+"""Writes the report: one HTML file that holds everything it shows and asks the network for nothing."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from degas.errors import UserError
+from degas.report import sections
+from degas.report.collect import Run, collect_run
+
+TEMPLATES = Path(__file__).parent / "templates"
+MINUS = "−"
+
+
+def write_report(runs: Sequence[Path], out: Path) -> Path:
+    """Write the report of one run, or of several side by side, to `out`; returns its path.
+
+    Each run is a folder as `--out` wrote it; stages that it lacks are left out of the report. A folder as `out` gets
+    `report.html` in it. The same files give the same bytes. Raises `UserError` where a run holds nothing of a run.
+    """
+    if not runs:
+        raise UserError("report: no run given; name at least one run folder")
+    out = Path(out)
+    out = out / "report.html" if out.is_dir() else out
+    collected = [collect_run(Path(run)) for run in runs]
+    _name_apart(collected)
+    html = _render(collected)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        scratch = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+        scratch.write_text(html, encoding="utf-8", errors="replace")  # a name may hold a lone surrogate
+        os.replace(scratch, out)
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written: {error.strerror}; give another --out") from None
+    return out
+
+
+def _name_apart(runs: Sequence[Run]) -> None:
+    """Give runs whose folders are named alike longer names."""
+    names = [run.name for run in runs]
+    for k, run in enumerate(runs):
+        if names.count(run.name) > 1:
+            whole = run.path.resolve()
+            run.name = f"{whole.parent.name}/{whole.name}"
+    names = [run.name for run in runs]
+    for k, run in enumerate(runs):
+        if names.count(names[k]) > 1:
+            run.name = f"{run.name} ({k + 1})"
+
+
+def _render(runs: Sequence[Run]) -> str:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["signed"] = lambda value: f"{value:+.3f}".replace("-", MINUS)
+    environment.filters["plain"] = lambda value: f"{value:.3f}".replace("-", MINUS)
+    script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    style = Markup((TEMPLATES / "style.css").read_text(encoding="utf-8"))
+    context = _context(runs)
+    return environment.get_template("report.html").render(
+        **context, script=Markup(script), script_hash=digest, style=style
+    )
+
+
+def _context(runs: Sequence[Run]) -> dict[str, Any]:
+    panels = [_panel(run, k) for k, run in enumerate(runs)]
+    return {
+        "title": runs[0].name if len(runs) == 1 else f"{len(runs)} runs side by side",
+        "runs": panels,
+        "search_curves": sections.curves(runs, "search"),
+        "train_curves": sections.curves(runs, "train"),
+        "score_rows": sections.score_rows(runs),
+        "paper_rows": sections.paper_rows(runs),
+        "comparability": sections.comparability(runs),
+        "settings": sections.tables(runs, "config"),
+        "environments": sections.tables(runs, "environment"),
+        "data": {panel["id"]: panel["numbers"] for panel in panels if panel["numbers"]},
+    }
+
+
+def _panel(run: Run, k: int) -> dict[str, Any]:
+    alpha = sections.alpha(run, f"r{k}-alpha")
+    return {
+        "id": f"r{k}",
+        "colour": k % 6,
+        "run": run,
+        "name": run.name,
+        "data_words": sections.data_words(run),
+        "headline": sections.headline(run),
+        "architecture": sections.architecture(run, f"r{k}-arch"),
+        "alpha": alpha,
+        "numbers": {"epochs": alpha["epochs"], "alpha": [card["alpha"] for card in alpha["cards"]]} if alpha else None,
+        "commands": sections.commands(run),
+        "hero": run.frames[-1].picture if run.frames else run.glo_samples or run.reconstructions,
+        "hero_words": "generated images"
+        if run.frames
+        else "samples of the search's model"
+        if run.glo_samples
+        else "reconstructions",
+    }
