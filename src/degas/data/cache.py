@@ -49,8 +49,7 @@ def fit_rule(origin: Origin, settings: DataSettings) -> FitRule:
 
 def decode_in_memory(source: str, origin: Origin, settings: DataSettings) -> ImageSet:
     """The image set of `origin` without any file."""
-    records = origin.records()
-    rows = fixed_subset(records.num_images, settings.max_images)
+    records, rows = _chosen(source, origin, settings)
     images = _decode_rows(records, rows, fit_rule(origin, settings), settings.channels or origin.channels, np.empty)
     labels = None if records.labels is None else records.labels[rows]
     fingerprint = content_fingerprint(images, labels, records.class_names)
@@ -64,11 +63,12 @@ def load_cached(source: str, origin: Origin, settings: DataSettings) -> ImageSet
     found = _open_entry(entry, source, settings.verify)
     if found is not None:
         return found
-    with _writing_to(root), _lock(root / f"{entry.name}.lock"):
+    with _writing_to(root), _lock(root / f"{entry.name}.lock") as locked:
         found = _open_entry(entry, source, settings.verify)  # another process may have built it meanwhile
         if found is None:
-            _sweep(root)
-            _build_entry(entry, origin, settings)
+            if locked:
+                _sweep(root, entry.name)
+            _build_entry(entry, source, origin, settings)
             found = _open_entry(entry, source, check_pixels=False)
     if found is None:
         raise UserError(f"--data.cache: {entry} vanished while it was written; run again")
@@ -87,9 +87,15 @@ def _key(origin: Origin, settings: DataSettings) -> str:
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def _build_entry(entry: Path, origin: Origin, settings: DataSettings) -> None:
+def _chosen(source: str, origin: Origin, settings: DataSettings) -> tuple[Records, np.ndarray]:
     records = origin.records()
-    rows = fixed_subset(records.num_images, settings.max_images)
+    if records.num_images == 0:
+        raise UserError(f"{source}: no images in it")
+    return records, fixed_subset(records.num_images, settings.max_images)
+
+
+def _build_entry(entry: Path, source: str, origin: Origin, settings: DataSettings) -> None:
+    records, rows = _chosen(source, origin, settings)
     rule = fit_rule(origin, settings)
     working = entry.with_name(f".{entry.name}.{os.getpid()}.building")
     working.mkdir()
@@ -116,12 +122,10 @@ def _decode_rows(
     records: Records, rows: np.ndarray, rule: FitRule, channels: int | None, allocate: Callable[..., Any]
 ) -> Any:
     """Pictures `rows` → uint8 (len(rows), C, S, S); without `channels`, C = 1 where all are grey, else 3."""
-    if len(rows) == 0:
-        raise UserError("no images in it")
     size = rule.image_size
     images = allocate((len(rows), channels or 3, size, size), np.uint8)
     all_grey = True
-    with _progress(len(rows)) as progress:
+    with progress_of("decode images", len(rows)) as progress:
         for i, picture in enumerate(decode_all(records.read(rows), rule)):
             all_grey = all_grey and picture.grey
             images[i] = picture.pixels if images.shape[1] == 3 else to_grey(picture.pixels)
@@ -147,11 +151,7 @@ def _allocator(folder: Path) -> Callable[..., Any]:
 def _publish(working: Path, entry: Path) -> None:
     """Make everything durable, then rename: the order that survives a power cut as well as a kill."""
     for path in [*working.iterdir(), working]:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        _fsync(path)
     if entry.exists():  # a damaged entry, or on a file system without locks, one that another process has just built
         shutil.rmtree(entry, ignore_errors=True)
     try:
@@ -159,6 +159,15 @@ def _publish(working: Path, entry: Path) -> None:
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise
+    _fsync(entry.parent)
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _open_entry(entry: Path, source: str, check_pixels: bool) -> ImageSet | None:
@@ -192,11 +201,10 @@ def _writing_to(root: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """Exclusive among processes; freed by the system when its holder dies. Without effect where locks do not exist."""
+def _lock(path: Path) -> Iterator[bool]:
+    """Exclusive among processes; freed by the system when its holder dies. Gives False where locks do not exist."""
     with path.open("a") as stream:
-        _try_lock(stream, fcntl.LOCK_EX)
-        yield
+        yield _try_lock(stream, fcntl.LOCK_EX)
 
 
 def _try_lock(stream: Any, kind: int) -> bool:
@@ -210,16 +218,12 @@ def _try_lock(stream: Any, kind: int) -> bool:
     return True
 
 
-def _sweep(root: Path) -> None:
-    """Remove what killed processes left: half-built entries whose lock nobody holds."""
+def _sweep(root: Path, own_key: str) -> None:
+    """Remove what killed processes left: half-built entries whose lock nobody holds. We hold that of `own_key`."""
     for leftover in root.glob(".*.building"):
-        _, key, pid, _ = leftover.name.split(".")
-        if pid == str(os.getpid()):
-            continue
+        key = leftover.name.split(".")[1]
         with (root / f"{key}.lock").open("a") as stream:
-            # our own key's lock is held by us through another descriptor, yet under it nobody else can be building
-            ours = _try_lock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if ours or not Path(f"/proc/{pid}").exists():
+            if key == own_key or _try_lock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB):
                 shutil.rmtree(leftover, ignore_errors=True)
 
 
@@ -231,9 +235,10 @@ def _require_space(folder: Path, num_bytes: int) -> None:
         )
 
 
-def _progress(num_images: int) -> Any:
+def progress_of(title: str, num_images: int) -> Any:
+    """A context manager that gives a `Progress`, or None for a number of images that takes no time."""
     if num_images < _PROGRESS_FROM:
         return nullcontext()
     from degas.runtime.progress import Progress
 
-    return Progress("decode images", num_images)
+    return Progress(title, num_images)

@@ -68,15 +68,30 @@ def decode(picture: Picture, rule: FitRule) -> Decoded:
 
 
 def decode_all(pictures: Iterable[Picture], rule: FitRule) -> Iterator[Decoded]:
-    """`decode` over many pictures in order, on as many threads as there are cores (Pillow frees the interpreter)."""
-    with quiet_pillow(), ThreadPoolExecutor(max_workers=max(1, len(os.sched_getaffinity(0)))) as pool:
+    """`decode` over many pictures in order; the first that cannot be read raises."""
+    for _, result in try_decode_all(pictures, rule):
+        if isinstance(result, UserError):
+            raise result
+        yield result
+
+
+def try_decode_all(pictures: Iterable[Picture], rule: FitRule) -> Iterator[tuple[str, Decoded | UserError]]:
+    """Name and result, or what is wrong with it, in order; a thread a core, for Pillow frees the interpreter."""
+
+    def attempt(picture: Picture) -> tuple[str, Decoded | UserError]:
+        try:
+            return picture[0], decode(picture, rule)
+        except UserError as error:
+            return picture[0], error
+
+    with _quiet_pillow(), ThreadPoolExecutor(max_workers=max(1, len(os.sched_getaffinity(0)))) as pool:
         pending = iter(pictures)
         while chunk := list(islice(pending, _CHUNK)):
-            yield from pool.map(lambda picture: decode(picture, rule), chunk)
+            yield from pool.map(attempt, chunk)
 
 
 @contextmanager
-def quiet_pillow() -> Iterator[None]:
+def _quiet_pillow() -> Iterator[None]:
     """No warnings of Pillow's inside: each either becomes a `UserError` here or does not matter."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")

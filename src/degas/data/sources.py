@@ -9,15 +9,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from degas.config import DataSettings
-from degas.data import embedded, folders
+from degas.data import arrays, embedded, fetch, folders, hub
 from degas.data.cache import decode_in_memory, load_cached
 from degas.data.image_set import ImageSet, fixed_subset
+from degas.data.members import TAR_SUFFIXES
+from degas.data.official import official_origin
 from degas.data.records import Origin
 from degas.errors import UserError, nearest
 
 __all__ = ["ImageSet", "find_origin", "fixed_subset", "load_images"]
 
 _EMBEDDED = {"digits": embedded.digits, "photos": embedded.photos}
+_READERS = {".zip": folders.zip_origin, ".npz": arrays.npz_origin, ".parquet": hub.parquet_origin}
 
 
 def load_images(source: str, settings: DataSettings) -> ImageSet:
@@ -33,24 +36,31 @@ def load_images(source: str, settings: DataSettings) -> ImageSet:
 
 
 def find_origin(source: str, settings: DataSettings) -> Origin:
-    """What `source` is. Looks at names and a few first bytes; decodes nothing."""
+    """What `source` is. Looks at names and first members; decodes nothing."""
     if source in _EMBEDDED:
         return _EMBEDDED[source](settings)
+    if source.startswith("hub:"):
+        return hub.hub_origin(source.removeprefix("hub:"), settings)
     path = Path(source).expanduser()
+    if source in fetch.ARCHIVES and not path.exists():
+        path = fetch.archive_path(source)
+        if not path.is_file():
+            raise UserError(f"{source}: not fetched yet; run `degas data fetch {source}`, or name the archive's path")
+    if not path.exists():
+        raise UserError(f"{source}: no such file or folder{_hint(source)}")
+    return official_origin(path, settings) or _by_suffix(path, settings)
+
+
+def _by_suffix(path: Path, settings: DataSettings) -> Origin:
     if path.is_dir():
         return folders.folder_origin(path, settings)
-    if path.is_file():
-        return _file_origin(path, settings)
-    raise UserError(f"{source}: no such file or folder{_hint(source)}")
-
-
-def _file_origin(path: Path, settings: DataSettings) -> Origin:
-    if path.suffix.lower() == ".zip":
-        return folders.zip_origin(path, settings)
+    if path.suffix.lower() in _READERS:
+        return _READERS[path.suffix.lower()](path, settings)
+    if path.name.lower().endswith(TAR_SUFFIXES):
+        raise UserError(f"{path}: neither CIFAR-10 nor STL-10; unpack it and name the folder")
     raise UserError(f"{path}: not a data source; expected a folder, .zip, .npz, .parquet or an official archive")
 
 
 def _hint(source: str) -> str:
-    if "/" in source or "." in source:
-        return ""
-    return nearest(source, _EMBEDDED)
+    """Whoever wrote a bare word may have meant one of ours."""
+    return "" if "/" in source or "." in source else nearest(source, [*_EMBEDDED, *fetch.ARCHIVES])

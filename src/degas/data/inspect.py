@@ -1,0 +1,163 @@
+"""The facts behind `degas data info SRC`: counts, sizes, classes, the mean image, samples, and what is wrong."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from degas.config import DataSettings
+from degas.data.cache import fit_rule, progress_of
+from degas.data.decode import Decoded, FitRule, to_grey, try_decode_all
+from degas.data.fetch import OFFICIAL_MD5, file_md5
+from degas.data.grids import save_grid
+from degas.data.image_set import fixed_subset
+from degas.data.records import Records
+from degas.data.sources import find_origin
+from degas.errors import UserError
+
+_GRID_IMAGES = 63  # beside the mean image, 8 × 8
+_LISTED = 20  # names of a problem; the count is always complete
+
+
+@dataclass
+class _Tally:
+    """What one pass over the pictures gathers; it holds no more than the grid's pictures."""
+
+    total: np.ndarray
+    num_readable: int = 0
+    all_grey: bool = True
+    looks_grey: bool = True
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    unreadable: list[str] = field(default_factory=list)
+    too_small: int = 0
+    by_digest: dict[bytes, str] = field(default_factory=dict)
+    duplicates: list[list[str]] = field(default_factory=list)
+    samples: dict[int, np.ndarray] = field(default_factory=dict)
+
+    def add(self, row: int, name: str, picture: Decoded, in_grid: bool) -> None:
+        self.num_readable += 1
+        self.all_grey = self.all_grey and picture.grey
+        pixels = picture.pixels
+        self.looks_grey = self.looks_grey and bool((pixels == pixels[:1]).all())
+        self.sizes[(picture.width, picture.height)] += 1
+        self.too_small += min(picture.width, picture.height) < pixels.shape[1]
+        self.total += pixels
+        first = self.by_digest.setdefault(hashlib.blake2b(pixels.tobytes(), digest_size=16).digest(), name)
+        if first != name:
+            self.duplicates.append([first, name])
+        if in_grid:
+            self.samples[row] = pixels
+
+
+def describe_source(source: str, settings: DataSettings, grid: Path | None = None) -> dict[str, Any]:
+    """Facts about SRC as a JSON-able dictionary; with `grid`, also a PNG: the mean image, then 63 samples.
+
+    Unlike `load_images` it goes on past unreadable pictures and lists them under `problems`. Duplicates are pictures
+    whose pixels agree after decoding to the asked size. It reads every picture and writes no cache.
+    """
+    origin = find_origin(source, settings)
+    records, rule = origin.records(), fit_rule(origin, settings)
+    rows = fixed_subset(records.num_images, settings.max_images)
+    tally = _gather(records, rows, rule)
+    facts: dict[str, Any] = {
+        "source": source,
+        "kind": origin.kind,
+        "num_images": len(rows),
+        "num_readable": tally.num_readable,
+        "image_size": rule.image_size,
+        "channels": settings.channels or origin.channels or (1 if tally.all_grey else 3),
+        "source_sizes": {f"{w}×{h}": count for (w, h), count in tally.sizes.most_common(_LISTED)},
+        "num_source_sizes": len(tally.sizes),
+        "classes": _classes(records, rows),
+        "mean_per_channel": _mean_per_channel(tally),
+        "problems": _problems(tally, records, Path(source), rule),
+    }
+    if grid is not None and tally.num_readable:
+        save_grid(_grid_images(tally, int(facts["channels"])), grid, columns=8)
+        facts["grid"] = str(grid)
+    return facts
+
+
+def _gather(records: Records, rows: np.ndarray, rule: FitRule) -> _Tally:
+    tally = _Tally(np.zeros((3, rule.image_size, rule.image_size), np.int64))
+    shown = {int(rows[k]) for k in fixed_subset(len(rows), _GRID_IMAGES)}
+    with progress_of("read images", len(rows)) as progress:
+        for i, (name, picture) in enumerate(try_decode_all(records.read(rows), rule)):
+            if isinstance(picture, UserError):
+                tally.unreadable.append(str(picture))
+            else:
+                tally.add(int(rows[i]), name, picture, int(rows[i]) in shown)
+            if progress is not None:
+                progress.update(i + 1)
+    return tally
+
+
+def _classes(records: Records, rows: np.ndarray) -> dict[str, int]:
+    if records.labels is None:
+        return {}
+    counts = np.bincount(records.labels[rows], minlength=len(records.class_names))
+    return {name: int(count) for name, count in zip(records.class_names, counts, strict=True)}
+
+
+def _mean_per_channel(tally: _Tally) -> list[float]:
+    pixels = max(1, tally.num_readable * tally.total.shape[1] ** 2)
+    return [round(float(total) / pixels, 3) for total in tally.total.sum((1, 2))]
+
+
+def _grid_images(tally: _Tally, channels: int) -> np.ndarray:
+    mean = np.round(tally.total / tally.num_readable).astype(np.uint8)
+    images = [mean, *(tally.samples[row] for row in sorted(tally.samples))]
+    return np.stack([to_grey(image) if channels == 1 else image for image in images])
+
+
+def _problems(tally: _Tally, records: Records, path: Path, rule: FitRule) -> list[dict[str, Any]]:
+    """One object a kind of problem: `kind`, `count`, `text` in words, and the first few `examples`."""
+    found = [
+        _problem("unreadable", "cannot be used as they are", tally.unreadable),
+        _problem("duplicate", "have the same pixels as an earlier picture", [" = ".join(p) for p in tally.duplicates]),
+        _problem("incomplete", "parts are missing", list(records.notes)),
+        _problem("checksum", "not the official archive", _wrong_checksum(path)),
+    ]
+    if len(tally.sizes) > 1:
+        common, count = tally.sizes.most_common(1)[0]
+        odd = [f"{w}×{h}: {n}" for (w, h), n in tally.sizes.most_common()[1 : _LISTED + 1]]
+        text = f"differ from the most common size, {common[0]}×{common[1]}"
+        found.append({"kind": "odd_size", "count": tally.num_readable - count, "text": text, "examples": odd})
+    if tally.too_small:
+        text = f"are smaller than {rule.image_size} px and would be enlarged"
+        found.append({"kind": "too_small", "count": tally.too_small, "text": text, "examples": []})
+    if tally.looks_grey and not tally.all_grey and tally.num_readable:
+        text = "are grey although stored in colour; --data.channels 1 would do"
+        found.append({"kind": "grey_in_colour", "count": tally.num_readable, "text": text, "examples": []})
+    found += _class_problems(records)
+    return [problem for problem in found if problem["count"]]
+
+
+def _problem(kind: str, text: str, examples: list[str]) -> dict[str, Any]:
+    return {"kind": kind, "count": len(examples), "text": text, "examples": examples[:_LISTED]}
+
+
+def _class_problems(records: Records) -> list[dict[str, Any]]:
+    if records.labels is None or len(records.class_names) < 2:
+        return []
+    counts = np.bincount(records.labels, minlength=len(records.class_names))
+    empty = [name for name, count in zip(records.class_names, counts, strict=True) if count == 0]
+    ratio = counts.max() / max(1, counts[counts > 0].min(initial=counts.max()))
+    unbalanced = [f"largest class {counts.max()} images, smallest {counts.min()}"] if ratio >= 10 else []
+    return [
+        _problem("empty_class", "have no image", empty),
+        _problem("unbalanced", "class sizes differ tenfold", unbalanced),
+    ]
+
+
+def _wrong_checksum(path: Path) -> list[str]:
+    official = OFFICIAL_MD5.get(path.name)
+    if official is None or not path.is_file():
+        return []
+    found = file_md5(path)
+    return [] if found == official else [f"{path}: md5 {found}, officially {official}"]
