@@ -148,7 +148,7 @@ class Steps:
         """Fakes (n, C, H, W) with the reals' labels, made in training mode without moving batch-norm buffers."""
         noise = self._noise(n, "critic noise", index)
         with frozen_buffers(self.generator), self.engine.autocast():
-            return self.generator(noise, labels).float()
+            return self.generator(noise, labels).to(noise.dtype)  # out of half precision
 
     def _noise(self, n: int, purpose: str, index: int) -> Tensor:
         """This rank's rows of the noise of all ranks, drawn on the CPU so that every device sees the same."""

@@ -1,0 +1,63 @@
+"""Toy images, generators and runs for the tests of adversarial training; not an oracle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from degas.config import GanSettings, resolve_gan
+from degas.data.image_set import ImageSet
+from degas.gan.steps import Steps
+from degas.gan.trainer import run_training
+from degas.nets.generator import Generator
+from degas.runtime.distributed import Engine
+from degas.runtime.rng import forked_rng
+from degas.runtime.run_folder import StageFolder
+
+SMALL: dict[str, Any] = {"width": 4, "batch_images": 4, "log_steps": 1, "sample_steps": 100, "num_steps": 2}
+
+
+def toy_images(num_images: int = 24, size: int = 8, channels: int = 3) -> ImageSet:
+    """Two classes, dark and bright, with noise; the labels alternate."""
+    labels = np.arange(num_images, dtype=np.int64) % 2
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 100, (num_images, channels, size, size))
+    images = (pixels + 150 * labels[:, None, None, None]).astype(np.uint8)
+    return ImageSet(images, labels, ("dark", "bright"), "toy", "0" * 64)
+
+
+def toy_generator(num_classes: int = 0, channels: int = 3, kind: str = "resnet") -> Generator:
+    with forked_rng(3, "toy generator"):
+        return Generator.from_baseline(
+            kind, width=4, noise_size=6, base_size=4, num_stages=1, channels=channels, num_classes=num_classes
+        )
+
+
+def toy_settings(**changes: Any) -> GanSettings:
+    return resolve_gan(GanSettings(**{**SMALL, **changes}))
+
+
+def toy_steps(seed: int = 1, **changes: Any) -> Steps:
+    settings = toy_settings(**changes)
+    generator = toy_generator(2 if settings.supervised else 0)
+    return Steps(generator, toy_images(), settings, seed=seed, engine=Engine(settings.precision, "cpu"))
+
+
+def toy_training(
+    path: Path, *, resume: bool = False, on_evaluate: Any = None, seed: int = 1, **changes: Any
+) -> Generator:
+    settings = toy_settings(**changes)
+    generator = toy_generator(2 if settings.supervised else 0)
+    with StageFolder(path, settings=settings.model_dump(), resume=resume, kind="train") as folder:
+        return run_training(
+            generator,
+            toy_images(),
+            settings,
+            seed=seed,
+            folder=folder,
+            engine=Engine(settings.precision, "cpu"),
+            on_evaluate=on_evaluate,
+            progress=False,
+        )

@@ -1,0 +1,153 @@
+"""Objectives: their losses are the sums they say, with nothing reaching the generator from a critic step."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+from toy_gan import toy_settings
+
+from degas.config import OBJECTIVES
+from degas.gan import losses
+from degas.gan.objectives import Objective, draw_shares, make_objective
+from degas.nets.critic import Critic, CriticOutput
+
+
+class LinearCritic(nn.Module):
+    """D(x) = w·x, with two features and two class logits, linear as well."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        random = torch.Generator().manual_seed(0)
+        self.w = nn.Parameter(0.1 * torch.randn(12, generator=random, dtype=torch.float64))
+        self.heads = nn.Parameter(torch.randn(12, 4, generator=random, dtype=torch.float64))
+
+    def forward(self, images: Tensor) -> CriticOutput:
+        flat = images.flatten(1)
+        return CriticOutput(flat @ self.w, flat @ self.heads[:, :2], flat @ self.heads[:, 2:])
+
+
+def images(seed: int, n: int = 5) -> Tensor:
+    return torch.randn(n, 3, 2, 2, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def objective(name: str, **changes: object) -> Objective:
+    return make_objective(toy_settings(objective=name, **changes))
+
+
+def test_linear_critic_gives_the_penalty_of_its_weights() -> None:
+    critic = LinearCritic()
+    loss, terms = objective("wgan-gp", penalty_weight=7.0).critic_loss(critic, images(0), images(1))
+    expected = (critic.w.norm() - 1) ** 2
+    assert torch.allclose(terms["penalty"], expected, atol=1e-9)
+    distance = (images(1).flatten(1) @ critic.w).mean() - (images(0).flatten(1) @ critic.w).mean()
+    assert torch.allclose(loss, distance + 7 * expected)
+
+
+def test_without_dropout_the_consistency_term_is_zero() -> None:
+    critic = Critic(width=4, channels=3, image_size=8).double()
+    x, y = (torch.randn(3, 3, 8, 8, dtype=torch.float64) for _ in range(2))
+    torch.manual_seed(0)
+    loss, terms = objective("ct-gan").critic_loss(critic, x, y)
+    torch.manual_seed(0)
+    plain, _ = objective("wgan-gp").critic_loss(critic, x, y)
+    assert float(terms["consistency"]) < 1e-25
+    assert torch.allclose(loss, plain)
+
+
+def test_with_dropout_the_consistency_term_is_not() -> None:
+    critic = Critic(width=4, channels=3, image_size=8, dropout=(0.2, 0.5, 0.5))
+    x, y = torch.randn(3, 3, 8, 8), torch.randn(3, 3, 8, 8)
+    _, terms = objective("ct-gan").critic_loss(critic, x, y)
+    assert float(terms["consistency"]) > 1e-6
+
+
+def test_r3gan_penalties_of_a_linear_critic() -> None:
+    critic = LinearCritic()
+    loss, terms = objective("r3gan", gradient_weight=0.3).critic_loss(critic, images(0), images(1))
+    half = 0.5 * critic.w.square().sum()
+    assert torch.allclose(terms["real_penalty"], half)
+    assert torch.allclose(terms["fake_penalty"], half)
+    assert torch.allclose(loss, terms["relativistic"] + 0.3 * 2 * half)
+
+
+def test_r3gan_generator_mirrors_the_critic() -> None:
+    critic = LinearCritic()
+    loss, _ = objective("r3gan").generator_loss(critic, images(1), None, images(0))
+    scores = [images(k).flatten(1) @ critic.w for k in (0, 1)]
+    assert torch.allclose(loss, nn.functional.softplus(-(scores[1] - scores[0])).mean())
+
+
+def test_hinge_and_its_generator() -> None:
+    critic = LinearCritic()
+    loss, _ = objective("sn-gan").critic_loss(critic, images(0), images(1))
+    scores = [images(k).flatten(1) @ critic.w for k in (0, 1)]
+    assert torch.allclose(loss, (1 - scores[0]).clamp(min=0).mean() + (1 + scores[1]).clamp(min=0).mean())
+    generator, _ = objective("sn-gan").generator_loss(critic, images(1))
+    assert torch.allclose(generator, -scores[1].mean())
+
+
+def test_class_loss_is_weighted_and_of_reals_in_the_critics_step() -> None:
+    critic, labels = LinearCritic(), torch.tensor([0, 1, 1, 0, 1])
+    for name in OBJECTIVES:
+        if name == "mmd":  # a linear critic has no vectors for scores
+            continue
+        torch.manual_seed(0)
+        with_classes, terms = objective(name, supervised=True, class_weight_critic=3.0).critic_loss(
+            critic, images(0), images(1), labels
+        )
+        torch.manual_seed(0)
+        without, _ = objective(name).critic_loss(critic, images(0), images(1), labels)
+        expected = losses.class_loss(critic(images(0)).class_logits, labels)
+        assert torch.allclose(terms["class"], expected), name
+        assert torch.allclose(with_classes, without + 3 * expected), name
+
+
+def test_class_loss_of_fakes_in_the_generators_step() -> None:
+    critic, labels = LinearCritic(), torch.tensor([0, 1, 1, 0, 1])
+    with_classes, _ = objective("sn-gan", supervised=True, class_weight_generator=0.5).generator_loss(
+        critic, images(1), labels
+    )
+    without, _ = objective("sn-gan").generator_loss(critic, images(1))
+    expected = losses.class_loss(critic(images(1)).class_logits, labels)
+    assert torch.allclose(with_classes, without + 0.5 * expected)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_no_gradient_to_the_generator_in_a_critic_step(name: str) -> None:
+    """Detached or not, the critic's loss only ever needs the fakes' values; terms carry no graph."""
+    critic = Critic(width=4, channels=3, image_size=8, output_size=16 if name == "mmd" else 1)
+    real, fake = torch.randn(3, 3, 8, 8), torch.randn(3, 3, 8, 8)
+    loss, terms = objective(name).critic_loss(critic, real, fake)
+    assert loss.requires_grad
+    assert not any(term.requires_grad for term in terms.values())
+    assert real.grad is None
+    assert fake.grad is None
+
+
+@pytest.mark.parametrize("name", ["mmd", "r3gan"])
+def test_reals_of_a_generator_step_are_needed_and_constant(name: str) -> None:
+    critic = Critic(width=4, channels=3, image_size=8, output_size=16 if name == "mmd" else 1)
+    fake, real = (torch.randn(3, 3, 8, 8, requires_grad=True) for _ in range(2))
+    with pytest.raises(ValueError, match="real images"):
+        objective(name).generator_loss(critic, fake)
+    loss, _ = objective(name).generator_loss(critic, fake, None, real)
+    loss.backward()
+    assert fake.grad.abs().sum() > 0
+    assert real.grad is None
+
+
+def test_half_precision_scores_give_float32_losses() -> None:
+    critic = Critic(width=4, channels=3, image_size=8)
+    for name in ("ct-gan", "r3gan"):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            loss, terms = objective(name).critic_loss(critic, torch.randn(3, 3, 8, 8), torch.randn(3, 3, 8, 8))
+        assert loss.dtype == torch.float32
+        assert all(term.dtype == torch.float32 for term in terms.values())
+
+
+def test_shares_are_uniform() -> None:
+    shares = draw_shares(torch.zeros(2000, 1, 1, 1))
+    assert 0 <= float(shares.min()) < 0.01
+    assert 0.99 < float(shares.max()) <= 1
+    assert float(shares.mean()) == pytest.approx(0.5, abs=0.03)
