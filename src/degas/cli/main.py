@@ -23,6 +23,7 @@ COMMANDS = {
     "describe": ("an architecture in words, numbers and a picture", "describe"),
     "random": ("draw a random architecture", "random"),
     "space": ("the search space and its counts", "space"),
+    "experiment": ("run one of our measurements, trial by trial", "experiment"),
 }
 USAGE = "usage: degas COMMAND [OPTIONS]      degas COMMAND --help shows a command's options"
 OUT_OF_MEMORY = "out of memory; lower --search.width, --search.batch-images, --gan.width or --gan.batch-images"

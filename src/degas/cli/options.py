@@ -21,6 +21,7 @@ from degas.config import (
 
 Source = Annotated[str, tyro.conf.arg(name="data", metavar="SRC")]
 SOURCE = "digits, photos, a folder, zip or .npz of images, an official archive, or hub:ID"
+FILE = "architecture.json, or a run folder that holds one"
 Device = Literal["auto", "cpu", "cuda"]
 
 
@@ -99,7 +100,9 @@ class ReportOptions(Settings):
 class DescribeOptions(Settings):
     """Say what an architecture is: operations, parameters, multiply-adds, and a picture."""
 
-    file: tyro.conf.Positional[str] = setting(..., "architecture.json, or a run folder that holds one")
+    file: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FILE")] = setting(
+        ..., "architecture.json, or a run folder that holds one"
+    )
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = setting(False, "print one JSON object")
     out: Path | None = setting(None, "write the picture to this .png or .svg file")
     width: int | None = setting(None, "channels, instead of the file's")
@@ -127,3 +130,22 @@ class SpaceOptions(Settings):
     width: int = setting(128, "channels, for the parameter counts")
     noise_size: int = setting(128, "entries of the noise, for the parameter counts")
     space: SpaceSettings = SpaceSettings()
+
+
+class ExperimentOptions(Settings):
+    """Run one of our measurements; finished trials are kept as small JSON files, and a second call goes on."""
+
+    name: Annotated[tyro.conf.Positional[Literal["found-vs-random"]], tyro.conf.arg(metavar="NAME")] = setting(
+        ..., "found-vs-random: GLO loss of the found architecture beside drawn ones, alone and at equal size"
+    )
+    source: Source = setting(..., SOURCE)
+    out: Path = setting(..., "folder of the trials")
+    architecture: str = setting(..., FILE)
+    seed: int = setting(0, "seed of every trial")
+    preset: PresetName = setting("default", "settings to start from")
+    device: Device = setting("auto", "where to compute")
+    num_random: int = setting(10, "uniformly drawn architectures")
+    num_equal: int = setting(5, "drawn architectures of equal parameter count, ± 10 %")
+    num_epochs: int = setting(5, "epochs of each standalone fit")
+    data: DataSettings = DataSettings()
+    search: SearchSettings = SearchSettings()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from degas.architecture import Architecture, Edge, SearchSpace
+from degas.architecture import Architecture, SearchSpace
 from degas.cli.options import SpaceOptions as Options
 
 __all__ = ["Options", "main"]
@@ -37,6 +37,7 @@ def main(options: Options) -> None:
 
 def describe_space(space: SearchSpace, base_size: int, options: Options) -> dict[str, Any]:
     """Counts, and the parameters of the smallest and biggest architecture of an RGB generator."""
+    from degas.experiments.extremes import extreme_edges
     from degas.nets.cost import architecture_cost
 
     def parameters(largest: bool) -> int:
@@ -51,18 +52,3 @@ def describe_space(space: SearchSpace, base_size: int, options: Options) -> dict
         "max_parameters": parameters(True),
         "edges": {slot.name: list(space.operations(slot)) for slot in space.slots},
     }
-
-
-def extreme_edges(space: SearchSpace, width: int, largest: bool) -> tuple[Edge, ...]:
-    """The architecture with the most or the fewest parameters; an operation has the same at every size."""
-    from degas.nets.cost import operation_cost
-
-    edges = []
-    for node in space.nodes[1:]:
-        direct, *residual = space.incoming(node)
-        for slot in [direct, *residual[:1]] if largest else [direct]:
-            names = [name for name in space.operations(slot) if name != "zero"]
-            costs = {name: operation_cost(name, width, factor=slot.factor).num_parameters for name in names}
-            pick = (max if largest else min)(costs, key=lambda name: costs[name])
-            edges.append(Edge(slot.source, node, pick))
-    return tuple(edges)

@@ -1,0 +1,35 @@
+"""`degas experiment`."""
+
+from __future__ import annotations
+
+from degas.cli.options import ExperimentOptions as Options
+
+__all__ = ["Options", "main"]
+
+
+def main(options: Options) -> None:
+    from degas.api import architecture_file
+    from degas.architecture import Architecture
+    from degas.data.sources import load_images
+    from degas.experiments.found_vs_random import found_vs_random
+    from degas.runtime.distributed import Engine
+
+    engine = Engine(options.search.precision, options.device)
+    try:
+        records = found_vs_random(
+            Architecture.load(architecture_file(options.architecture)),
+            load_images(options.source, options.data),
+            options.search,
+            options.out,
+            engine=engine,
+            seed=options.seed,
+            num_random=options.num_random,
+            num_equal=options.num_equal,
+            num_epochs=options.num_epochs,
+        )
+    finally:
+        engine.close()
+    for kind in ("found", "random", "equal_size", "smallest", "biggest"):
+        losses = sorted(record["loss"] for record in records.values() if record["kind"] == kind)
+        if losses:
+            print(f"{kind:<11} {losses[0]:.4f} to {losses[-1]:.4f}   ({len(losses)})")

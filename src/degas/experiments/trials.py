@@ -1,0 +1,41 @@
+"""A measurement as a folder of small JSON files, one a finished trial, so that it can stop anywhere and go on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from degas.errors import UserError
+from degas.runtime.durable import replace_file
+
+
+class Trials:
+    """The finished trials of one measurement, `folder/NAME.json` each.
+
+    `settings` is what every trial must share; a folder that holds trials of other settings is refused (`UserError`).
+    """
+
+    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "settings.json"
+        text = json.dumps(settings, indent=2, sort_keys=True) + "\n"
+        if path.exists() and path.read_text(encoding="utf-8") != text:
+            raise UserError(f"{folder}: holds trials of other settings (settings.json); give another --out")
+        replace_file(path, text.encode())
+
+    def run(self, name: str, trial: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """The record of trial `name`: read if it is finished, else made and kept."""
+        path = self.folder / f"{name}.json"
+        if path.exists():
+            return json.loads(path.read_text(encoding="utf-8"))
+        record = trial()
+        replace_file(path, (json.dumps(record, indent=2) + "\n").encode())
+        return record
+
+    def records(self) -> dict[str, dict[str, Any]]:
+        """Every finished trial, by name."""
+        paths = sorted(path for path in self.folder.glob("*.json") if path.name != "settings.json")
+        return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths}

@@ -1,0 +1,125 @@
+"""Commands that need no training, exit statuses, and one line for every mistake."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from degas.architecture import Architecture
+from degas.cli import main as cli
+from degas.errors import UserError
+
+
+def run(*arguments: Any) -> int:
+    return cli.main([str(argument) for argument in arguments])
+
+
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run() == run("--help") == 0
+    listed = capsys.readouterr().out
+    assert all(f"  {name} " in listed for name in cli.COMMANDS)
+
+
+@pytest.mark.parametrize("name", list(cli.COMMANDS))
+def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(name, "--help") == 0
+    assert "--" in capsys.readouterr().out
+
+
+def test_an_unknown_command_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("serach") == 2
+    assert capsys.readouterr().err == "degas: unknown command 'serach'; did you mean 'search'?\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (UserError("bad\ninput"), 2),
+        (KeyboardInterrupt(), 130),
+        (type("Interrupted", (Exception,), {})(), 130),
+        (type("Terminated", (Exception,), {})(), 143),
+        (MemoryError(), 1),
+        (type("OutOfMemoryError", (RuntimeError,), {})("CUDA out of memory"), 1),
+        (RuntimeError("a bug"), 1),
+    ],
+)
+def test_exit_statuses(error: BaseException, status: int, monkeypatch: Any, capsys: Any) -> None:
+    def fail(arguments: list[str]) -> int:
+        raise error
+
+    monkeypatch.setattr(cli, "_dispatch", fail)
+    assert run("space") == status
+    err = capsys.readouterr().err
+    assert err.startswith("degas: ") or "a bug" in err
+    assert ("--search.batch-images" in err) == (type(error).__name__ in ("MemoryError", "OutOfMemoryError"))
+    assert ("Traceback" in err) == ("a bug" in err)
+
+
+def test_the_space_in_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("space", "--json") == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["continuous"], facts["discrete"]) == (145_800_000, 18_895_680)
+    assert (facts["min_parameters"], facts["max_parameters"]) == (317_827, 4_251_523)
+
+
+def test_the_space_says_where_the_paper_differs_only_for_the_papers_space(capsys: pytest.CaptureFixture[str]) -> None:
+    run("space")
+    assert "8,890,560" in capsys.readouterr().out
+    run("space", "--image-size", "16")
+    assert "8,890,560" not in capsys.readouterr().out
+
+
+def test_a_random_architecture_is_described(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "architecture.json"
+    assert run("random", "--seed", 5, "--out", path, "--image-size", 48) == 0
+    assert Architecture.load(path).image_size == 48
+    capsys.readouterr()
+    assert run("describe", path, "--json") == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert set(facts) >= {"num_parameters", "multiply_adds", "nodes"}
+    inside = sum(edge["num_parameters"] for edges in facts["nodes"].values() for edge in edges)
+    assert inside + facts["frame"]["num_parameters"] == facts["num_parameters"]
+
+
+def test_describing_draws_and_resizes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, picture = tmp_path / "a.json", tmp_path / "a.png"
+    run("random", "--out", path)
+    assert run("describe", path, "--out", picture, "--width", 8, "--image-size", 64) == 0
+    assert picture.stat().st_size > 1000
+    assert "3×64×64" in capsys.readouterr().out
+
+
+def test_random_prints_a_loadable_file_and_the_seed_decides(capsys: pytest.CaptureFixture[str]) -> None:
+    texts = []
+    for seed in (1, 1, 2):
+        run("random", "--seed", seed)
+        texts.append(capsys.readouterr().out)
+    assert texts[0] == texts[1] != texts[2]
+    Architecture.from_dict(json.loads(texts[0]))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["describe", "none.json"], "none.json: cannot be read"),
+        (["random", "--image-size", "30"], "image size 30"),
+        (["random", "--width", "0"], "width must be a whole number"),
+        (["space", "--space.up-operations", "deconv_5x5"], "unknown up operation 'deconv_5x5'"),
+        (["search", "--data", "/nowhere", "--out", "x"], "/nowhere"),
+        (["train", "--architecture", "resnett", "--data", "digits", "--out", "x"], "did you mean 'resnet'"),
+        (["sample", "--generator", "none", "--out", "x.png"], "none"),
+        (["report", "none"], "none"),
+    ],
+)
+def test_mistakes_end_with_status_2_and_one_line(
+    arguments: list[str], message: str, tmp_path: Path, monkeypatch: Any, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(*arguments) == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert err.startswith("degas: ")
+    assert err.count("\n") == 1

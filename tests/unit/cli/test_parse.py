@@ -1,0 +1,111 @@
+"""Options: presets beneath what is given, one clear line when they are wrong, and names that scripts rely on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from degas.cli.options import DescribeOptions, RandomOptions, ReportOptions, RunOptions, SearchOptions, TrainOptions
+from degas.cli.parse import option_names, parse
+from degas.errors import UserError
+
+BASE = ["--data", "digits", "--out", "runs/x"]
+
+
+def test_given_options_lie_over_the_preset_and_the_preset_over_the_defaults() -> None:
+    options = parse(SearchOptions, "search", [*BASE, "--preset", "paper", "--search.width", "16"])
+    assert options.search.width == 16
+    assert options.search.weight_optimizer == "sgd"
+    assert options.search.batch_images == 64
+    assert parse(SearchOptions, "search", BASE).search.weight_optimizer == "adam"
+
+
+def test_the_papers_rate_depends_on_the_data_set() -> None:
+    rates = {}
+    for source in ("cifar-10-binary.tar.gz", "stl10_binary.tar.gz", "img_align_celeba.zip"):
+        arguments = ["--data", source, "--out", "x", "--preset=paper"]
+        rates[source] = parse(SearchOptions, "search", arguments).search.weight_lr
+    assert list(rates.values()) == [0.3, 0.03, 0.03]
+
+
+def test_underscores_and_hyphens_are_the_same() -> None:
+    options = parse(
+        RunOptions, "run", [*BASE, "--search.num_epochs", "3", "--gan.num_steps=7", "--data.image-size", "8"]
+    )
+    assert (options.search.num_epochs, options.gan.num_steps, options.data.image_size) == (3, 7, 8)
+
+
+def test_values_keep_their_underscores() -> None:
+    assert parse(SearchOptions, "search", [*BASE, "--search.alpha-batch=held_out"]).search.alpha_batch == "held_out"
+    options = parse(RandomOptions, "random", ["--space.normal_operations", "skip", "conv_1x1"])
+    assert options.space.normal_operations == ("skip", "conv_1x1")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("--data", "--out", "--seed", "--preset", "--resume", "--data.image-size", "--data.max-images"),
+        *("--search.width", "--search.num-epochs", "--search.batch-images", "--search.loss"),
+        *("--gan.objective", "--gan.num-steps", "--gan.width", "--gan.supervised"),
+        *("--evaluate.extractor", "--evaluate.num-samples"),
+    ],
+)
+def test_the_names_that_scripts_rely_on(name: str) -> None:
+    assert name in dict(option_names(RunOptions))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--search.widht", "3"], "unknown setting --search.widht; did you mean '--search.width'?"),
+        (["--search.width", "abc"], "--search.width: invalid literal for int() with base 10: 'abc'"),
+        (["--search.width", "-3"], "--search.width: input should be greater than or equal to 1, not -3"),
+        (["--search.weight-lr", "inf"], "--search.weight-lr: input should be a finite number"),
+        (["--search.loss", "l3"], "--search.loss: unknown value 'l3'; choose from l2, l2-lap1, lap1"),
+        (["--search.alpha-batch", "held-out"], "unknown value 'held-out'; did you mean 'held_out'?"),
+        (["--search.width"], "Missing value for argument '--search.width'"),
+        (["--search.width", "3", "4"], "Unrecognized options: 4"),
+        (["--preset", "papr"], "--preset: unknown preset 'papr'; did you mean 'paper'?"),
+        (["--preset"], "preset"),
+        (["extra"], "Unrecognized options: extra"),
+    ],
+)
+def test_a_mistake_gets_one_line_that_names_the_setting(arguments: list[str], message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        parse(SearchOptions, "search", [*BASE, *arguments])
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_options_are_named() -> None:
+    with pytest.raises(UserError, match=r"missing --data SRC, --architecture STR; see degas train --help"):
+        parse(TrainOptions, "train", ["--out", "x"])
+    with pytest.raises(UserError, match="missing FILE"):
+        parse(DescribeOptions, "describe", [])
+    with pytest.raises(UserError, match="at least 1"):
+        parse(ReportOptions, "report", [])
+
+
+def test_help_shows_defaults_and_sources(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        parse(SearchOptions, "search", ["--help"])
+    assert stop.value.code == 0
+    text = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "--search.num-epochs" in text
+    assert "DARTS code: 50" in text
+    assert "(default: 15)" in text
+
+
+def test_help_shows_the_presets_defaults(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(SearchOptions, "search", ["--help", "--preset", "paper"])
+    assert "(default: 50)" in capsys.readouterr().out
+
+
+def test_parsing_and_help_need_no_torch() -> None:
+    code = "import sys; from degas.cli import main, options; main.main(['--help']); assert 'torch' not in sys.modules"
+    environment = {"PYTHONPATH": str(Path(__file__).parents[3] / "src")}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment, stdout=subprocess.DEVNULL)
