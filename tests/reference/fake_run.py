@@ -21,12 +21,13 @@ def fake_run(
     path: Path, *, seed: int = 0, search: bool = True, train: bool = True, evaluate: bool = True, **more: Any
 ) -> Path:
     """A run folder with the stages asked for; `num_stages`, `num_normal` and `data` go to its parts."""
-    data = more.pop("data", {"source": "digits", "num_images": 1797, "fingerprint": "ab" * 32})
+    data = more.pop("data", DATA)
+    config = {"preset": "quick", "seed": seed, "data": {**data, "image_size": 16, "channels": 1, "num_classes": 10}}
     architecture, history = fake_search_result(seed, **more)
     if search:
-        _write_search(path / "search", architecture, history, seed)
+        _write_search(path / "search", architecture, history, seed, config)
     if train:
-        _write_train(path / "train", architecture, seed)
+        _write_train(path / "train", architecture, seed, config)
     if evaluate:
         write_json(
             path / "evaluation" / "scores.json", {"generator": "train/generator", "data": data, "scores": SCORES}
@@ -34,14 +35,19 @@ def fake_run(
     return path
 
 
+def score(value: float, std: float | None = None, reference: str = "1797 training images") -> dict[str, Any]:
+    return {"value": value, "std": std, "extractor": "imagenet-224", "num_samples": 1797, "reference": reference}
+
+
 SCORES = {
-    "fid_1797_train[imagenet-224]": {
-        "value": 21.74, "std": None, "extractor": "imagenet", "num_samples": 1797, "reference": "train", "floor": 4.02,
-    },
-    "kid_1797_train[imagenet-224]": {
-        "value": 0.0132, "std": 0.0011, "extractor": "imagenet", "num_samples": 1797, "reference": "train", "floor": 0.0001,
-    },
-}  # fmt: skip
+    "fid_1797_train[imagenet-224]": score(21.74),
+    "kid_1797_train[imagenet-224]": score(0.0132, 0.0011),
+    "precision_1797_train[imagenet-224]": score(0.71),
+    "recall_1797_train[imagenet-224]": score(0.64),
+    "fid_1797_train_floor[imagenet-224]": score(4.02, reference="898 training images against 898 others"),
+    "kid_1797_train_floor[imagenet-224]": score(0.0001, 0.0004, reference="898 training images against 898 others"),
+}
+DATA = {"source": "digits", "fingerprint": "ab" * 32, "num_images": 1797}
 
 
 def fake_search_result(
@@ -71,42 +77,53 @@ def _prune(space: SearchSpace, node: str, alpha: dict[str, dict[str, float]]) ->
     return edges if winner == direct else [*edges, Edge(winner.source, node, best[winner.name])]
 
 
-def _write_search(folder: Path, architecture: Architecture, history: list[Any], seed: int) -> None:
+def _write_search(
+    folder: Path, architecture: Architecture, history: list[Any], seed: int, config: dict[str, Any]
+) -> None:
     architecture.save(folder / "architecture.json")
     rng = random.Random(seed + 1)
     losses = [
-        {"step": s, "epoch": s // 28, "loss": 0.21 + 0.6 * math.exp(-s / 60) + rng.gauss(0, 0.006),
-         "alpha_loss": 0.22 + 0.6 * math.exp(-s / 60) + rng.gauss(0, 0.008)}
+        {
+            "step": s,
+            "epoch": s // 28,
+            "loss": 0.21 + 0.6 * math.exp(-s / 60) + rng.gauss(0, 0.006),
+            "alpha_loss": 0.22 + 0.6 * math.exp(-s / 60) + rng.gauss(0, 0.008),
+        }
         for s in range(0, 28 * EPOCHS, 4)
-    ]  # fmt: skip
+    ]
     write_jsonl(folder / "metrics.jsonl", losses)
-    write_jsonl(folder / "timing.jsonl", [{"step": s, "seconds": 2.6} for s in range(0, 28 * EPOCHS, 28)])
+    write_jsonl(folder / "timing.jsonl", [{"step": s, "seconds_per_step": 0.093} for s in range(0, 28 * EPOCHS, 28)])
     alpha = [{"epoch": k + 1, "step": 28 * (k + 1), **record} for k, record in enumerate(history)]
     write_jsonl(folder / "alpha.jsonl", alpha)
-    write_json(folder / "config.json", {"data": "digits", "seed": seed, "search": {"width": 32, "num_epochs": EPOCHS}})
+    write_json(folder / "config.json", {"kind": "search", **config, "search": {"width": 32, "num_epochs": EPOCHS}})
     write_json(folder / "environment.json", fake_environment("search"))
     save_digits(folder / "reconstructions.png", rows=4, columns=10, seed=seed)
     save_digits(folder / "glo_samples.png", rows=6, columns=10, seed=seed, blur=0.5)
     write_json(folder / "done.json", {})
 
 
-def _write_train(folder: Path, architecture: Architecture, seed: int) -> None:
+def _write_train(folder: Path, architecture: Architecture, seed: int, config: dict[str, Any]) -> None:
     rng = random.Random(seed + 2)
-    config = {"format": "degas-generator", "version": 1, "kind": "architecture", "architecture": architecture.to_dict()}
-    write_json(
-        folder / "generator" / "config.json", {**config, "num_classes": 0, "class_names": [], "sampling_bn": "running"}
-    )
+    public = {"format": "degas-generator", "version": 1, "kind": "architecture", "architecture": architecture.to_dict()}
+    public |= {"num_classes": 0, "class_names": [], "sampling_bn": "recalibrated"}
+    write_json(folder / "generator" / "config.json", public)
     write_safetensors(
         folder / "generator" / "model.safetensors", {"linear.weight": [512, 128], "bn.running_mean": [32]}
     )
     terms = [
-        {"step": s, "critic_loss": 1.6 + math.exp(-s / 200) + rng.gauss(0, 0.1), "generator_loss": 0.4 + rng.gauss(0, 0.2),
-         "real_score": 0.8 + rng.gauss(0, 0.1), "fake_score": -0.6 + rng.gauss(0, 0.1)}
+        {
+            "step": s,
+            "critic_loss": 1.6 + math.exp(-s / 200) + rng.gauss(0, 0.1),
+            "generator_loss": 0.4 + rng.gauss(0, 0.2),
+            "critic_real": 0.8 + rng.gauss(0, 0.1),
+            "critic_fake": -0.6 + rng.gauss(0, 0.1),
+        }
         for s in range(10, 1510, 10)
-    ]  # fmt: skip
+    ]
     write_jsonl(folder / "metrics.jsonl", terms)
-    write_jsonl(folder / "timing.jsonl", [{"step": s, "seconds": 20.5} for s in range(250, 1501, 250)])
-    write_json(folder / "config.json", {"gan": {"objective": "sn-gan", "num_steps": 1500, "supervised": False}})
+    write_jsonl(folder / "timing.jsonl", [{"step": s, "seconds_per_step": 0.082} for s in range(250, 1501, 250)])
+    gan = {"objective": "sn-gan", "num_steps": 1500, "supervised": False}
+    write_json(folder / "config.json", {"kind": "train", **config, "generator": public, "gan": gan})
     write_json(folder / "environment.json", fake_environment("train"))
     for step in range(250, 1501, 250):
         save_digits(folder / "samples" / f"step-{step:06d}.png", rows=8, columns=8, seed=seed, blur=1 - step / 1600)
@@ -134,7 +151,8 @@ def save_digits(path: Path, *, rows: int, columns: int, seed: int, blur: float =
         ring = np.exp(-((np.hypot(x + lean * y, y) - radius) ** 2) / 2)
         bar = np.exp(-((x + lean * y) ** 2) / 2) * (np.abs(y) < 6)
         tiles.append((1 - blur) * (ring if k % 3 else bar) + blur * rng.uniform(0, 0.7, (TILE, TILE)))
-    grid = np.array(tiles).reshape(rows, columns, TILE, TILE).transpose(0, 2, 1, 3).reshape(rows * TILE, columns * TILE)
+    height, width = rows * TILE, columns * TILE
+    grid = np.array(tiles).reshape(rows, columns, TILE, TILE).transpose(0, 2, 1, 3).reshape(height, width)
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray((255 * grid.clip(0, 1)).astype(np.uint8)).resize((columns * TILE * 2, rows * TILE * 2), 0).save(
         path

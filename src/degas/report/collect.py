@@ -9,7 +9,7 @@ import json
 import math
 import re
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -50,6 +50,7 @@ class Stage:
     environment: Record = field(default_factory=dict)
     metrics: list[Record] = field(default_factory=list)
     timing: list[Record] = field(default_factory=list)
+    warnings: list[Record] = field(default_factory=list)
     done: bool = False
 
 
@@ -89,6 +90,10 @@ def collect_run(path: Path) -> Run:
     _collect_search(run)
     _collect_train(run)
     run.scores = _scores(run)
+    measured = run.scores.get("generator")
+    count = measured.get("num_parameters") if isinstance(measured, dict) else None
+    if run.num_parameters is None and isinstance(count, int) and not isinstance(count, bool):
+        run.num_parameters = count
     if not run.stages:
         raise UserError(f"{path}: holds no search, train or evaluation results; give the --out of an earlier command")
     return run
@@ -111,6 +116,18 @@ def number(value: Any) -> float | None:
         return None
 
 
+def flatten(value: Mapping[str, Any], head: str = "") -> Record:
+    """Nested objects as one, with dotted keys; a few levels deep, the rest stays as it is."""
+    flat: Record = {}
+    for key, item in value.items():
+        name = f"{head}.{key}" if head else str(key)
+        if isinstance(item, dict) and item and name.count(".") < 6:
+            flat |= flatten(item, name)
+        else:
+            flat[name] = item
+    return flat
+
+
 def _stage(run: Run, name: str) -> Stage | None:
     folder = run.path / name
     if not folder.is_dir() or not any(folder.iterdir()):
@@ -120,6 +137,7 @@ def _stage(run: Run, name: str) -> Stage | None:
         _json(run, folder / "environment.json"),
         _jsonl(run, folder / "metrics.jsonl"),
         _jsonl(run, folder / "timing.jsonl"),
+        _jsonl(run, folder / "warnings.jsonl"),
         (folder / "done.json").exists(),
     )
 

@@ -20,7 +20,8 @@ from degas.architecture import NORMAL_OPERATIONS, UP_OPERATIONS, ZERO
 from degas.report.facts import softmax
 
 MAX_POINTS = 320  # a curve with more is shown as means over equal stretches
-INK, LINE = "#010101", "#020202"
+INK, LINE, FAINT = "#010101", "#020202", "#030303"
+SMOOTH_FROM = 40  # points; a shorter curve is shown as it is
 NUM_RUN_COLOURS, NUM_OPERATION_COLOURS = 6, 9
 SETTINGS: Any = {"svg.fonttype": "none", "svg.hashsalt": "degas", "font.size": 9, "axes.unicode_minus": True}
 
@@ -44,12 +45,7 @@ def curve(series: Sequence[Series], *, label: str, x_label: str, prefix: str, si
         figure = Figure(figsize=size, layout="constrained")
         axes = figure.add_subplot()
         for one in series:
-            steps, values = thin_means(one.steps, one.values)
-            axes.plot(
-                steps, values, color=f"#0300{one.run % NUM_RUN_COLOURS:02x}", linewidth=1.6, solid_joinstyle="round"
-            )
-            if len(steps) == 1:
-                axes.plot(steps, values, "o", color=f"#0300{one.run % NUM_RUN_COLOURS:02x}", markersize=4)
+            _plot(axes, one)
         _limit(axes, series)
         axes.set_xlabel(x_label, color=INK)
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
@@ -89,7 +85,16 @@ def operation_index(name: str) -> int | None:
 
 def operation_colour(name: str) -> str:
     index = operation_index(name)
-    return LINE if index is None else f"#0400{index:02x}"
+    return FAINT if index is None else f"#0400{index:02x}"
+
+
+def running_mean(values: np.ndarray) -> np.ndarray:
+    """Centred mean over a tenth of the curve (num_points,), shorter towards its ends, so that these stay in place."""
+    half = len(values) // 20
+    total = np.concatenate([[0.0], values.cumsum()])
+    place = np.arange(len(values))
+    reach = np.minimum(half, np.minimum(place, place[::-1]))
+    return (total[place + reach + 1] - total[place - reach]) / (2 * reach + 1)
 
 
 def thin_means(steps: Sequence[float], values: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
@@ -114,12 +119,30 @@ def inline(figure: Any, label: str, prefix: str, stretch: bool = False) -> Marku
     body = re.sub(r'(?:xlink:)?href="#', f'href="#{prefix}-', body)
     body = body.replace("url(#", f"url(#{prefix}-")
     body = re.sub(r"font: (?:\w+ )?([\d.]+)px [^;\"]+", r"font: \1px var(--sans)", body)
-    body = body.replace(INK, "currentColor").replace(LINE, "var(--line)")
+    body = body.replace(INK, "currentColor").replace(LINE, "var(--line)").replace(FAINT, "var(--faint)")
     body = re.sub(r"#0300([\da-f]{2})", lambda m: f"var(--run-{int(m[1], 16)})", body)
     body = re.sub(r"#0400([\da-f]{2})", lambda m: f"var(--op-{int(m[1], 16)})", body)
     ratio = ' preserveAspectRatio="none"' if stretch else ""
     head = f'<svg class="chart" role="img" {view[0] if view else ""}{ratio} aria-label="{escape(label)}">'
     return Markup(head + body.strip())
+
+
+def _plot(axes: Any, one: Series) -> None:
+    """The curve; a long one faint, with its running mean over it."""
+    steps, values = thin_means(one.steps, one.values)
+    colour = f"#0300{one.run % NUM_RUN_COLOURS:02x}"
+    smooth = len(values) >= SMOOTH_FROM
+    axes.plot(
+        steps,
+        values,
+        "o-" if len(values) == 1 else "-",
+        color=colour,
+        linewidth=1.0 if smooth else 1.6,
+        alpha=0.3 if smooth else 1,
+        markersize=4,
+    )
+    if smooth:
+        axes.plot(steps, running_mean(values), color=colour, linewidth=1.9, solid_joinstyle="round")
 
 
 def _limit(axes: Any, series: Sequence[Series]) -> None:

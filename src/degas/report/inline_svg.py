@@ -1,4 +1,4 @@
-"""The drawing of an architecture as an inline SVG that runs down a page; its edges can be hovered, tapped and tabbed to.
+"""The drawing of an architecture as an inline SVG that runs down a page; its edges take pointer, touch and tab key.
 
 Colours are the page's CSS variables. Every edge carries its facts in `data-…` attributes for the page's script, and in
 `aria-label` for those who do not see it.

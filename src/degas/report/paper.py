@@ -95,6 +95,8 @@ MEASURES = {
     "recall": ("share of the data that samples reach", "higher is better"),
     "density": ("density of samples around the data", "higher is better"),
     "coverage": ("share of the data that samples cover", "higher is better"),
+    "classifier_score": ("Inception Score's formula on the data's own classifier", "higher is better"),
+    "class_agreement": ("share of samples that the classifier gives the class they were made for", "higher is better"),
 }
 
 

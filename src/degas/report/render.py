@@ -13,7 +13,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from degas.errors import UserError
-from degas.report import sections
+from degas.report import scoring, sections
+from degas.report.alpha_cards import alpha_cards
 from degas.report.collect import Run, collect_run
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -46,7 +47,7 @@ def write_report(runs: Sequence[Path], out: Path) -> Path:
 def _name_apart(runs: Sequence[Run]) -> None:
     """Give runs whose folders are named alike longer names."""
     names = [run.name for run in runs]
-    for k, run in enumerate(runs):
+    for run in runs:
         if names.count(run.name) > 1:
             whole = run.path.resolve()
             run.name = f"{whole.parent.name}/{whole.name}"
@@ -82,9 +83,9 @@ def _context(runs: Sequence[Run]) -> dict[str, Any]:
         "runs": panels,
         "search_curves": sections.curves(runs, "search"),
         "train_curves": sections.curves(runs, "train"),
-        "score_rows": sections.score_rows(runs),
-        "paper_rows": sections.paper_rows(runs),
-        "comparability": sections.comparability(runs),
+        "score_rows": scoring.score_rows(runs),
+        "paper_rows": scoring.paper_rows(runs),
+        "comparability": scoring.comparability(runs),
         "settings": sections.tables(runs, "config"),
         "environments": sections.tables(runs, "environment"),
         "data": {panel["id"]: panel["numbers"] for panel in panels if panel["numbers"]},
@@ -92,7 +93,7 @@ def _context(runs: Sequence[Run]) -> dict[str, Any]:
 
 
 def _panel(run: Run, k: int) -> dict[str, Any]:
-    alpha = sections.alpha(run, f"r{k}-alpha")
+    alpha = alpha_cards(run, f"r{k}-alpha")
     return {
         "id": f"r{k}",
         "colour": k % 6,
@@ -104,10 +105,13 @@ def _panel(run: Run, k: int) -> dict[str, Any]:
         "alpha": alpha,
         "numbers": {"epochs": alpha["epochs"], "alpha": [card["alpha"] for card in alpha["cards"]]} if alpha else None,
         "commands": sections.commands(run),
+        "warnings": sections.warnings(run),
         "hero": run.frames[-1].picture if run.frames else run.glo_samples or run.reconstructions,
-        "hero_words": "generated images"
-        if run.frames
-        else "samples of the search's model"
-        if run.glo_samples
-        else "reconstructions",
+        "hero_words": _hero_words(run),
     }
+
+
+def _hero_words(run: Run) -> str:
+    if run.frames:
+        return f"generated images after {run.frames[-1].step:,} generator steps"
+    return "samples of the searched model" if run.glo_samples else "originals above reconstructions"
