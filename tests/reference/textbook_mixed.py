@@ -35,7 +35,7 @@ def textbook_operation(name: str, width: int, factor: int, order: str) -> nn.Seq
         "conv_3x3": lambda: [*head, conv(width, 3)],
         "max_pool_3x3": lambda: [nn.MaxPool2d(3, 1, 1), norm(width)],
         "avg_pool_3x3": lambda: [nn.AvgPool2d(3, 1, 1, count_include_pad=False), norm(width)],
-        "skip": lambda: [],
+        "skip": list,
         "sep_conv_3x3": lambda: [m for _ in range(2) for m in depthwise_pointwise(width, 3, 1, order)],
         "sep_conv_5x5": lambda: [m for _ in range(2) for m in depthwise_pointwise(width, 5, 1, order)],
         "dil_conv_3x3": lambda: depthwise_pointwise(width, 3, 2, order),

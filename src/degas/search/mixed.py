@@ -94,6 +94,7 @@ class MixedOp(nn.Module):
         dense: dict[str, list[Tensor]] = {"conv": [], "up": []}
         total: Tensor | None = None
         for name, branch in self.branches.items():
+            assert isinstance(branch, Branch)
             if branch.dense:
                 dense[branch.dense].append(weights[name] * branch.kernel())
             else:
@@ -118,11 +119,12 @@ class Branch(nn.Module):
         modules = _flat(operation)
         self.head, skipped = _head(modules)
         self.tail = nn.ModuleList(modules[skipped:])
-        self.dense = _dense_kind(self.tail) if self.head == "activated" else ""
+        self.dense = _dense_kind(list(self.tail)) if self.head == "activated" else ""
 
     def kernel(self) -> Tensor:
-        """The dense branch as a kernel: (C_out, C_in, k, k) of a convolution, (C_in, C_out, k, k) of a transposed one."""
+        """A dense branch's kernel: (C_out, C_in, k, k) for `conv`, (C_in, C_out, k, k) for `up`."""
         weight = self.tail[-1].weight
+        assert isinstance(weight, Tensor)
         if isinstance(self.tail[0], Nearest):  # copies of the flipped kernel, one for each pixel that nearest made
             return spread(weight.transpose(0, 1).flip(2, 3), copies=2, shift=1)
         return weight
@@ -151,7 +153,7 @@ def merge(kernels: Sequence[Tensor]) -> Tensor:
 
 
 def spread(kernel: Tensor, copies: int, shift: int) -> Tensor:
-    """The sum of copies² copies of a kernel (·, ·, k, k), at multiples of `shift` each way: k + shift·(copies − 1) a side."""
+    """The sum of copies² copies of a kernel (·, ·, k, k), `shift` apart each way: sides of k + shift·(copies − 1)."""
     margin = shift * (copies - 1)
     for axis in (0, 1):
         pads = [(shift * i, margin - shift * i) for i in range(copies)]
@@ -165,7 +167,7 @@ def convolve(x: Tensor, kernel: Tensor) -> Tensor:
 
 
 def up_convolve(x: Tensor, kernel: Tensor, repeats: int = 1, *, fold: bool = True) -> Tensor:
-    """Nearest up-sampling by `repeats`, then a transposed convolution of stride 2: (N, C, H, W) → (N, C, 2·repeats·H, …).
+    """Nearest up-sampling by `repeats`, then a transposed convolution of stride 2, on (N, C, H, W).
 
     kernel: (C_in, C_out, k, k), k even, so that padding (k − 2)/2 makes the output exactly twice as large. With `fold`
     both are one transposed convolution of stride 2·repeats: the pixels that nearest makes of one are `repeats` apart

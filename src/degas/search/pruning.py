@@ -18,6 +18,7 @@ from degas.errors import UserError, nearest
 Alpha = Mapping[str, Mapping[str, float]]
 Compare = Literal["raw", "centred", "softmax_times_k"]
 ZeroRule = Literal["drops_edge", "ignored"]
+Part = Literal["direct", "residual"]
 
 COMPARES: tuple[Compare, ...] = ("raw", "centred", "softmax_times_k")
 DARTS_EDGES = 2  # incoming edges that DARTS keeps at a node
@@ -34,8 +35,9 @@ def prune(
 
     `compare` says how values of different edges compare: `raw` α, as the paper says; `centred` on the edge's mean,
     since softmax ignores a shift; `softmax_times_k`, the mixing weight relative to a uniform one, since edges have
-    different numbers of operations (compared by its logarithm, which cannot underflow). `zero_rule`: a residual edge whose largest α is `zero` is no candidate, or `zero`
-    is merely passed over. Raises `UserError` when `alpha` does not fit `space`.
+    different numbers of operations (its logarithm is compared, which cannot underflow). `zero_rule`: a residual edge
+    whose largest α is `zero` is no candidate, or `zero` is merely passed over. Raises `UserError` when `alpha` does not
+    fit `space`.
     """
     values = _values(alpha, space, compare)
     edges: list[Edge] = []
@@ -83,15 +85,15 @@ class Decision:
     """One choice of the pruning: `part` of `node`, what was chosen, what came next and by what margin.
 
     `part` is `direct` (which operation) or `residual` (which source and operation, or none). The margin is in the
-    units of the compare rule, and infinite where there was no alternative. `differs_under` names the compare rules that
+    units of the compare rule, None where there was no alternative. `differs_under` names the compare rules that
     would have chosen otherwise.
     """
 
     node: str
-    part: Literal["direct", "residual"]
+    part: Part
     choice: str
     runner_up: str
-    margin: float
+    margin: float | None
     differs_under: tuple[Compare, ...]
 
     @property
@@ -108,14 +110,15 @@ def decisions(
     found: list[Decision] = []
     for node in space.nodes[1:]:
         direct, *residual = space.incoming(node)
-        rankings = {"direct": _rank_direct(values, space, direct)}
+        rankings: dict[Part, list[tuple[str, float]]] = {"direct": _rank_direct(values, space, direct)}
         if residual:
             rankings["residual"] = _rank_residual(values, space, node, zero_rule)
         for part, ranking in rankings.items():
             key = f"{node} {part}"
-            (choice, value), (runner_up, next_value) = ranking[0], [*ranking, ("", -math.inf)][1]
+            choice, value = ranking[0]
+            runner_up, margin = (ranking[1][0], value - ranking[1][1]) if len(ranking) > 1 else ("", None)
             differs = tuple(rule for rule in COMPARES if others[rule][key] != others[compare][key])
-            found.append(Decision(node, part, choice, runner_up, value - next_value, differs))  # type: ignore[arg-type]
+            found.append(Decision(node, part, choice, runner_up, margin, differs))
     return tuple(found)
 
 

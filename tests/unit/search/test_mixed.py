@@ -158,7 +158,7 @@ def test_nearest_and_convolution_is_the_flipped_kernel_at_four_offsets(size: int
 
 
 def test_operations_start_with_equal_output_variance() -> None:
-    """Otherwise scale would stand in for α. Input variance 1 a channel, white; `skip` and pools have 1 by construction."""
+    """Otherwise scale would stand in for α. The input is white, of variance 1."""
     torch.manual_seed(0)
     width, n = 64, 8
     shared = SharedActivation(width)
@@ -213,4 +213,9 @@ def test_every_slot_of_the_paper_doubles_or_keeps_the_size() -> None:
     space = SearchSpace()
     for s in space.slots:
         mixed = MixedOp(s, space.operations(s), WIDTH)
-        assert mixed(SharedActivation(WIDTH)(torch.randn(2, WIDTH, 3, 3))).shape == (2, WIDTH, 3 * s.factor, 3 * s.factor)
+        assert mixed(SharedActivation(WIDTH)(torch.randn(2, WIDTH, 3, 3))).shape == (
+            2,
+            WIDTH,
+            3 * s.factor,
+            3 * s.factor,
+        )

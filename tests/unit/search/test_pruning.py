@@ -147,7 +147,8 @@ def test_decisions_tell_what_prune_does(compare: str, zero_rule: str) -> None:
             chosen = choices(prune(alpha, space, compare=compare, zero_rule=zero_rule), space)
             found = decisions(alpha, space, compare=compare, zero_rule=zero_rule)
             assert {d.name: d.choice for d in found} == chosen
-            assert all(d.margin >= 0 for d in found)
+            assert all(d.margin is None or d.margin >= 0 for d in found)
+            assert all((d.margin is None) == (d.runner_up == "") for d in found)
 
 
 def test_the_papers_space_has_nine_decisions() -> None:
