@@ -36,6 +36,15 @@ def read_member(archive: zipfile.ZipFile, name: str, path: Path) -> bytes:
     return archive.read(info)
 
 
+def first_name(path: Path) -> str:
+    """The first member's name, from the first bytes alone: a directory of 200,000 members takes a second to read."""
+    with path.open("rb") as stream:
+        header = stream.read(30)
+        if len(header) < 30 or header[:4] != b"PK\x03\x04":
+            return ""
+        return stream.read(int.from_bytes(header[26:28], "little")).decode("utf-8", "replace")
+
+
 def check_name(path: Path, name: str) -> None:
     """Refuse a member that would lie outside the folder it is unpacked to."""
     parts = PurePosixPath(name.replace("\\", "/"))

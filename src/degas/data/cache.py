@@ -184,7 +184,7 @@ def _open_entry(entry: Path, source: str, check_pixels: bool) -> ImageSet | None
         if check_pixels and content_fingerprint(images, labels, names) != about["fingerprint"]:
             raise ValueError("pixels differ from their checksum")
         return ImageSet(images, labels, names, source, about["fingerprint"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
         warnings.warn(f"{entry}: damaged cache ({error}); decoding again", stacklevel=2)
         return None
 

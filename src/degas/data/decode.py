@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 from pathlib import Path
 
@@ -25,7 +26,8 @@ from degas.data.records import Picture
 from degas.errors import UserError
 
 MAX_PIXELS = 64 * 2**20  # 8192 × 8192: larger pictures are taken for decompression bombs
-FORMATS = ("JPEG", "MPO", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "JPEG2000")  # no format that runs a program
+# No format that runs a program or reads other files. JPEG's reader takes the two-picture MPO of cameras as well.
+_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "JPEG2000")
 _GREY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N")
 _ALPHA_MODES = ("RGBA", "RGBa", "LA", "La", "PA")
 _CHUNK = 256  # pictures decoded at a time: bounds memory, keeps the threads busy
@@ -54,7 +56,7 @@ def decode(picture: Picture, rule: FitRule) -> Decoded:
     """Decode, crop and resize one picture; raises `UserError` that names it if it cannot be read."""
     name, payload = picture
     try:
-        image, grey = _from_array(payload) if isinstance(payload, np.ndarray) else _open(name, payload)
+        image, grey = _from_array(name, payload) if isinstance(payload, np.ndarray) else _open(name, payload)
         width, height = image.size
         fitted = _fit(name, image, rule)
         pixels = np.asarray(fitted.convert("RGB"))  # (S, S, 3)
@@ -104,8 +106,15 @@ def to_grey(pixels: np.ndarray) -> np.ndarray:
     return np.asarray(Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0))).convert("L"))[None]
 
 
+@cache
+def _formats() -> tuple[str, ...]:
+    """Those that this build of Pillow has: asking it for another raises."""
+    Image.init()
+    return tuple(form for form in _FORMATS if form in Image.OPEN)
+
+
 def _open(name: str, payload: bytes | Path) -> tuple[Image.Image, bool]:
-    with Image.open(io.BytesIO(payload) if isinstance(payload, bytes) else payload, formats=FORMATS) as image:
+    with Image.open(io.BytesIO(payload) if isinstance(payload, bytes) else payload, formats=_formats()) as image:
         if image.width * image.height > MAX_PIXELS:
             raise UserError(
                 f"{name}: {image.width}×{image.height} is more than {MAX_PIXELS} pixels; scale it down first"
@@ -133,9 +142,10 @@ def _high_byte(name: str, image: Image.Image) -> Image.Image:
     return Image.fromarray((values >> 8).astype(np.uint8))
 
 
-def _from_array(array: np.ndarray) -> tuple[Image.Image, bool]:
+def _from_array(name: str, array: np.ndarray) -> tuple[Image.Image, bool]:
     grey = array.ndim == 2 or array.shape[2] == 1
-    return Image.fromarray(np.ascontiguousarray(array.reshape(array.shape[:2]) if grey else array)), grey
+    image = Image.fromarray(np.ascontiguousarray(array.reshape(array.shape[:2]) if grey else array))
+    return _to_rgb(name, image), grey
 
 
 def _fit(name: str, image: Image.Image, rule: FitRule) -> Image.Image:

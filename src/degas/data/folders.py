@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from degas.config import DataSettings
-from degas.data.archives import open_zip, read_member
+from degas.data.archives import first_name, open_zip, read_member
 from degas.data.records import Origin, Picture, Records, content_digest, origin_of_file
 from degas.errors import UserError, nearest
 
@@ -30,7 +30,9 @@ CELEBA_CROP = 108  # DCGAN's crop of the aligned 178×218 pictures, which GAN pa
 
 def folder_origin(path: Path, settings: DataSettings) -> Origin:
     """A folder of images (module docstring)."""
-    celeba = path.name == CELEBA or (path / CELEBA).is_dir()
+    if (path / CELEBA).is_dir():
+        path = path / CELEBA
+    celeba = path.name == CELEBA
     walk = _Walk(path)
 
     def chosen() -> list[str]:
@@ -50,7 +52,7 @@ def folder_origin(path: Path, settings: DataSettings) -> Origin:
 
 def zip_origin(path: Path, settings: DataSettings) -> Origin:
     """A zip file of images (module docstring); nothing is unpacked to disk."""
-    celeba = path.stem == CELEBA
+    celeba = path.stem == CELEBA or first_name(path).split("/")[0] == CELEBA
 
     def records() -> Records:
         with open_zip(path) as archive:

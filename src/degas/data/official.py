@@ -85,9 +85,7 @@ def _cifar_binary(members: Members, settings: DataSettings) -> Origin:
 
 def _cifar_table(where: str, data: bytes) -> np.ndarray:
     if len(data) % (1 + _CIFAR_BYTES) or not data:
-        raise UserError(
-            f"{where}: {len(data)} bytes are no whole number of 3073-byte records; truncated, fetch it anew"
-        )
+        raise UserError(f"{where}: {len(data)} bytes are no whole number of 3,073-byte records; truncated?")
     return np.frombuffer(data, np.uint8).reshape(-1, 1 + _CIFAR_BYTES)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-# One undecoded picture: pixels (H, W), (H, W, 1) or (H, W, 3) uint8, an encoded file's bytes, or where it lies.
+# One undecoded picture: pixels (H, W) or (H, W, 1, 3 or 4) uint8, an encoded file's bytes, or where it lies.
 Payload = np.ndarray | bytes | Path
 Picture = tuple[str, Payload]  # the name stands in messages
 
