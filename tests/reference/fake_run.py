@@ -135,6 +135,7 @@ def fake_environment(stage: str) -> dict[str, Any]:
         "degas": "0.1.0",
         "python": "3.11.7",
         "torch": "2.13.0",
+        "cpu": "A Processor @ 2.0 GHz",
         "device": "cpu",
         "num_threads": 2,
         "command": command,

@@ -89,12 +89,12 @@ def operation_colour(name: str) -> str:
 
 
 def running_mean(values: np.ndarray) -> np.ndarray:
-    """Centred mean over a tenth of the curve (num_points,), shorter towards its ends, so that these stay in place."""
-    half = len(values) // 20
+    """Centred mean over a tenth of the curve (num_points,), over what there is of it at the ends."""
+    half = max(1, len(values) // 20)
     total = np.concatenate([[0.0], values.cumsum()])
     place = np.arange(len(values))
-    reach = np.minimum(half, np.minimum(place, place[::-1]))
-    return (total[place + reach + 1] - total[place - reach]) / (2 * reach + 1)
+    low, high = np.maximum(place - half, 0), np.minimum(place + half + 1, len(values))
+    return (total[high] - total[low]) / (high - low)
 
 
 def thin_means(steps: Sequence[float], values: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:

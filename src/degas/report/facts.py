@@ -84,7 +84,8 @@ def _kept_fact(architecture: Architecture, slot: Slot, operation: str, alpha: Al
 def _rivals(architecture: Architecture, slot: Slot, alpha: Alpha, zero_rule: str) -> list[tuple[str, str, float]]:
     """Candidates that a kept edge was compared with: (edge, operation, α).
 
-    A direct edge kept beside a residual one came from the second stage, which looks at the direct edge alone.
+    A direct edge kept beside a residual one came from the second stage, which looks at the direct edge alone. Where
+    `zero` drops an edge, a residual operation has the `zero` of its own edge to beat as well.
     """
     second_stage = slot.direct and len(architecture.incoming(slot.target)) > 1
     slots = [slot] if second_stage else architecture.graph.incoming(slot.target)
@@ -92,6 +93,8 @@ def _rivals(architecture: Architecture, slot: Slot, alpha: Alpha, zero_rule: str
     for other in slots:
         values = alpha.get(other.name, {})
         dropped = bool(values) and zero_rule == "drops_edge" and max(values, key=lambda n: values[n]) == ZERO
-        if not dropped or other == slot:
-            rivals += [(other.name, name, value) for name, value in values.items() if name != ZERO]
+        if dropped and other != slot:
+            continue
+        zero_counts = other == slot and zero_rule == "drops_edge"
+        rivals += [(other.name, name, value) for name, value in values.items() if name != ZERO or zero_counts]
     return rivals

@@ -1,0 +1,177 @@
+"""The README.md of a generator's folder: what it is, how to use it, how it was made and how good it is.
+
+Written from the run's JSON alone, so that the card says nothing that the files do not.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from degas.architecture import Architecture
+from degas.errors import UserError
+from degas.report.collect import Run, collect_run, flatten
+from degas.report.scoring import comparability, score_rows
+from degas.report.sections import commands, data_words
+
+HEAD = """---
+library_name: degas
+pipeline_tag: unconditional-image-generation
+tags:
+- gan
+- image-generation
+- neural-architecture-search
+---
+"""
+
+
+def write_model_card(run: Path) -> Path:
+    """Write `RUN/train/generator/README.md`, and the newest sample grid beside it; returns the card's path.
+
+    Raises `UserError` where the run has no trained generator.
+    """
+    run = Path(run)
+    folder = run / "train" / "generator"
+    if not (folder / "config.json").is_file():
+        raise UserError(f"{run}: holds no train/generator/config.json; run `degas train` first")
+    collected = collect_run(run)
+    grids = sorted((run / "train" / "samples").glob("step-*.png"), key=lambda path: (len(path.name), path.name))
+    if grids and collected.frames:
+        _replace(folder / "samples.png", grids[-1].read_bytes())
+    card = folder / "README.md"
+    _replace(card, model_card(collected, picture=bool(grids and collected.frames)).encode("utf-8", "replace"))
+    return card
+
+
+def model_card(run: Run, picture: bool = False) -> str:
+    """The card's text: Markdown with a metadata head as model hubs read it. Foreign text is escaped."""
+    parts = [HEAD + _title(run), _picture() if picture else "", _use(run), _architecture(run), _training(run)]
+    parts += [_scores(run), _limits(), _repeat(run)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def escape(text: Any) -> str:
+    """Text that Markdown and HTML leave as it is, on one line."""
+    return re.sub(r"([\\`*_{}\[\]<>|#!&~$])", r"\\\1", " ".join(str(text).split()))
+
+
+def code(text: Any) -> str:
+    """A code span, on one line."""
+    plain = " ".join(str(text).split()).replace("`", "'").replace("|", "¦")
+    return f"`{plain}`" if plain else ""
+
+
+def _title(run: Run) -> str:
+    sizes = _sizes(run)
+    size = sizes["base_size"] * 2 ** sizes["num_stages"] if sizes else None
+    kind = "found by DEGAS" if run.generator.get("kind") == "architecture" else "(a hand-made baseline)"
+    title = f"# A generator of {size}×{size} images {kind}" if size else f"# A generator {kind}"
+    facts = [f"images like those of {escape(data_words(run))}"] if data_words(run) else []
+    facts += [f"{run.num_parameters:,} parameters"] if run.num_parameters else []
+    classes = run.generator.get("num_classes")
+    facts += [f"conditional on {classes} classes"] if isinstance(classes, int) and classes else []
+    text = "It makes " + ", ".join(facts) + "." if facts and data_words(run) else ""
+    how = "DEGAS searches an architecture by reconstructing the images and then trains it against a critic."
+    return f"{title}\n\n{text} {how}".replace("\n\n ", "\n\n")
+
+
+def _picture() -> str:
+    return "![generated images](samples.png)"
+
+
+def _use(run: Run) -> str:
+    classes = run.generator.get("num_classes")
+    labels = ", labels=[0] * 16" if isinstance(classes, int) and classes else ""
+    return f"""## Use
+
+```python
+import degas
+
+generator = degas.Generator.load("path/to/this/folder")
+images = generator.sample(16, seed=0{labels})  # uint8 (16, C, H, W)
+```
+
+It is a plain PyTorch module: `generator(noise)` takes noise (N, `generator.noise_size`) from a standard normal
+distribution and returns images (N, C, H, W) in [−1, 1]."""
+
+
+def _architecture(run: Run) -> str:
+    architecture = _own_architecture(run)
+    if architecture is None:
+        kind = run.generator.get("kind")
+        return f"## Architecture\n\nThe baseline {code(kind)}." if isinstance(kind, str) else ""
+    rows = [f"| {edge.source} → {edge.target} | `{edge.operation}` |" for edge in architecture.edges]
+    sizes = (
+        f"Base size {architecture.base_size} px, {architecture.num_stages} up-sampling stages, "
+        f"{architecture.width} channels, {architecture.noise_size} noise entries."
+    )
+    return "\n".join(["## Architecture", "", sizes, "", "| edge | operation |", "|---|---|", *rows])
+
+
+def _training(run: Run) -> str:
+    settings = flatten(run.train.config) if run.train else {}
+    environment = run.train.environment if run.train else {}
+    names = {
+        "gan.objective": "objective",
+        "gan.num_steps": "generator steps",
+        "gan.batch_images": "real images a critic step",
+        "gan.supervised": "with labels",
+        "seed": "seed",
+        "data.fingerprint": "fingerprint of the images",
+    }
+    lines = [f"- {words}: {code(settings[key])}" for key, words in names.items() if settings.get(key) is not None]
+    lines += [f"- {key}: {code(environment[key])}" for key in ("degas", "torch", "device") if environment.get(key)]
+    if run.train and not run.train.done:
+        lines.append("- the training had not finished when this card was written")
+    return "\n".join(["## Training", "", *lines]) if lines else ""
+
+
+def _scores(run: Run) -> str:
+    rows = []
+    for row in score_rows([run]):
+        cell = row["cells"][0]
+        value = cell["value"] + (f" ± {cell['std']}" if cell["std"] else "")
+        rows.append(f"| {code(row['name'])} | {value} | {cell['floor'] or '—'} | {escape(row['words'])} |")
+    if not rows:
+        return "## Scores\n\nNot evaluated yet."
+    head = ["## Scores", "", "| protocol | value | real against real | what it is |", "|---|---|---|---|"]
+    return "\n".join([*head, *rows, "", escape(comparability([run])[0])])
+
+
+def _limits() -> str:
+    return """## Limits
+
+It makes images like those it was trained on and nothing else; the rights and the bias of those images carry over to it.
+Whether single samples repeat training images was not checked by this card."""
+
+
+def _repeat(run: Run) -> str:
+    lines = [line.replace("```", "'''").replace("\n", " ") for line in commands(run)]
+    return "\n".join(["## How to repeat it", "", "```sh", *lines, "```"]) if lines else ""
+
+
+def _own_architecture(run: Run) -> Architecture | None:
+    """The generator's own architecture, whose sizes may differ from those of the search's file."""
+    data = run.generator.get("architecture")
+    try:
+        return Architecture.from_dict(data) if data is not None else None
+    except UserError:
+        return None
+
+
+def _sizes(run: Run) -> dict[str, int]:
+    architecture = _own_architecture(run)
+    if architecture is not None:
+        return {"base_size": architecture.base_size, "num_stages": architecture.num_stages}
+    sizes = run.generator.get("sizes")
+    names = ("base_size", "num_stages")
+    good = isinstance(sizes, dict) and all(type(sizes.get(n)) is int and 1 <= sizes[n] <= 64 for n in names)
+    return {name: sizes[name] for name in names} if good and isinstance(sizes, dict) else {}
+
+
+def _replace(path: Path, data: bytes) -> None:
+    scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    scratch.write_bytes(data)
+    os.replace(scratch, path)

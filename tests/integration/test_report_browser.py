@@ -1,0 +1,192 @@
+"""The report in a real headless Chromium: opened light, dark and on a phone; slid, played, hovered, tapped, copied.
+
+Needs the Python package playwright and Debian's chromium; without them the tests skip and say so. Set
+DEGAS_SCREENSHOTS to a folder to keep the pictures.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_run import EPOCHS, fake_run
+
+from degas.report.render import write_report
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium"),
+]
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync",
+]  # fmt: skip
+SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("reports")
+    one = fake_run(folder / "one", num_stages=3)
+    two = fake_run(folder / "two", seed=4, num_stages=2, num_normal=2, evaluate=False)
+    return {"single": write_report([one], folder / "1.html"), "pair": write_report([one, two], folder / "2.html")}
+
+
+@pytest.fixture(scope="module")
+def driver() -> Iterator[Any]:
+    with playwright.sync_playwright() as found:
+        yield found
+
+
+@pytest.fixture
+def open_page(driver: Any, tmp_path: Path) -> Iterator[Any]:
+    """Opens a report in a fresh, empty profile; fails the test for any message, error or request beside the file."""
+    contexts, trouble = [], []
+
+    def open_it(report: Path, size: str = "desktop", scheme: str = "light", script: bool = True) -> Any:
+        width, height = SIZES[size]
+        context = driver.chromium.launch_persistent_context(
+            str(tmp_path / f"profile{len(contexts)}"), executable_path=CHROMIUM, headless=True, args=FLAGS,
+            viewport={"width": width, "height": height}, color_scheme=scheme, java_script_enabled=script,
+            has_touch=size == "phone",
+        )  # fmt: skip
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: trouble.append(f"console {message.type}: {message.text}"))
+        page.on("pageerror", lambda error: trouble.append(f"error: {error}"))
+        page.on("request", lambda request: trouble.append(request.url) if outside(request.url) else None)
+        page.goto(report.as_uri())
+        return page
+
+    def outside(url: str) -> bool:
+        return not url.startswith(("data:", "file:"))
+
+    yield open_it
+    for context in contexts:
+        context.close()
+    assert trouble == []
+
+
+def keep(page: Any, name: str) -> None:
+    if folder := os.environ.get("DEGAS_SCREENSHOTS"):
+        page.screenshot(path=str(Path(folder) / f"{name}.png"), full_page=True)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", ["desktop", "phone"])
+@pytest.mark.parametrize("kind", ["single", "pair"])
+def test_it_fits_the_screen_and_follows_the_colour_scheme(
+    open_page: Any, reports: dict[str, Path], kind: str, size: str, scheme: str
+) -> None:
+    page = open_page(reports[kind], size, scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= SIZES[size][0]
+    shade = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)[0]")
+    assert (shade > 200) == (scheme == "light")
+    loaded = page.evaluate("[...document.images].filter(i => !i.hidden).every(i => i.complete && i.naturalWidth > 0)")
+    assert loaded
+    small = page.evaluate(
+        "[...document.querySelectorAll('p, td, li, dt, dd, button')].filter(e => e.offsetWidth && "
+        "parseFloat(getComputedStyle(e).fontSize) < 11).length"
+    )
+    assert small == 0
+    keep(page, f"{kind}-{size}-{scheme}")
+
+
+def test_the_epoch_slider_moves_bars_numbers_and_cursor(open_page: Any, reports: dict[str, Path]) -> None:
+    page = open_page(reports["single"])
+    slider = page.locator("#alpha [data-slider]")
+    card = page.locator("#alpha .card").first
+    state = "c => [...c.querySelectorAll('.bar i')].map(i => parseFloat(i.style.width))"
+    last, numbers = card.evaluate(state), card.locator(".num").all_inner_texts()
+    slider.focus()
+    slider.press("Home")
+    assert page.locator("#alpha output").inner_text() == "epoch 1"
+    assert slider.get_attribute("aria-valuetext") == "epoch 1"
+    assert card.evaluate("c => c.querySelector('.cursor').style.left") == "0%"
+    assert card.locator(".num").all_inner_texts() != numbers
+    first = card.evaluate(state)
+    assert max(first) - min(first) < max(last) - min(last)  # α has spread since the first epoch
+    slider.press("End")
+    assert card.evaluate(state) == pytest.approx(last, abs=0.1)
+    assert card.locator(".num").all_inner_texts() == numbers
+    assert card.locator("li.lead").count() == 1
+
+
+def test_the_sample_slider_shows_one_grid_at_a_time(open_page: Any, reports: dict[str, Path]) -> None:
+    page = open_page(reports["pair"])
+    panels = page.locator("#samples article")
+    assert panels.count() == 2
+    visible = "p => [...p.querySelectorAll('.frames img')].filter(i => i.offsetHeight > 0).map(i => i.dataset.text)"
+    assert panels.nth(0).evaluate(visible) == ["step 1500"]
+    slider = panels.nth(0).locator("input")
+    slider.focus()
+    slider.press("ArrowLeft")
+    assert panels.nth(0).evaluate(visible) == ["step 1250"]
+    assert panels.nth(1).evaluate(visible) == ["step 1500"]  # each run has its own
+    panels.nth(1).locator(".play").click()
+    page.wait_for_function("document.querySelectorAll('#samples output')[1].textContent === 'step 750'")
+    panels.nth(1).locator(".play").click()
+    assert panels.nth(1).locator(".play").get_attribute("aria-label") == "Play Generator step of two"
+
+
+def test_hovering_an_edge_tells_alpha_and_margin(open_page: Any, reports: dict[str, Path]) -> None:
+    page = open_page(reports["single"])
+    tip = page.locator("#tip")
+    assert not tip.is_visible()
+    page.locator(".edge.kept rect").first.hover()
+    text = tip.inner_text()
+    for words in ("U0 → N1", "α ", "mixing weight", "margin +"):
+        assert words in text
+    keep(page, "tip")
+    page.mouse.move(2, 2)
+    assert not tip.is_visible()
+    dropped = page.locator(".edge.dropped").first
+    middle = dropped.evaluate(
+        "e => { const p = e.querySelector('.hit'); const q = p.getPointAtLength(p.getTotalLength() / 2)"
+        ".matrixTransform(p.getScreenCTM()); return [q.x, q.y]; }"
+    )
+    page.mouse.move(*middle)
+    assert "not kept" in tip.inner_text()
+
+
+def test_keyboard_and_touch_reach_an_edge_too(open_page: Any, reports: dict[str, Path]) -> None:
+    page = open_page(reports["single"], "phone", "dark")
+    edge = page.locator(".edge.kept").first
+    edge.locator("rect").tap()
+    box = page.locator("#tip").bounding_box()
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= 390
+    page.keyboard.press("Escape")
+    assert not page.locator("#tip").is_visible()
+    page.keyboard.press("Tab")
+    assert page.locator("#tip").is_visible()
+    keep(page, "phone-tip")
+
+
+def test_only_differences_and_copy(open_page: Any, reports: dict[str, Path]) -> None:
+    page = open_page(reports["pair"])
+    for summary in page.locator("#settings summary").all():
+        summary.click()
+    rows = page.locator("#settings tbody tr:visible")
+    before = rows.count()
+    page.locator("[data-only-differences]").check()
+    assert 0 < rows.count() < before
+    assert set(rows.evaluate_all("rows => rows.map(r => r.className)")) == {"differs"}
+    button = page.locator(".copy").first
+    button.click()
+    page.wait_for_function("['Copied', 'Selected'].includes(document.querySelector('.copy').textContent)")
+
+
+def test_without_scripts_the_last_state_is_shown(open_page: Any, reports: dict[str, Path]) -> None:
+    page = open_page(reports["single"], script=False)
+    assert page.locator("#samples img:visible").count() == 1
+    assert page.locator("#samples img:visible").get_attribute("data-text") == "step 1500"
+    assert page.locator(".slider:visible").count() == 0
+    assert page.locator("#alpha .card li .num").first.inner_text() != ""
+    assert EPOCHS == 12

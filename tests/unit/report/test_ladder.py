@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from degas.architecture import Architecture, SearchSpace
+from degas.report.drawing import ACROSS_PAGE, DOWN_PAGE
+from degas.report.facts import edge_facts
+from degas.report.inline_svg import SIZES
+from degas.report.ladder import Ladder, Sizes, lay_out, operation_lines
+
+SHAPES = [(stages, normal) for stages in range(1, 6) for normal in range(4)]
+
+
+def ladder(stages: int, normal: int, sizes: Sizes, seed: int = 0) -> Ladder:
+    architecture = Architecture(stages, normal, 4, 8, 16, 3, SearchSpace(stages, normal).draw(seed))
+    return lay_out(architecture, edge_facts(architecture, None), sizes)
+
+
+@pytest.mark.parametrize(("stages", "normal"), SHAPES)
+@pytest.mark.parametrize("sizes", [ACROSS_PAGE, DOWN_PAGE, SIZES])
+def test_every_node_and_slot_has_its_place_and_nothing_lies_outside(stages: int, normal: int, sizes: Sizes) -> None:
+    drawn = ladder(stages, normal, sizes)
+    space = SearchSpace(stages, normal)
+    assert [node.name for node in drawn.nodes] == ["noise", *space.nodes, "image"]
+    assert [rung.fact.slot for rung in drawn.rungs] == list(space.slots)
+    for rung in drawn.rungs:
+        assert rung.fact.slot.direct == (not rung.bend)
+        for along, across in (rung.start, rung.end, rung.label):
+            assert 0 < along < drawn.along
+            assert drawn.low <= across <= drawn.high
+
+
+@pytest.mark.parametrize(("stages", "normal"), SHAPES)
+def test_labels_overlap_neither_each_other_nor_the_nodes(stages: int, normal: int) -> None:
+    for seed in range(8):
+        drawn = ladder(stages, normal, SIZES, seed)
+        tall = 18  # half a label of two lines, with its frame
+        labels = [rung.label for rung in drawn.rungs if rung.fact.kept]
+        for (x, y), (u, v) in itertools.combinations(labels, 2):
+            assert abs(x - u) >= 2 * tall or abs(y - v) >= 2 * SIZES.label_across
+        for (x, y), node in itertools.product(labels, drawn.nodes):
+            clear = SIZES.label_across + node.half_across
+            assert abs(x - node.along) >= tall + node.half_along or abs(y) >= clear
+
+
+def test_an_arc_passes_through_its_label() -> None:
+    for rung in ladder(3, 2, SIZES).rungs:
+        if rung.bend:
+            points = (rung.start, *rung.bend, rung.end)
+            middle = [sum(w * p[k] for w, p in zip((1, 3, 3, 1), points, strict=True)) / 8 for k in (0, 1)]
+            assert middle == pytest.approx(rung.label)
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("skip", ("skip",)),
+        ("conv_3x3", ("conv 3×3",)),
+        ("nearest_conv_1x1", ("nearest", "conv 1×1")),
+        ("sep_conv_5x5", ("sep conv", "5×5")),
+        ("deconv_4x4", ("deconv", "4×4")),
+        ("averylongname", ("averylongname",)),
+    ],
+)
+def test_operation_lines(name: str, lines: tuple[str, ...]) -> None:
+    assert operation_lines(name) == lines

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fake_run import fake_run, write_json
+
+from degas.report.collect import Run, collect_run
+from degas.report.scoring import comparability, floor_name, paper_rows, score_rows, score_tiles
+
+FULL = {
+    "value": 11.5,
+    "std": None,
+    "extractor": "inception",
+    "num_samples": 50_000,
+    "reference": "50000 training images",
+}
+IS = {"value": 8.4, "std": 0.08, "extractor": "inception", "num_samples": 50_000, "reference": "none"}
+
+
+def cifar_run(path: Path, **settings: object) -> Run:
+    fake_run(path, num_stages=3, num_normal=int(settings.pop("num_normal", 1)))  # type: ignore[call-overload]
+    data = {"source": "cifar-10", "num_images": 50_000, "fingerprint": "c"}
+    write_json(path / "evaluation" / "scores.json", {"data": data, "scores": {"fid_50k_train": FULL, "is_50k": IS}})
+    write_json(path / "train" / "config.json", {"gan": settings})
+    return collect_run(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "floor"),
+    [
+        ("fid_50k_train", "fid_50k_train_floor"),
+        ("fid_5k_train[imagenet-224]", "fid_5k_train_floor[imagenet-224]"),
+        ("odd[a][b]", "odd_floor[a][b]"),
+    ],
+)
+def test_floor_names_are_those_that_the_evaluation_writes(name: str, floor: str) -> None:
+    assert floor_name(name) == floor
+
+
+def test_a_floor_stands_beside_its_score(tmp_path: Path) -> None:
+    run = collect_run(fake_run(tmp_path / "run"))
+    rows = {row["name"]: row["cells"][0] for row in score_rows([run])}
+    assert list(rows) == [f"{m}_1797_train[imagenet-224]" for m in ("fid", "kid", "precision", "recall")]
+    assert rows["fid_1797_train[imagenet-224]"]["floor"] == "4.02"
+    assert rows["precision_1797_train[imagenet-224]"]["floor"] is None
+    assert [tile["value"] for tile in score_tiles(run)] == ["21.74", "0.0132"]
+
+
+def test_scores_against_different_images_are_flagged(tmp_path: Path) -> None:
+    one = collect_run(fake_run(tmp_path / "a"))
+    other = collect_run(fake_run(tmp_path / "b", data={"source": "digits", "num_images": 1797, "fingerprint": "other"}))
+    lacking = collect_run(fake_run(tmp_path / "c", evaluate=False))
+    assert all(row["mixed"] for row in score_rows([one, other]))
+    rows = score_rows([one, one, lacking])
+    assert not any(row["mixed"] for row in rows)
+    assert rows[0]["cells"][2] is None
+
+
+def test_our_figures_stand_in_the_papers_row_of_the_same_kind(tmp_path: Path) -> None:
+    def filled(run: Run) -> list[str]:
+        return [e["row"].data + " " + e["row"].what for e in paper_rows([run]) if any(e["ours"][0].values())]
+
+    plain = cifar_run(tmp_path / "plain", supervised=False)
+    assert filled(plain) == ["CIFAR-10 DEGAS"]
+    assert paper_rows([plain])[0]["ours"] == [{"is": "8.4 ± 0.08", "fid": "11.5"}]
+    assert filled(cifar_run(tmp_path / "labels", supervised=True)) == ["CIFAR-10, labels DEGAS"]
+    assert filled(cifar_run(tmp_path / "two", num_normal=2)) == ["CIFAR-10 DEGAS, n = 2"]
+    assert filled(collect_run(fake_run(tmp_path / "digits"))) == []
+
+
+def test_the_honest_sentence(tmp_path: Path) -> None:
+    runs = [cifar_run(tmp_path / "c"), collect_run(fake_run(tmp_path / "d"))]
+    good, bad = comparability(runs)
+    assert good == "c: fid_50k_train and is_50k may be read beside the paper's figures for CIFAR-10."
+    assert "none of its figures may be read beside the paper's" in bad

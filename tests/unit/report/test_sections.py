@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fake_run import fake_run, write_json, write_jsonl
+
+from degas.report import sections
+from degas.report.alpha_cards import alpha_cards
+from degas.report.collect import collect_run
+from degas.report.facts import softmax
+
+
+def test_headline_figures(tmp_path: Path) -> None:
+    tiles = {tile["label"]: tile for tile in sections.headline(collect_run(fake_run(tmp_path / "run")))}
+    assert tiles["Fréchet distance (FID)"]["value"] == "21.74"
+    assert "4.02" in tiles["Fréchet distance (FID)"]["note"]
+    assert tiles["generator's parameters"]["value"] == "66 k"
+    assert tiles["adversarial training"]["value"] == "1,500"
+    assert "not finished" in tiles["adversarial training"]["note"]
+    assert tiles["search took"]["value"] == "29 s"  # 308 steps of 0.093 s
+    assert tiles["train took"] == {"label": "train took", "value": "2 min", "note": "A Processor @ 2.0 GHz"}
+
+
+def test_curves_are_one_chart_a_quantity_with_scores_and_losses_first(tmp_path: Path) -> None:
+    path = fake_run(tmp_path / "run")
+    log = [{"step": 5, "lr": 0.1, "zeta": 1, "critic_loss": 2.0, "fid_1k_train[imagenet-224]": 30.0, "words": "x"}]
+    write_jsonl(path / "train" / "metrics.jsonl", log)
+    charts = sections.curves([collect_run(path)], "train")
+    assert [chart["title"] for chart in charts] == ["fid_1k_train[imagenet-224]", "critic loss", "zeta", "lr"]
+    assert sections.curves([collect_run(fake_run(tmp_path / "b", train=False))], "train") == []
+
+
+def test_settings_say_what_differs(tmp_path: Path) -> None:
+    runs = [collect_run(fake_run(tmp_path / str(seed), seed=seed)) for seed in (0, 1)]
+    search = sections.tables(runs, "config")[0]
+    differs = {row["key"]: row["differs"] for row in search["rows"]}
+    assert differs["seed"]
+    assert not differs["search.width"]
+    train = sections.tables(runs, "config")[1]
+    assert not any(row["key"].startswith("generator") for row in train["rows"])
+
+
+def test_commands_are_quoted_and_each_given_once(tmp_path: Path) -> None:
+    path = fake_run(tmp_path / "run")
+    command = ["degas", "run", "--out", "my run; rm -rf ~"]
+    for stage in ("search", "train"):
+        write_json(path / stage / "environment.json", {"command": command})
+    assert sections.commands(collect_run(path)) == ["degas run --out 'my run; rm -rf ~'"]
+    for odd in (None, 3, [], "", {}):
+        write_json(path / "train" / "environment.json", {"command": odd})
+        assert len(sections.commands(collect_run(path))) == 1
+
+
+def test_warnings_are_gathered_by_kind(tmp_path: Path) -> None:
+    path = fake_run(tmp_path / "run")
+    log = [{"step": k, "kind": "penalty", "warning": f"step {k}: high"} for k in range(3)]
+    write_jsonl(path / "train" / "warnings.jsonl", [*log, {"step": 9, "kind": "collapse", "warning": "copies"}])
+    assert sections.warnings(collect_run(path)) == ["train: step 2: high (3 times)", "train: copies"]
+
+
+def test_architecture_tables(tmp_path: Path) -> None:
+    shown = sections.architecture(collect_run(fake_run(tmp_path / "run", num_stages=3)), "p")
+    assert shown is not None
+    assert len(shown["kept"]) + len(shown["dropped"]) == 11
+    assert not shown["other_rule"]
+    assert all(row["fact"].margin > 0 for row in shown["kept"])
+    baseline = collect_run(fake_run(tmp_path / "b", search=False, train=False))
+    assert sections.architecture(baseline, "p") is None
+
+
+def test_alpha_cards_hold_the_numbers_of_every_epoch(tmp_path: Path) -> None:
+    run = collect_run(fake_run(tmp_path / "run"))
+    cards = alpha_cards(run, "p")
+    assert cards is not None
+    assert run.architecture is not None
+    assert [f"{c['source']}->{c['target']}" for c in cards["cards"]] == [s.name for s in run.architecture.graph.slots]
+    for card in cards["cards"]:
+        record = run.alpha[-1].values[f"{card['source']}->{card['target']}"]
+        assert [bar["share"] for bar in card["bars"]] == pytest.approx(list(softmax(record).values()))
+        assert card["alpha"][-1] == pytest.approx(list(record.values()), abs=1e-4)
+        assert card["top"] >= max(bar["share"] for bar in card["bars"])
+
+
+def test_alpha_of_a_search_that_is_still_going(tmp_path: Path) -> None:
+    path = fake_run(tmp_path / "run", train=False, evaluate=False)
+    (path / "search" / "architecture.json").unlink()
+    first = (path / "search" / "alpha.jsonl").read_text().splitlines()[0]
+    (path / "search" / "alpha.jsonl").write_text(first + "\n")
+    cards = alpha_cards(collect_run(path), "p")
+    assert cards is not None
+    assert len(cards["epochs"]) == 1
+    assert all(card["lines"] is None and card["kept"] is None for card in cards["cards"])
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(4.2, "4 s"), (89, "89 s"), (300, "5 min"), (28 * 3600, "28.0 h")])
+def test_duration(seconds: float, words: str) -> None:
+    assert sections.duration(seconds) == words
