@@ -25,7 +25,7 @@ from degas.evaluation.statistics import Collected, cache_key, collect, extract, 
 from degas.runtime.rng import numpy_generator
 
 if TYPE_CHECKING:
-    from degas.data.sources import ImageSet
+    from degas.data.image_set import ImageSet
 
 MAX_REFERENCE_IMAGES = 50_000
 
@@ -43,9 +43,14 @@ def reference_order(num_images: int) -> np.ndarray:
     return numpy_generator(0, "reference order").permutation(num_images)[:MAX_REFERENCE_IMAGES]
 
 
+def num_reference_images(num_images: int) -> int:
+    """How many of a set's images the reference takes."""
+    return min(num_images, MAX_REFERENCE_IMAGES)
+
+
 def num_floor_images(num_images: int, num_samples: int) -> int:
     """m, the number of reals that play the part of samples."""
-    return min(num_samples, min(num_images, MAX_REFERENCE_IMAGES) // 2)
+    return min(num_samples, num_reference_images(num_images) // 2)
 
 
 def image_chunks(images: np.ndarray, rows: np.ndarray, chunk_images: int) -> Iterator[Tensor]:

@@ -17,8 +17,9 @@ from degas.config import EvaluateSettings
 from degas.data.image_set import ImageSet
 from degas.errors import UserError
 from degas.evaluation import statistics
-from degas.evaluation.evaluate import count_name, evaluate_generator, evaluate_images, protocol_name
+from degas.evaluation.evaluate import Evaluator, evaluate_generator, evaluate_images
 from degas.evaluation.features import Extractor, freeze
+from degas.evaluation.scores import count_name, protocol_name
 
 Make = Callable[..., ImageSet]
 
@@ -182,3 +183,18 @@ def test_the_cache_gives_equal_scores_without_a_second_pass_over_the_reals(
     assert first == second
     assert (passes, passes_cached) == (2 + 2 + 2, 2)  # 40 and 50 reals, 40 fakes, 32 at a time
     assert np.isfinite(first["scores"]["fid_40_train[tiny]"]["value"])
+
+
+def test_an_evaluator_passes_over_the_reals_once(tiny: Extractor, make_images: Make) -> None:
+    evaluator = Evaluator(make_images(64), EvaluateSettings(num_samples=32), extractor=tiny)
+    fakes = make_images(32, seed=1).images
+    first = evaluator.fakes(fakes, progress=False)
+    passes = len(tiny.seen)  # type: ignore[arg-type]
+    assert evaluator.fakes(fakes, progress=False) == first
+    assert len(tiny.seen) == passes + 1  # type: ignore[arg-type]
+
+
+def test_progress_counts_images(tiny: Extractor, make_images: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    chosen = EvaluateSettings(num_samples=40)
+    evaluate_images(make_images(40).images, make_images(60), chosen, extractor=tiny)
+    assert "features (tiny): 100 steps" in capsys.readouterr().err
