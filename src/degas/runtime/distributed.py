@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import warnings
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
@@ -11,18 +12,21 @@ from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.rendezvous import rendezvous
 
 from degas.errors import UserError
 from degas.runtime.interrupts import Interrupted, Terminated
 
 _DEVICES = ("auto", "cpu", "cuda")
+_store: torch.distributed.Store | None = None  # the launcher's, kept for the next engine of this process
+_num_groups = 0
 
 
 class Engine:
     """This process's device, its rank, and the few operations that involve the other ranks.
 
-    One process needs no launcher and no environment variables. Several are started by `torchrun` or
-    `accelerate launch`; then every rank takes its share of each batch and gradients are means over the ranks.
+    One process needs no launcher and no environment variables. Several are started by `torchrun`, or on CUDA by
+    `accelerate launch --multi_gpu`; each rank takes its share of a batch, and gradients are means over the ranks.
 
     A critic with a gradient penalty is exact under one condition: its whole loss, penalty included, comes out of one
     call of the prepared module and goes into one `backward`. So prepare a module whose forward computes the loss.
@@ -47,13 +51,15 @@ class Engine:
         if precision not in ("float32", "bfloat16"):
             raise ValueError(f"precision {precision!r} is neither 'float32' nor 'bfloat16'")
         self.precision = precision
+        cpu = not _wants_cuda(device)
         if not torch.distributed.is_initialized():
             # accelerate keeps the first engine's device for the whole process; one process may well use two in turn
             AcceleratorState._reset_state(reset_partial_state=True)
+            if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+                _join_group("gloo" if cpu else "nccl")
         # Buffers are not broadcast: copying them at a second forward breaks the first one's backward, and running
         # statistics play no part in training. static_graph stays off: it gets double backward silently wrong.
         ddp = DistributedDataParallelKwargs(broadcast_buffers=False)
-        cpu = not _wants_cuda(device)
         self._accelerator = Accelerator(cpu=cpu, mixed_precision="no", kwargs_handlers=[ddp])
         self.device: torch.device = self._accelerator.device
         self.rank: int = self._accelerator.process_index
@@ -151,6 +157,21 @@ class Engine:
         gc.collect()
         self._accelerator.wait_for_everyone()
         self._accelerator.end_training()
+
+
+def _join_group(backend: str) -> None:
+    """Joins the launcher's other processes, under names of its own in the launcher's store.
+
+    Left to accelerate, a second engine (`degas run` makes one a stage) would find the first one's addresses under
+    the same names and call ranks that have hung up: seen in about every second try.
+    """
+    global _store, _num_groups
+    if _store is None:
+        _store, _, _ = next(rendezvous("env://"))
+    store = torch.distributed.PrefixStore(f"engine-{_num_groups}", _store)
+    _num_groups += 1
+    rank, num_ranks = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    torch.distributed.init_process_group(backend, store=store, rank=rank, world_size=num_ranks)
 
 
 def _wants_cuda(device: str) -> bool:

@@ -44,6 +44,7 @@ def unlock_folder(descriptor: int) -> None:
     """Gives the lock up; in a forked child, which has none, does nothing."""
     if descriptor in _held:
         _held.discard(descriptor)
+        fcntl.flock(descriptor, fcntl.LOCK_UN)  # at once, also while a child forked this instant still shares it
         os.close(descriptor)
 
 

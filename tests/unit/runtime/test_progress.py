@@ -1,0 +1,169 @@
+"""Progress: honest rates, a line now and then, a summary."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from degas.runtime.progress import Progress, RecentRate, format_rate, format_seconds
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def report(clock: Clock, total: int, terminal: bool = False, **options: object) -> tuple[Progress, io.StringIO]:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=terminal, width=60)
+    return Progress("search", total, console=console, clock=clock, **options), out  # type: ignore[arg-type]
+
+
+def run(progress: Progress, clock: Clock, first: int, last: int, seconds: float) -> None:
+    for step in range(first, last + 1):
+        clock.now += seconds
+        progress.update(step, note="epoch 1", loss=1 / 3)
+
+
+def test_plain_lines_come_at_once_and_every_ten_seconds() -> None:
+    clock = Clock()
+    progress, out = report(clock, 100)
+    with progress:
+        run(progress, clock, 1, 100, 0.5)
+    lines = out.getvalue().splitlines()
+    assert lines[0] == "search  1/100  1 %  loss 0.3333  epoch 1  2 steps/s  50 s left"
+    assert lines[1].startswith("search  21/100  21 %")
+    assert lines[-1] == "search: 100 steps in 50 s, 2 steps/s, loss 0.3333  epoch 1"
+    assert len(lines) == 1 + 4 + 1
+
+
+def test_the_remaining_time_follows_the_recent_rate() -> None:
+    clock = Clock()
+    progress, _ = report(clock, 1000)
+    with progress:
+        run(progress, clock, 1, 100, 5.0)  # a slow start
+        assert progress.remaining_seconds() == pytest.approx(900 * 5)
+        run(progress, clock, 101, 700, 0.1)  # a minute at full speed: the start no longer counts
+        assert progress.remaining_seconds() == pytest.approx(300 * 0.1, rel=0.01)
+
+
+def test_pauses_within_the_window_count() -> None:
+    rate = RecentRate(0, 0.0)
+    for step in range(1, 11):
+        rate.add(step, float(step))
+    rate.add(11, 30.0)  # a checkpoint
+    assert rate.steps_per_second() == pytest.approx(11 / 30)
+
+
+def test_the_rate_of_very_slow_steps_is_that_of_the_last_one() -> None:
+    rate = RecentRate(0, 0.0)
+    assert rate.steps_per_second() is None
+    rate.add(1, 100.0)
+    rate.add(2, 300.0)
+    assert rate.steps_per_second() == pytest.approx(1 / 200)
+
+
+def test_the_rate_keeps_few_samples_and_stays_right() -> None:
+    rate = RecentRate(0, 0.0)
+    for step in range(1, 200_001):
+        rate.add(step, step / 1000)
+    assert len(rate._samples) < 200
+    assert rate.steps_per_second() == pytest.approx(1000, rel=1e-3)
+
+
+def test_a_resumed_run_does_not_count_what_was_done_before() -> None:
+    clock = Clock()
+    progress, out = report(clock, 200, start_step=100)
+    with progress:
+        run(progress, clock, 101, 200, 1.0)
+    assert "search  101/200  50 %" in out.getvalue()
+    assert out.getvalue().splitlines()[-1].startswith("search: 100 steps in 1 min 40 s, 1 steps/s")
+
+
+def test_an_error_is_summed_up_as_such() -> None:
+    clock = Clock()
+    progress, out = report(clock, 10)
+    with pytest.raises(ValueError, match="x"), progress:
+        run(progress, clock, 1, 3, 1.0)
+        raise ValueError("x")
+    assert out.getvalue().splitlines()[-1].startswith("search: stopped at step 3 of 10: 3 steps in 3 s")
+
+
+def test_nothing_done_is_no_division_by_zero() -> None:
+    for total in (0, 5):
+        progress, out = report(Clock(), total)
+        with progress:
+            assert progress.remaining_seconds() is None
+            progress.update(0)
+        assert out.getvalue().splitlines()[-1] == "search: 0 steps in 0 s"
+
+
+def test_quiet_prints_nothing_even_on_a_terminal() -> None:
+    clock = Clock()
+    progress, out = report(clock, 10, terminal=True, quiet=True)
+    with progress:
+        run(progress, clock, 1, 10, 20.0)
+    assert out.getvalue() == ""
+
+
+def test_a_terminal_gets_a_live_line_and_the_summary() -> None:
+    clock = Clock()
+    progress, out = report(clock, 10, terminal=True)
+    with progress:
+        run(progress, clock, 1, 10, 1.0)
+    text = out.getvalue()
+    assert "\x1b[" in text
+    assert "5/10" in text
+    assert text.splitlines()[-1].endswith("search: 10 steps in 10 s, 1 steps/s, loss 0.3333  epoch 1")
+
+
+def test_a_terminal_is_not_flooded() -> None:
+    clock = Clock()
+    progress, out = report(clock, 10_000, terminal=True)
+    with progress:
+        run(progress, clock, 1, 10_000, 0.0001)  # one second
+    assert len(out.getvalue()) < 10_000
+
+
+def test_lines_are_not_wrapped_and_brackets_are_no_markup() -> None:
+    clock = Clock()
+    out = io.StringIO()
+    with Progress("train [bold]", 9, console=Console(file=out, width=20), clock=clock) as progress:
+        clock.now += 1
+        progress.update(1, note="a long note " * 10)
+    assert len(out.getvalue().splitlines()) == 2
+    assert out.getvalue().startswith("train [bold]  1/9")
+
+
+def test_standard_output_is_left_to_results(capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress("search", 3) as progress:
+        progress.update(3)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "search: 3 steps" in captured.err
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 00 s"),
+        (185, "3 min 05 s"),
+        (3599.9, "1 h 00 min"),
+        (7620, "2 h 07 min"),
+    ],
+)
+def test_format_seconds(seconds: float, text: str) -> None:
+    assert format_seconds(seconds) == text
+
+
+def test_format_rate() -> None:
+    assert format_rate(12.34) == "12.3 steps/s"
+    assert format_rate(1) == "1 steps/s"
+    assert format_rate(0.25) == "4 s/step"

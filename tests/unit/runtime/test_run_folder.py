@@ -1,0 +1,383 @@
+"""A stage's folder: one owner, one run, logs that can be cut back."""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from degas.errors import UserError
+from degas.runtime.run_folder import StageFolder, read_jsonl
+
+SETTINGS = {"search": {"width": 32, "betas": (0.5, 0.999), "cache": None}, "seed": 0}
+
+
+def make(path: Path, resume: bool = False, kind: str = "search", settings: dict | None = None) -> StageFolder:
+    return StageFolder(path, settings=SETTINGS if settings is None else settings, resume=resume, kind=kind)
+
+
+def no_warning(line: str) -> None:
+    raise AssertionError(line)
+
+
+def test_a_fresh_folder_records_its_settings(tmp_path: Path) -> None:
+    import json
+
+    with make(tmp_path / "RUN" / "search") as folder:
+        assert not folder.resuming
+        assert not folder.done()
+        assert folder.checkpoints == folder.path / "checkpoints"
+    config = json.loads((tmp_path / "RUN/search/config.json").read_text())
+    assert config == {"kind": "search", "search": {"width": 32, "betas": [0.5, 0.999], "cache": None}, "seed": 0}
+
+
+def test_a_folder_with_another_run_is_refused(tmp_path: Path) -> None:
+    with make(tmp_path / "search"):
+        pass
+    with pytest.raises(UserError, match="holds an unfinished run; give another --out, or --resume to go on"):
+        make(tmp_path / "search")
+    with make(tmp_path / "search", resume=True) as folder:
+        assert folder.resuming
+        folder.mark_done()
+    with pytest.raises(UserError, match="search holds a finished run; give another --out, or --resume"):
+        make(tmp_path / "search")
+    with make(tmp_path / "search", resume=True) as folder:
+        assert folder.done()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"search": {"width": 64, "betas": (0.5, 0.999), "cache": None}}, "search.width was 32 and is 64 now"),
+        ({"search": {"width": 32, "betas": (0.5, 0.9), "cache": None}}, r"search.betas was \[0.5, 0.999\]"),
+        ({"search": {"width": 32, "betas": (0.5, 0.999)}}, "search.cache was null and is unset now"),
+        ({"search": {"width": 32, "betas": (0.5, 0.999), "cache": None, "new": 1}}, "search.new was unset and is 1"),
+        ({"seed": 1}, "seed was 0 and is 1 now"),
+        ({"search": 3}, "search was {"),
+    ],
+)
+def test_resume_with_other_settings_names_the_first_difference(tmp_path: Path, change: dict, message: str) -> None:
+    with make(tmp_path / "search"):
+        pass
+    with pytest.raises(UserError, match=message):
+        make(tmp_path / "search", resume=True, settings={**SETTINGS, **change})
+    with make(tmp_path / "search", resume=True):  # the refused one left no lock
+        pass
+
+
+def test_resume_as_another_stage_is_refused(tmp_path: Path) -> None:
+    with make(tmp_path / "x"):
+        pass
+    with pytest.raises(UserError, match='kind was "search" and is "train" now'):
+        make(tmp_path / "x", resume=True, kind="train")
+
+
+def test_resume_of_nothing_starts_afresh(tmp_path: Path) -> None:
+    (tmp_path / "search").mkdir()
+    (tmp_path / "search" / ".lock").touch()  # killed before anything was written
+    with make(tmp_path / "search", resume=True) as folder:
+        assert not folder.resuming
+        assert folder.restore(no_warning) is None
+        assert (folder.path / "config.json").is_file()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]", "nonsense"])
+def test_a_damaged_config_is_refused_in_one_line(tmp_path: Path, content: str) -> None:
+    with make(tmp_path / "search") as folder:
+        (folder.path / "config.json").write_text(content)
+    with pytest.raises(UserError, match=r"config.json: not") as caught:
+        make(tmp_path / "search", resume=True)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_run_without_config_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "search" / "checkpoints").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"without config.json"):
+        make(tmp_path / "search", resume=True)
+
+
+def test_paths_in_settings_become_text_and_unknown_things_are_refused(tmp_path: Path) -> None:
+    with make(tmp_path / "a", settings={"cache": Path("/x")}):
+        pass
+    with make(tmp_path / "a", settings={"cache": "/x"}, resume=True):
+        pass
+    with pytest.raises(TypeError, match="set is no JSON value"):
+        make(tmp_path / "b", settings={"x": {1}})
+    with pytest.raises(ValueError, match="kind"):
+        make(tmp_path / "c", settings={"kind": 1})
+
+
+# ---------------------------------------------------------------------------------------------------- one owner
+
+
+def test_a_second_owner_is_refused_and_told_who_the_first_is(tmp_path: Path) -> None:
+    with make(tmp_path / "search"):
+        for resume in (False, True):
+            with pytest.raises(UserError, match=f"process {os.getpid()} on .* uses it; wait"):
+                make(tmp_path / "search", resume=resume)
+    with make(tmp_path / "search", resume=True) as folder:
+        folder.close()
+        folder.close()
+        with make(tmp_path / "search", resume=True):
+            pass
+
+
+def test_a_forked_child_does_not_keep_the_lock(tmp_path: Path) -> None:
+    folder = make(tmp_path / "search")
+    read_end, write_end = os.pipe()
+    child = os.fork()
+    if child == 0:  # outlives the owner's hold on the folder, as a worker outlives a killed parent
+        os.close(write_end)
+        os.read(read_end, 1)
+        folder.close()  # has nothing to give up and must not close someone else's descriptor
+        os._exit(0)
+    os.close(read_end)
+    folder.close()
+    with make(tmp_path / "search", resume=True):
+        pass
+    os.close(write_end)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_a_child_cannot_take_a_held_folder(tmp_path: Path) -> None:
+    with make(tmp_path / "search"):
+        child = os.fork()
+        if child == 0:
+            try:
+                make(tmp_path / "search", resume=True)
+            except UserError:
+                os._exit(7)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+        with pytest.raises(UserError, match="uses it"):
+            make(tmp_path / "search", resume=True)
+
+
+def test_a_path_that_cannot_be_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "file" / "search"):
+        with pytest.raises(UserError, match="cannot be made a folder"):
+            make(path)
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: Any, **options: Any) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as patch, pytest.raises(UserError, match="cannot be written"):
+        patch.setattr(os, "open", refuse)
+        make(tmp_path / "search")
+
+
+# ---------------------------------------------------------------------------------------------------- logs
+
+
+def test_metrics_hold_plain_numbers(tmp_path: Path) -> None:
+    with make(tmp_path / "search") as folder:
+        folder.log_metrics(1, loss=torch.tensor(0.1), count=np.int64(3), share=np.float32(0.5), note="é", none=None)
+        folder.log_metrics(2, loss=0.1)
+    assert (folder.path / "metrics.jsonl").read_text(encoding="utf-8") == (
+        '{"step": 1, "loss": 0.10000000149011612, "count": 3, "share": 0.5, "note": "é", "none": null}\n'
+        '{"step": 2, "loss": 0.1}\n'
+    )
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, torch.tensor(math.nan), np.float32(math.inf)])
+def test_a_metric_that_is_not_finite_stops_the_run(tmp_path: Path, value: Any) -> None:
+    with make(tmp_path / "search") as folder:
+        with pytest.raises(UserError, match=r"penalty is -?(nan|inf) at step 12: the run diverged"):
+            folder.log_metrics(12, loss=1.0, penalty=value)
+        assert not (folder.path / "metrics.jsonl").exists()
+
+
+def test_a_timing_that_is_not_finite_is_null(tmp_path: Path) -> None:
+    with make(tmp_path / "search") as folder:
+        folder.log_timing(1, rate=math.inf, seconds=0.5)
+    assert read_jsonl(folder.path / "timing.jsonl") == [{"step": 1, "rate": None, "seconds": 0.5}]
+
+
+@pytest.mark.parametrize("record", [{}, {"step": "1"}, {"step": 1.0}, {"step": True}, {"epoch": 1}])
+def test_a_record_without_a_step_could_not_be_cut_back(tmp_path: Path, record: dict) -> None:
+    with make(tmp_path / "search") as folder, pytest.raises(ValueError, match="step"):
+        folder.append("alpha.jsonl", record)
+
+
+def test_a_log_of_another_ending_would_not_be_found_again(tmp_path: Path) -> None:
+    with make(tmp_path / "search") as folder, pytest.raises(ValueError, match="jsonl"):
+        folder.append("alpha.txt", {"step": 1})
+
+
+def test_logs_are_cut_back_to_the_step(tmp_path: Path) -> None:
+    with make(tmp_path / "search") as folder:
+        for step in range(1, 7):
+            folder.log_metrics(step, loss=step / 3)
+            folder.log_timing(step, seconds=1.0)
+        folder.append("alpha.jsonl", {"step": 3, "edges": {}})
+        folder.append("alpha.jsonl", {"step": 6, "edges": {}})
+        whole = (folder.path / "metrics.jsonl").read_bytes()
+        folder.truncate_logs(4)
+        cut = (folder.path / "metrics.jsonl").read_bytes()
+        assert cut == b"".join(whole.splitlines(keepends=True)[:4])
+        assert [record["step"] for record in read_jsonl(folder.path / "alpha.jsonl")] == [3]
+        assert len(read_jsonl(folder.path / "timing.jsonl")) == 4
+        for step in (5, 6):
+            folder.log_metrics(step, loss=step / 3)
+        assert (folder.path / "metrics.jsonl").read_bytes() == whole
+        folder.truncate_logs(-1)
+        assert (folder.path / "metrics.jsonl").read_bytes() == b""
+
+
+@pytest.mark.parametrize(
+    "tail", [b'{"step": 3, "lo', b'{"step": 3', b"{", b"\x00\x00\x00", b"\xff\xfe{}", b'"step"', b"[" * 100_000]
+)
+def test_a_half_written_last_line_goes_away(tmp_path: Path, tail: bytes) -> None:
+    with make(tmp_path / "search") as folder:
+        folder.log_metrics(1, loss=0.5)
+        folder.log_metrics(2, loss=0.25)
+        path = folder.path / "metrics.jsonl"
+        whole = path.read_bytes()
+        path.write_bytes(whole + tail)
+        assert len(read_jsonl(path)) == 2
+        folder.truncate_logs(10)
+        assert path.read_bytes() == whole
+        path.write_bytes(whole[:-1])  # only the line's end is missing
+        folder.truncate_logs(10)
+        assert path.read_bytes() == whole
+
+
+def test_reading_logs(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    assert read_jsonl(path) == []
+    path.write_text('{"step": 1}\n\n{"step": 2}\n')
+    assert read_jsonl(path) == [{"step": 1}, {"step": 2}]
+    path.write_text('{"step": 1}\n{"st\n{"step": 3}\n')
+    with pytest.raises(UserError, match=r"log.jsonl:2: not a JSON object"):
+        read_jsonl(path)
+
+
+# ---------------------------------------------------------------------------------------------------- going on
+
+
+def test_stopped_and_resumed_logs_have_the_bytes_of_a_straight_run(tmp_path: Path) -> None:
+    def run(path: Path, until: int, resume: bool) -> None:
+        with make(path, resume=resume) as folder:
+            found = folder.restore(no_warning)
+            step, total = (0, 0) if found is None else (found[0], found[1]["total"])
+            while step < until:
+                step += 1
+                total += step * step
+                folder.log_metrics(step, mean=total / step)
+                if step % 4 == 0:
+                    folder.save(step, {"total": total})
+
+    run(tmp_path / "straight", 20, resume=False)
+    run(tmp_path / "stopped", 3, resume=False)  # stopped before its first checkpoint: starts afresh
+    run(tmp_path / "stopped", 7, resume=True)
+    run(tmp_path / "stopped", 8, resume=True)
+    run(tmp_path / "stopped", 18, resume=True)
+    run(tmp_path / "stopped", 20, resume=True)
+    assert (tmp_path / "stopped/metrics.jsonl").read_bytes() == (tmp_path / "straight/metrics.jsonl").read_bytes()
+
+
+def test_restore_passes_the_warning_on(tmp_path: Path) -> None:
+    with make(tmp_path / "search") as folder:
+        for step in (1, 2):
+            folder.log_metrics(step, loss=0.0)
+            folder.save(step, {"step": step})
+        (folder.checkpoints / "step-00000002" / "tree.json").write_text("")
+    lines: list[str] = []
+    with make(tmp_path / "search", resume=True) as folder:
+        assert folder.restore(lines.append) == (1, {"step": 1})
+        assert len(read_jsonl(folder.path / "metrics.jsonl")) == 1
+    assert len(lines) == 1
+
+
+def test_write_json_is_whole_and_refuses_nan(tmp_path: Path) -> None:
+    with make(tmp_path / "search") as folder:
+        folder.write_json("scores.json", {"fid": 1.5, "path": Path("/x"), "name": "é"})
+        with pytest.raises(ValueError, match="JSON"):
+            folder.write_json("scores.json", {"fid": math.nan})
+    assert (folder.path / "scores.json").read_text(encoding="utf-8") == (
+        '{\n  "fid": 1.5,\n  "path": "/x",\n  "name": "é"\n}\n'
+    )
+
+
+@pytest.mark.parametrize("write", ["log_metrics", "write_json", "save", "mark_done"])
+def test_a_full_disk_is_the_users_to_mend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: str) -> None:
+    def full(*arguments: Any) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with make(tmp_path / "search") as folder:
+        folder.save(1, {"a": 1})
+        monkeypatch.setattr(os, "fsync", full)
+        monkeypatch.setattr(os, "write", full)
+        with pytest.raises(UserError, match=f"{folder.path}.*: the disk is full"):
+            {
+                "log_metrics": lambda: folder.log_metrics(2, loss=0.0),
+                "write_json": lambda: folder.write_json("x.json", {}),
+                "save": lambda: folder.save(2, {"a": 2}),
+                "mark_done": folder.mark_done,
+            }[write]()
+        monkeypatch.undo()
+        assert not folder.done()
+    with make(tmp_path / "search", resume=True) as folder:
+        assert folder.restore(no_warning) == (1, {"a": 1})
+
+
+def test_open_files_stay_bounded(tmp_path: Path) -> None:
+    with make(tmp_path / "search") as folder:
+        before = len(os.listdir("/proc/self/fd"))
+        for step in range(1, 50):
+            folder.log_metrics(step, loss=0.0)
+            folder.append("alpha.jsonl", {"step": step})
+        assert len(os.listdir("/proc/self/fd")) == before
+
+
+# ---------------------------------------------------------------------------------------------------- ranks, imports
+
+
+def test_other_ranks_take_no_lock_and_write_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with make(tmp_path / "search") as main:
+        main.log_metrics(1, loss=0.5)
+        main.save(1, {"a": 1})
+        monkeypatch.setenv("WORLD_SIZE", "2")
+        monkeypatch.setenv("RANK", "1")
+        content = {path: path.read_bytes() for path in main.path.rglob("*") if path.is_file()}
+        with make(tmp_path / "search", resume=True) as other:
+            assert not other.writes
+            assert load_like_a_rank(other) == (1, {"a": 1})
+        assert content == {path: path.read_bytes() for path in main.path.rglob("*") if path.is_file()}
+
+
+def load_like_a_rank(folder: StageFolder) -> tuple[int, dict] | None:
+    folder.log_metrics(9, loss=0.0)
+    folder.save(9, {"a": 9})
+    folder.mark_done()
+    folder.truncate_logs(-1)
+    return folder.restore(no_warning)
+
+
+@pytest.mark.parametrize(("rank", "ranks"), [("3", None), ("x", "2"), ("1", "1"), ("0", "4")])
+def test_stray_variables_do_not_silence_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rank: str, ranks: str | None
+) -> None:
+    monkeypatch.setenv("RANK", rank)
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    if ranks:
+        monkeypatch.setenv("WORLD_SIZE", ranks)
+    with make(tmp_path / "search") as folder:
+        assert folder.writes
+
+
+def test_the_import_brings_no_torch() -> None:
+    code = "import sys, degas.runtime.run_folder; print({'torch', 'numpy', 'rich', 'accelerate'} & set(sys.modules))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "set()"
