@@ -7,6 +7,7 @@ DEGAS_SCREENSHOTS to a folder to keep the pictures.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,9 +74,9 @@ def open_page(driver: Any, tmp_path: Path) -> Iterator[Any]:
     assert trouble == []
 
 
-def keep(page: Any, name: str) -> None:
+def keep(page: Any, name: str, whole: bool = True) -> None:
     if folder := os.environ.get("DEGAS_SCREENSHOTS"):
-        page.screenshot(path=str(Path(folder) / f"{name}.png"), full_page=True)
+        page.screenshot(path=str(Path(folder) / f"{name}.png"), full_page=whole)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -130,7 +131,7 @@ def test_the_sample_slider_shows_one_grid_at_a_time(open_page: Any, reports: dic
     assert panels.nth(0).evaluate(visible) == ["step 1250"]
     assert panels.nth(1).evaluate(visible) == ["step 1500"]  # each run has its own
     panels.nth(1).locator(".play").click()
-    page.wait_for_function("document.querySelectorAll('#samples output')[1].textContent === 'step 750'")
+    playwright.expect(panels.nth(1).locator("output")).to_have_text("step 750")
     panels.nth(1).locator(".play").click()
     assert panels.nth(1).locator(".play").get_attribute("aria-label") == "Play Generator step of two"
 
@@ -143,7 +144,7 @@ def test_hovering_an_edge_tells_alpha_and_margin(open_page: Any, reports: dict[s
     text = tip.inner_text()
     for words in ("U0 → N1", "α ", "mixing weight", "margin +"):
         assert words in text
-    keep(page, "tip")
+    keep(page, "tip", whole=False)
     page.mouse.move(2, 2)
     assert not tip.is_visible()
     dropped = page.locator(".edge.dropped").first
@@ -166,7 +167,7 @@ def test_keyboard_and_touch_reach_an_edge_too(open_page: Any, reports: dict[str,
     assert not page.locator("#tip").is_visible()
     page.keyboard.press("Tab")
     assert page.locator("#tip").is_visible()
-    keep(page, "phone-tip")
+    keep(page, "phone-tip", whole=False)
 
 
 def test_only_differences_and_copy(open_page: Any, reports: dict[str, Path]) -> None:
@@ -180,7 +181,7 @@ def test_only_differences_and_copy(open_page: Any, reports: dict[str, Path]) -> 
     assert set(rows.evaluate_all("rows => rows.map(r => r.className)")) == {"differs"}
     button = page.locator(".copy").first
     button.click()
-    page.wait_for_function("['Copied', 'Selected'].includes(document.querySelector('.copy').textContent)")
+    playwright.expect(button).to_have_text(re.compile("Copied|Selected"))
 
 
 def test_without_scripts_the_last_state_is_shown(open_page: Any, reports: dict[str, Path]) -> None:

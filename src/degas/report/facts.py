@@ -57,6 +57,11 @@ def edge_facts(architecture: Architecture, alpha: Alpha | None, zero_rule: str =
     return tuple(facts)
 
 
+def arrow(edge: str) -> str:
+    """An edge's name as a reader sees it."""
+    return edge.replace("->", "→")
+
+
 def leading_since(history: Sequence[Alpha], epochs: Sequence[int], edge: str) -> int | None:
     """The epoch since which the edge's largest α has belonged to the operation that leads in the end."""
     leaders = [max(record[edge], key=lambda n: record[edge][n]) if record.get(edge) else None for record in history]
