@@ -1,0 +1,83 @@
+"""Time of the Fréchet distance from given statistics: ours, torchmetrics' eigenvalues, scipy's matrix root.
+
+    python benchmarks/fid.py [--features 2048] [--rounds 3] [--out FILE]
+
+Covariances of 3·D samples with a spectrum like a network's (eigenvalues falling as 1/k), means apart. Rounds are
+interleaved and medians reported, with the value that each computes. The second part has fewer samples than features.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import scipy.linalg
+import torch
+from torch import Tensor
+from torchmetrics.image.fid import _compute_fid
+
+from degas.evaluation.metrics import frechet_distance
+
+Parts = tuple[Tensor, Tensor, Tensor, Tensor]
+
+
+def gaussians(num_features: int, num_samples: int, seed: int = 0) -> Parts:
+    """Mean and covariance of two sets of samples, float64."""
+    generator = torch.Generator().manual_seed(seed)
+    scale = torch.arange(1, num_features + 1, dtype=torch.float64).rsqrt()
+    parts: list[Tensor] = []
+    for offset in (0.0, 0.05):
+        mixing = torch.linalg.qr(torch.randn(num_features, num_features, generator=generator).double()).Q
+        rows = torch.randn(num_samples, num_features, generator=generator).double() * scale @ mixing + offset
+        parts += [rows.mean(0), rows.T.cov()]
+    return parts[0], parts[1], parts[2], parts[3]
+
+
+def with_scipy(*parts: Tensor) -> float:
+    """The formula as most codes have it."""
+    mean_a, cov_a, mean_b, cov_b = (part.numpy() for part in parts)
+    root = np.real(scipy.linalg.sqrtm(cov_a @ cov_b))
+    return float(((mean_a - mean_b) ** 2).sum() + np.trace(cov_a + cov_b - 2 * root))
+
+
+def measure(parts: Parts, rounds: int) -> dict[str, dict[str, float]]:
+    """Median seconds and value of each way, rounds interleaved."""
+    ways: dict[str, Callable[..., float]] = {
+        "ours": frechet_distance,
+        "torchmetrics": lambda *p: float(_compute_fid(*p)),
+        "scipy_sqrtm": with_scipy,
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    values: dict[str, float] = {}
+    for _ in range(rounds):
+        for name, way in ways.items():
+            start = time.perf_counter()
+            values[name] = way(*parts)
+            seconds[name].append(time.perf_counter() - start)
+    return {name: {"seconds": statistics.median(seconds[name]), "value": values[name]} for name in ways}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--features", type=int, default=2048)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    size = options.features
+    result = {"features": size, "threads": torch.get_num_threads(), "rounds": options.rounds}
+    for name, num_samples in (("full_rank", 3 * size), ("rank_deficient", size // 2)):
+        row = measure(gaussians(size, num_samples), options.rounds)
+        result[name] = {**row, "speedup": row["scipy_sqrtm"]["seconds"] / row["ours"]["seconds"]}  # type: ignore[assignment]
+    text = json.dumps(result, indent=2)
+    print(text)
+    if options.out:
+        options.out.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
