@@ -85,7 +85,7 @@ def run_search(
 
             if ends_epoch:
                 folder.append("alpha.jsonl", {"step": step, "epoch": epoch, **search.supernet.alpha_by_name()})
-                search.check_plateau(epoch, step, values["epoch_loss"])
+                search.check_plateau(epoch, values["epoch_loss"])
 
             stopping = engine.any_rank(stop.requested)
             if stopping or step % settings.checkpoint_steps == 0 or step == search.total_steps:
@@ -196,7 +196,7 @@ class Search:
         self.epoch_loss.zero_()
         return mean
 
-    def check_plateau(self, epoch: int, step: int, loss: float) -> None:
+    def check_plateau(self, epoch: int, loss: float) -> None:
         """Raise `UserError` if nothing was learned: the loss is still about that of one mean image for all."""
         first = max(PLATEAU_EPOCHS, -(-PLATEAU_STEPS // self.steps_per_epoch))
         if epoch != first or not self.settings.plateau_share:

@@ -1,0 +1,392 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from degas.architecture import Architecture
+from degas.config import SearchSettings, SpaceSettings
+from degas.data.image_set import ImageSet
+from degas.errors import UserError
+from degas.runtime.distributed import Engine
+from degas.runtime.interrupts import Terminated
+from degas.runtime.records import read_jsonl
+from degas.runtime.run_folder import StageFolder
+from degas.search import searcher
+from degas.search.pruning import prune
+from degas.search.searcher import Search, alpha_rate, run_search, split_rows
+
+SPACE = SpaceSettings()
+
+Make = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    return Engine(device="cpu")
+
+
+def run(path: Path, images: ImageSet, settings: SearchSettings, *, seed: int = 0, resume: bool = False) -> Architecture:
+    engine = Engine(settings.precision, device="cpu")
+    with StageFolder(path, settings={"seed": seed}, resume=resume, kind="search") as folder:
+        return run_search(images, settings, SPACE, seed=seed, folder=folder, engine=engine, progress=False)
+
+
+def make_search(images: ImageSet, settings: SearchSettings, engine: Engine, seed: int = 0) -> Search:
+    return Search(images, settings, SPACE, seed=seed, engine=engine)
+
+
+def flat(state: Any, name: str = "") -> dict[str, Any]:
+    """Nested state → dotted name → a copy of the value."""
+    if isinstance(state, dict):
+        return {k: v for key, value in state.items() for k, v in flat(value, f"{name}.{key}").items()}
+    if isinstance(state, (list, tuple)):
+        return {k: v for i, value in enumerate(state) for k, v in flat(value, f"{name}.{i}").items()}
+    return {name: state.clone() if isinstance(state, Tensor) else state}
+
+
+def changed(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
+    assert set(before) == set(after)
+    same = {n: torch.equal(v, before[n]) if isinstance(v, Tensor) else v == before[n] for n, v in after.items()}
+    return {name for name, equal in same.items() if not equal}
+
+
+# ------------------------------------------------------------------------------------------ one step
+
+
+def warm(search: Search, steps: int = 3) -> Search:
+    for step in range(steps):
+        search.step(step)
+    return search
+
+
+@pytest.mark.parametrize("alpha_batch", ["other", "same"])
+def test_the_alpha_step_moves_alpha_alone(
+    alpha_batch: str, make_images: Make, make_settings: Make, engine: Engine
+) -> None:
+    """Weights, latents, their moments and every batch norm buffer are bit-identical, and it moves every α."""
+    search = warm(make_search(make_images(), make_settings(alpha_batch=alpha_batch), engine))
+    before = flat(search.state_dict())
+    search.alpha_step(search.weight_batches(3), 3)
+    after = flat(search.state_dict())
+    moved = changed(before, after)
+    alphas = {name for name in after if name.startswith(".glo.network") and name.endswith(".alpha")}
+    assert moved == alphas | {n for n in after if n.startswith(".alpha_optimizer.state")}
+    assert all((after[name] != before[name]).all() for name in alphas)
+
+
+def test_the_weight_step_leaves_alpha_and_moves_buffers(make_images: Make, make_settings: Make, engine: Engine) -> None:
+    search = warm(make_search(make_images(), make_settings(), engine))
+    search._require_gradients(weights=True, alphas=False)
+    before = flat(search.state_dict())
+    batch = search.weight_batches(3)
+    search.glo.step(batch, 3)
+    after = flat(search.state_dict())
+    moved = changed(before, after)
+    assert not [name for name in moved if name.endswith(".alpha") or name.startswith(".alpha_optimizer")]
+    assert {name for name in after if "running_" in name} <= moved
+    rows = (after[".glo.latents.rows"] != before[".glo.latents.rows"]).any(1).nonzero()[:, 0].tolist()
+    assert rows == sorted(batch.index.tolist())
+
+
+def test_held_out_images_have_their_latents_stepped_first_and_no_weights(
+    make_images: Make, make_settings: Make, engine: Engine
+) -> None:
+    images = make_images(40)
+    settings = make_settings(alpha_batch="held_out", held_out_fraction=0.25, held_out_latent_steps=4)
+    search = warm(make_search(images, settings, engine))
+    weight_rows, alpha_rows = split_rows(images, settings, 0)
+    assert weight_rows is not None
+    assert alpha_rows is not None
+    assert sorted([*weight_rows, *alpha_rows]) == list(range(40))
+    assert (len(weight_rows), len(alpha_rows)) == (30, 10)
+    before = flat(search.state_dict())
+    search.alpha_step(search.weight_batches(3), 3)
+    after = flat(search.state_dict())
+    steps = after[".glo.latents.num_steps"] - before[".glo.latents.num_steps"]
+    assert set(steps.nonzero()[:, 0].tolist()) <= set(alpha_rows.tolist())
+    assert steps.unique().tolist() == [0, 4]
+    moved = changed(before, after)
+    assert not [n for n in moved if n.startswith(".glo.network") and not n.endswith(".alpha")]
+    for step in range(6):  # the weight steps never see a held-out image
+        assert set(search.weight_batches(step).index.tolist()) <= set(weight_rows.tolist())
+
+
+def test_held_out_share_must_leave_images(make_images: Make, make_settings: Make) -> None:
+    with pytest.raises(UserError, match="leaves none for α"):
+        split_rows(make_images(4), make_settings(alpha_batch="held_out", held_out_fraction=0.01), 0)
+
+
+def test_joint_steps_everything_from_one_backward_pass(make_images: Make, make_settings: Make, engine: Engine) -> None:
+    search = make_search(make_images(), make_settings(schedule="joint"), engine)
+    before = flat(dict(search.supernet.state_dict()))
+    terms = search.step(0)
+    moved = changed(before, flat(dict(search.supernet.state_dict())))
+    assert "alpha_loss" not in terms
+    assert {f".{name}" for name, _ in search.supernet.named_parameters()} <= moved
+
+
+def test_alpha_gradient_of_joint_is_that_of_alternate_on_the_same_batch(
+    make_images: Make, make_settings: Make, engine: Engine
+) -> None:
+    """The first α update: `joint` takes the gradient before the weights move, so it equals an α step on that batch."""
+    images = make_images()
+    joint = make_search(images, make_settings(schedule="joint"), engine)
+    alone = make_search(images, make_settings(alpha_batch="same"), engine)
+    joint.step(0)
+    alone.alpha_step(alone.weight_batches(0), 0)
+    for a, b in zip(joint.supernet.alphas(), alone.supernet.alphas(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"schedule": "joint"},
+        {"alpha_batch": "same"},
+        {"alpha_batch": "held_out"},
+        {"alpha_lr": 1e-2},
+        {"alpha_betas": (0.9, 0.99)},
+        {"alpha_weight_decay": 0.5},
+        {"alpha_init_std": 0.1},
+        {"batch_images": 6},
+    ],
+)
+def test_every_switch_changes_alpha(
+    change: dict[str, Any], make_images: Make, make_settings: Make, engine: Engine
+) -> None:
+    images = make_images()
+    alphas = [
+        warm(make_search(images, make_settings(**changes), engine), 4).supernet.alpha_by_name()
+        for changes in ({}, change)
+    ]
+    assert alphas[0] != alphas[1]
+
+
+def test_alpha_rate_grows_as_the_search_shrinks(make_settings: Make) -> None:
+    rates = [alpha_rate(make_settings(), steps) for steps in (100, 1000, 2000, 10_000, 100_000)]
+    assert rates == pytest.approx([3e-3, 3e-3, 1.5e-3, 3e-4, 3e-4])
+    assert alpha_rate(make_settings(alpha_lr=0.1), 10) == 0.1
+
+
+# ------------------------------------------------------------------------------------------ the whole search
+
+
+def test_a_search_writes_everything(tmp_path: Path, make_images: Make, make_settings: Make) -> None:
+    images, settings = make_images(), make_settings()
+    architecture = run(tmp_path / "search", images, settings)
+    folder = tmp_path / "search"
+    assert Architecture.load(folder / "architecture.json") == architecture
+    assert (architecture.num_stages, architecture.base_size, architecture.image_size) == (1, 4, 8)
+    names = {path.name for path in folder.iterdir()}
+    assert names >= {"alpha.jsonl", "metrics.jsonl", "timing.jsonl", "pruning.json", "done.json", "checkpoints"}
+    assert names >= {"reconstructions.png", "glo_samples.png"}
+
+    space, _ = SPACE.resolve(8)
+    records = read_jsonl(folder / "alpha.jsonl")
+    assert [(record["epoch"], record["step"]) for record in records] == [(1, 3), (2, 6)]
+    for record in records:  # contract.md: edge name → {operation name: α}
+        alpha = {name: value for name, value in record.items() if name not in ("epoch", "step")}
+        assert list(alpha) == [slot.name for slot in space.slots]
+        assert all(list(alpha[slot.name]) == list(space.operations(slot)) for slot in space.slots)
+    assert architecture.edges == prune(alpha, space)
+
+    metrics = read_jsonl(folder / "metrics.jsonl")
+    assert [record["step"] for record in metrics] == [1, 2, 3, 4, 6]
+    assert all(record["loss"] == pytest.approx(record["l2"] + record["lap1"]) for record in metrics)
+    assert ["epoch_loss" in record for record in metrics] == [False, False, True, False, True]
+    decided = json.loads((folder / "pruning.json").read_text())["decisions"]
+    assert [decision["name"] for decision in decided] == ["N1 direct", "U1 direct", "U1 residual"]
+
+
+def test_provenance_has_no_time_and_no_path(tmp_path: Path, make_images: Make, make_settings: Make) -> None:
+    run(tmp_path / "a", make_images(), make_settings())
+    run(tmp_path / "b", make_images(), make_settings())
+    a, b = ((tmp_path / name / "architecture.json").read_bytes() for name in "ab")
+    assert a == b
+    assert str(tmp_path).encode() not in a
+    provenance = json.loads(a)["provenance"]
+    assert provenance["data"] == {"fingerprint": make_images().fingerprint, "num_images": 24, "image_size": 8}
+
+
+def test_a_finished_search_is_read_back(tmp_path: Path, make_images: Make, make_settings: Make) -> None:
+    first = run(tmp_path, make_images(), make_settings())
+    before = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("*.jsonl")}
+    assert run(tmp_path, make_images(), make_settings(), resume=True) == first
+    assert {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("*.jsonl")} == before
+
+
+def test_seeds_differ(make_images: Make, make_settings: Make, engine: Engine) -> None:
+    images, settings = make_images(), make_settings()
+    alphas = [warm(make_search(images, settings, engine, seed)).supernet.alpha_by_name() for seed in (0, 0, 1)]
+    assert alphas[0] == alphas[1] != alphas[2]
+
+
+@pytest.mark.parametrize(
+    ("size", "channels", "num_images"), [(8, 1, 24), (12, 3, 24), (16, 3, 24), (8, 3, 3), (8, 3, 1)]
+)
+def test_other_sizes_and_tiny_sets(
+    size: int, channels: int, num_images: int, tmp_path: Path, make_images: Make, make_settings: Make
+) -> None:
+    architecture = run(tmp_path, make_images(num_images, size, channels), make_settings(num_epochs=1))
+    assert (architecture.image_size, architecture.channels) == (size, channels)
+
+
+def test_darts_rule_that_disconnects_is_one_clear_line(
+    tmp_path: Path, make_images: Make, make_settings: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space, _ = SPACE.resolve(16)
+    alpha = {slot.name: dict.fromkeys(space.operations(slot), 0.0) for slot in space.slots}
+    for source in ("U0", "U1"):
+        alpha[f"{source}->U2"]["deconv_6x6"] = 1.0
+    monkeypatch.setattr(searcher.Supernet, "alpha_by_name", lambda self: alpha)
+    with pytest.raises(UserError, match="cuts off N2") as caught:
+        run(tmp_path, make_images(8, 16), make_settings(num_epochs=1, prune="darts"))
+    assert "\n" not in str(caught.value)
+    assert json.loads((tmp_path / "pruning.json").read_text())["darts"]["disconnected"] == ["N2"]
+
+
+# ------------------------------------------------------------------------------------------ what stops a search
+
+
+def test_a_loss_that_is_not_finite_names_step_and_term(
+    tmp_path: Path, make_images: Make, make_settings: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step_of = Search.step
+
+    def poisoned(self: Search, step: int) -> dict[str, Tensor]:
+        terms = step_of(self, step)
+        return {**terms, "lap1": terms["lap1"] * float("nan")} if step == 2 else terms
+
+    monkeypatch.setattr(Search, "step", poisoned)
+    with pytest.raises(UserError, match="lap1 is nan at step 3"):
+        run(tmp_path, make_images(), make_settings(checkpoint_steps=3, log_steps=100))
+    assert not list((tmp_path / "checkpoints").glob("step-*"))  # nothing poisoned was saved
+
+
+def test_a_search_that_learns_nothing_says_so_and_stops(
+    tmp_path: Path, make_images: Make, make_settings: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searcher, "PLATEAU_STEPS", 1)
+    stuck = {"weight_lr": 1e-9, "latent_lr": 1e-9, "num_epochs": 3}
+    with pytest.raises(UserError, match="nothing was learned: the loss of epoch 2 is") as caught:
+        run(tmp_path / "a", make_images(), make_settings(**stuck, plateau_share=0.95))
+    assert "\n" not in str(caught.value)
+    run(tmp_path / "b", make_images(), make_settings(**stuck, plateau_share=0.0))
+
+
+def test_a_search_that_learns_passes_the_plateau_check(
+    tmp_path: Path, make_images: Make, make_settings: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searcher, "PLATEAU_STEPS", 30)  # epoch 10 of three steps each
+    asked = []
+    check = Search.check_plateau
+    monkeypatch.setattr(
+        Search, "check_plateau", lambda self, epoch, loss: asked.append((epoch, loss)) or check(self, epoch, loss)
+    )
+    settings = make_settings(width=16, weight_lr=1e-2, latent_lr=5e-2, num_epochs=11, plateau_share=0.95)
+    run(tmp_path, make_images(), settings)
+    assert [epoch for epoch, _ in asked] == list(range(1, 12))
+    assert asked[-1][1] < 0.7 * asked[0][1]
+
+
+# ------------------------------------------------------------------------------------------ resume
+
+
+def final_state(path: Path) -> dict[str, Any]:
+    from degas.runtime.checkpoint import load_newest
+
+    found = load_newest(path / "checkpoints", pytest.fail)
+    assert found is not None
+    return {"step": found[0], **flat(found[1])}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"schedule": "joint", "weight_optimizer": "sgd", "latent_optimizer": "sgd", "weight_lr": 0.01},
+        {"alpha_batch": "held_out", "held_out_latent_steps": 1, "held_out_fraction": 0.34},
+    ],
+)
+def test_ten_steps_equal_five_and_stop_and_five(
+    changes: dict[str, Any], tmp_path: Path, make_images: Make, make_settings: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = make_images(16 if "alpha_batch" not in changes else 24)  # two steps an epoch: stop in the middle of one
+    settings = make_settings(num_epochs=5, checkpoint_steps=100, **changes)
+    run(tmp_path / "whole", images, settings)
+
+    step_of = Search.step
+
+    def stopped(self: Search, step: int) -> dict[str, Tensor]:
+        if step == 4:  # the signal comes during the fifth step
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step_of(self, step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Search, "step", stopped)
+        with pytest.raises(Terminated):
+            run(tmp_path / "halves", images, settings)
+    assert [path.name for path in (tmp_path / "halves/checkpoints").glob("step-*")] == ["step-00000005"]
+    run(tmp_path / "halves", images, settings, resume=True)
+
+    whole, halves = final_state(tmp_path / "whole"), final_state(tmp_path / "halves")
+    assert whole["step"] == halves["step"] == 10
+    assert changed(whole, halves) == set()
+    for name in ("metrics.jsonl", "alpha.jsonl", "architecture.json", "pruning.json", "reconstructions.png"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "halves" / name).read_bytes(), name
+    assert (tmp_path / "whole/glo_samples.png").read_bytes() == (tmp_path / "halves/glo_samples.png").read_bytes()
+
+
+def test_a_kill_between_checkpoints_is_made_good(
+    tmp_path: Path, make_images: Make, make_settings: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Logs run ahead of the checkpoint; they are cut back, and the end is the same."""
+    images, settings = make_images(16), make_settings(num_epochs=5, checkpoint_steps=4, log_steps=1)
+    run(tmp_path / "whole", images, settings)
+    step_of = Search.step
+
+    def killed(self: Search, step: int) -> dict[str, Tensor]:
+        if step == 7:
+            raise RuntimeError("killed")
+        return step_of(self, step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Search, "step", killed)
+        with pytest.raises(RuntimeError, match="killed"):
+            run(tmp_path / "halves", images, settings)
+    assert read_jsonl(tmp_path / "halves/metrics.jsonl")[-1]["step"] == 7
+    run(tmp_path / "halves", images, settings, resume=True)
+    assert changed(final_state(tmp_path / "whole"), final_state(tmp_path / "halves")) == set()
+    for name in ("metrics.jsonl", "alpha.jsonl"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "halves" / name).read_bytes()
+
+
+def test_moments_come_back_in_the_memory_format_of_their_weights(
+    make_images: Make, make_settings: Make, engine: Engine
+) -> None:
+    """Fused kernels walk weight and moment side by side in memory."""
+    search = warm(make_search(make_images(), make_settings(), engine))
+    state = search.glo.state_dict()
+    for its_state in state["optimizer"]["state"].values():
+        for name, value in its_state.items():
+            its_state[name] = value.contiguous()
+    search.glo.load_state_dict(state)
+    for weight in search.glo.weights:
+        assert search.glo.optimizer.state[weight]["exp_avg"].stride() == weight.stride()
+
+
+def test_bfloat16_learns_too(make_images: Make, make_settings: Make) -> None:
+    engine = Engine("bfloat16", device="cpu")
+    search = make_search(make_images(), make_settings(weight_lr=1e-2, latent_lr=5e-2, width=16), engine)
+    losses = [float(search._loss(search.step(step))) for step in range(30)]
+    assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:2])
+    assert all(alpha.dtype == torch.float32 for alpha in search.supernet.alphas())
