@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -58,8 +59,8 @@ def straight(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    yield tmp_path / "count"
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "count"
 
 
 @pytest.mark.slow
@@ -176,9 +177,9 @@ def test_a_full_disk_names_the_folder_and_keeps_the_checkpoint(small_disk: Path,
     process = start(folder, megabytes=1)
     wait_for(process, "step 6")
     filler = small_disk / "filler"
-    with pytest.raises(OSError, match="No space left"), open(filler, "wb", buffering=0) as handle:
-        while True:
-            handle.write(bytes(4096))
+    with open(filler, "wb", buffering=0) as handle, suppress(OSError):
+        while handle.write(bytes(4096)):
+            pass
     code, _, err = finish(process)
     assert code == 2
     assert f"{folder}" in err

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any
+
+_SAME_SECONDS = 1.0
 
 
 class Terminated(Exception):  # noqa: N818 - an outcome, not an error
@@ -32,14 +35,16 @@ class StopRequest:
                     folder.save(step, state)
                     stop.leave()
 
-    A second Ctrl-C stops at once with KeyboardInterrupt. A request that nobody answered is raised at the end of the
+    A further Ctrl-C stops at once with KeyboardInterrupt, if it comes a second later or more: a launcher passes the
+    terminal's Ctrl-C on to processes that have it already. A request that nobody answered is raised at the end of the
     block, so that a chain of stages does not run on. Outside the main thread no signal arrives and nothing is
     installed. The handlers that were there before come back at the end.
     """
 
     def __init__(self) -> None:
         self.requested = False
-        self._signal: int | None = None
+        self._signal: int | None = None  # the first one, which decides the exit status
+        self._at = 0.0
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> StopRequest:
@@ -64,10 +69,10 @@ class StopRequest:
         raise Terminated("terminated")
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGINT and self._signal == signal.SIGINT:
+        if number == signal.SIGINT and self.requested and time.monotonic() - self._at >= _SAME_SECONDS:
             raise KeyboardInterrupt
         if not self.requested:
+            self._signal, self._at = number, time.monotonic()
             with suppress(OSError):  # os.write: print may be in the middle of a line when the signal comes
                 os.write(2, b"\nstopping after this step, once it is saved (Ctrl-C again: at once)\n")
         self.requested = True
-        self._signal = number

@@ -60,11 +60,15 @@ def test_append_line_finishes_after_short_writes(tmp_path: Path, monkeypatch: py
     assert (tmp_path / "log.jsonl").read_text() == "whole\n"
 
 
+def _raise_inside(folder: Path, number: int) -> None:
+    with full_disk_named(folder, "while testing"):
+        raise OSError(number, "full")
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_full_disk_named(tmp_path: Path, number: int) -> None:
     with pytest.raises(UserError, match=r"the disk is full \(while testing\).*--resume") as caught:
-        with full_disk_named(tmp_path, "while testing"):
-            raise OSError(number, "full")
+        _raise_inside(tmp_path, number)
     assert str(tmp_path) in str(caught.value)
     assert "\n" not in str(caught.value)
 

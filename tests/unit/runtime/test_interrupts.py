@@ -1,13 +1,17 @@
 """Signals become requests that a loop answers between two steps."""
 
+# ruff: noqa: PT012 - the blocks under test stand inside pytest.raises
+
 from __future__ import annotations
 
 import os
 import signal
 import threading
+from types import SimpleNamespace
 
 import pytest
 
+from degas.runtime import interrupts
 from degas.runtime.interrupts import Interrupted, StopRequest, Terminated
 
 
@@ -43,11 +47,23 @@ def test_the_handlers_come_back() -> None:
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
 
 
-def test_a_second_ctrl_c_stops_at_once() -> None:
-    with pytest.raises(KeyboardInterrupt), StopRequest() as stop:
+def test_a_second_ctrl_c_stops_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for first in (signal.SIGINT, signal.SIGTERM):
+        clock = [100.0]
+        monkeypatch.setattr(interrupts, "time", SimpleNamespace(monotonic=lambda clock=clock: clock[0]))
+        with pytest.raises(KeyboardInterrupt), StopRequest() as stop:
+            send(first)
+            assert stop.requested
+            clock[0] += 1.5
+            send(signal.SIGINT)
+
+
+def test_a_launchers_copy_of_ctrl_c_is_the_same_request() -> None:
+    with pytest.raises(Interrupted), StopRequest() as stop:
         send(signal.SIGINT)
-        assert stop.requested
         send(signal.SIGINT)
+        send(signal.SIGTERM)
+        stop.leave()
 
 
 def test_a_second_sigterm_does_not_break_the_saving() -> None:

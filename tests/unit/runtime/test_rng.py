@@ -1,5 +1,7 @@
 """Randomness depends on (seed, purpose, step, rank) and on nothing else."""
 
+# ruff: noqa: PT012 - the blocks under test stand inside pytest.raises
+
 from __future__ import annotations
 
 import itertools
