@@ -14,12 +14,13 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from degas.errors import UserError
 from degas.evaluation.features import Extracted, Extractor, to_colour
+from degas.runtime.durable import replace_file
 
 VERSION = 1
 WIDTHS = (32, 128, 256)  # of the three blocks; the last is the number of features
@@ -93,14 +94,14 @@ class ClassifierExtractor(Extractor):
     @classmethod
     def load(cls, folder: Path) -> ClassifierExtractor:
         """Read a folder written by `save_classifier`; raises `UserError` where it is none or is damaged."""
-        path = folder / "config.json"
+        for name in ("config.json", "model.safetensors"):
+            if not (folder / name).is_file():
+                raise UserError(f"--evaluate.classifier: {folder / name} is missing; {_REMEDY}")
         try:
-            config = json.loads(path.read_text(encoding="utf-8"))
+            config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
             network = ClassifierNetwork(config["channels"], len(config["class_names"]), config["widths"])
             network.load_state_dict(load_file(folder / "model.safetensors"))
             return cls(network, config)
-        except FileNotFoundError as error:
-            raise UserError(f"--evaluate.classifier: {error.filename} is missing; {_REMEDY}") from error
         except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
             reason = str(error).splitlines()[0]
             raise UserError(f"--evaluate.classifier: {folder} holds no classifier ({reason}); {_REMEDY}") from error
@@ -126,7 +127,7 @@ class ClassifierExtractor(Extractor):
 def save_classifier(network: ClassifierNetwork, config: dict[str, Any], folder: Path) -> None:
     """Write model.safetensors, then config.json, without which the folder does not count as a classifier."""
     folder.mkdir(parents=True, exist_ok=True)
-    save_file(
-        {name: tensor.contiguous() for name, tensor in network.state_dict().items()}, folder / "model.safetensors"
-    )
-    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    (folder / "config.json").unlink(missing_ok=True)
+    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    replace_file(folder / "model.safetensors", save(tensors))
+    replace_file(folder / "config.json", (json.dumps(config, indent=2) + "\n").encode())

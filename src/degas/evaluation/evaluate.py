@@ -13,7 +13,7 @@ from torch import Tensor
 
 from degas.config import EvaluateSettings
 from degas.errors import UserError
-from degas.evaluation.features import Extractor, build_extractor, fingerprint_of
+from degas.evaluation.features import Extractor, build_extractor, device_of, fingerprint_of
 from degas.evaluation.reference import Reference, num_floor_images, num_reference_images, reference_statistics
 from degas.evaluation.scores import ClassScores, distance_scores
 from degas.evaluation.statistics import collect, extract
@@ -31,7 +31,8 @@ class Evaluator:
     """Holds extractor and reference statistics, so that evaluations during training pay for them once.
 
     Raises `UserError` where the extractor's weights are missing. `device`: "auto", "cpu", "cuda" or a torch device,
-    for the extractor; the generator stays where it is. `cache`: folder of cached reference statistics, or None.
+    for the extractor that is built; the generator stays where it is. `cache`: folder
+    of cached reference statistics, or None.
     """
 
     def __init__(
@@ -43,8 +44,9 @@ class Evaluator:
         cache: Path | None = None,
         extractor: Extractor | None = None,
     ) -> None:
-        chosen = "cuda" if torch.cuda.is_available() else "cpu"
-        self.device = torch.device(chosen if device == "auto" else device)
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.device = torch.device(device) if extractor is None else device_of(extractor)
         self.images, self.settings, self.cache = images, settings, cache
         self.extractor = extractor or build_extractor(settings, self.device)
         self._references: dict[int, Reference] = {}  # by number of floor images

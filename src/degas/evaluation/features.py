@@ -81,6 +81,11 @@ def freeze(extractor: Extractor) -> Extractor:
     return extractor.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
 
+def device_of(module: nn.Module) -> torch.device:
+    """Where the module's tensors are."""
+    return next(iter(module.state_dict().values())).device
+
+
 def fingerprint_of(module: nn.Module) -> str:
     """SHA-256 (first 16 hex digits) of all tensors of `module` by name, so that a cache knows its extractor."""
     digest = hashlib.sha256()

@@ -12,6 +12,7 @@ the floor lies somewhat high there.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -87,8 +88,16 @@ def reference_statistics(
             for name, rows in (("first", order[:num_floor]), ("rest", order[num_floor:]))
         }
         if path is not None:
-            save_cached(path, parts)
+            _keep(path, parts)
     elif tick is not None:
         tick(len(order))
     everything = merged(parts["first"], parts["rest"])
     return Reference(everything, *((parts["first"], parts["rest"]) if num_floor else (None, None)))
+
+
+def _keep(path: Path, parts: dict[str, Collected]) -> None:
+    """Cache what was computed; a disk that is full or read-only costs time at the next start, not this result."""
+    try:
+        save_cached(path, parts)
+    except OSError as error:
+        warnings.warn(f"reference statistics are not cached in {path.parent}: {error}", stacklevel=3)

@@ -10,6 +10,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,11 @@ def fixed_batches(chunks: Iterable[Tensor], size: int = FORWARD_IMAGES) -> Itera
         yield torch.cat([waiting, padding]), len(waiting)
 
 
+def _full_precision() -> AbstractContextManager[None]:
+    """Keeps CUDA's convolutions to float32 and to one algorithm: TF32, its default, moves features by 1e-3."""
+    return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+
+
 @torch.inference_mode()
 def extract(
     extractor: Extractor,
@@ -106,7 +112,8 @@ def extract(
     `tick` is told how many images each step finished.
     """
     for batch, count in fixed_batches(chunks):
-        features, logits = extractor(batch.to(device))
+        with _full_precision():
+            features, logits = extractor(batch.to(device))
         yield Extracted(features[:count].float().cpu(), None if logits is None else logits[:count].float().cpu())
         if tick is not None:
             tick(count)
@@ -158,7 +165,10 @@ def load_cached(path: Path) -> dict[str, Collected] | None:
 
 
 def save_cached(path: Path, statistics: dict[str, Collected]) -> None:
-    """Write named statistics so that a reader sees the old file, the new file, or none: never half of one."""
+    """Write named statistics so that a reader sees the old file, the new file, or none: never half of one.
+
+    Unlike `runtime.durable.replace_file`, several processes may write the same file at a time.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {f"{name}.{key}": t for name, c in statistics.items() for key, t in _to_tensors(c).items()}
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".tmp")

@@ -190,6 +190,15 @@ def test_nothing_is_left_behind_when_writing_fails(tmp_path: Path, monkeypatch: 
     assert os.listdir(tmp_path) == []
 
 
+def test_a_disk_that_cannot_be_written_costs_the_cache_only(
+    tmp_path: Path, tiny: Extractor, make_images: Callable[..., ImageSet]
+) -> None:
+    (tmp_path / "statistics").write_text("a file where the folder should be")
+    with pytest.warns(UserWarning, match="not cached"):
+        reference = reference_statistics(make_images(50), tiny, num_floor=10, cache=tmp_path)
+    assert reference.everything.count == 50
+
+
 def test_the_key_knows_data_extractor_and_split(
     tiny: Extractor, make_images: Callable[..., ImageSet], tmp_path: Path
 ) -> None:

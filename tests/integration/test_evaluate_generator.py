@@ -1,0 +1,66 @@
+"""A real generator through the whole of evaluation: streamed samples, labels, scores; independent of batch sizes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from tiny_extractor import TinyExtractor
+
+from degas.config import EvaluateSettings
+from degas.data.image_set import ImageSet
+from degas.evaluation.evaluate import evaluate_generator, evaluate_images
+from degas.evaluation.features import Extractor, freeze
+from degas.nets.generator import Generator
+
+
+def _generator(num_classes: int = 0) -> Generator:
+    torch.manual_seed(0)
+    sizes = {"width": 8, "noise_size": 6, "base_size": 4, "num_stages": 1, "channels": 3}
+    return Generator.from_baseline("dcgan", **sizes, num_classes=num_classes)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def images() -> ImageSet:
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 3, 8, 8)).astype(np.uint8)
+    return ImageSet(pixels, None, (), "noise", "noise")
+
+
+@pytest.fixture
+def extractor() -> Extractor:
+    return freeze(TinyExtractor(classifier_score=True))
+
+
+def test_a_generators_scores_are_those_of_its_samples(images: ImageSet, extractor: Extractor) -> None:
+    generator, settings = _generator(), EvaluateSettings(num_samples=130)
+    result = evaluate_generator(generator, images, settings, seed=3, progress=False, extractor=extractor)
+    samples = generator.sample(130, seed=3)
+    again = evaluate_images(samples, images, settings, seed=3, progress=False, extractor=extractor)
+    assert result["scores"] == again["scores"]
+    assert result["generator"]["num_parameters"] == generator.num_parameters
+
+
+def test_scores_depend_on_the_seed_and_not_on_batch_images(images: ImageSet, extractor: Extractor) -> None:
+    def run(seed: int, batch_images: int) -> object:
+        settings = EvaluateSettings(num_samples=130, batch_images=batch_images)
+        return evaluate_generator(_generator(), images, settings, seed=seed, progress=False, extractor=extractor)[
+            "scores"
+        ]
+
+    assert run(0, 64) == run(0, 7)
+    assert run(0, 64) != run(1, 64)
+
+
+def test_evaluating_moves_no_weight_and_no_batch_norm_buffer(images: ImageSet, extractor: Extractor) -> None:
+    generator = _generator()
+    before = {name: tensor.clone() for name, tensor in generator.state_dict().items()}
+    generator.train()
+    evaluate_generator(generator, images, EvaluateSettings(num_samples=40), seed=0, progress=False, extractor=extractor)
+    assert generator.training
+    assert all(torch.equal(before[name], tensor) for name, tensor in generator.state_dict().items())
+
+
+def test_a_conditional_generator_gets_a_class_agreement(images: ImageSet, extractor: Extractor) -> None:
+    settings = EvaluateSettings(num_samples=40)
+    result = evaluate_generator(_generator(5), images, settings, seed=0, progress=False, extractor=extractor)
+    assert 0 <= result["scores"]["class_agreement_40[tiny]"]["value"] <= 1
