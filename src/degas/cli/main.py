@@ -19,10 +19,13 @@ COMMANDS = {
     "train": ("train an architecture, or a baseline, as the generator of a GAN", "train"),
     "evaluate": ("measure a generator: Fréchet distance, KID, …", "evaluate"),
     "sample": ("draw samples from a generator", "sample"),
+    "export": ("write a generator for ONNX Runtime or torch.export", "export"),
     "report": ("write one HTML page about one run or several", "report"),
     "describe": ("an architecture in words, numbers and a picture", "describe"),
     "random": ("draw a random architecture", "random"),
     "space": ("the search space and its counts", "space"),
+    "data": ("what a data source holds; download an official one", "data"),
+    "features": ("train a classifier to measure with", "features"),
     "experiment": ("run one of our measurements, trial by trial", "experiment"),
 }
 USAGE = "usage: degas COMMAND [OPTIONS]      degas COMMAND --help shows a command's options"

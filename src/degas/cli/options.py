@@ -90,6 +90,16 @@ class SampleOptions(Settings):
     device: Device = setting("auto", "where to compute")
 
 
+class ExportOptions(Settings):
+    """Write a generator as an ONNX file or a torch.export program, checked against PyTorch."""
+
+    generator: Path = setting(..., "generator folder, or a run folder that holds one")
+    format: Literal["onnx", "torch-export"] = setting(
+        "onnx", "onnx needs the extra `export`; torch-export is read by torch.export.load"
+    )
+    out: Path = setting(..., "the file, such as generator.onnx or generator.pt2")
+
+
 class ReportOptions(Settings):
     """Write one self-contained HTML page about one run, or several side by side."""
 
@@ -130,6 +140,35 @@ class SpaceOptions(Settings):
     width: int = setting(128, "channels, for the parameter counts")
     noise_size: int = setting(128, "entries of the noise, for the parameter counts")
     space: SpaceSettings = SpaceSettings()
+
+
+class DataOptions(Settings):
+    """`info SRC`: what a data source holds and what is wrong with it. `fetch NAME`: download an official archive."""
+
+    action: Annotated[tyro.conf.Positional[Literal["info", "fetch"]], tyro.conf.arg(metavar="ACTION")] = setting(
+        ..., "info or fetch"
+    )
+    target: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TARGET")] = setting(
+        ..., f"info: {SOURCE}; fetch: cifar10, cifar10-binary or stl10"
+    )
+    out: Path | None = setting(None, "info: write mean image and samples to this .png file; fetch: folder to fill")
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = setting(False, "print one JSON object")
+    quiet: bool = setting(False, "no progress")
+    data: DataSettings = DataSettings()
+
+
+class FeaturesOptions(Settings):
+    """`train`: train a small classifier on labelled images, for `--evaluate.extractor classifier`."""
+
+    action: Annotated[tyro.conf.Positional[Literal["train"]], tyro.conf.arg(metavar="ACTION")] = setting(..., "train")
+    source: Source = setting(..., SOURCE)
+    out: Path = setting(..., "folder of the classifier")
+    seed: int = setting(0, "seed of weights, batches and the held-out split")
+    num_epochs: int | None = setting(None, "passes over the images; default: 8, or what makes 600 steps")
+    precision: Literal["float32", "bfloat16"] = setting("float32", "arithmetic of the convolutions")
+    device: Device = setting("auto", "where to compute")
+    quiet: bool = setting(False, "no progress")
+    data: DataSettings = DataSettings()
 
 
 class ExperimentOptions(Settings):
