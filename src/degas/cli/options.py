@@ -149,7 +149,7 @@ class DataOptions(Settings):
         ..., "info or fetch"
     )
     target: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TARGET")] = setting(
-        ..., f"info: {SOURCE}; fetch: cifar10, cifar10-binary or stl10"
+        ..., f"info: {SOURCE}; fetch: cifar10 or stl10"
     )
     out: Path | None = setting(None, "info: write mean image and samples to this .png file; fetch: folder to fill")
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = setting(False, "print one JSON object")

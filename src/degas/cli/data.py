@@ -1,0 +1,41 @@
+"""`degas data info SRC` and `degas data fetch NAME`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from degas.cli.options import DataOptions as Options
+
+__all__ = ["Options", "main"]
+
+
+def main(options: Options) -> None:
+    if options.action == "fetch":
+        from degas.data.fetch import fetch
+
+        print(f"archive {fetch(options.target, options.out, quiet=options.quiet)}")
+        return
+    from degas.data.inspect import describe_source
+
+    facts = describe_source(options.target, options.data, options.out)
+    print(json.dumps(facts, indent=2, ensure_ascii=False) if options.as_json else in_words(facts))
+
+
+def in_words(facts: dict[str, Any]) -> str:
+    """The facts of a data source, a line each; problems last."""
+    size, channels = facts["image_size"], facts["channels"]
+    sizes = ", ".join(f"{name} ({count:,})" for name, count in facts["source_sizes"].items())
+    more = facts["num_source_sizes"] - len(facts["source_sizes"])
+    lines = [
+        f"kind      {facts['kind']}",
+        f"images    {facts['num_images']:,}, used as {channels}×{size}×{size}",
+        f"stored as {sizes}{f' and {more:,} more sizes' if more > 0 else ''}",
+        f"mean      {', '.join(f'{mean:.1f}' for mean in facts['mean_per_channel'][:channels])} of 255",
+    ]
+    if facts["classes"]:
+        lines.append("classes   " + ", ".join(f"{name} ({count:,})" for name, count in facts["classes"].items()))
+    lines += [f"problem   {problem['count']:,} {problem['text']}" for problem in facts["problems"]] or ["problems  none found"]
+    if "grid" in facts:
+        lines.append(f"grid      {facts['grid']}")
+    return "\n".join(lines)
