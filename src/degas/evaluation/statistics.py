@@ -26,6 +26,7 @@ from degas.evaluation.features import Extracted, Extractor
 # padded: features, and so scores, depend on neither the stream's chunks nor N. 32 is also the fastest on CPUs.
 FORWARD_IMAGES = 32
 KEPT_IMAGES = 10_000  # features kept for KID, precision and recall; beyond it memory is flat
+BLOCK_ROWS = 1024  # features that enter the moments at a time: each time costs a pass over D × D numbers
 FORMAT = 1  # raise whenever the meaning of cached numbers changes
 
 
@@ -124,15 +125,31 @@ def collect(
 ) -> Collected:
     """Moments and kept features of a stream; each batch's logits go to `on_logits`."""
     collected, kept, num_kept = Collected(Moments(num_features)), [], 0
-    for features, logits in stream:
-        collected.moments.update(features)
+    for rows in _blocks(stream, num_features, on_logits):
+        collected.moments.update(rows)
         if num_kept < KEPT_IMAGES:
-            kept.append(features[: KEPT_IMAGES - num_kept].clone())
+            kept.append(rows[: KEPT_IMAGES - num_kept].clone())
             num_kept += len(kept[-1])
-        if on_logits is not None and logits is not None:
-            on_logits(logits)
     collected.kept = torch.cat(kept) if kept else torch.empty(0, num_features)
     return collected
+
+
+def _blocks(
+    stream: Iterable[Extracted], num_features: int, on_logits: Callable[[Tensor], None] | None
+) -> Iterator[Tensor]:
+    """Features in blocks of about `BLOCK_ROWS`, each valid until the next is asked for (one buffer holds them all)."""
+    buffer, filled = torch.empty(BLOCK_ROWS, num_features), 0
+    for features, logits in stream:
+        if on_logits is not None and logits is not None:
+            on_logits(logits)
+        for rows in features.split(BLOCK_ROWS):
+            if filled + len(rows) > BLOCK_ROWS:
+                yield buffer[:filled]
+                filled = 0
+            buffer[filled : filled + len(rows)] = rows
+            filled += len(rows)
+    if filled:
+        yield buffer[:filled]
 
 
 def merged(first: Collected, second: Collected) -> Collected:

@@ -45,6 +45,16 @@ def test_streamed_moments_are_mean_and_unbiased_covariance() -> None:
     assert moments.count == 97
 
 
+@pytest.mark.parametrize("sizes", [[50], [7] * 7 + [1], [32, 18]])
+def test_blocks_change_nothing_but_the_time(sizes: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of 16 rows, also where a batch is longer than a block."""
+    monkeypatch.setattr(statistics, "BLOCK_ROWS", 16)
+    rows = _features(50).float()
+    collected = collect((Extracted(part, None) for part in rows.split(sizes)), 5)
+    torch.testing.assert_close(collected.moments.covariance, rows.double().T.cov())
+    assert torch.equal(collected.kept, rows)
+
+
 def test_merged_statistics_are_those_of_the_union(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statistics, "KEPT_IMAGES", 12)
     rows = _features(30).float()
