@@ -27,7 +27,7 @@ COLUMNS = 16
 def write_results(
     folder: StageFolder, glo: Glo, supernet: Supernet, space: SpaceSettings, *, base_size: int
 ) -> Architecture:
-    """Prune, write every result, mark the folder done, and return the architecture.
+    """Prune, write every result, and return the architecture. A second call writes the same bytes again.
 
     Raises `UserError` when the pruning rule leaves no generator to build (the `darts` ablation); α and pruning.json
     are written even then.
@@ -51,7 +51,6 @@ def write_results(
         save_samples(glo, folder.path / "glo_samples.png")
         architecture.save(folder.path / "architecture.json")
     glo.engine.wait()
-    folder.mark_done()
     return architecture
 
 

@@ -56,6 +56,11 @@ def random_alpha(space: SearchSpace, seed: int, std: float = 1.0) -> dict[str, d
     return {slot.name: {name: rng.gauss(0.0, std) for name in space.operations(slot)} for slot in space.slots}
 
 
+def prune_random_alpha(space: SearchSpace, seed: int) -> tuple[Edge, ...]:
+    """The paper's "random block": random α, pruned by its rule (§4.2, Table 4)."""
+    return prune(random_alpha(space, seed), space)
+
+
 @dataclass(frozen=True)
 class DartsPruning:
     """What DARTS' rule keeps, and the nodes that it cuts off: computed but feeding nothing, or fed by nothing."""

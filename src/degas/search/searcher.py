@@ -48,7 +48,8 @@ def run_search(
 
     Files: architecture.json, alpha.jsonl (one object an epoch: step, epoch, and edge name → {operation name: α}),
     metrics.jsonl, timing.jsonl, pruning.json (every decision with its margin), reconstructions.png, glo_samples.png,
-    checkpoints/. A folder opened with resume goes on from its newest checkpoint, bit for bit as if never stopped.
+    checkpoints/. A folder opened with resume goes on from its newest checkpoint, bit for bit as if never stopped. The
+    caller marks the folder done, once it has added what it wants to.
 
     Raises:
         UserError: images that fit no graph, a loss or gradient that is not finite (naming step and term), a loss that

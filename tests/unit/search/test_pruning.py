@@ -15,6 +15,7 @@ from degas.search.pruning import (
     decisions,
     prune,
     prune_darts,
+    prune_random_alpha,
     random_alpha,
 )
 
@@ -174,7 +175,7 @@ def test_darts_often_disconnects_the_papers_graph() -> None:
 def test_random_alpha_is_a_function_of_the_seed() -> None:
     assert random_alpha(SPACE, 3) == random_alpha(SPACE, 3)
     assert random_alpha(SPACE, 3) != random_alpha(SPACE, 4)
-    assert len({prune(random_alpha(SPACE, seed), SPACE) for seed in range(50)}) > 45
+    assert len({prune_random_alpha(SPACE, seed) for seed in range(50)}) > 45
 
 
 @pytest.mark.parametrize(

@@ -187,7 +187,7 @@ def test_a_search_writes_everything(tmp_path: Path, make_images: Make, make_sett
     assert Architecture.load(folder / "architecture.json") == architecture
     assert (architecture.num_stages, architecture.base_size, architecture.image_size) == (1, 4, 8)
     names = {path.name for path in folder.iterdir()}
-    assert names >= {"alpha.jsonl", "metrics.jsonl", "timing.jsonl", "pruning.json", "done.json", "checkpoints"}
+    assert names >= {"alpha.jsonl", "metrics.jsonl", "timing.jsonl", "pruning.json", "checkpoints"}
     assert names >= {"reconstructions.png", "glo_samples.png"}
 
     space, _ = SPACE.resolve(8)
@@ -217,11 +217,22 @@ def test_provenance_has_no_time_and_no_path(tmp_path: Path, make_images: Make, m
     assert provenance["data"] == {"fingerprint": make_images().fingerprint, "num_images": 24, "image_size": 8}
 
 
-def test_a_finished_search_is_read_back(tmp_path: Path, make_images: Make, make_settings: Make) -> None:
+def test_a_finished_search_writes_the_same_again_or_is_read_back(
+    tmp_path: Path, make_images: Make, make_settings: Make
+) -> None:
+    """Killed after the last step, before anyone marked it done: the results come out the same. Once done: untouched."""
     first = run(tmp_path, make_images(), make_settings())
-    before = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("*.jsonl")}
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.suffix in (".png", ".json", ".jsonl")}
+    for path in (*tmp_path.glob("*.png"), tmp_path / "architecture.json"):
+        path.unlink()
     assert run(tmp_path, make_images(), make_settings(), resume=True) == first
-    assert {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("*.jsonl")} == before
+    assert {name: (tmp_path / name).read_bytes() for name in before} == before
+    with StageFolder(tmp_path, settings={"seed": 0}, resume=True, kind="search") as folder:
+        folder.mark_done()
+    times = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir() if path.is_file()}
+    assert run(tmp_path, make_images(), make_settings(), resume=True) == first
+    after = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir() if path.is_file()}
+    assert {name for name in after if after[name] != times[name]} <= {".lock"}
 
 
 def test_seeds_differ(make_images: Make, make_settings: Make, engine: Engine) -> None:
