@@ -143,9 +143,21 @@ def _allocator(folder: Path) -> Callable[..., Any]:
 
     def allocate(shape: tuple[int, ...], dtype: Any) -> Any:
         (folder / "images.npy").unlink(missing_ok=True)
-        return np.lib.format.open_memmap(folder / "images.npy", mode="w+", dtype=dtype, shape=shape)
+        images = np.lib.format.open_memmap(folder / "images.npy", mode="w+", dtype=dtype, shape=shape)
+        _reserve(folder / "images.npy")
+        return images
 
     return allocate
+
+
+def _reserve(path: Path) -> None:
+    """Claim the disk space of a sparse file: a full disk is an error here, and a crash once the file is mapped."""
+    with path.open("r+b") as stream:
+        try:
+            os.posix_fallocate(stream.fileno(), 0, os.fstat(stream.fileno()).st_size)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise  # any other: this file system cannot reserve
 
 
 def _publish(working: Path, entry: Path) -> None:

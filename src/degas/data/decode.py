@@ -2,8 +2,9 @@
 
 Conversions (our choice): the first frame of an animation; the EXIF orientation applied; transparency over white;
 palette, CMYK, YCbCr and the like to RGB by Pillow; 16-bit values keep their high byte; floating point and 32-bit
-pictures are refused. Then a centre crop (or a stretch) to a square and Pillow's antialiased bicubic resize; a picture
-that already has the size keeps its pixels. Colour to grey is ITU-R 601 (Pillow's `L`).
+pictures are refused; colour profiles are ignored. Then a centre crop (or a stretch) to a square and Pillow's
+antialiased bicubic resize; a picture that already has the size keeps its pixels. Colour to grey is ITU-R 601
+(Pillow's `L`).
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ from __future__ import annotations
 import io
 import os
 import warnings
+from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ MAX_PIXELS = 64 * 2**20  # 8192 × 8192: larger pictures are taken for decompres
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "JPEG2000")
 _GREY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N")
 _ALPHA_MODES = ("RGBA", "RGBa", "LA", "La", "PA")
-_CHUNK = 256  # pictures decoded at a time: bounds memory, keeps the threads busy
+_AHEAD = 32  # undecoded pictures held at a time: bounds memory, keeps the threads busy
 
 
 @dataclass(frozen=True)
@@ -87,9 +88,13 @@ def try_decode_all(pictures: Iterable[Picture], rule: FitRule) -> Iterator[tuple
             return picture[0], error
 
     with _quiet_pillow(), ThreadPoolExecutor(max_workers=max(1, len(os.sched_getaffinity(0)))) as pool:
-        pending = iter(pictures)
-        while chunk := list(islice(pending, _CHUNK)):
-            yield from pool.map(attempt, chunk)
+        pending: deque[Future[tuple[str, Decoded | UserError]]] = deque()
+        for picture in pictures:
+            pending.append(pool.submit(attempt, picture))
+            if len(pending) > _AHEAD:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
 
 
 @contextmanager

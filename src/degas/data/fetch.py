@@ -65,11 +65,11 @@ def fetch(name: str, folder: Path | None = None, *, quiet: bool = False) -> Path
 
 
 def _instructions(archive: Archive, path: Path, error: Exception) -> str:
-    state = "is damaged (wrong checksum) and" if path.exists() else "is not there and"
     reason = "its checksum is wrong" if "hash" in str(error).lower() else type(error).__name__
+    present = ", and the file that is there is damaged" if path.exists() else ""
     return (
-        f"{path}: {state} {archive.url} could not be fetched ({reason}); "
-        f"download that file elsewhere (md5 {archive.md5}) and put it at {path}"
+        f"{archive.url} could not be fetched ({reason}){present}; "
+        f"download it elsewhere (md5 {archive.md5}) and put it at {path}"
     )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +56,8 @@ def zip_origin(path: Path, settings: DataSettings) -> Origin:
 
     def records() -> Records:
         with open_zip(path) as archive:
-            names = [info.filename for info in archive.infolist() if not info.is_dir()]
-        names = _choose_part(str(path), sorted(name for name in names if _is_image(name)), settings.split)
-        return _records(str(path), names, read)
+            names = _in_order({info.filename for info in archive.infolist() if _is_image(info.filename)})
+        return _records(str(path), _choose_part(str(path), names, settings.split), read)
 
     def read(names: Sequence[str], rows: np.ndarray) -> Iterator[Picture]:
         with open_zip(path) as archive:
@@ -89,7 +88,7 @@ class _Walk:
                 _scan(str(self._root), "", set(), found)
             except OSError as error:
                 raise UserError(f"{error.filename}: cannot be read ({error.strerror})") from error
-            self._found = dict(sorted(found.items(), key=lambda item: item[0].split("/")))
+            self._found = {name: found[name] for name in _in_order(found)}
         return self._found
 
 
@@ -110,6 +109,11 @@ def _scan(folder: str, prefix: str, seen: set[tuple[int, int]], found: dict[str,
                 found[prefix + entry.name] = [
                     prefix + entry.name, status.st_size, status.st_mtime_ns, status.st_ctime_ns
                 ]  # fmt: skip
+
+
+def _in_order(names: Iterable[str]) -> list[str]:
+    """Folder by folder: a plain sort would put a-b/ before a/."""
+    return sorted(names, key=lambda name: name.split("/"))
 
 
 def _is_image(name: str) -> bool:

@@ -17,6 +17,7 @@ from degas.errors import UserError
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2")
 _MAX_WHOLE_BYTES = 512 * 2**20  # of a file read at once; the largest official one has 221 MB
 _MAX_MEMBER_BYTES = 8 * 2**30  # of any file; the largest official one has 2.8 GB
+_MAX_PADDING = 2**24  # zeros after the last file
 _DAMAGE = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError)
 
 
@@ -72,8 +73,10 @@ class Members:
             for member in self._regular(archive):
                 with archive.extractfile(member) or io.BytesIO() as stream:
                     yield Path(member.name).name, member.size, stream
-            while archive.fileobj is not None and archive.fileobj.read(2**20):
-                pass  # to the very end, where the compression keeps its checksum
+            # to the very end, where the compression keeps its checksum, unless that end is suspiciously far
+            while archive.fileobj is not None and archive.fileobj.tell() < archive.offset + _MAX_PADDING:
+                if not archive.fileobj.read(2**16):
+                    break
 
     def _regular(self, archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
         for member in archive:

@@ -56,14 +56,14 @@ def test_a_huge_picture_is_refused_by_its_size(tmp_path: Path, monkeypatch) -> N
 
 
 def test_overlapping_members_are_refused(tmp_path: Path) -> None:
-    path = make_zip(tmp_path / "overlap.zip", {f"{k}.png": picture() for k in range(3)})
+    path = make_zip(tmp_path / "over.zip", {f"{k}.png": picture() for k in range(3)})
     data = bytearray(path.read_bytes())
     entries = [i for i in range(len(data)) if data[i : i + 4] == b"PK\x01\x02"]
     for entry in entries:  # every entry claims three times the packed bytes that it has
         (packed,) = struct.unpack_from("<I", data, entry + 20)
         struct.pack_into("<II", data, entry + 20, 3 * packed, 3 * packed)
     path.write_bytes(data)
-    refuse(path, tmp_path, "overlap")
+    refuse(path, tmp_path, "its members overlap, as in a zip bomb")
 
 
 @pytest.mark.parametrize("keep", [0.3, 0.9, 0.0])

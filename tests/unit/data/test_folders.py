@@ -193,3 +193,11 @@ def test_celeba_is_cropped_to_108_pixels(tmp_path: Path, packed) -> None:
         assert np.array_equal(images.images[0], expected)
         assert images.labels is None
     assert find_origin(str(packed(root)), DataSettings()).default_size == 32
+
+
+def test_a_folder_and_its_zip_are_one_data_set(tmp_path: Path) -> None:
+    for k, name in enumerate(["a/x", "a-b/x", "a.c/y/z", "a/b/c"]):
+        write(tmp_path / "data" / f"{name}.png", k)
+    folder, archive = (load(p, tmp_path) for p in (tmp_path / "data", zipped(tmp_path / "data")))
+    assert folder.class_names == ("a", "a-b", "a.c")
+    assert folder.fingerprint == archive.fingerprint

@@ -158,7 +158,7 @@ def changed(files: dict[str, bytes], name: str, change) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     ("files", "name", "change", "split", "message"),
     [
-        (cifar_binary, "data_batch_2.bin", lambda d: d[:3073] + b"\n" + d[3074:], None, "image 1 has label 10, expected"),
+        (cifar_binary, "data_batch_2.bin", lambda d: d[:3073] + b"\n" + d[3074:], None, "image 1 has label 10"),
         (cifar_binary, "data_batch_2.bin", lambda d: d[:-1], None, "whole number of 3,073-byte records"),
         (cifar_binary, "batches.meta.txt", lambda d: b"cat\ndog\n", None, "names 2 classes"),
         (cifar_python, "data_batch_3", lambda d: d.replace(b"K\x01K\x08", b"K\x01K\x0c"), None, "image 1 has label 12"),
