@@ -41,7 +41,7 @@ class Generator(nn.Module):
     def __init__(self, config: Mapping[str, Any], where: str = "generator") -> None:
         super().__init__()
         self.config = checked_config(config, where)
-        sizes = self.config.get("architecture", self.config.get("sizes"))
+        sizes: dict[str, Any] = self.config.get("architecture") or self.config["sizes"]
         self.noise_size: int = sizes["noise_size"]
         self.channels: int = sizes["channels"]
         self.image_size: int = sizes["base_size"] * 2 ** sizes["num_stages"]
@@ -49,6 +49,7 @@ class Generator(nn.Module):
         self.num_classes: int = self.config["num_classes"]
         self.sampling_bn: SamplingBn = self.config["sampling_bn"]
         self.network = _build_network(self.config, where)
+        self.loaded_from: Path | None = None
 
     @classmethod
     def from_architecture(
@@ -140,7 +141,33 @@ class Generator(nn.Module):
             raise UserError(f"{weights}: cannot be read ({one_line(error)}); copy the generator folder anew") from None
         except RuntimeError as error:
             raise UserError(f"{weights}: does not fit config.json beside it: {one_line(error)}") from None
+        generator.loaded_from = folder
         return generator.to(device).eval()
+
+    @classmethod
+    def from_pretrained(
+        cls, path_or_id: str | Path, *, device: str | torch.device = "cpu", **download: Any
+    ) -> Generator:
+        """`load` from a local folder, or from the model hub's repository OWNER/NAME; see `hub.generator_files`."""
+        from degas.nets.hub import generator_files
+
+        return cls.load(generator_files(path_or_id, **download), device)
+
+    def save_pretrained(
+        self, folder: str | Path, *, repo_id: str | None = None, push_to_hub: bool = False, **options: Any
+    ) -> None:
+        """`save` with a model card beside it; with `push_to_hub` also to the hub (default name: the folder's)."""
+        from degas.nets.hub import save_with_card
+
+        save_with_card(self, Path(folder), repo_id)
+        if push_to_hub:
+            self.push_to_hub(repo_id or Path(folder).name, **options)
+
+    def push_to_hub(self, repo_id: str, *, private: bool | None = None, **options: Any) -> str:
+        """Push weights, configuration and model card to the model hub; see `hub.upload`."""
+        from degas.nets.hub import upload
+
+        return upload(self, repo_id, private=private, **options)
 
     def _labels(self, n: int, seed: int, labels: Tensor | Sequence[int] | int | None) -> Tensor | None:
         if not self.num_classes:
