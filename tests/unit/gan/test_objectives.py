@@ -87,6 +87,24 @@ def test_hinge_and_its_generator() -> None:
     assert torch.allclose(generator, -scores[1].mean())
 
 
+class VectorCritic(LinearCritic):
+    """Two numbers a score, as `mmd` wants them."""
+
+    def forward(self, images: Tensor) -> CriticOutput:
+        output = super().forward(images)
+        return CriticOutput(output.features, output.features, output.class_logits)
+
+
+def test_mmd_of_critic_and_generator() -> None:
+    critic = VectorCritic()
+    real, fake = (0.1 * images(k).flatten(1) @ critic.heads[:, :2] for k in (0, 1))
+    mmd = objective("mmd", repulsive_bounds=(3.0, 0.5))
+    loss, _ = mmd.critic_loss(critic, 0.1 * images(0), 0.1 * images(1))
+    assert torch.allclose(loss, losses.repulsive_critic(real, fake, 3.0, 0.5))
+    generator, _ = mmd.generator_loss(critic, 0.1 * images(1), None, 0.1 * images(0))
+    assert torch.allclose(generator, losses.squared_mmd(real, fake))
+
+
 def test_class_loss_is_weighted_and_of_reals_in_the_critics_step() -> None:
     critic, labels = LinearCritic(), torch.tensor([0, 1, 1, 0, 1])
     for name in OBJECTIVES:

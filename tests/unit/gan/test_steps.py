@@ -194,6 +194,15 @@ def test_linear_decay() -> None:
     assert [round(generator / 2e-4, 9) for _, generator in rates] == [1.0, 0.75, 0.5, 0.25]
 
 
+def test_average_counts_the_images_of_generator_steps() -> None:
+    steps = toy_steps(objective="sn-gan", generator_batch_images=5, num_steps=9)
+    counted: list[tuple[int, int]] = []
+    steps.average.update = lambda _module, seen, batch: counted.append((seen, batch))
+    for step in (0, 1, 7):
+        steps.generator_step(step)
+    assert counted == [(5, 5), (10, 5), (40, 5)]
+
+
 def test_reals_are_dequantised_anew_each_step() -> None:
     steps = toy_steps(objective="sn-gan", batch_images=24)
     _, _, seen = recorded(steps)
