@@ -113,6 +113,8 @@ def _build_entry(entry: Path, source: str, origin: Origin, settings: DataSetting
         if labels is not None:
             np.save(working / "labels.npy", labels)
         (working / "about.json").write_text(json.dumps(about), encoding="utf-8")
+        if _key(origin, settings) != entry.name:
+            raise UserError(f"{source}: changed while it was read; run again when it is complete")
         _publish(working, entry)
     finally:
         shutil.rmtree(working, ignore_errors=True)
@@ -152,6 +154,8 @@ def _allocator(folder: Path) -> Callable[..., Any]:
 
 def _reserve(path: Path) -> None:
     """Claim the disk space of a sparse file: a full disk is an error here, and a crash once the file is mapped."""
+    if not hasattr(os, "posix_fallocate"):
+        return
     with path.open("r+b") as stream:
         try:
             os.posix_fallocate(stream.fileno(), 0, os.fstat(stream.fileno()).st_size)

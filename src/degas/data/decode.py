@@ -87,7 +87,7 @@ def try_decode_all(pictures: Iterable[Picture], rule: FitRule) -> Iterator[tuple
         except UserError as error:
             return picture[0], error
 
-    with _quiet_pillow(), ThreadPoolExecutor(max_workers=max(1, len(os.sched_getaffinity(0)))) as pool:
+    with _quiet_pillow(), ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
         pending: deque[Future[tuple[str, Decoded | UserError]]] = deque()
         for picture in pictures:
             pending.append(pool.submit(attempt, picture))

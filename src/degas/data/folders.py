@@ -35,8 +35,12 @@ def folder_origin(path: Path, settings: DataSettings) -> Origin:
     celeba = path.name == CELEBA
     walk = _Walk(path)
 
-    def chosen() -> list[str]:
+    def chosen(walk: _Walk = walk) -> list[str]:
         return _choose_part(str(path), walk.names(), settings.split)
+
+    def listing() -> list[Any]:
+        fresh = _Walk(path)  # each time, so that a change in the meantime shows
+        return [str(path.resolve()), _digest_of(fresh.stamps(chosen(fresh)))]
 
     def read(names: Sequence[str], rows: np.ndarray) -> Iterator[Picture]:
         return ((str(path / names[i]), path / names[i]) for i in rows)
@@ -44,7 +48,7 @@ def folder_origin(path: Path, settings: DataSettings) -> Origin:
     return Origin(
         "CelebA, aligned (folder)" if celeba else "folder of images",
         records=lambda: _records(str(path), chosen(), read),
-        listing=lambda: [str(path.resolve()), _digest_of(walk.stamps(chosen()))],
+        listing=listing,
         content=lambda: content_digest([(name, path / name) for name in chosen()]),
         default_crop=CELEBA_CROP if celeba else None,
     )

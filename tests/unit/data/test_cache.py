@@ -92,6 +92,20 @@ def test_a_changed_source_is_decoded_again(source: Path, count_builds, change: s
     assert len(count_builds) == 2
 
 
+@pytest.mark.parametrize("verify", [False, True])
+def test_a_source_that_changes_while_it_is_read_is_not_cached(source: Path, monkeypatch, verify: bool) -> None:
+    real = cache.decode_all
+
+    def changing(pictures, rule):
+        yield from real(pictures, rule)
+        rewrite(source / "a" / "000.png", 99)
+
+    monkeypatch.setattr(cache, "decode_all", changing)
+    with pytest.raises(UserError, match="changed while it was read"):
+        load(source, verify=verify)
+    assert entries(source) == []
+
+
 def test_a_second_folder_of_equal_listing_has_its_own_entry(source: Path, tmp_path: Path) -> None:
     """Names, sizes and times all equal: the path still tells them apart."""
     other = tmp_path / "elsewhere" / "data"
