@@ -95,6 +95,8 @@ class Evaluator:
                 cache=self.cache,
                 tick=tick,
             )
+        elif tick is not None:
+            tick(num_reference_images(self.images.num_images))
         return self._references[num_floor]
 
 

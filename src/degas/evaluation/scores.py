@@ -44,11 +44,15 @@ def distance_scores(fake: Collected, reference: Reference, extractor: Extractor,
 def _distances(
     fake: Collected, real: Collected, extractor: Extractor, named: int, floor: bool, seed: int
 ) -> dict[str, Any]:
-    """FID of all images; KID, precision and recall of the kept ones. `named`: the number of samples in the names."""
+    """FID of all images; KID, precision and recall of the kept ones. `named`: the number of samples in the names.
+
+    What needs pairs takes no more reals than samples: precision and recall are defined between sets of one size.
+    """
     fid = frechet_distance(fake.moments.mean, fake.moments.covariance, real.moments.mean, real.moments.covariance)
-    kid = kernel_distance(fake.kept, real.kept, num_subsets=NUM_SUBSETS, subset_images=SUBSET_IMAGES, seed=seed)
-    manifold = precision_recall(fake.kept, real.kept, NEIGHBOURS)
-    kept, everything = (len(fake.kept), len(real.kept)), (fake.count, real.count)
+    others = real.kept[: len(fake.kept)]
+    kid = kernel_distance(fake.kept, others, num_subsets=NUM_SUBSETS, subset_images=SUBSET_IMAGES, seed=seed)
+    manifold = precision_recall(fake.kept, others, NEIGHBOURS)
+    kept, everything = (len(fake.kept), len(others)), (fake.count, real.count)
     pairs = min(named, statistics.KEPT_IMAGES)
 
     def entry(value: float, counts: tuple[int, int], std: float | None = None, **more: Any) -> dict[str, Any]:

@@ -56,9 +56,11 @@ def test_scores_have_the_layout_of_the_contract_and_are_json(tiny: Extractor, ma
         assert {"value", "std", "extractor", "num_samples", "reference"} <= set(entry)
         assert entry["extractor"] == "tiny"
         assert entry["num_samples"] == 40
-        assert entry["reference"] == (
-            "40 training images against 60 others" if "floor" in name else "100 training images"
-        )
+    references = {name.removesuffix("[tiny]"): entry["reference"] for name, entry in result["scores"].items()}
+    assert references["fid_40_train"] == "100 training images"
+    assert references["kid_40_train"] == references["recall_40_train"] == "40 of 100 training images"
+    assert references["fid_40_train_floor"] == "40 training images against 60 others"
+    assert references["kid_40_train_floor"] == "40 training images against 40 others"
 
 
 def test_real_images_score_at_the_floor_and_others_far_above_it(tiny: Extractor, make_images: Make) -> None:
