@@ -69,6 +69,7 @@ class Run:
     num_parameters: int | None = None
     scores: Record = field(default_factory=dict)
     agreement: Record = field(default_factory=dict)
+    pruning: Record = field(default_factory=dict)
     reconstructions: Picture | None = None
     glo_samples: Picture | None = None
     frames: list[Frame] = field(default_factory=list)
@@ -151,6 +152,7 @@ def _collect_search(run: Run) -> None:
     records = [_alpha_record(record) for record in _jsonl(run, folder / "alpha.jsonl")]
     run.alpha = thin([record for record in records if record is not None], MAX_EPOCHS)
     run.agreement = _json(run, folder / "agreement.json")
+    run.pruning = _json(run, folder / "pruning.json")
     run.reconstructions = _picture(run, folder / "reconstructions.png")
     run.glo_samples = _picture(run, folder / "glo_samples.png")
 

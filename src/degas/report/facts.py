@@ -57,11 +57,6 @@ def edge_facts(architecture: Architecture, alpha: Alpha | None, zero_rule: str =
     return tuple(facts)
 
 
-def arrow(edge: str) -> str:
-    """An edge's name as a reader sees it."""
-    return edge.replace("->", "→")
-
-
 def leading_since(history: Sequence[Alpha], epochs: Sequence[int], edge: str) -> int | None:
     """The epoch since which the edge's largest α has belonged to the operation that leads in the end."""
     leaders = [max(record[edge], key=lambda n: record[edge][n]) if record.get(edge) else None for record in history]
@@ -77,13 +72,14 @@ def _kept_fact(architecture: Architecture, slot: Slot, operation: str, alpha: Al
     values = alpha[slot.name]
     if operation not in values:
         return EdgeFact(slot, True, operation)
-    rivals = {
-        f"{operation_} on {edge}": value for edge, operation_, value in _rivals(architecture, slot, alpha, zero_rule)
-    }
-    rivals.pop(f"{operation} on {slot.name}", None)
-    rival = max(rivals, key=lambda name: rivals[name], default=None)
-    margin = None if rival is None else values[operation] - rivals[rival]
-    return EdgeFact(slot, True, operation, values[operation], softmax(values)[operation], margin, rival)
+    candidates = _rivals(architecture, slot, alpha, zero_rule)
+    others = {(edge, name): value for edge, name, value in candidates if (edge, name) != (slot.name, operation)}
+    best = max(others, key=lambda key: others[key], default=None)
+    share = softmax(values)[operation]
+    if best is None:
+        return EdgeFact(slot, True, operation, values[operation], share)
+    rival = f"{best[1]} on {best[0].replace('->', '→')}"
+    return EdgeFact(slot, True, operation, values[operation], share, values[operation] - others[best], rival)
 
 
 def _rivals(architecture: Architecture, slot: Slot, alpha: Alpha, zero_rule: str) -> list[tuple[str, str, float]]:

@@ -54,6 +54,7 @@ def architecture(run: Run, prefix: str) -> Values | None:
         "kept": [{"fact": fact, "since": since[fact]} for fact in facts if fact.kept],
         "dropped": [{"fact": fact, "since": since[fact]} for fact in facts if not fact.kept and fact.alpha is not None],
         "has_alpha": bool(alpha),
+        "firmness": _firmness(run),
         "other_rule": any(fact.margin is not None and fact.margin < 0 for fact in facts),
     }
 
@@ -120,6 +121,27 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
+def _firmness(run: Run) -> list[str]:
+    """What pruning.json says of the choice: how it compares under other rules, and DARTS' own pruning."""
+    found = run.pruning.get("decisions")
+    decisions = [d for d in found if isinstance(d, dict)] if isinstance(found, list) else []
+    sentences = []
+    if decisions:
+        differing = [d for d in decisions if d.get("differs_under")]
+        rules = sorted({str(r) for d in differing if isinstance(d["differs_under"], list) for r in d["differs_under"]})
+        where = ", ".join(str(d.get("name")) for d in differing)
+        also = f" would differ under another way to compare α ({', '.join(rules)}): {where}." if differing else ""
+        compare = str(run.pruning.get("compare", "raw"))
+        none = " would differ under another way to compare α across edges."
+        sentences.append(f"Compared by {compare} α, {len(differing)} of {len(decisions)} decisions{also or none}")
+    darts = run.pruning.get("darts")
+    cut = darts.get("disconnected") if isinstance(darts, dict) else None
+    if isinstance(cut, list):
+        words = f"cut off {', '.join(map(str, cut))}" if cut else "have left the graph connected here"
+        sentences.append(f"DARTS' own pruning (the two strongest edges into a map) would {words}.")
+    return sentences
+
+
 def _zero_rule(run: Run) -> str:
     settings = flatten(run.search.config) if run.search else {}
     return str(settings.get("search.zero_rule", "drops_edge"))
@@ -163,13 +185,16 @@ def _time_tiles(run: Run) -> list[Values]:
 
 
 def _total_seconds(stage: Stage) -> float | None:
-    """Wall time from timing.jsonl: each logged stretch's seconds a step, times its steps."""
-    total, before = 0.0, 0.0
+    """Wall time from timing.jsonl: seconds a step times steps, or a clock that starts anew with every resume."""
+    total, before_step, before_clock = 0.0, 0.0, 0.0
     for record in stage.timing:
-        step, rate = number(record.get("step")), number(record.get("seconds_per_step"))
-        if step is not None and rate is not None and step > before:
-            total += rate * (step - before)
-            before = step
+        step, rate, clock = (number(record.get(name)) for name in ("step", "seconds_per_step", "seconds"))
+        if clock is not None:
+            total += clock - before_clock if clock >= before_clock else clock
+            before_clock = clock
+        elif step is not None and rate is not None and step > before_step:
+            total += rate * (step - before_step)
+            before_step = step
     return total or None
 
 

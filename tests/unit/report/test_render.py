@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from fake_run import fake_run, write_json, write_jsonl
 
+from degas.architecture import NORMAL_OPERATIONS
 from degas.errors import UserError
 from degas.report.render import write_report
 
@@ -136,8 +137,10 @@ def test_runs_side_by_side(tmp_path: Path) -> None:
 
 def test_hostile_texts_stay_text(tmp_path: Path) -> None:
     path = fake_run(tmp_path / "<b>run&")
-    edges = {f"{HOSTILE}->{HOSTILE}": {HOSTILE: 1.0, "b": 0.0}}
+    edges = {f"{HOSTILE}->{HOSTILE}": {HOSTILE: 1.0, "b": 0.0}, "U0->N1": dict.fromkeys(NORMAL_OPERATIONS, 0.0)}
+    edges["U0->N1"][HOSTILE] = 9.0  # the best rival of the kept edge: it enters the drawing
     write_jsonl(path / "search" / "alpha.jsonl", [{"epoch": 1, **edges}, {"epoch": 2, **edges}])
+    write_json(path / "search" / "pruning.json", {"decisions": [{"name": HOSTILE, "differs_under": [HOSTILE]}]})
     write_jsonl(path / "search" / "metrics.jsonl", [{"step": k, HOSTILE: 1.0} for k in range(3)])
     write_jsonl(path / "train" / "warnings.jsonl", [{"step": 1, "kind": HOSTILE, "warning": HOSTILE}])
     write_json(path / "search" / "config.json", {HOSTILE: {HOSTILE: HOSTILE}, "data": {"source": HOSTILE}})

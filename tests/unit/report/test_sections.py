@@ -69,6 +69,35 @@ def test_architecture_tables(tmp_path: Path) -> None:
     assert sections.architecture(baseline, "p") is None
 
 
+def test_the_clock_of_a_resumed_stage_is_summed(tmp_path: Path) -> None:
+    path = fake_run(tmp_path / "run")
+    log = [{"step": k, "seconds": s} for k, s in enumerate((10, 40, 5, 25))]  # resumed after 40 s
+    write_jsonl(path / "search" / "timing.jsonl", log)
+    tiles = {tile["label"]: tile["value"] for tile in sections.headline(collect_run(path))}
+    assert tiles["search took"] == "65 s"
+
+
+def test_how_firm_the_choice_is(tmp_path: Path) -> None:
+    path = fake_run(tmp_path / "run")
+    decisions = [{"name": "N1 direct", "differs_under": []}, {"name": "U1 residual", "differs_under": ["centred"]}]
+    pruning = {"compare": "raw", "decisions": decisions, "darts": {"disconnected": ["N2"]}}
+    write_json(path / "search" / "pruning.json", pruning)
+
+    def firmness() -> str:
+        shown = sections.architecture(collect_run(path), "p")
+        assert shown is not None
+        return " ".join(shown["firmness"])
+
+    assert "1 of 2 decisions would differ under another way to compare α (centred): U1 residual." in firmness()
+    assert "would cut off N2." in firmness()
+    write_json(path / "search" / "pruning.json", {"decisions": decisions[:1], "darts": {"disconnected": []}})
+    assert "0 of 1 decisions would differ" in firmness()
+    assert "left the graph connected" in firmness()
+    for odd in ({"decisions": 3, "darts": 4}, {"decisions": [1], "darts": {"disconnected": 3}}, {}):
+        write_json(path / "search" / "pruning.json", odd)
+        assert firmness() == ""
+
+
 def test_alpha_cards_hold_the_numbers_of_every_epoch(tmp_path: Path) -> None:
     run = collect_run(fake_run(tmp_path / "run"))
     cards = alpha_cards(run, "p")
