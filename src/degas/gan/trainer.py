@@ -123,7 +123,7 @@ class Run:
     def after_step(self, done: int, critic: dict[str, Tensor], generator: dict[str, Tensor], bar: Progress) -> None:
         """What is due after `done` generator steps."""
         last = done == self.settings.num_steps
-        due = {name: done % every == 0 or last for name, every in self._periods().items()}
+        due = {name: every > 0 and (done % every == 0 or last) for name, every in self._periods().items()}
         if due["log"]:
             values = self._log(done, critic, generator)
             bar.update(done, critic=values["critic_loss"], generator=values["generator_loss"])
@@ -137,14 +137,13 @@ class Run:
             self.save(done)
 
     def _periods(self) -> dict[str, int]:
-        never = self.settings.num_steps + 1
+        """Steps from one time to the next; 0: never."""
         settings = self.settings
-        evaluate = settings.evaluate_steps if self.on_evaluate is not None else 0
         return {
             "log": settings.log_steps,
             "sample": settings.sample_steps,
             "checkpoint": settings.checkpoint_steps,
-            "evaluate": evaluate or never,
+            "evaluate": settings.evaluate_steps if self.on_evaluate is not None else 0,
         }
 
     def published(self) -> Generator:

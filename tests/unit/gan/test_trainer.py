@@ -280,9 +280,10 @@ def test_best_generator_is_kept(tmp_path: Path) -> None:
     assert logged == [5.0, 1.0, 3.0, 2.0]
 
 
-def test_no_evaluation_without_a_callback(tmp_path: Path) -> None:
-    toy_training(tmp_path, evaluate_steps=1, objective="sn-gan")
-    assert not (tmp_path / "best").exists()
+def test_no_evaluation_without_a_callback_or_a_period(tmp_path: Path) -> None:
+    toy_training(tmp_path / "a", evaluate_steps=1, objective="sn-gan")
+    toy_training(tmp_path / "b", evaluate_steps=0, objective="sn-gan", on_evaluate=lambda *_: pytest.fail("asked"))
+    assert not (tmp_path / "a" / "best").exists()
 
 
 def test_non_finite_stops_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
