@@ -340,7 +340,7 @@ def _named(text: str, value: Any) -> bool:
     """Whether the text of a stated source, such as `100,000`, `2e-4` or `none`, is this value."""
     values = value if isinstance(value, tuple) else (value,)
     if text in ("none", "no"):
-        return not value
+        return not value or value == text
     if text in (str(value), ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in values)):
         return True
     number = text.split(", i.e. ")[0].replace(",", "")
