@@ -15,7 +15,7 @@ from degas.data.image_set import ImageSet, content_fingerprint
 from degas.errors import UserError
 from degas.evaluation.classifier import ClassifierExtractor, ClassifierNetwork, to_pixels
 from degas.evaluation.evaluate import evaluate_images
-from degas.evaluation.features import build_extractor
+from degas.evaluation.features import build_extractor, freeze
 from degas.evaluation.train_classifier import cycle, describe, measure_accuracy, shift, split_rows, train_classifier
 
 
@@ -109,6 +109,13 @@ def test_images_of_another_kind_are_refused(trained: tuple[Path, float], shape: 
     extractor = ClassifierExtractor.load(trained[0])
     with pytest.raises(UserError, match="trained on 1×8 px"):
         extractor(torch.zeros(2, *shape, dtype=torch.uint8))
+
+
+def test_a_colour_classifier_takes_grey_images_as_equal_channels() -> None:
+    config = {"image_size": 8, "channels": 3, "widths": [32, 128, 256]}
+    extractor = freeze(ClassifierExtractor(ClassifierNetwork(3, 2), config))
+    grey = torch.from_numpy(_striped(4).images)
+    assert torch.equal(extractor(grey).features, extractor(grey.expand(-1, 3, -1, -1)).features)
 
 
 def test_a_damaged_folder_is_refused(tmp_path: Path, trained: tuple[Path, float]) -> None:

@@ -52,7 +52,7 @@ def test_scores_have_the_layout_of_the_contract_and_are_json(tiny: Extractor, ma
     metrics = ["fid", "kid", "precision", "recall"]
     wanted = [f"{m}_40_train[tiny]" for m in metrics] + [f"{m}_40_train_floor[tiny]" for m in metrics]
     assert sorted(result["scores"]) == sorted(wanted)
-    for name, entry in result["scores"].items():
+    for entry in result["scores"].values():
         assert {"value", "std", "extractor", "num_samples", "reference"} <= set(entry)
         assert entry["extractor"] == "tiny"
         assert entry["num_samples"] == 40
