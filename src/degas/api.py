@@ -62,8 +62,8 @@ def search(
     Writes `out`/search (a temporary folder when `out` is None) and returns the architecture. Raises `UserError`
     where the input or a setting is at fault, or the folder holds another run.
     """
+    from degas.nas.searcher import run_search
     from degas.report.drawing import draw_architecture
-    from degas.search.searcher import run_search
 
     source = _source(data)
     space_settings = settings_for("space", SpaceSettings, space, preset, source)

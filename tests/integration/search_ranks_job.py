@@ -18,11 +18,11 @@ from torch import nn
 from degas.config import SearchSettings, SpaceSettings
 from degas.data.image_set import ImageSet
 from degas.data.loader import Batches
+from degas.nas.glo import Glo
+from degas.nas.searcher import Search, run_search
 from degas.runtime.checkpoint import save_checkpoint
 from degas.runtime.distributed import Engine
 from degas.runtime.run_folder import StageFolder
-from degas.search.glo import Glo
-from degas.search.searcher import Search, run_search
 
 GLOBAL_BATCH = 8
 

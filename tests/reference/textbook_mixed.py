@@ -69,7 +69,7 @@ class TextbookMixedOp(nn.Module):
 
     @torch.no_grad()
     def copy_from(self, mixed: nn.Module) -> None:
-        """Take α and all weights of a `degas.search.mixed.MixedOp` with the same operations."""
+        """Take α and all weights of a `degas.nas.mixed.MixedOp` with the same operations."""
         self.alpha.copy_(mixed.alpha)
         for name in self.operations:
             for ours, theirs in zip(self.kernels(name), mixed.branches[name].parameters(), strict=True):

@@ -35,7 +35,9 @@ def in_words(facts: dict[str, Any]) -> str:
     ]
     if facts["classes"]:
         lines.append("classes   " + ", ".join(f"{name} ({count:,})" for name, count in facts["classes"].items()))
-    lines += [f"problem   {problem['count']:,} {problem['text']}" for problem in facts["problems"]] or ["problems  none found"]
+    lines += [f"problem   {problem['count']:,} {problem['text']}" for problem in facts["problems"]] or [
+        "problems  none found"
+    ]
     if "grid" in facts:
         lines.append(f"grid      {facts['grid']}")
     return "\n".join(lines)

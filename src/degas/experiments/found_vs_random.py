@@ -18,9 +18,9 @@ from degas.data.image_set import ImageSet
 from degas.errors import UserError
 from degas.experiments.extremes import extreme_edges
 from degas.experiments.trials import Trials
+from degas.nas.glo import fit_alone
 from degas.nets.cost import architecture_cost
 from degas.runtime.distributed import Engine
-from degas.search.glo import fit_alone
 
 MAX_DRAWS = 100_000
 

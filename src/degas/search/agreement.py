@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from degas.architecture import ZERO, SearchSpace
-from degas.search.pruning import Alpha, Compare, ZeroRule, choices, prune
+from degas.nas.pruning import Alpha, Compare, ZeroRule, choices, prune
 
 
 def agreement(

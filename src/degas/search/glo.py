@@ -19,12 +19,12 @@ from degas.data.image_set import ImageSet
 from degas.data.loader import Batch, Batches
 from degas.data.pixels import to_symmetric
 from degas.errors import UserError
+from degas.nas.latents import LatentTable, pca_latents, random_latents
+from degas.nas.reconstruction import reconstruction_terms
 from degas.nets.generator import Generator
 from degas.nets.normalisation import frozen_buffers, recalibrate
 from degas.runtime.distributed import Engine
 from degas.runtime.rng import forked_rng, torch_generator
-from degas.search.latents import LatentTable, pca_latents, random_latents
-from degas.search.reconstruction import reconstruction_terms
 
 RECALIBRATION_BATCHES = 20  # of latents, before anything is shown or measured in evaluation mode (spec §3)
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from degas.search.pca import whitened_scores
+from degas.nas.pca import whitened_scores
 
 BETAS = (0.9, 0.999)  # Adam's own defaults (our choice)
 EPS = 1e-8

@@ -14,12 +14,12 @@ from degas.config import SearchSettings, SpaceSettings
 from degas.data.grids import save_grid
 from degas.data.pixels import to_uint8
 from degas.errors import UserError
+from degas.nas.glo import Glo
+from degas.nas.latents import LatentGaussian
+from degas.nas.pruning import Alpha, decisions, prune, prune_darts
+from degas.nas.supernet import Supernet
 from degas.runtime.rng import torch_generator
 from degas.runtime.run_folder import StageFolder
-from degas.search.glo import Glo
-from degas.search.latents import LatentGaussian
-from degas.search.pruning import Alpha, decisions, prune, prune_darts
-from degas.search.supernet import Supernet
 
 COLUMNS = 16
 

@@ -19,15 +19,15 @@ from degas.config import SearchSettings, SpaceSettings
 from degas.data.image_set import ImageSet
 from degas.data.loader import Batch, Batches
 from degas.errors import UserError
+from degas.nas.glo import FiniteWatch, Glo, load_optimizer, mean_image_loss
+from degas.nas.outputs import write_results
+from degas.nas.supernet import Supernet
 from degas.nets.normalisation import frozen_buffers
 from degas.runtime.distributed import Engine
 from degas.runtime.interrupts import StopRequest
 from degas.runtime.progress import Progress
 from degas.runtime.rng import forked_rng, numpy_generator
 from degas.runtime.run_folder import StageFolder
-from degas.search.glo import FiniteWatch, Glo, load_optimizer, mean_image_loss
-from degas.search.outputs import write_results
-from degas.search.supernet import Supernet
 
 # The plateau check (spec §3: after epoch 2) waits for so many steps too: an epoch of a small set is only a few.
 PLATEAU_EPOCHS = 2

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from degas.architecture import SearchSpace, Slot
+from degas.nas.mixed import MixedOp, SharedActivation
 from degas.nets.backbone import Backbone, module_name
-from degas.search.mixed import MixedOp, SharedActivation
 
 
 class Supernet(nn.Module):

@@ -76,9 +76,10 @@ def counted_by_hooks(generator: Generator) -> int:
 
     def count(module: nn.Module, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
         nonlocal total
-        taps = module.weight[0].numel() if not isinstance(module, nn.ConvTranspose2d) else module.weight[:, 0].numel()
-        positions = inputs[0].numel() // inputs[0].shape[1] if isinstance(module, nn.ConvTranspose2d) else output.numel()
-        total += taps * positions * (module.weight.shape[1] if isinstance(module, nn.ConvTranspose2d) else 1)
+        if isinstance(module, nn.ConvTranspose2d):  # each input pixel is multiplied by its whole kernel
+            total += inputs[0].numel() * module.weight[0].numel()
+        else:  # each output value is the sum over one filter
+            total += output.numel() * module.weight[0].numel()
 
     layers = [m for m in generator.modules() if isinstance(m, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear))]
     handles = [layer.register_forward_hook(count) for layer in layers]

@@ -8,8 +8,8 @@ from PIL import Image
 
 from degas.architecture import Architecture, SearchSpace
 from degas.errors import UserError
+from degas.nas.pruning import random_alpha
 from degas.report.drawing import draw_architecture
-from degas.search.pruning import random_alpha
 
 
 def drawn(stages: int, normal: int, seed: int = 1) -> Architecture:
@@ -51,3 +51,9 @@ def test_the_same_architecture_gives_the_same_bytes(tmp_path: Path) -> None:
 def test_another_suffix_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"a\.jpg: a drawing is a \.png or \.svg file"):
         draw_architecture(drawn(2, 1), tmp_path / "a.jpg")
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written"):
+        draw_architecture(drawn(1, 0), tmp_path / "file" / "a.png")

@@ -5,8 +5,8 @@ from xml.etree import ElementTree
 import pytest
 
 from degas.architecture import Architecture, SearchSpace
+from degas.nas.pruning import prune, random_alpha
 from degas.report.inline_svg import architecture_svg
-from degas.search.pruning import prune, random_alpha
 
 
 @pytest.mark.parametrize(("stages", "normal"), [(1, 0), (2, 1), (3, 1), (5, 3)])

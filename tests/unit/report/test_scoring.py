@@ -74,3 +74,10 @@ def test_the_honest_sentence(tmp_path: Path) -> None:
     good, bad = comparability(runs)
     assert good == "c: fid_50k_train and is_50k may be read beside the paper's figures for CIFAR-10."
     assert "none of its figures may be read beside the paper's" in bad
+
+
+def test_figures_have_a_real_minus(tmp_path: Path) -> None:
+    path = fake_run(tmp_path / "run")
+    entries = {"kid_1k_train": {"value": 0.01}, "kid_1k_train_floor": {"value": -0.0009}}
+    write_json(path / "evaluation" / "scores.json", {"scores": entries})
+    assert score_rows([collect_run(path)])[0]["cells"][0]["floor"] == "−0.0009"

@@ -22,6 +22,15 @@ def test_headline_figures(tmp_path: Path) -> None:
     assert tiles["train took"] == {"label": "train took", "value": "2 min", "note": "A Processor @ 2.0 GHz"}
 
 
+def test_the_search_loss_is_the_last_epochs_where_it_was_logged(tmp_path: Path) -> None:
+    path = fake_run(tmp_path / "run")
+    write_jsonl(
+        path / "search" / "metrics.jsonl", [{"step": 1, "loss": 2.0}, {"step": 9, "loss": 1.0, "epoch_loss": 1.5}]
+    )
+    tile = next(t for t in sections.headline(collect_run(path)) if t["label"] == "search loss")
+    assert (tile["value"], tile["note"]) == ("1.500", "GLO, mean over the last epoch; 2.000 at the start")
+
+
 def test_curves_are_one_chart_a_quantity_with_scores_and_losses_first(tmp_path: Path) -> None:
     path = fake_run(tmp_path / "run")
     log = [{"step": 5, "lr": 0.1, "zeta": 1, "critic_loss": 2.0, "fid_1k_train[imagenet-224]": 30.0, "words": "x"}]

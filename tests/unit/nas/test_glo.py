@@ -13,11 +13,11 @@ from degas.config import SearchSettings
 from degas.data.image_set import ImageSet
 from degas.data.loader import Batches
 from degas.errors import UserError
+from degas.nas.glo import FiniteWatch, Glo, fit_alone, mean_image_loss
+from degas.nas.reconstruction import reconstruction_terms
 from degas.nets.generator import Generator
 from degas.nets.normalisation import batch_norms
 from degas.runtime.distributed import Engine
-from degas.search.glo import FiniteWatch, Glo, fit_alone, mean_image_loss
-from degas.search.reconstruction import reconstruction_terms
 
 SPACE = SearchSpace(1)
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from degas.search import pca
-from degas.search.pca import whitened_scores
+from degas.nas import pca
+from degas.nas.pca import whitened_scores
 
 
 def scores(flat: np.ndarray, size: int, seed: int = 0) -> np.ndarray:

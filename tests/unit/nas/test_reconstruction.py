@@ -4,7 +4,7 @@ import pytest
 import torch
 from naive_pyramid import naive_expand, naive_reduce, naive_terms
 
-from degas.search.reconstruction import (
+from degas.nas.reconstruction import (
     LOSSES,
     expand,
     from_pyramid,

@@ -9,9 +9,9 @@ from textbook_mixed import TextbookMixedOp
 from torch import Tensor
 
 from degas.architecture import NORMAL_OPERATIONS, OPERATION_KINDS, UP_OPERATIONS, ZERO, SearchSpace, Slot
+from degas.nas.mixed import MixedOp, SharedActivation, merge, spread, up_convolve
 from degas.nets import operations as table
 from degas.nets.operations import Chain, convolution, register_operation
-from degas.search.mixed import MixedOp, SharedActivation, merge, spread, up_convolve
 
 WIDTH = 4
 EXACT = {"rtol": 0.0, "atol": 1e-12}

@@ -5,11 +5,11 @@ import torch
 from torch import Tensor
 
 from degas.architecture import ZERO, Architecture, SearchSpace
+from degas.nas.pruning import prune, random_alpha
+from degas.nas.supernet import Supernet
 from degas.nets.backbone import module_name
 from degas.nets.generator import Generator
 from degas.nets.normalisation import BatchNorm
-from degas.search.pruning import prune, random_alpha
-from degas.search.supernet import Supernet
 
 SIZES = {"base_size": 4, "width": 6, "noise_size": 5, "channels": 3}
 

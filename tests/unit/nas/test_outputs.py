@@ -12,10 +12,10 @@ from PIL import Image
 from degas.architecture import SearchSpace
 from degas.config import SpaceSettings
 from degas.data.pixels import to_uint8
+from degas.nas.outputs import pruned_edges, pruning_report, save_reconstructions, save_samples
+from degas.nas.pruning import prune, prune_darts, random_alpha
+from degas.nas.searcher import Search
 from degas.runtime.distributed import Engine
-from degas.search.outputs import pruned_edges, pruning_report, save_reconstructions, save_samples
-from degas.search.pruning import prune, prune_darts, random_alpha
-from degas.search.searcher import Search
 
 Make = Callable[..., Any]
 

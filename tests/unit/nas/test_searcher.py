@@ -16,13 +16,13 @@ from degas.architecture import Architecture
 from degas.config import SearchSettings, SpaceSettings
 from degas.data.image_set import ImageSet
 from degas.errors import UserError
+from degas.nas import searcher
+from degas.nas.pruning import prune
+from degas.nas.searcher import Search, alpha_rate, run_search, split_rows
 from degas.runtime.distributed import Engine
 from degas.runtime.interrupts import Terminated
 from degas.runtime.records import read_jsonl
 from degas.runtime.run_folder import StageFolder
-from degas.search import searcher
-from degas.search.pruning import prune
-from degas.search.searcher import Search, alpha_rate, run_search, split_rows
 
 SPACE = SpaceSettings()
 

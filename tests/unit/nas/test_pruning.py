@@ -8,7 +8,7 @@ from paper_pruning import darts_prune, paper_prune
 
 from degas.architecture import ZERO, Architecture, Edge, SearchSpace
 from degas.errors import UserError
-from degas.search.pruning import (
+from degas.nas.pruning import (
     COMPARES,
     check_alpha,
     choices,

@@ -7,8 +7,8 @@ import pytest
 from scipy import stats
 
 from degas.architecture import SearchSpace
-from degas.search.agreement import agreement, chance, kendall_tau
-from degas.search.pruning import choices, random_alpha
+from degas.nas.agreement import agreement, chance, kendall_tau
+from degas.nas.pruning import choices, random_alpha
 
 SPACE = SearchSpace()
 

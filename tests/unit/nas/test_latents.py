@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from degas.search.latents import LatentGaussian, LatentTable, pca_latents, project, random_latents
+from degas.nas.latents import LatentGaussian, LatentTable, pca_latents, project, random_latents
 
 
 def generator(seed: int = 0) -> torch.Generator:

@@ -1,0 +1,137 @@
+"""What a finished search writes: the pruned architecture, how it was decided, reconstructions and samples."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from degas.architecture import Architecture, Edge, SearchSpace
+from degas.config import SearchSettings, SpaceSettings
+from degas.data.grids import save_grid
+from degas.data.pixels import to_uint8
+from degas.errors import UserError
+from degas.nas.glo import Glo
+from degas.nas.latents import LatentGaussian
+from degas.nas.pruning import Alpha, decisions, prune, prune_darts
+from degas.nas.supernet import Supernet
+from degas.runtime.rng import torch_generator
+from degas.runtime.run_folder import StageFolder
+
+COLUMNS = 16
+
+
+def write_results(
+    folder: StageFolder, glo: Glo, supernet: Supernet, space: SpaceSettings, *, base_size: int
+) -> Architecture:
+    """Prune, write every result, and return the architecture. A second call writes the same bytes again.
+
+    Raises `UserError` when the pruning rule leaves no generator to build (the `darts` ablation); α and pruning.json
+    are written even then.
+    """
+    settings, graph, alpha = glo.settings, supernet.space, supernet.alpha_by_name()
+    folder.write_json("pruning.json", pruning_report(alpha, graph, settings))
+    architecture = Architecture(
+        num_stages=graph.num_stages,
+        num_normal=graph.num_normal,
+        base_size=base_size,
+        width=settings.width,
+        noise_size=settings.noise_size,
+        channels=glo.images.channels,
+        edges=pruned_edges(alpha, graph, settings),
+        separable_order=space.separable_order,
+        provenance=_provenance(glo, space),
+    )
+    glo.recalibrate()
+    if glo.engine.is_main:
+        save_reconstructions(glo, folder.path / "reconstructions.png")
+        save_samples(glo, folder.path / "glo_samples.png")
+        architecture.save(folder.path / "architecture.json")
+    glo.engine.wait()
+    return architecture
+
+
+def pruned_edges(alpha: Alpha, space: SearchSpace, settings: SearchSettings) -> tuple[Edge, ...]:
+    """The edges that the settings' rule keeps; `UserError` where the `darts` ablation disconnects the graph."""
+    if settings.prune == "paper":
+        return prune(alpha, space, compare=settings.compare, zero_rule=settings.zero_rule)
+    found = prune_darts(alpha, space)
+    if found.disconnected:
+        raise UserError(
+            f"search: the darts pruning rule cuts off {', '.join(found.disconnected)}, so there is no generator to "
+            f"build (pruning.json says what it kept); use --search.prune paper"
+        )
+    return found.edges
+
+
+def pruning_report(alpha: Alpha, space: SearchSpace, settings: SearchSettings) -> dict[str, Any]:
+    """Every decision of the paper's rule with its margin, and what DARTS' rule would keep and cut off."""
+    found = decisions(alpha, space, compare=settings.compare, zero_rule=settings.zero_rule)
+    darts = prune_darts(alpha, space)
+    return {
+        "rule": settings.prune,
+        "compare": settings.compare,
+        "zero_rule": settings.zero_rule,
+        "decisions": [{"name": decision.name, **vars(decision)} for decision in found],
+        "darts": {"edges": [vars(edge) for edge in darts.edges], "disconnected": darts.disconnected},
+    }
+
+
+@torch.no_grad()
+def save_reconstructions(glo: Glo, path: Path, num_images: int = 32) -> None:
+    """A row of originals above the row of their reconstructions, images evenly spread over the set.
+
+    Batch norms must have been recalibrated.
+    """
+    num_images = min(num_images, glo.images.num_images)
+    index = np.linspace(0, glo.images.num_images - 1, num_images).round().astype(int)
+    latents = glo.table.rows[torch.from_numpy(index).to(glo.engine.device)]
+    glo.network.eval()
+    fake_images = to_uint8(glo.network(latents)).cpu().numpy()  # (n, C, H, W)
+    glo.network.train()
+    real_images = glo.images.images[index]
+    rows: list[np.ndarray] = []
+    for start in range(0, num_images, COLUMNS):
+        for images in (real_images, fake_images):
+            row = images[start : start + COLUMNS]
+            blank = np.full((min(COLUMNS, num_images) - len(row), *row.shape[1:]), 255, dtype=np.uint8)
+            rows += [row, blank]
+    save_grid(np.concatenate(rows), path, columns=min(COLUMNS, num_images))
+
+
+@torch.no_grad()
+def save_samples(glo: Glo, path: Path, num_images: int = 64) -> None:
+    """New images from a Gaussian fitted to the latents and projected like them (spec §3)."""
+    generator = torch_generator(glo.seed, "glo samples")
+    latents = LatentGaussian.fit(glo.table.rows).sample(num_images, generator).to(glo.engine.device)
+    glo.network.eval()
+    images = to_uint8(glo.network(latents)).cpu()
+    glo.network.train()
+    save_grid(images, path, columns=COLUMNS)
+
+
+def _provenance(glo: Glo, space: SpaceSettings) -> dict[str, Any]:
+    """Where an architecture came from; no time and no path (spec §5)."""
+    images = glo.images
+    return {
+        "method": "search",
+        "seed": glo.seed,
+        "data": {
+            "fingerprint": images.fingerprint,
+            "num_images": images.num_images,
+            "image_size": images.image_size,
+        },
+        "search": glo.settings.model_dump(mode="json"),
+        "space": space.model_dump(mode="json"),
+        "degas": _package_version(),
+    }
+
+
+def _package_version() -> str:
+    try:
+        return importlib.metadata.version("degas-nas")
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"

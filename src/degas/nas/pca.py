@@ -1,0 +1,54 @@
+"""Whitened principal components of many images, a chunk at a time. Knows nothing of latents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+RANK_SHARE = 1e-10  # a direction with less than this share of the largest variance is rounding, not data
+EXACT_SIZE = 1024  # up to so many values an image the whole covariance is diagonalised: about a second
+OVERSAMPLING = 32  # further directions carried by the subspace iteration, and its rounds (Halko et al. 2011)
+NUM_ROUNDS = 4
+CHUNK_ROWS = 4096
+
+
+def whitened_scores(flat: np.ndarray, size: int, generator: torch.Generator) -> np.ndarray:
+    """(N, k ≤ size) float64: the scores of a uint8 matrix (N, P), uncorrelated, of mean 0 and variance 1.
+
+    k is `size` or the rank of the data, whichever is less. Above EXACT_SIZE values an image the leading directions
+    come from subspace iteration; they are approximate, the whiteness is not. Signs are fixed (a direction's largest
+    entry is positive).
+    """
+    mean = flat.mean(axis=0, dtype=np.float64)  # (P,)
+    exact = flat.shape[1] <= EXACT_SIZE
+    basis = np.eye(flat.shape[1]) if exact else _leading_subspace(flat, mean, size + OVERSAMPLING, generator)
+    inner = basis.T @ _covariance_times(flat, mean, basis)  # (q, q), the covariance inside the basis
+    variances, rotation = np.linalg.eigh((inner + inner.T) / 2)  # ascending; eigenvectors are the columns
+    kept = min(size, len(flat) - 1, int((variances > RANK_SHARE * variances[-1]).sum()))
+    directions = basis @ rotation[:, ::-1][:, :kept]  # (P, k)
+    largest = np.take_along_axis(directions, np.abs(directions).argmax(axis=0, keepdims=True), axis=0)
+    whitening = directions * np.sign(largest) / np.sqrt(variances[::-1][:kept])
+    return np.concatenate([chunk @ whitening for chunk in _centred_chunks(flat, mean)])
+
+
+def _leading_subspace(flat: np.ndarray, mean: np.ndarray, count: int, generator: torch.Generator) -> np.ndarray:
+    """(P, q) orthonormal columns that nearly span the q = min(count, P) leading principal directions."""
+    shape = (flat.shape[1], min(count, flat.shape[1]))
+    basis = torch.randn(shape, generator=generator, dtype=torch.float64).numpy()
+    for _ in range(NUM_ROUNDS):
+        basis = np.linalg.qr(_covariance_times(flat, mean, np.linalg.qr(basis)[0]))[0]
+    return basis
+
+
+def _covariance_times(flat: np.ndarray, mean: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """covariance (P, P) · matrix (P, q), without the covariance where q < P."""
+    total = np.zeros_like(matrix)
+    for chunk in _centred_chunks(flat, mean):
+        total += chunk.T @ (chunk @ matrix) if matrix.shape[1] < matrix.shape[0] else chunk.T @ chunk @ matrix
+    return total / len(flat)
+
+
+def _centred_chunks(flat: np.ndarray, mean: np.ndarray) -> Iterator[np.ndarray]:
+    return (flat[start : start + CHUNK_ROWS] - mean for start in range(0, len(flat), CHUNK_ROWS))

@@ -1,0 +1,96 @@
+"""The reconstruction loss of GLO: squared error and Laplacian pyramid. Paper eq. 2, spec §3.
+
+The pyramid is Burt and Adelson's (1983): *reduce* blurs with [1 4 6 4 1]/16 each way and keeps every second pixel,
+*expand* is its counterpart, a band is what expanding loses. Both are linear and separable, so each is one small
+matrix a side, borders included, and the pyramid of a difference is the difference of the pyramids.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+KERNEL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
+LOSSES = {"l2-lap1": ("l2", "lap1"), "l2": ("l2",), "lap1": ("lap1",)}
+
+
+def num_bands(size: int) -> int:
+    """Band levels for images of `size` pixels: ⌊log2(size)⌋ − 2, at least 1 (our choice; spec §3).
+
+    32 px has bands at 32, 16 and 8 px and a low-pass residual at 4 px. An image of one pixel has no band.
+    """
+    return max(1, size.bit_length() - 3) if size > 1 else 0
+
+
+def laplacian_pyramid(images: Tensor) -> list[Tensor]:
+    """The bands, finest first, and the low-pass residual last: (N, C, h_j, w_j) of (N, C, H, W)."""
+    levels, current = [], images
+    for _ in range(num_bands(min(images.shape[-2:]))):
+        smaller = reduce(current)
+        levels.append(current - expand(smaller, *current.shape[-2:]))
+        current = smaller
+    return [*levels, current]
+
+
+def from_pyramid(levels: list[Tensor]) -> Tensor:
+    """The images whose pyramid `levels` is: expand and add, coarsest first. Exact but for rounding."""
+    current = levels[-1]
+    for band in reversed(levels[:-1]):
+        current = band + expand(current, *band.shape[-2:])
+    return current
+
+
+def reconstruction_terms(fake_images: Tensor, real_images: Tensor, loss: str = "l2-lap1") -> dict[str, Tensor]:
+    """The terms of ℓ by name, each a scalar: the batch mean of the paper's term over pixels·channels.
+
+    l2 = ‖x − x̂‖² / (C·H·W) and lap1 = Σ_j 4^j |L^j(x) − L^j(x̂)|₁ / (C·H·W), j = 0 the finest level; the division is
+    ours, so that learning rates do not depend on the image size. Images (N, C, H, W) in [−1, 1]; `loss` is a key of
+    LOSSES; ℓ is the sum of the terms.
+    """
+    difference = real_images - fake_images.to(real_images.dtype)
+    count = difference.numel()
+    terms = {}
+    for name in LOSSES[loss]:
+        if name == "l2":
+            terms[name] = difference.square().sum() / count
+        else:
+            levels = laplacian_pyramid(difference)
+            terms[name] = torch.stack([4**j * level.abs().sum() for j, level in enumerate(levels)]).sum() / count
+    return terms
+
+
+def reduce(images: Tensor) -> Tensor:
+    """(N, C, H, W) → (N, C, ⌈H/2⌉, ⌈W/2⌉): blur, every second pixel."""
+    rows, columns = (reduce_matrix(size, images.dtype, images.device) for size in images.shape[-2:])
+    return rows @ images @ columns.T
+
+
+def expand(images: Tensor, height: int, width: int) -> Tensor:
+    """(N, C, ⌈height/2⌉, ⌈width/2⌉) → (N, C, height, width): the kernel, doubled, between every second pixel."""
+    rows, columns = (expand_matrix(size, images.dtype, images.device) for size in (height, width))
+    return rows @ images @ columns.T
+
+
+@lru_cache(maxsize=64)
+def reduce_matrix(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """(⌈size/2⌉, size): blur with replicated borders, then every second pixel."""
+    matrix = torch.zeros((size + 1) // 2, size, dtype=torch.float64)
+    for row in range(matrix.shape[0]):
+        for offset, weight in enumerate(KERNEL):
+            matrix[row, min(max(2 * row + offset - 2, 0), size - 1)] += weight
+    return matrix.to(device, dtype)
+
+
+@lru_cache(maxsize=64)
+def expand_matrix(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """(size, ⌈size/2⌉): twice the kernel around every second pixel, with replicated borders."""
+    small = (size + 1) // 2
+    matrix = torch.zeros(size, small, dtype=torch.float64)
+    for row in range(size):
+        for source in range(-1, small + 1):  # one replicated pixel beyond each border suffices
+            offset = row - 2 * source + 2
+            if 0 <= offset < len(KERNEL):
+                matrix[row, min(max(source, 0), small - 1)] += 2 * KERNEL[offset]
+    return matrix.to(device, dtype)

@@ -1,0 +1,265 @@
+"""The search: fit weights, latents and α to the images, prune α to an architecture. Paper §3.2, spec §3.
+
+One search step is one update of the generator's weights and this batch's latents, then one of α on another batch,
+whose latents are constants in it: neither they, nor their moments, nor any batch norm buffer change.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from degas.architecture import Architecture
+from degas.config import SearchSettings, SpaceSettings
+from degas.data.image_set import ImageSet
+from degas.data.loader import Batch, Batches
+from degas.errors import UserError
+from degas.nas.glo import FiniteWatch, Glo, load_optimizer, mean_image_loss
+from degas.nas.outputs import write_results
+from degas.nas.supernet import Supernet
+from degas.nets.normalisation import frozen_buffers
+from degas.runtime.distributed import Engine
+from degas.runtime.interrupts import StopRequest
+from degas.runtime.progress import Progress
+from degas.runtime.rng import forked_rng, numpy_generator
+from degas.runtime.run_folder import StageFolder
+
+# The plateau check (spec §3: after epoch 2) waits for so many steps too: an epoch of a small set is only a few.
+PLATEAU_EPOCHS = 2
+PLATEAU_STEPS = 100
+
+
+def run_search(
+    images: ImageSet,
+    settings: SearchSettings,
+    space: SpaceSettings,
+    *,
+    seed: int,
+    folder: StageFolder,
+    engine: Engine,
+    progress: bool = True,
+) -> Architecture:
+    """Search an architecture for `images` and write everything about it into `folder`.
+
+    Files: architecture.json, alpha.jsonl (one object an epoch: step, epoch, and edge name → {operation name: α}),
+    metrics.jsonl, timing.jsonl, pruning.json (every decision with its margin), reconstructions.png, glo_samples.png,
+    checkpoints/. A folder opened with resume goes on from its newest checkpoint, bit for bit as if never stopped. The
+    caller marks the folder done, once it has added what it wants to.
+
+    Raises:
+        UserError: images that fit no graph, a loss or gradient that is not finite (naming step and term), a loss that
+            stays at the mean image's, a pruning rule that leaves the graph disconnected.
+        Terminated, Interrupted: asked to stop, after saving.
+    """
+    if folder.done():
+        return Architecture.load(folder.path / "architecture.json")
+    search = Search(images, settings, space, seed=seed, engine=engine)
+    step = search.restore(folder)
+    watch = FiniteWatch("search")
+    quiet = not (progress and engine.is_main)
+    with StopRequest() as stop, Progress("search", search.total_steps, start_step=step, quiet=quiet) as bar:
+        began, began_step = time.perf_counter(), step
+        while step < search.total_steps:
+            terms = search.step(step)
+            step += 1  # from here on: finished steps
+            epoch = (step - 1) // search.steps_per_epoch + 1
+            ends_epoch = step % search.steps_per_epoch == 0
+            watch.add(step, terms)
+
+            note = f"epoch {epoch}/{settings.num_epochs}"
+            if step == 1 or step % settings.log_steps == 0 or ends_epoch:
+                watch.check()
+                values = search.log_values(terms, step - 1)
+                if ends_epoch:
+                    values["epoch_loss"] = search.take_epoch_loss()
+                folder.log_metrics(step, epoch=epoch, **values)
+                seconds = time.perf_counter() - began
+                folder.log_timing(step, seconds=seconds, steps_per_second=(step - began_step) / seconds)
+                bar.update(step, note, loss=values["loss"])
+            else:
+                bar.update(step, note)
+
+            if ends_epoch:
+                folder.append("alpha.jsonl", {"step": step, "epoch": epoch, **search.supernet.alpha_by_name()})
+                search.check_plateau(epoch, values["epoch_loss"])
+
+            stopping = engine.any_rank(stop.requested)
+            if stopping or step % settings.checkpoint_steps == 0 or step == search.total_steps:
+                watch.check()  # never save what is not finite
+                folder.save(step, search.state_dict())
+                if stopping and step < search.total_steps:
+                    stop.leave()
+    return write_results(folder, search.glo, search.supernet, space, base_size=search.base_size)
+
+
+class Search:
+    """The state of a search: supernet, latents, the two optimisers, and the order of the batches."""
+
+    def __init__(
+        self, images: ImageSet, settings: SearchSettings, space: SpaceSettings, *, seed: int, engine: Engine
+    ) -> None:
+        self.images, self.settings, self.space_settings = images, settings, space
+        self.seed, self.engine = seed, engine
+        self.space, self.base_size = space.resolve(images.image_size)
+        weight_rows, alpha_rows = split_rows(images, settings, seed)
+        self.weight_batches = self._batches("search weights", weight_rows)
+        self.alpha_batches = self._batches("search alpha", alpha_rows)
+        self.steps_per_epoch = self.weight_batches.steps_per_epoch
+        self.total_steps = settings.num_epochs * self.steps_per_epoch
+        with forked_rng(seed, "supernet"):
+            self.supernet = Supernet(
+                self.space,
+                base_size=self.base_size,
+                width=settings.width,
+                noise_size=settings.noise_size,
+                channels=images.channels,
+                separable_order=space.separable_order,
+                alpha_std=settings.alpha_init_std,
+            )
+        self.glo = Glo(
+            self.supernet,
+            self.supernet.weights(),
+            images,
+            settings,
+            noise_size=settings.noise_size,
+            total_steps=self.total_steps,
+            seed=seed,
+            engine=engine,
+        )
+        self.alpha_optimizer = torch.optim.Adam(
+            self.supernet.alphas(),
+            lr=alpha_rate(settings, self.total_steps),
+            betas=settings.alpha_betas,
+            weight_decay=settings.alpha_weight_decay,
+        )
+        self.epoch_loss = torch.zeros((), dtype=torch.float64, device=engine.device)
+
+    # ------------------------------------------------------------------------------------------ one step
+
+    def step(self, step: int) -> dict[str, Tensor]:
+        """Search step `step` (from 0): weights and latents, then α; with `joint` all from one backward pass."""
+        batch = self.weight_batches(step)
+        joint = self.settings.schedule == "joint"
+        self._require_gradients(weights=True, alphas=joint)
+        self.alpha_optimizer.zero_grad(set_to_none=True)
+        terms = self.glo.step(batch, step)
+        self.epoch_loss += self._loss(terms)
+        if joint:
+            self._step_alpha()
+            return terms
+        return {**terms, "alpha_loss": self.alpha_step(batch, step)}
+
+    def alpha_step(self, weight_batch: Batch, step: int) -> Tensor:
+        """One Adam step on α with weights, latents and buffers as constants; returns the loss."""
+        batch = weight_batch if self.settings.alpha_batch == "same" else self.alpha_batches(step)
+        self._require_gradients(weights=False, alphas=False)
+        if self.settings.alpha_batch == "held_out":  # or α would see nothing but latents that lag
+            for _ in range(self.settings.held_out_latent_steps):
+                self.glo.step_latents_only(batch, step)
+        self._require_gradients(weights=False, alphas=True)
+        latents = self.glo.table.rows[batch.index.to(self.engine.device)]  # (B, d), no gradient
+        with frozen_buffers(self.supernet):
+            loss = torch.stack(list(self.glo.loss_terms(latents, batch.images).values())).sum()
+        loss.backward()
+        self._step_alpha()
+        return loss.detach()
+
+    def _step_alpha(self) -> None:
+        self.engine.all_reduce_mean([alpha.grad for alpha in self.supernet.alphas() if alpha.grad is not None])
+        self.alpha_optimizer.step()
+
+    def _require_gradients(self, *, weights: bool, alphas: bool) -> None:
+        """Autograd computes only the gradients that the step uses."""
+        for weight in self.glo.weights:
+            weight.requires_grad_(weights)
+        for alpha in self.supernet.alphas():
+            alpha.requires_grad_(alphas)
+
+    # ------------------------------------------------------------------------------------------ what is written
+
+    def log_values(self, terms: dict[str, Tensor], step: int) -> dict[str, float]:
+        """The step's values as numbers, means over the ranks."""
+        values = {"loss": self._loss(terms), **terms}
+        stacked = torch.stack([value.double() for value in values.values()])
+        self.engine.all_reduce_mean([stacked])
+        numbers = dict(zip(values, stacked.tolist(), strict=True))
+        return {**numbers, "weight_lr": self.settings.weight_lr * self.glo.rate_share(step)}
+
+    def take_epoch_loss(self) -> float:
+        """The mean loss of the weight steps of the epoch that ends; starts the next one's sum."""
+        self.engine.all_reduce_mean([self.epoch_loss])
+        mean = float(self.epoch_loss) / self.steps_per_epoch
+        self.epoch_loss.zero_()
+        return mean
+
+    def check_plateau(self, epoch: int, loss: float) -> None:
+        """Raise `UserError` if nothing was learned: the loss is still about that of one mean image for all."""
+        first = max(PLATEAU_EPOCHS, -(-PLATEAU_STEPS // self.steps_per_epoch))
+        if epoch != first or not self.settings.plateau_share:
+            return
+        mean_image = mean_image_loss(self.images, self.settings, self.engine.device)
+        if loss > self.settings.plateau_share * mean_image:
+            raise UserError(
+                f"search: nothing was learned: the loss of epoch {epoch} is {loss:.4f}, and one mean image for all has "
+                f"{mean_image:.4f}; use --search.latent-init pca with --search.weight-optimizer adam and "
+                f"--search.latent-optimizer adam, or lower --search.weight-lr (--search.plateau-share 0 goes on anyway)"
+            )
+
+    # ------------------------------------------------------------------------------------------ checkpoints
+
+    def state_dict(self) -> dict[str, Any]:
+        self.engine.all_reduce_mean(list(self.supernet.buffers()))  # each rank's own until now; unused in training
+        return {
+            "glo": self.glo.state_dict(),
+            "alpha_optimizer": self.alpha_optimizer.state_dict(),
+            "epoch_loss": self.epoch_loss,
+        }
+
+    def restore(self, folder: StageFolder) -> int:
+        """The step to go on from: 0, or that of the newest usable checkpoint, whose state is taken over."""
+        found = folder.restore(lambda line: print(line, file=sys.stderr))
+        if found is None:
+            return 0
+        step, state = found
+        self.glo.load_state_dict(state["glo"])
+        load_optimizer(self.alpha_optimizer, state["alpha_optimizer"])
+        self.epoch_loss.copy_(state["epoch_loss"])
+        return step
+
+    def _loss(self, terms: dict[str, Tensor]) -> Tensor:
+        return torch.stack([terms[name] for name in ("l2", "lap1") if name in terms]).sum()
+
+    def _batches(self, purpose: str, rows: np.ndarray | None) -> Batches:
+        return Batches(
+            self.images,
+            self.settings.batch_images,
+            seed=self.seed,
+            purpose=purpose,
+            rank=self.engine.rank,
+            num_ranks=self.engine.num_ranks,
+            rows=rows,
+        )
+
+
+def alpha_rate(settings: SearchSettings, total_steps: int) -> float:
+    """Adam's rate for α. α moves at most rate·steps, so a short search needs a larger one: 3/steps, within bounds."""
+    return settings.alpha_lr if settings.alpha_lr is not None else max(3e-4, min(3e-3, 3.0 / total_steps))
+
+
+def split_rows(images: ImageSet, settings: SearchSettings, seed: int) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Image numbers for the weights and for α: all for both (None), or a held-out share for α."""
+    if settings.alpha_batch != "held_out":
+        return None, None
+    num_held_out = round(settings.held_out_fraction * images.num_images)
+    if not 0 < num_held_out < images.num_images:
+        raise UserError(
+            f"search: held_out_fraction {settings.held_out_fraction} of {images.num_images} images leaves none for "
+            f"{'α' if num_held_out == 0 else 'the weights'}; choose another --search.held-out-fraction"
+        )
+    order = numpy_generator(seed, "search held out").permutation(images.num_images)
+    return np.sort(order[num_held_out:]), np.sort(order[:num_held_out])
