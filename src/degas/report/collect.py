@@ -36,9 +36,10 @@ class AlphaRecord:
 
 @dataclass(frozen=True)
 class Frame:
-    """A sample grid and the generator step after which it was drawn."""
+    """A sample grid, the generator step after which it was drawn, and its file."""
 
     step: int
+    path: Path
     picture: Picture
 
 
@@ -173,7 +174,7 @@ def _collect_train(run: Run) -> None:
             steps[int(match[1])] = file
     for step in thin(sorted(steps), MAX_FRAMES):
         if (picture := _picture(run, steps[step])) is not None:
-            run.frames.append(Frame(step, picture))
+            run.frames.append(Frame(step, steps[step], picture))
 
 
 def count_saved_parameters(path: Path) -> int | None:

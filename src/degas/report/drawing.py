@@ -47,11 +47,14 @@ def draw_architecture(architecture: Architecture, path: Path, alpha: Alpha | Non
     settings: Any = {"svg.hashsalt": "degas", "svg.fonttype": "none", "font.family": "DejaVu Sans", "font.size": 9}
     with matplotlib.rc_context(settings):
         figure = _draw(ladder, across_page)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         metadata = {"Date": None} if kind == "svg" else {"Software": None}  # the same file every time
-        figure.savefig(scratch, format=kind, dpi=160, facecolor="white", metadata=metadata)
-    os.replace(scratch, path)
+        scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            figure.savefig(scratch, format=kind, dpi=160, facecolor="white", metadata=metadata)
+            os.replace(scratch, path)
+        except OSError as error:
+            raise UserError(f"{path}: cannot be written: {error.strerror}; give another path") from None
 
 
 def _draw(ladder: Ladder, across_page: bool) -> Any:

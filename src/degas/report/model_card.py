@@ -37,11 +37,13 @@ def write_model_card(run: Path) -> Path:
     if not (folder / "config.json").is_file():
         raise UserError(f"{run}: holds no train/generator/config.json; run `degas train` first")
     collected = collect_run(run)
-    grids = sorted((run / "train" / "samples").glob("step-*.png"), key=lambda path: (len(path.name), path.name))
-    if grids and collected.frames:
-        _replace(folder / "samples.png", grids[-1].read_bytes())
     card = folder / "README.md"
-    _replace(card, model_card(collected, picture=bool(grids and collected.frames)).encode("utf-8", "replace"))
+    try:
+        if collected.frames:
+            _replace(folder / "samples.png", collected.frames[-1].path.read_bytes())
+        _replace(card, model_card(collected, picture=bool(collected.frames)).encode("utf-8", "replace"))
+    except OSError as error:
+        raise UserError(f"{card}: cannot be written: {error.strerror}; make the folder writable") from None
     return card
 
 
@@ -68,13 +70,12 @@ def _title(run: Run) -> str:
     size = sizes["base_size"] * 2 ** sizes["num_stages"] if sizes else None
     kind = "found by DEGAS" if run.generator.get("kind") == "architecture" else "(a hand-made baseline)"
     title = f"# A generator of {size}×{size} images {kind}" if size else f"# A generator {kind}"
-    facts = [f"images like those of {escape(data_words(run))}"] if data_words(run) else []
+    facts = [f"trained on {escape(data_words(run).replace(' · ', ', '))}"] if data_words(run) else []
     facts += [f"{run.num_parameters:,} parameters"] if run.num_parameters else []
     classes = run.generator.get("num_classes")
     facts += [f"conditional on {classes} classes"] if isinstance(classes, int) and classes else []
-    text = "It makes " + ", ".join(facts) + "." if facts and data_words(run) else ""
     how = "DEGAS searches an architecture by reconstructing the images and then trains it against a critic."
-    return f"{title}\n\n{text} {how}".replace("\n\n ", "\n\n")
+    return f"{title}\n\n" + (f"A generator {'; '.join(facts)}. " if facts else "") + how
 
 
 def _picture() -> str:

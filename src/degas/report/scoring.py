@@ -86,10 +86,10 @@ def _score_cell(run: Run, name: str) -> Values | None:
     floor_value = number(floor.get("value"))
     std = number(entry.get("std"))
     return {
-        "value": f"{entry['value']:.4g}",
+        "value": _figure(entry["value"]),
         "std": f"{std:.2g}" if std else None,
         "reference": None if entry.get("reference") in (None, "none") else entry["reference"],
-        "floor": None if floor_value is None else f"{floor_value:.4g}",
+        "floor": None if floor_value is None else _figure(floor_value),
         "paper": name in comparable_scores(run.scores),
     }
 
@@ -103,7 +103,11 @@ def _plain(entry: Mapping[str, Any] | None) -> str | None:
     if entry is None:
         return None
     std = number(entry.get("std"))
-    return f"{entry['value']:.4g}" + (f" ± {std:.2g}" if std else "")
+    return _figure(entry["value"]) + (f" ± {std:.2g}" if std else "")
+
+
+def _figure(value: float) -> str:
+    return f"{value:.4g}".replace("-", "−")
 
 
 def _same_kind(run: Run, row: PaperRow) -> bool:

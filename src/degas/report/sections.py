@@ -13,6 +13,7 @@ from degas.report.inline_svg import architecture_svg
 from degas.report.scoring import score_tiles
 
 Values = dict[str, Any]
+MAX_CHARTS = 48  # quantities of a stage; a log with more was not written by degas
 NOT_CURVES = {"step", "epoch"}
 SCORE_WORDS = ("fid", "kid", "is_")
 STEP_WORDS = {"search": "search step", "train": "generator step"}
@@ -64,7 +65,7 @@ def curves(runs: Sequence[Run], stage: str) -> list[Values]:
     logs = [run.stages[stage].metrics if stage in run.stages else [] for run in runs]
     keys = {key for log in logs for record in log for key in record if number(record[key]) is not None} - NOT_CURVES
     charts = []
-    for k, key in enumerate(sorted(keys, key=_rank)):
+    for k, key in enumerate(sorted(keys, key=_rank)[:MAX_CHARTS]):
         series = [s for i, log in enumerate(logs) if (s := _series(runs[i].name, i, log, key)) is not None]
         if not series:
             continue
@@ -148,12 +149,20 @@ def _zero_rule(run: Run) -> str:
 
 
 def _loss_tile(run: Run) -> Values | None:
-    series = _series("", 0, run.search.metrics if run.search else [], "loss")
+    log = run.search.metrics if run.search else []
+    series = _series("", 0, log, "loss")
     if series is None:
         return None
+    epochs = _series("", 0, log, "epoch_loss")
     tail = series.values[-max(1, len(series.values) // 20) :]
-    note = f"GLO, mean of the last {len(tail)} logged steps; {series.values[0]:.3f} at the start"
-    return {"label": "search loss", "value": f"{sum(tail) / len(tail):.3f}", "note": note}
+    value, what = sum(tail) / len(tail), f"mean of the last {len(tail)} logged"
+    if epochs is not None:
+        value, what = epochs.values[-1], "mean over the last epoch"
+    return {
+        "label": "search loss",
+        "value": f"{value:.3f}",
+        "note": f"GLO, {what}; {series.values[0]:.3f} at the start",
+    }
 
 
 def _parameter_tile(run: Run) -> Values | None:
