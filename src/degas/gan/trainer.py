@@ -173,21 +173,22 @@ class Run:
         if done == self.saved_step:
             return
         self.folder.save(done, {**self.steps.state_dict(), "best": self.best})
-        if self.engine.is_main:
-            self.published().save(self.folder.path / "generator")
+        self._publish()
         self.saved_step = done
         self.engine.wait()
 
     def finish(self) -> Generator:
         """Publish: the best generator if there were evaluations, else the last one."""
         self.save(self.settings.num_steps)
-        place = self.folder.path / "generator"
-        if self.engine.is_main:
-            if self.best:
-                Generator.load(self.folder.path / "best").save(place)
-            self.folder.mark_done()
+        self._publish(best=bool(self.best))  # again, for the last time may have been killed before it got so far
+        self.folder.mark_done()
         self.engine.wait()
-        return Generator.load(place, self.engine.device)
+        return Generator.load(self.folder.path / "generator", self.engine.device)
+
+    def _publish(self, best: bool = False) -> None:
+        if self.engine.is_main:
+            generator = Generator.load(self.folder.path / "best") if best else self.published()
+            generator.save(self.folder.path / "generator")
 
     def _log(self, done: int, critic: dict[str, Tensor], generator: dict[str, Tensor]) -> dict[str, float]:
         """Write a line of metrics, means over the ranks, and one of times; returns the metrics."""
@@ -210,7 +211,9 @@ class Run:
         rows = min(shown.num_classes or GRID_COLUMNS, MAX_GRID_ROWS)
         labels = torch.arange(rows).repeat_interleave(GRID_COLUMNS) if shown.num_classes else None
         samples = shown.sample(rows * GRID_COLUMNS, self.seed, labels)
-        save_grid(samples, self.folder.path / "samples" / f"step-{done:06d}.png", columns=GRID_COLUMNS)
+        path = self.folder.path / "samples" / f"step-{done:06d}.png"
+        save_grid(samples, path, columns=GRID_COLUMNS)
+        self.folder.track_picture(done, "samples", path)
         # Reals spread over the set, which may be sorted by class.
         n = min(len(samples), self.images.num_images)
         reals = torch.from_numpy(self.images.images[:: self.images.num_images // n][:n].copy())

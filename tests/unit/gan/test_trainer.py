@@ -125,6 +125,15 @@ def test_resume_after_a_kill_repeats_the_lost_steps(tmp_path: Path) -> None:
     assert files_of(tmp_path / "whole") == files_of(tmp_path / "killed")
 
 
+def test_killed_between_the_last_checkpoint_and_the_end(tmp_path: Path) -> None:
+    toy_training(tmp_path, objective="sn-gan")
+    whole = files_of(tmp_path)
+    for name in ("done.json", "generator/model.safetensors", "generator/config.json"):
+        (tmp_path / name).unlink()
+    toy_training(tmp_path, objective="sn-gan", resume=True)
+    assert files_of(tmp_path) == whole
+
+
 def test_looking_changes_nothing(tmp_path: Path) -> None:
     """However often a run samples, evaluates and saves, it ends with the same weights."""
 
