@@ -9,13 +9,14 @@ linear, and a weighted sum of linear maps is one map with the weighted sum of th
   up-sampling first is again copies of the kernel, 8×8 and stride 4.
 
 The remaining operations run one by one; their mixing weight goes into their last convolution or batch norm, where it
-costs nothing. Kernels are mixed in float32; autocast, where it is on, casts the mixed kernel. The plain sum that all
+costs nothing. Edges of one node that mix kernels of the same kind are one convolution of their joined inputs
+(`sum_edges`). Kernels are mixed in float32; autocast, where it is on, casts the mixed kernel. The plain sum that all
 this equals is `tests/reference/textbook_mixed.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -23,6 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from degas.architecture import ZERO, Slot
+from degas.nas.depthwise import depthwise, is_depthwise
 from degas.nets.normalisation import BatchNorm
 from degas.nets.operations import Chain, Nearest, build_operation
 
@@ -50,7 +52,9 @@ class SharedActivation(nn.Module):
         self.norm = BatchNorm(width, affine=False)
 
     def forward(self, x: Tensor) -> NodeValue:
-        return NodeValue(x, torch.relu(self.norm(x)))
+        return NodeValue(
+            x, self.norm(x).relu_()
+        )  # in place: the backward of a batch norm reads its input, not its output
 
 
 class MixedOp(nn.Module):
@@ -90,6 +94,10 @@ class MixedOp(nn.Module):
                 self.branches[name] = Branch(operation)
 
     def forward(self, value: NodeValue, labels: Tensor | None = None) -> Tensor:
+        return sum_edges([self.parts(value)])
+
+    def parts(self, value: NodeValue) -> EdgeParts:
+        """The mix as a sum of what has been computed and of convolutions that have not."""
         weights = dict(zip(self.names, torch.softmax(self.alpha, dim=0), strict=True))
         dense: dict[str, list[Tensor]] = {"conv": [], "up": []}
         total: Tensor | None = None
@@ -99,12 +107,56 @@ class MixedOp(nn.Module):
                 dense[branch.dense].append(weights[name] * branch.kernel())
             else:
                 total = _add(total, branch(value, weights[name], self.repeats))
-        if dense["conv"]:
-            total = _add(total, convolve(value.activated, merge(dense["conv"])))
-        if dense["up"]:
-            total = _add(total, up_convolve(value.activated, merge(dense["up"]), self.repeats, fold=self.fold_factor))
-        assert total is not None  # a space has at least one operation of each kind
-        return total
+        fold = self.repeats if self.fold_factor else 1
+        return EdgeParts(
+            total,
+            conv=(value.activated, merge(dense["conv"])) if dense["conv"] else None,
+            up=(repeat_pixels(value.activated, self.repeats // fold), merge(dense["up"])) if dense["up"] else None,
+            repeats=fold,
+        )
+
+
+@dataclass
+class EdgeParts:
+    """An edge's contribution to its node: `total`, and the convolutions `conv` and `up` of (input, kernel).
+
+    `total` is (N, C, H, W) of the node, or None; `repeats` belongs to `up`, see `up_convolve`.
+    """
+
+    total: Tensor | None
+    conv: tuple[Tensor, Tensor] | None
+    up: tuple[Tensor, Tensor] | None
+    repeats: int
+
+
+def sum_edges(edges: Sequence[EdgeParts]) -> Tensor:
+    """The sum of all contributions to a node, (N, C, H, W), with as few convolutions as possible.
+
+    A sum of convolutions of several maps is one convolution of the maps joined along the channels.
+    """
+    total: Tensor | None = None
+    for edge in edges:
+        total = _add(total, edge.total)
+    total = _add(total, _joined([edge.conv for edge in edges], 1, convolve))
+    for repeats in sorted({edge.repeats for edge in edges}):
+        ups = [edge.up for edge in edges if edge.repeats == repeats]
+        total = _add(total, _joined(ups, 0, lambda x, kernel, r=repeats: up_convolve(x, kernel, r)))  # type: ignore[misc]
+    assert total is not None  # a space has at least one operation of each kind
+    return total
+
+
+def _joined(
+    pairs: Sequence[tuple[Tensor, Tensor] | None], input_axis: int, apply: Callable[[Tensor, Tensor], Tensor]
+) -> Tensor | None:
+    """`apply` to the inputs joined, and to the kernels joined along the axis of their input channels."""
+    given = [pair for pair in pairs if pair is not None]
+    if not given:
+        return None
+    size = max(kernel.shape[-1] for _, kernel in given)
+    kernels = [centred(kernel, size) for _, kernel in given]
+    if len(given) == 1:
+        return apply(given[0][0], kernels[0])
+    return apply(torch.cat([x for x, _ in given], dim=1), torch.cat(kernels, dim=input_axis))
 
 
 class Branch(nn.Module):
@@ -134,8 +186,13 @@ class Branch(nn.Module):
         x = getattr(value, self.head)
         if repeats > 1:
             x = repeat_pixels(x, repeats)
-        for module in self.tail[:-1]:
-            x = module(x)
+        for before, module in zip([None, *self.tail], self.tail[:-1], strict=False):
+            if isinstance(module, nn.Conv2d) and is_depthwise(module):
+                x = depthwise(x, module.weight, module.dilation[0])
+            elif isinstance(module, nn.ReLU) and isinstance(before, BatchNorm):
+                x = x.relu_()
+            else:
+                x = module(x)
         last = self.tail[-1] if len(self.tail) else None
         if isinstance(last, BatchNorm) and last.weight is None:
             # Contiguous: torch 2.13 on the CPU misreads an expanded weight in the backward pass of 1×1 maps.
@@ -149,7 +206,7 @@ class Branch(nn.Module):
 def merge(kernels: Sequence[Tensor]) -> Tensor:
     """The sum of kernels (·, ·, k, k) of sizes that differ by even numbers, each centred in the largest."""
     largest = max(kernel.shape[-1] for kernel in kernels)
-    return sum((_centred(kernel, largest) for kernel in kernels[1:]), _centred(kernels[0], largest))
+    return sum((centred(kernel, largest) for kernel in kernels[1:]), centred(kernels[0], largest))
 
 
 def spread(kernel: Tensor, copies: int, shift: int) -> Tensor:
@@ -188,11 +245,12 @@ def _plain_norm(width: int) -> nn.Module:
     return BatchNorm(width, affine=False)
 
 
-def _add(total: Tensor | None, term: Tensor) -> Tensor:
-    return term if total is None else total + term
+def _add(total: Tensor | None, term: Tensor | None) -> Tensor | None:
+    return term if total is None else total if term is None else total + term
 
 
-def _centred(kernel: Tensor, size: int) -> Tensor:
+def centred(kernel: Tensor, size: int) -> Tensor:
+    """A kernel (·, ·, k, k) with zeros around it, `size` a side."""
     margin = (size - kernel.shape[-1]) // 2
     return F.pad(kernel, (margin, margin, margin, margin)) if margin else kernel
 

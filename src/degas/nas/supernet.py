@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import cast
+
 from torch import Tensor, nn
 
 from degas.architecture import SearchSpace, Slot
-from degas.nas.mixed import MixedOp, SharedActivation
+from degas.nas.mixed import MixedOp, NodeValue, SharedActivation, sum_edges
 from degas.nets.backbone import Backbone, module_name
+
+
+class MixedBackbone(Backbone):
+    """The backbone whose edges are `MixedOp`s: all that enter a node are summed by as few convolutions as possible."""
+
+    def sum_edges(self, slots: Sequence[Slot], values: Mapping[str, NodeValue], labels: Tensor | None) -> Tensor:
+        edges = [cast(MixedOp, self.edges[module_name(slot.name)]) for slot in slots]
+        return sum_edges([edge.parts(values[slot.source]) for edge, slot in zip(edges, slots, strict=True)])
 
 
 class Supernet(nn.Module):
@@ -48,7 +59,7 @@ class Supernet(nn.Module):
                 fold_factor=fold_factor,
             )
 
-        self.backbone = Backbone(
+        self.backbone = MixedBackbone(
             space.slots,
             num_stages=space.num_stages,
             base_size=base_size,

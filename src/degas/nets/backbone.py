@@ -6,8 +6,8 @@ what an edge computes is the caller's business (`make_edge`): one operation in a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +42,9 @@ class Backbone(nn.Module):
     ) -> None:
         super().__init__()
         self.slots = tuple(slots)
+        self.incoming: dict[str, list[Slot]] = {}  # in the order in which nodes are computed
+        for slot in slots:
+            self.incoming.setdefault(slot.target, []).append(slot)
         self.base_size, self.width, self.last = base_size, width, f"U{num_stages}"
         self.linear = nn.Linear(noise_size, width * base_size * base_size)
         nn.init.normal_(self.linear.weight, std=noise_size**-0.5)
@@ -56,12 +59,17 @@ class Backbone(nn.Module):
     def forward(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
         nodes: dict[str, Tensor] = {"U0": self.first_map(noise)}  # each (N, width, h, h)
         values: dict[str, Any] = {}
-        for slot in self.slots:
-            if slot.source not in values:
-                values[slot.source] = self._value(slot.source, nodes[slot.source])
-            contribution = self.edges[module_name(slot.name)](values[slot.source], labels)
-            nodes[slot.target] = nodes[slot.target] + contribution if slot.target in nodes else contribution
+        for node, slots in self.incoming.items():
+            for slot in slots:
+                if slot.source not in values:
+                    values[slot.source] = self._value(slot.source, nodes[slot.source])
+            nodes[node] = self.sum_edges(slots, values, labels)
         return torch.tanh(self.to_image(torch.relu(self.norm(nodes[self.last]))))
+
+    def sum_edges(self, slots: Sequence[Slot], values: Mapping[str, Any], labels: Tensor | None) -> Tensor:
+        """A node from the `values` of its sources; the supernet computes the same sum in fewer steps."""
+        terms = [self.edges[module_name(slot.name)](values[slot.source], labels) for slot in slots]
+        return cast(Tensor, sum(terms[1:], terms[0]))
 
     def first_map(self, noise: Tensor) -> Tensor:
         """U0: the linear layer, reshaped (N, width, base, base), in channels-last memory when the weights are."""
