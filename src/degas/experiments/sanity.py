@@ -63,8 +63,10 @@ def sanity_rows(
         )
     settings = {"data": images.fingerprint, "extractor": extractor.card, "seed": seed, "most": most}
     trials = Trials(folder, settings)
-    sides = _Sides(images, extractor, most, device, seed)
     rows = [("floor", count) for count in counts] + [(damage, num_damaged) for damage in DAMAGES]
+    done = trials.records()
+    needed = max((count for kind, count in rows if f"{kind}_{count_name(count)}" not in done), default=0)
+    sides = _Sides(images, extractor, most, needed, device, seed)
     for kind, count in rows:
 
         def row(kind: str = kind, count: int = count) -> dict[str, Any]:
@@ -93,19 +95,20 @@ class _Sides:
     """Features of disjoint halves of a fixed random order, each computed when first asked for."""
 
     def __init__(
-        self, images: ImageSet, extractor: Extractor, most: int, device: torch.device | str, seed: int
+        self, images: ImageSet, extractor: Extractor, most: int, num_needed: int, device: torch.device | str, seed: int
     ) -> None:
         self.images, self.extractor, self.device, self.seed = images, extractor, device, seed
+        self.num_needed = num_needed  # of each side; a resumed table may need fewer than `most`
         order = numpy_generator(seed, "sanity order").permutation(images.num_images)
         self.fake_rows, self.real_rows, self.rest = order[:most], order[most : 2 * most], order[2 * most :]
 
     @cached_property
     def real(self) -> Tensor:
-        return self._features(self.real_rows)
+        return self._features(self.real_rows[: self.num_needed])
 
     @cached_property
     def _undamaged(self) -> Tensor:
-        return self._features(self.fake_rows)
+        return self._features(self.fake_rows[: self.num_needed])
 
     def fake(self, kind: str, count: int) -> Tensor:
         """(count, D) of the first reals that play the samples, as they are or damaged."""
