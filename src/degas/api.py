@@ -37,6 +37,7 @@ from degas.runtime.distributed import Engine
 from degas.runtime.durable import replace_file
 from degas.runtime.rng import forked_rng
 from degas.runtime.run_folder import StageFolder, write_environment
+from degas.runtime.tracking import Tracker, make_tracker
 
 Data = str | Path | ImageSet
 Section = Mapping[str, Any] | Settings | None
@@ -52,6 +53,7 @@ def search(
     resume: bool = False,
     device: str = "auto",
     progress: bool = True,
+    tracker: str | Tracker = "none",
     data_settings: Section = None,
     space: Section = None,
     search: Section = None,
@@ -75,7 +77,10 @@ def search(
         "space": {**space_settings.model_dump(mode="json"), "base_size": base_size},
         "search": search_settings.model_dump(mode="json"),
     }
-    with StageFolder(_out(out) / "search", settings=resolved, resume=resume, kind="search") as folder:
+    stage = _out(out) / "search"
+    watcher = make_tracker(tracker, stage)
+    with StageFolder(stage, settings=resolved, resume=resume, kind="search") as folder:
+        folder.tracker = watcher
         if folder.done():
             return Architecture.load(folder.path / "architecture.json")
         write_environment(folder.path, command or _python_call("search", data, out))
@@ -101,6 +106,7 @@ def train(
     resume: bool = False,
     device: str = "auto",
     progress: bool = True,
+    tracker: str | Tracker = "none",
     data_settings: Section = None,
     space: Section = None,
     gan: Section = None,
@@ -127,7 +133,10 @@ def train(
         "generator": generator.config,
         "gan": gan_settings.model_dump(mode="json"),
     }
-    with StageFolder(_out(out) / "train", settings=resolved, resume=resume, kind="train") as folder:
+    stage = _out(out) / "train"
+    watcher = make_tracker(tracker, stage)
+    with StageFolder(stage, settings=resolved, resume=resume, kind="train") as folder:
+        folder.tracker = watcher
         if folder.done():
             return Generator.load(folder.path / "generator")
         write_environment(folder.path, command or _python_call("train", architecture, data, out))
@@ -224,7 +233,9 @@ def _fresh_generator(
     architecture: Architecture | str | Path, images: ImageSet, gan: GanSettings, space: SpaceSettings, seed: int
 ) -> Generator:
     """The generator to train, with weights drawn from the seed."""
-    classes = {"num_classes": images.num_classes, "class_names": images.class_names} if gan.supervised else {}
+    classes: dict[str, Any] = (
+        {"num_classes": images.num_classes, "class_names": images.class_names} if gan.supervised else {}
+    )
     with forked_rng(seed, "generator weights"):
         if isinstance(architecture, str) and architecture in BASELINES:
             graph, base_size = space.resolve(images.image_size)

@@ -38,7 +38,15 @@ class Shared(Settings):
     data: DataSettings = DataSettings()
 
 
-class SearchOptions(Shared):
+class Tracked(Shared):
+    """What stages take that run for long."""
+
+    tracker: Literal["none", "tensorboard"] = setting(
+        "none", "also write curves, samples and α for this tracker; tensorboard needs the extra of that name"
+    )
+
+
+class SearchOptions(Tracked):
     """Search a generator architecture by GLO, and prune it to one file.
 
     Writes RUN/search: architecture.json, alpha.jsonl, metrics.jsonl, reconstructions, samples, the drawing.
@@ -48,7 +56,7 @@ class SearchOptions(Shared):
     search: SearchSettings = SearchSettings()
 
 
-class TrainOptions(Shared):
+class TrainOptions(Tracked):
     """Train an architecture, or a baseline, as the generator of a GAN.
 
     Writes RUN/train: generator/ (model.safetensors, config.json), metrics.jsonl, samples.
@@ -69,7 +77,7 @@ class EvaluateOptions(Shared):
     evaluate: EvaluateSettings = EvaluateSettings()
 
 
-class RunOptions(Shared):
+class RunOptions(Tracked):
     """The whole job in order: search, train, evaluate, sample, report; what is already done is skipped."""
 
     space: SpaceSettings = SpaceSettings()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from degas.cli.options import RunOptions as Options
 from degas.cli.parse import command_line
 
@@ -20,12 +22,13 @@ def main(options: Options) -> None:
     print(f"loading {options.source}")
     images = load_images(options.source, options.data)
     print(f"{images.num_images:,} images, {images.channels}×{images.image_size}×{images.image_size}\n")
-    shared = {
+    shared: dict[str, Any] = {
         "preset": options.preset,
         "seed": options.seed,
         "resume": True,
         "device": options.device,
         "progress": not options.quiet,
+        "tracker": options.tracker,
         "space": options.space,
         "command": command_line(),
     }

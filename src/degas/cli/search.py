@@ -19,6 +19,7 @@ def main(options: Options) -> None:
         resume=options.resume,
         device=options.device,
         progress=not options.quiet,
+        tracker=options.tracker,
         data_settings=options.data,
         space=options.space,
         search=options.search,

@@ -49,6 +49,8 @@ def write_results(
     if glo.engine.is_main:
         save_reconstructions(glo, folder.path / "reconstructions.png")
         save_samples(glo, folder.path / "glo_samples.png")
+        for name in ("reconstructions", "glo_samples"):
+            folder.track_picture(glo.total_steps, name, folder.path / f"{name}.png")
         architecture.save(folder.path / "architecture.json")
     glo.engine.wait()
     return architecture

@@ -28,6 +28,7 @@ from degas.runtime.records import (
     refuse_difference,
     write_json,
 )
+from degas.runtime.tracking import Tracker, distributions_of, numbers_of
 
 _RUN_ENTRIES = ("config.json", "done.json", "metrics.jsonl", "checkpoints")
 
@@ -50,6 +51,7 @@ class StageFolder:
         path, checkpoints: the folder, and the one inside it for `save_checkpoint`.
         resuming: the folder holds a run and it is to go on.
         writes: this process is the one that writes.
+        tracker: receives what is logged as well, where one is set; closed with the folder.
 
     Raises:
         UserError: another process owns the folder; it holds another run; it cannot be written.
@@ -62,6 +64,7 @@ class StageFolder:
         self.checkpoints = self.path / "checkpoints"
         self.kind = kind
         self.writes = is_rank_0()
+        self.tracker: Tracker | None = None
         self._lock: int | None = None
         self._make()
         if self.writes:
@@ -82,6 +85,9 @@ class StageFolder:
 
     def close(self) -> None:
         """Gives the folder up; a second call does nothing."""
+        tracker, self.tracker = self.tracker, None
+        if tracker is not None:
+            tracker.close()
         if self._lock is not None:
             unlock_folder(self._lock)
             self._lock = None
@@ -102,6 +108,8 @@ class StageFolder:
                     "lower its learning rate and start again"
                 )
         self.append("metrics.jsonl", record)
+        if self.tracker is not None and self.writes:
+            self.tracker.scalars(step, numbers_of(record))
 
     def log_timing(self, step: int, **values: Any) -> None:
         """Adds a record to timing.jsonl: times, rates, memory. A value that is not finite becomes null."""
@@ -110,6 +118,8 @@ class StageFolder:
             if isinstance(value, float) and not math.isfinite(value):
                 plain[name] = None
         self.append("timing.jsonl", {"step": step, **plain})
+        if self.tracker is not None and self.writes:
+            self.tracker.scalars(step, {f"timing/{name}": value for name, value in numbers_of(plain).items()})
 
     def append(self, name: str, record: dict) -> None:
         """Adds `record`, whose "step" is a whole number, as one line of the log `name` (which ends in .jsonl)."""
@@ -119,6 +129,18 @@ class StageFolder:
         if self.writes:
             with full_disk_named(self.path, f"while writing {name}"):
                 append_line(self.path / name, line)
+            if self.tracker is not None and (found := distributions_of(record)):
+                stem = name.removesuffix(".jsonl")
+                self.tracker.histograms(record["step"], {f"{stem}/{key}": values for key, values in found.items()})
+
+    def track_picture(self, step: int, name: str, path: Path) -> None:
+        """Shows the tracker, if there is one, the picture file `path`, such as a sample grid of step `step`."""
+        if self.tracker is not None and self.writes:
+            import numpy as np
+            from PIL import Image
+
+            with Image.open(path) as picture:
+                self.tracker.image(step, name, np.asarray(picture.convert("RGB")))
 
     def truncate_logs(self, step: int) -> None:
         """Cuts every log back to its records of at most `step`, half-written lines gone; -1 empties them all."""
