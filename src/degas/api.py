@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -38,6 +38,7 @@ from degas.runtime.durable import replace_file
 from degas.runtime.rng import forked_rng
 from degas.runtime.run_folder import StageFolder, write_environment
 from degas.runtime.tracking import Tracker, make_tracker
+from degas.shipped import shipped_file, shipped_names
 
 Data = str | Path | ImageSet
 Section = Mapping[str, Any] | Settings | None
@@ -115,8 +116,9 @@ def train(
 ) -> Generator:
     """Train a generator adversarially (paper §3.2 "GAN training"; CT-GAN and the objectives beside it).
 
-    `architecture` is an `Architecture`, an architecture file, a run folder that holds one, `resnet` or `dcgan`. It is
-    moved to the images' size and channels as the paper does (§4.1). Writes `out`/train and returns the generator.
+    `architecture` is an `Architecture`, an architecture file, a run folder that holds one, the name of a shipped one,
+    `resnet` or `dcgan`. It is moved to the images' size and channels as the paper does (§4.1). Writes `out`/train and
+    returns the generator.
     """
     from degas.gan.trainer import run_training
 
@@ -209,10 +211,23 @@ def settings_for(
 
 
 def architecture_file(path: str | Path) -> Path:
-    """The architecture file that `path` means: itself, or the one inside a run folder."""
-    path = Path(path)
+    """The architecture file that `path` means: itself, the one inside a run folder, or the shipped one of that name."""
+    name, path = str(path), Path(path)
     candidates = [path / "search" / "architecture.json", path / "architecture.json"] if path.is_dir() else [path]
-    return next((candidate for candidate in candidates if candidate.is_file()), candidates[0])
+    found = next((candidate for candidate in candidates if candidate.is_file()), None)
+    return found or shipped_file(name) or candidates[0]
+
+
+def load_architecture(architecture: Architecture | str | Path, also: Iterable[str] = ()) -> Architecture:
+    """The architecture that a user names; a bare word that is none gets the nearest of the shipped ones and `also`."""
+    if isinstance(architecture, Architecture):
+        return architecture
+    name, path = str(architecture), architecture_file(architecture)
+    if path.exists() or "/" in name or name.endswith(".json"):
+        return Architecture.load(path)
+    choices = [*also, *shipped_names()]
+    hint = nearest(name, choices) if choices else "; give an architecture.json or a run folder"
+    raise UserError(f"no architecture file, run folder or known name {name!r}{hint}")
 
 
 def generator_folder(path: str | Path) -> Path:
@@ -249,20 +264,9 @@ def _fresh_generator(
                 sampling_bn=gan.sampling_bn,
                 **classes,
             )
-        found = _load_architecture(architecture).for_image_size(images.image_size)
+        found = load_architecture(architecture, BASELINES).for_image_size(images.image_size)
         resized = found.resized(width=gan.generator_width, noise_size=gan.noise_size, channels=images.channels)
         return Generator.from_architecture(resized, sampling_bn=gan.sampling_bn, **classes)
-
-
-def _load_architecture(architecture: Architecture | str | Path) -> Architecture:
-    if isinstance(architecture, Architecture):
-        return architecture
-    path = architecture_file(architecture)
-    if not path.exists() and "/" not in str(architecture) and not str(architecture).endswith(".json"):
-        raise UserError(
-            f"--architecture: no file or baseline {str(architecture)!r}{nearest(str(architecture), BASELINES)}"
-        )
-    return Architecture.load(path)
 
 
 def _small_evaluation(

@@ -13,9 +13,9 @@ __all__ = ["Options", "main"]
 
 
 def main(options: Options) -> None:
-    from degas.api import architecture_file
+    from degas.api import load_architecture
 
-    architecture = Architecture.load(architecture_file(options.file))
+    architecture = load_architecture(options.file)
     if options.image_size:
         architecture = architecture.for_image_size(options.image_size)
     architecture = architecture.resized(width=options.width)

@@ -8,8 +8,7 @@ __all__ = ["Options", "main"]
 
 
 def main(options: Options) -> None:
-    from degas.api import architecture_file
-    from degas.architecture import Architecture
+    from degas.api import load_architecture
     from degas.data.sources import load_images
     from degas.experiments.found_vs_random import found_vs_random
     from degas.runtime.distributed import Engine
@@ -17,7 +16,7 @@ def main(options: Options) -> None:
     engine = Engine(options.search.precision, options.device)
     try:
         records = found_vs_random(
-            Architecture.load(architecture_file(options.architecture)),
+            load_architecture(options.architecture),
             load_images(options.source, options.data),
             options.search,
             options.out,

@@ -21,7 +21,7 @@ from degas.config import (
 
 Source = Annotated[str, tyro.conf.arg(name="data", metavar="SRC")]
 SOURCE = "digits, photos, a folder, zip or .npz of images, an official archive, or hub:ID"
-FILE = "architecture.json, or a run folder that holds one"
+FILE = "architecture.json, a run folder that holds one, or the name of a shipped one"
 Device = Literal["auto", "cpu", "cuda"]
 
 
@@ -62,7 +62,7 @@ class TrainOptions(Tracked):
     Writes RUN/train: generator/ (model.safetensors, config.json), metrics.jsonl, samples.
     """
 
-    architecture: str = setting(..., "architecture.json, a run folder that holds one, resnet, or dcgan")
+    architecture: str = setting(..., f"{FILE}; or resnet, dcgan")
     dry_run: bool = setting(False, "print every setting with its value and source, and stop")
     space: SpaceSettings = SpaceSettings()
     gan: GanSettings = GanSettings()
@@ -118,9 +118,7 @@ class ReportOptions(Settings):
 class DescribeOptions(Settings):
     """Say what an architecture is: operations, parameters, multiply-adds, and a picture."""
 
-    file: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FILE")] = setting(
-        ..., "architecture.json, or a run folder that holds one"
-    )
+    file: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FILE")] = setting(..., FILE)
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = setting(False, "print one JSON object")
     out: Path | None = setting(None, "write the picture to this .png or .svg file")
     width: int | None = setting(None, "channels, instead of the file's")
