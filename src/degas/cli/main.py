@@ -26,6 +26,7 @@ COMMANDS = {
     "space": ("the search space and its counts", "space"),
     "data": ("what a data source holds; download an official one", "data"),
     "features": ("train a classifier to measure with", "features"),
+    "benchmark": ("time our steps beside the textbook's and the machine's roofline", "benchmark"),
     "experiment": ("run one of our measurements, trial by trial", "experiment"),
 }
 USAGE = "usage: degas COMMAND [OPTIONS]      degas COMMAND --help shows a command's options"

@@ -1,0 +1,59 @@
+"""`degas benchmark`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from pydantic import Field
+
+from degas.config import Settings, setting
+
+__all__ = ["Options", "main"]
+
+Part = Literal["search", "adversarial", "sampling", "features", "fid"]
+
+
+class Options(Settings):
+    """Time our steps beside the textbook's and beside the machine's roofline, interleaved, and write FILE.
+
+    Writes FILE (JSON) and a picture beside it, and prints a table.
+    """
+
+    out: Annotated[Path, tyro.conf.arg(metavar="FILE")] = setting(Path("benchmark.json"), "the JSON file")
+    parts: tuple[Part, ...] = setting(("search", "adversarial", "sampling", "features", "fid"), "what to measure")
+    width: Annotated[int, Field(ge=1, le=2048)] = setting(32, "channels of every feature map, and of the critic")
+    batch_images: Annotated[int, Field(ge=2)] = setting(64, "images a step")
+    image_size: int = setting(32, "pixels along each side")
+    rounds: Annotated[int, Field(ge=1)] = setting(9, "interleaved runs of each; the median counts")
+    growth: bool = setting(False, "also our search step over width, image size, batch and number of images")
+    seed: int = setting(0, "seed of weights and images")
+    device: Literal["auto", "cpu", "cuda"] = setting("auto", "where to compute; auto: the GPU if there is one")
+    precision: Literal["float32", "bfloat16"] = setting("float32", "arithmetic of our convolutions")
+
+
+def main(options: Options) -> None:
+    from rich.console import Console
+
+    from degas.cli.parse import command_line
+    from degas.experiments.benchmark import Sizes, run_benchmark
+    from degas.experiments.benchmark_table import plot, table
+    from degas.runtime.distributed import Engine
+    from degas.runtime.records import write_json
+
+    result = run_benchmark(
+        Sizes(options.width, options.batch_images, options.image_size),
+        parts=options.parts,
+        rounds=options.rounds,
+        growth=options.growth,
+        seed=options.seed,
+        engine=Engine(options.precision, options.device),
+        command=command_line(),
+    )
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    write_json(options.out, result)
+    picture = options.out.with_suffix(".png")
+    plot(result, picture)
+    Console(width=110).print(table(result))
+    print(f"figures {options.out}, picture {picture}")

@@ -1,0 +1,64 @@
+"""The figures of `degas benchmark` as a table and as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+STEPS = ("search_step", "critic_step", "generator_step", "sampling", "features", "fid")
+
+
+def table(result: Mapping[str, Any]) -> Table:
+    """One row a measurement: ours, the other, how many times faster, and the roofline and memory where measured."""
+    title = f"{result['machine']['cpu']}, {result['machine']['num_threads']} threads, {result['machine']['device']}"
+    found = Table(title=title)
+    for name in ("", "ours ms", "other ms", "times faster", "roofline ms", "share", "peak MiB", "other MiB"):
+        found.add_column(name, justify="left" if not name else "right")
+    for name in (step for step in STEPS if step in result):
+        row = result[name]
+        cells = [f"{row['ours_ms']:.1f}"]
+        if "speedup" in row:
+            cells += [f"{_other(row):.1f}", f"{row['speedup']:.2f}"]
+        if "roofline_ms" in row:
+            cells += [f"{row['roofline_ms']:.1f}", f"{row['roofline_share']:.0%}"]
+            cells += [f"{row['ours_peak_mib']:.0f}", f"{row['textbook_peak_mib']:.0f}"]
+        found.add_row(name.replace("_", " "), *cells)
+    return found
+
+
+def plot(result: Mapping[str, Any], path: Path) -> None:
+    """Times relative to the other's, ours beneath, with the roofline as a line; growth curves beside them, if any."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    growth = result.get("growth", {})
+    figure = Figure(figsize=(6 + 3 * len(growth), 3.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(1, 1 + len(growth), squeeze=False, width_ratios=[2.0] + [1.0] * len(growth))[0]
+    _draw_steps(axes[0], result)
+    for one, (name, points) in zip(axes[1:], growth.items(), strict=True):
+        one.plot([point[name] for point in points], [point["ours_ms"] for point in points], marker="o")
+        one.set(xlabel=name.replace("_", " "), ylabel="search step, ms", ylim=(0, None))
+    figure.savefig(path, dpi=150)
+
+
+def _draw_steps(axes: Any, result: Mapping[str, Any]) -> None:
+    names = [step for step in STEPS if "speedup" in result.get(step, {})]
+    for position, name in enumerate(names):
+        row = result[name]
+        axes.barh(position, 1.0, color="#d0d0d0", height=0.7)
+        axes.barh(position, row["ours_ms"] / _other(row), color="#3567a8", height=0.7)
+        axes.text(1.02, position, f"{row['speedup']:.2f} ×", va="center")
+        if "roofline_ms" in row:
+            share = row["roofline_ms"] / _other(row)
+            axes.plot([share, share], [position - 0.45, position + 0.45], color="black", linewidth=1.5)
+    axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
+    axes.set(xlim=(0, 1.2), xlabel="time; grey: textbook or plain, blue: ours, line: roofline")
+    axes.invert_yaxis()
+
+
+def _other(row: Mapping[str, float]) -> float:
+    return row["textbook_ms"] if "textbook_ms" in row else row["plain_ms"]

@@ -1,0 +1,71 @@
+"""How to measure: interleaved medians, and the memory that a call needs at most."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+MIB = 1024.0**2
+
+
+def wait_for(device: torch.device) -> None:
+    """Return once everything queued on `device` is done; at once on the CPU."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def interleaved_ms(
+    calls: Mapping[str, Callable[[], object]], *, rounds: int, warm_up: int = 2, device: torch.device
+) -> dict[str, float]:
+    """Median milliseconds of each call; each round runs all of them, so that a slow spell of the machine hits all."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for number in range(warm_up + rounds):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            call()
+            wait_for(device)
+            if number >= warm_up:
+                times[name].append((time.perf_counter() - start) * 1e3)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def peak_mib(call: Callable[[], object], device: torch.device) -> float:
+    """The most memory that `call` holds at a time beyond what was held before it, in MiB.
+
+    On the CPU it adds up every allocation and release of a tensor's memory; what a library takes on its own for scratch
+    is not in it. On CUDA it is the caching allocator's own figure.
+    """
+    if device.type == "cuda":
+        wait_for(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        call()
+        wait_for(device)
+        return (torch.cuda.max_memory_allocated(device) - before) / MIB
+    with _silent_errors(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        call()
+    held = most = 0
+    for event in profiler.profiler.kineto_results.events():
+        if event.name() == "[memory]":
+            held += event.nbytes()
+            most = max(most, held)
+    return most / MIB
+
+
+@contextlib.contextmanager
+def _silent_errors() -> Iterator[None]:
+    """Without what torch's profiler writes to standard error about itself, past Python."""
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

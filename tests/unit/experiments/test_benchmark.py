@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from degas.cli.main import main
+from degas.config import SpaceSettings
+from degas.data.pixels import to_symmetric
+from degas.experiments.benchmark import Benchmark, Sizes
+from degas.experiments.textbook import TextbookMixedOp
+from degas.experiments.textbook_steps import TextbookSearch
+from degas.nas.searcher import Search
+from degas.runtime.distributed import Engine
+
+SMALL = Sizes(width=4, batch_images=4, image_size=8, noise_size=8)
+SEARCH_KEYS = {  # contract.md
+    "ours_ms", "textbook_ms", "speedup", "roofline_ms", "roofline_share", "ours_peak_mib", "textbook_peak_mib"
+}  # fmt: skip
+
+
+def test_search_step_has_the_keys_that_others_read() -> None:
+    found = Benchmark(SMALL, rounds=1, seed=0, engine=Engine(device="cpu")).search_step()
+    assert set(found) == SEARCH_KEYS
+    assert found["speedup"] == pytest.approx(found["textbook_ms"] / found["ours_ms"])
+    assert found["roofline_share"] == pytest.approx(found["roofline_ms"] / found["ours_ms"])
+    assert min(found.values()) > 0
+
+
+def test_our_step_needs_less_than_half_the_memory_of_the_textbooks() -> None:
+    """Exact counts, so no matter how busy the machine is."""
+    sizes = Sizes(width=16, batch_images=16, image_size=16)
+    found = Benchmark(sizes, rounds=1, seed=0, engine=Engine(device="cpu")).search_step()
+    assert found["ours_peak_mib"] < 0.4 * found["textbook_peak_mib"]
+
+
+def test_adversarial_steps_are_measured_beside_a_plain_port() -> None:
+    found = Benchmark(SMALL, rounds=1, seed=0, engine=Engine(device="cpu")).adversarial_steps()
+    assert set(found) == {"critic_step", "generator_step"}
+    assert all(set(row) == {"ours_ms", "plain_ms", "speedup"} for row in found.values())
+
+
+def test_the_textbooks_step_moves_weights_alphas_and_the_batchs_latents() -> None:
+    images = SMALL.images(0)
+    search = Search(images, SMALL.search(), SpaceSettings(), seed=0, engine=Engine(device="cpu"))
+    textbook = TextbookSearch(search.supernet, SMALL.search(), to_symmetric(torch.from_numpy(images.images)), seed=0)
+    before = {name: p.clone() for name, p in textbook.network.named_parameters()}
+    rows = textbook.table.rows.clone()
+    textbook.step()
+    same = [name for name, p in textbook.network.named_parameters() if torch.equal(p, before[name])]
+    assert not same
+    moved = (textbook.table.rows != rows).any(dim=1)
+    assert moved.tolist() == [True] * 4 + [False] * 12
+    assert any(isinstance(edge, TextbookMixedOp) for edge in textbook.network.edges.values())
+
+
+def test_command_writes_file_and_picture_and_prints_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "new" / "bench.json"
+    small = ["--width", "4", "--batch-images", "4", "--image-size", "8", "--rounds", "1", "--device", "cpu"]
+    assert main(["benchmark", "--out", str(out), *small, "--parts", "search", "sampling"]) == 0
+    found = json.loads(out.read_text())
+    assert set(found) == {"machine", "sizes", "search_step", "sampling"}
+    assert found["machine"]["torch"] == torch.__version__
+    assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+    assert "search step" in capsys.readouterr().out
