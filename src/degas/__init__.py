@@ -14,16 +14,28 @@ _HOMES = {
     "SearchSpace": "degas.architecture",
     "Generator": "degas.nets.generator",
     "register_operation": "degas.nets.operations",
+    "register_source": "degas.data.sources",
     "UserError": "degas.errors",
     "search": "degas.api",
     "train": "degas.api",
     "evaluate": "degas.api",
 }
-__all__ = ["Architecture", "Generator", "SearchSpace", "UserError", "evaluate", "register_operation", "search", "train"]
+__all__ = [
+    "Architecture",
+    "Generator",
+    "SearchSpace",
+    "UserError",
+    "evaluate",
+    "register_operation",
+    "register_source",
+    "search",
+    "train",
+]
 
 if TYPE_CHECKING:
     from degas.api import evaluate, search, train
     from degas.architecture import Architecture, SearchSpace
+    from degas.data.sources import register_source
     from degas.errors import UserError
     from degas.nets.generator import Generator
     from degas.nets.operations import register_operation

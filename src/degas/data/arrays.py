@@ -35,13 +35,13 @@ def _records(path: Path, split: str | None) -> Records:
     try:
         with np.load(path, allow_pickle=False) as archive:
             images_name, labels_name = _names(path, archive.files, split)
-            images = _as_pictures(f"{path}: {images_name}", archive[images_name])
+            images = as_pictures(f"{path}: {images_name}", archive[images_name])
             labels = archive[labels_name] if labels_name else None
             names = tuple(str(n) for n in archive["class_names"]) if "class_names" in archive.files else ()
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())[:120]}); save it anew") from error
     if labels is not None:
-        labels, names = _as_labels(f"{path}: {labels_name}", labels, len(images), names)
+        labels, names = as_labels(f"{path}: {labels_name}", labels, len(images), names)
     return Records(
         len(images),
         lambda rows: ((f"{path}: image {i}", images[i]) for i in rows),
@@ -66,7 +66,7 @@ def _first(candidates: tuple[str, ...], files: list[str]) -> str | None:
     return next((name for name in candidates if name in files), None)
 
 
-def _as_pictures(where: str, array: np.ndarray) -> np.ndarray:
+def as_pictures(where: str, array: np.ndarray) -> np.ndarray:
     """(N, H, W[, C]) uint8; 16-bit values keep their high byte, as in image files; transparency goes over white."""
     if array.dtype == np.uint16:
         array = (array >> 8).astype(np.uint8)
@@ -79,7 +79,7 @@ def _as_pictures(where: str, array: np.ndarray) -> np.ndarray:
     return array
 
 
-def _as_labels(where: str, labels: np.ndarray, num: int, names: tuple[str, ...]) -> tuple[np.ndarray, tuple[str, ...]]:
+def as_labels(where: str, labels: np.ndarray, num: int, names: tuple[str, ...]) -> tuple[np.ndarray, tuple[str, ...]]:
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.shape != (num,) or not np.issubdtype(labels.dtype, np.integer):

@@ -6,10 +6,12 @@ or its unpacked folder, a `.parquet`, `hub:ID`, or `cifar10` / `stl10` after `de
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from degas.config import DataSettings
-from degas.data import arrays, embedded, fetch, folders, hub
+from degas.data import arrays, embedded, fetch, folders, hub, registered
 from degas.data.cache import decode_in_memory, load_cached
 from degas.data.image_set import ImageSet, fixed_subset
 from degas.data.members import TAR_SUFFIXES
@@ -17,7 +19,7 @@ from degas.data.official import official_origin
 from degas.data.records import Origin
 from degas.errors import UserError, nearest
 
-__all__ = ["ImageSet", "find_origin", "fixed_subset", "load_images"]
+__all__ = ["ImageSet", "find_origin", "fixed_subset", "load_images", "register_source"]
 
 _EMBEDDED = {"digits": embedded.digits, "photos": embedded.photos}
 _READERS = {".zip": folders.zip_origin, ".npz": arrays.npz_origin, ".parquet": hub.parquet_origin}
@@ -35,10 +37,25 @@ def load_images(source: str, settings: DataSettings) -> ImageSet:
         raise UserError(f"{source}: not enough memory; set --data.max-images or a smaller --data.image-size") from error
 
 
+def register_source(name: str, function: Callable[[], Any]) -> None:
+    """Make `name` a SRC: `function()` returns images, or (images, labels), or (images, labels, class_names).
+
+    Images: uint8 (N, H, W), (N, H, W, C) or (N, C, H, W), C = 1 or 3; labels: integers (N,) from 0. The function is
+    called each time the source is read. Raises `UserError` if the name is taken or could be a path.
+    """
+    if name in (*_EMBEDDED, *fetch.ARCHIVES, *registered.SOURCES):
+        raise UserError(f"data source {name!r} is already there; choose another name")
+    if not name.replace("-", "").replace("_", "").isalnum():
+        raise UserError(f"data source {name!r}: use letters, digits, - and _, so that it cannot be taken for a path")
+    registered.SOURCES[name] = function
+
+
 def find_origin(source: str, settings: DataSettings) -> Origin:
     """What `source` is. Looks at names and first members; decodes nothing."""
     if source in _EMBEDDED:
         return _EMBEDDED[source](settings)
+    if source in registered.SOURCES:
+        return registered.registered_origin(source, settings)
     if source.startswith("hub:"):
         return hub.hub_origin(source.removeprefix("hub:"), settings)
     path = Path(source).expanduser()
@@ -63,4 +80,4 @@ def _by_suffix(path: Path, settings: DataSettings) -> Origin:
 
 def _hint(source: str) -> str:
     """Whoever wrote a bare word may have meant one of ours."""
-    return "" if "/" in source or "." in source else nearest(source, [*_EMBEDDED, *fetch.ARCHIVES])
+    return "" if "/" in source or "." in source else nearest(source, [*_EMBEDDED, *fetch.ARCHIVES, *registered.SOURCES])
