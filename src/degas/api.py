@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,7 +35,8 @@ from degas.evaluation.evaluate import evaluate_generator
 from degas.nets.baselines import BASELINES
 from degas.nets.generator import Generator
 from degas.runtime.distributed import Engine
-from degas.runtime.durable import replace_file
+from degas.runtime.durable import full_disk_named, replace_file
+from degas.runtime.folder_lock import owned_folder
 from degas.runtime.rng import forked_rng
 from degas.runtime.run_folder import StageFolder, write_environment
 from degas.runtime.tracking import Tracker, make_tracker
@@ -179,6 +181,21 @@ def evaluate(
     """
     settings = settings_for("evaluate", EvaluateSettings, evaluate, preset, _source(data))
     images = _images(data, data_settings)
+    with nullcontext() if out is None else owned_folder(Path(out) / "evaluation"):
+        return _evaluate(generator, images, out, settings, data_settings, preset, seed, device, progress)
+
+
+def _evaluate(
+    generator: Generator | str | Path,
+    images: ImageSet,
+    out: str | Path | None,
+    settings: EvaluateSettings,
+    data_settings: Section,
+    preset: str,
+    seed: int,
+    device: str,
+    progress: bool,
+) -> dict[str, Any]:
     loaded = generator if isinstance(generator, Generator) else Generator.load(generator_folder(generator))
     _check_fit(loaded, images)
     cache = settings_for("data", DataSettings, data_settings, preset, "").cache
@@ -303,8 +320,8 @@ def _merge_scores(path: Path, scores: dict[str, Any]) -> dict[str, Any]:
         same = False
     if same:
         scores = {**scores, "scores": {**before["scores"], **scores["scores"]}}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, (json.dumps(scores, indent=2, allow_nan=False) + "\n").encode())
+    with full_disk_named(path.parent, "while writing scores.json"):
+        replace_file(path, (json.dumps(scores, indent=2, allow_nan=False) + "\n").encode())
     return scores
 
 

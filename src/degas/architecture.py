@@ -275,9 +275,11 @@ class Architecture:
         """Read and validate an architecture file; raises `UserError` with one line that names what is wrong."""
         path = Path(path)
         try:
-            if path.stat().st_size > MAX_FILE_BYTES:
+            with path.open("rb") as handle:
+                content = handle.read(MAX_FILE_BYTES + 1)  # a size in the file system may be wrong, or a device's
+            if len(content) > MAX_FILE_BYTES:
                 raise UserError(f"{path}: too large for an architecture file (over {MAX_FILE_BYTES} bytes)")
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = json.loads(content.decode("utf-8"))
         except OSError as error:
             raise UserError(f"{path}: cannot be read: {error.strerror}; give an architecture.json") from None
         except (UnicodeDecodeError, RecursionError, ValueError) as error:
@@ -323,7 +325,7 @@ def _check_operations(kind: Kind, names: tuple[str, ...]) -> None:
     if not names:
         raise UserError(f"search space: at least one {kind} operation is needed")
     if len(set(names)) != len(names):
-        raise UserError(f"search space: an {kind} operation is listed twice in {', '.join(names)}")
+        raise UserError(f"search space: one of the {kind} operations is listed twice in {', '.join(names)}")
     valid = [name for name, its_kind in OPERATION_KINDS.items() if its_kind == kind]
     for name in names:
         if name not in valid:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from degas.architecture import NORMAL_OPERATIONS, UP_OPERATIONS, SearchSpace
+from degas.architecture import LIMITS, MAX_IMAGE_SIZE, NORMAL_OPERATIONS, UP_OPERATIONS, SearchSpace
 from degas.errors import UserError
 
 Extractor = Literal["inception", "imagenet", "classifier"]
@@ -22,6 +22,11 @@ Count = Annotated[int, Field(ge=0)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+# What decides memory is bounded, so that a mistyped size is refused before any is taken.
+Width = Annotated[int, Field(ge=1, le=LIMITS["width"][1])]
+NoiseSize = Annotated[int, Field(ge=1, le=LIMITS["noise_size"][1])]
+ImageSize = Annotated[int, Field(ge=1, le=MAX_IMAGE_SIZE)]
+BatchImages = Annotated[int, Field(ge=1, le=65_536)]
 
 
 def setting(default: Any, doc: str, *, source: str = "our choice") -> Any:
@@ -33,13 +38,13 @@ def setting(default: Any, doc: str, *, source: str = "our choice") -> Any:
 class Settings(BaseModel):
     """Frozen settings; an unknown key or a value out of range is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
 
 class DataSettings(Settings):
     """How images become a uint8 array (N, C, H, W)."""
 
-    image_size: Positive | None = setting(
+    image_size: ImageSize | None = setting(
         None, "pixels along each side; default: 16 for digits, 48 for STL-10, else 32"
     )
     channels: Literal[1, 3] | None = setting(None, "1 grey, 3 colour; default: what the images have")
@@ -66,12 +71,14 @@ class DataSettings(Settings):
 class SpaceSettings(Settings):
     """The search space: paper §3.2, Figure 2."""
 
-    base_size: Positive | None = setting(
+    base_size: Annotated[int, Field(ge=1, le=LIMITS["base_size"][1])] | None = setting(
         None,
         "pixels of the first feature map; default: the one from 4 to 7 that fits the image size",
         source="paper Fig. 2: 4",
     )
-    num_normal: Count = setting(1, "n, normal maps between two up-sampled ones", source="paper §4.2")
+    num_normal: Annotated[int, Field(ge=0, le=LIMITS["num_normal"][1])] = setting(
+        1, "n, normal maps between two up-sampled ones", source="paper §4.2"
+    )
     normal_operations: tuple[str, ...] = setting(NORMAL_OPERATIONS, "candidates of normal edges", source="paper §3.2")
     up_operations: tuple[str, ...] = setting(UP_OPERATIONS, "candidates of up edges", source="paper §3.2")
     separable_order: Literal["preact", "darts"] = setting(
@@ -89,12 +96,12 @@ class SpaceSettings(Settings):
 class SearchSettings(Settings):
     """The GLO search: paper §3.2 and §4.1, spec §3."""
 
-    width: Positive = setting(
+    width: Width = setting(
         32, "channels of every feature map", source="our choice; paper: 128, fitted to its model sizes"
     )
-    noise_size: Positive = setting(128, "entries of a latent", source="CT-GAN code")
+    noise_size: NoiseSize = setting(128, "entries of a latent", source="CT-GAN code")
     num_epochs: Positive = setting(15, "passes over the images", source="our choice; DARTS code: 50")
-    batch_images: Positive = setting(64, "images a search step", source="DARTS code")
+    batch_images: BatchImages = setting(64, "images a search step", source="DARTS code")
     loss: Literal["l2-lap1", "l2", "lap1"] = setting("l2-lap1", "reconstruction loss", source="paper eq. 2")
     schedule: Literal["alternate", "joint"] = setting(
         "alternate", "weights and α in turn, or from one backward pass", source="paper §3.2"
@@ -126,7 +133,7 @@ class SearchSettings(Settings):
     alpha_lr: Rate | None = setting(
         None, "Adam rate of α; default: max(3e-4, min(3e-3, 3/steps))", source="our choice; DARTS code: 3e-4"
     )
-    alpha_betas: tuple[float, float] = setting((0.5, 0.999), "Adam betas of α", source="DARTS code")
+    alpha_betas: tuple[Fraction, Fraction] = setting((0.5, 0.999), "Adam betas of α", source="DARTS code")
     alpha_weight_decay: Weight = setting(1e-3, "weight decay of α (added to the gradient)", source="DARTS code")
     alpha_init_std: Weight = setting(1e-3, "standard deviation of α at the start", source="DARTS code")
     prune: Literal["paper", "darts"] = setting(
@@ -154,24 +161,24 @@ class GanSettings(Settings):
 
     objective: Objective = setting("sn-gan", "adversarial objective", source="our choice; paper §3.2: ct-gan")
     num_steps: Positive = setting(5000, "generator steps", source="our choice; CT-GAN code: 100,000")
-    width: Positive = setting(
+    width: Width = setting(
         64, "channels of the critic, and of a baseline generator", source="our choice; CT-GAN code: 128"
     )
-    generator_width: Positive | None = setting(
+    generator_width: Width | None = setting(
         None, "channels of the generator; default: the architecture file's, or width"
     )
-    noise_size: Positive | None = setting(
+    noise_size: NoiseSize | None = setting(
         None, "entries of the noise; default: the architecture file's, or 128", source="CT-GAN code: 128"
     )
     supervised: bool = setting(False, "conditional batch norm and an auxiliary classifier", source="paper §4.1")
-    batch_images: Positive = setting(64, "real images a critic step", source="CT-GAN code")
-    generator_batch_images: Positive | None = setting(
+    batch_images: BatchImages = setting(64, "real images a critic step", source="CT-GAN code")
+    generator_batch_images: BatchImages | None = setting(
         None, "fake images a generator step; default: twice batch_images", source="CT-GAN code: 128"
     )
     critic_steps: Positive | None = setting(None, "critic steps a generator step", source="CT-GAN code: 5")
     generator_lr: Rate | None = setting(None, "Adam rate of the generator", source="CT-GAN code: 2e-4")
     critic_lr: Rate | None = setting(None, "Adam rate of the critic", source="CT-GAN code: 2e-4")
-    betas: tuple[float, float] = setting((0.0, 0.9), "Adam betas of both", source="CT-GAN code")
+    betas: tuple[Fraction, Fraction] = setting((0.0, 0.9), "Adam betas of both", source="CT-GAN code")
     lr_decay: Literal["linear", "none"] = setting(
         "linear", "rates fall linearly to 0 over num_steps", source="CT-GAN code"
     )
@@ -181,13 +188,13 @@ class GanSettings(Settings):
         None, "weight of the feature distance in the consistency term", source="CT-GAN code: 0.2, i.e. 0.1·λ"
     )
     consistency_margin: Weight | None = setting(None, "M of the consistency term", source="CT-GAN code: 0")
-    dropout: tuple[float, float, float] | None = setting(
+    dropout: tuple[Fraction, Fraction, Fraction] | None = setting(
         None, "rates after critic blocks 2, 3, 4", source="CT-GAN code: 0.2, 0.5, 0.5"
     )
     gradient_weight: Weight | None = setting(
         None, "γ of r3gan's two gradient penalties, at about 32 px", source="R3GAN: 0.05"
     )
-    repulsive_bounds: tuple[float, float] | None = setting(
+    repulsive_bounds: tuple[Weight, Weight] | None = setting(
         None, "squared distances: upper bound real-real, lower bound fake-fake", source="MMD-GAN-rep code: 4, 0.25"
     )
     class_weight_critic: Weight | None = setting(
@@ -221,7 +228,7 @@ class EvaluateSettings(Settings):
     extractor: Extractor = setting("imagenet", "feature network", source="our choice; paper §4: inception")
     num_samples: Positive = setting(5000, "generated images", source="our choice; paper §4: 50,000")
     resize_pixels: Literal[128, 224] = setting(128, "input size of the imagenet extractor")
-    batch_images: Positive = setting(64, "images a forward pass; scores do not depend on it")
+    batch_images: BatchImages = setting(64, "images a forward pass; scores do not depend on it")
     inception_weights: Path | None = setting(
         None, "the 2015-12-05 weights as a .pth file; default: the usual cache folder"
     )

@@ -5,10 +5,16 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 from degas.errors import UserError, nearest
 
@@ -31,15 +37,31 @@ COMMANDS = {
 }
 USAGE = "usage: degas COMMAND [OPTIONS]      degas COMMAND --help shows a command's options"
 OUT_OF_MEMORY = "out of memory; lower --search.width, --search.batch-images, --gan.width or --gan.batch-images"
+# What to lower where one command alone can be meant; scores and samples do not depend on evaluation's batch.
+LOWER = {
+    "search": "--search.width, --search.batch-images or --data.image-size",
+    "train": "--gan.width, --gan.batch-images, --gan.generator-batch-images or --data.image-size",
+    "evaluate": "--evaluate.batch-images or --evaluate.num-samples",
+    "sample": "--num-images",
+    "data": "--data.max-images or --data.image-size",
+    "features": "--data.max-images or --data.image-size",
+    "benchmark": "--width, --batch-images or --image-size",
+}
+# What the operating system may answer to a path, a disk or a limit of the user's; anything else is a bug of ours.
+THE_USERS = "EACCES EPERM ENOENT EEXIST ENOTDIR EISDIR ENAMETOOLONG ENOSPC EDQUOT EROFS EMFILE ENFILE ELOOP EIO EFBIG"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status and never lets a traceback out for a mistake of the user's."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    command = arguments[0] if arguments else ""
     try:
-        return _dispatch(arguments)
+        with _polite_streams(), _one_line_warnings(), _terminated_by_signal():
+            return _dispatch(arguments)
     except UserError as error:
         return _fail(str(error), 2)
+    except _Terminated:
+        return _fail("terminated; go on with --resume", 143)
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
     except SystemExit as stop:
@@ -48,9 +70,56 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 0
     except MemoryError:
-        return _fail(OUT_OF_MEMORY, 1)
+        return _fail(_out_of_memory(command), 1)
     except Exception as error:
-        return _unexpected(error)
+        return _unexpected(error, command)
+
+
+class _Terminated(BaseException):
+    """SIGTERM came where no loop was there to save anything."""
+
+
+@contextmanager
+def _polite_streams() -> Iterator[None]:
+    """A terminal that cannot show α or × gets a question mark, not a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure") and stream.encoding.lower().replace("-", "") != "utf8":
+            stream.reconfigure(errors="replace")
+    yield
+
+
+@contextmanager
+def _one_line_warnings() -> Iterator[None]:
+    """A warning is one line; what libraries tell their callers (deprecations) is not for users, unless asked for."""
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if sys.warnoptions or not issubclass(category, (DeprecationWarning, PendingDeprecationWarning, FutureWarning)):
+            print(f"degas: warning: {' '.join(str(message).split())}", file=sys.stderr)
+
+    before = warnings.showwarning
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = before
+
+
+@contextmanager
+def _terminated_by_signal() -> Iterator[None]:
+    """Where no loop is waiting for SIGTERM (loading, evaluating, reporting), it ends the command in good order."""
+    main_thread = threading.current_thread() is threading.main_thread()
+    if not main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+
+    def leave(number: int, frame: object) -> None:
+        raise _Terminated
+
+    signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -80,7 +149,7 @@ def help_text() -> str:
     return "\n".join([head, "", USAGE, "", *lines, "", start])
 
 
-def _unexpected(error: Exception) -> int:
+def _unexpected(error: Exception, command: str) -> int:
     """Map what the runtime raises by name, so that this module need not import it, nor torch."""
     name = type(error).__name__
     if name == "Terminated":
@@ -88,9 +157,16 @@ def _unexpected(error: Exception) -> int:
     if name == "Interrupted":
         return _fail("interrupted; the state is saved, go on with --resume", 130)
     if name == "OutOfMemoryError" or "DefaultCPUAllocator: can't allocate memory" in str(error):
-        return _fail(OUT_OF_MEMORY, 1)
+        return _fail(_out_of_memory(command), 1)
+    if isinstance(error, OSError) and errno.errorcode.get(error.errno or 0) in THE_USERS.split():
+        place = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{place}{error.strerror}; check the path, its permissions and the space on its disk", 2)
     traceback.print_exc()
     return _fail("internal error; please report the lines above", 1)
+
+
+def _out_of_memory(command: str) -> str:
+    return f"out of memory; lower {LOWER[command]}" if command in LOWER else OUT_OF_MEMORY
 
 
 def _fail(message: str, status: int) -> int:

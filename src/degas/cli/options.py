@@ -9,13 +9,18 @@ import tyro
 from pydantic import Field
 
 from degas.config import (
+    Count,
     DataSettings,
     EvaluateSettings,
     GanSettings,
+    ImageSize,
+    NoiseSize,
+    Positive,
     PresetName,
     SearchSettings,
     Settings,
     SpaceSettings,
+    Width,
     setting,
 )
 
@@ -91,10 +96,10 @@ class SampleOptions(Settings):
 
     generator: Path = setting(..., "generator folder, or a run folder that holds one")
     out: Path = setting(..., "a .png file for a grid, anything else is a folder of PNG files")
-    num_images: int = setting(64, "images to draw")
+    num_images: Annotated[int, Field(ge=1, le=10_000_000)] = setting(64, "images to draw")
     seed: int = setting(0, "image i depends on (seed, i) alone")
     label: str | None = setting(None, "class name or number; `all` gives a row per class")
-    columns: int | None = setting(None, "columns of the grid; default: about square")
+    columns: Positive | None = setting(None, "columns of the grid; default: about square")
     device: Device = setting("auto", "where to compute")
 
 
@@ -121,8 +126,8 @@ class DescribeOptions(Settings):
     file: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FILE")] = setting(..., FILE)
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = setting(False, "print one JSON object")
     out: Path | None = setting(None, "write the picture to this .png or .svg file")
-    width: int | None = setting(None, "channels, instead of the file's")
-    image_size: int | None = setting(None, "pixels, instead of the file's; base and noise size scale with it")
+    width: Width | None = setting(None, "channels, instead of the file's")
+    image_size: ImageSize | None = setting(None, "pixels, instead of the file's; base and noise size scale with it")
 
 
 class RandomOptions(Settings):
@@ -131,7 +136,7 @@ class RandomOptions(Settings):
     seed: int = setting(0, "the same seed gives the same architecture")
     out: Path | None = setting(None, "write it to this file instead of printing it")
     from_alpha: bool = setting(False, "prune random α instead of drawing uniformly (the paper's ablation, §4.2)")
-    image_size: int = setting(32, "pixels along each side")
+    image_size: ImageSize = setting(32, "pixels along each side")
     channels: Literal[1, 3] = setting(3, "1 grey, 3 colour")
     width: int = setting(32, "channels of every feature map")
     noise_size: int = setting(128, "entries of the noise")
@@ -142,9 +147,9 @@ class SpaceOptions(Settings):
     """The search space: its edges, candidates and two counts."""
 
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = setting(False, "print one JSON object")
-    image_size: int = setting(32, "pixels along each side")
-    width: int = setting(128, "channels, for the parameter counts")
-    noise_size: int = setting(128, "entries of the noise, for the parameter counts")
+    image_size: ImageSize = setting(32, "pixels along each side")
+    width: Width = setting(128, "channels, for the parameter counts")
+    noise_size: NoiseSize = setting(128, "entries of the noise, for the parameter counts")
     space: SpaceSettings = SpaceSettings()
 
 
@@ -170,7 +175,7 @@ class FeaturesOptions(Settings):
     source: Source = setting(..., SOURCE)
     out: Path = setting(..., "folder of the classifier")
     seed: int = setting(0, "seed of weights, batches and the held-out split")
-    num_epochs: int | None = setting(None, "passes over the images; default: 8, or what makes 600 steps")
+    num_epochs: Positive | None = setting(None, "passes over the images; default: 8, or what makes 600 steps")
     precision: Literal["float32", "bfloat16"] = setting("float32", "arithmetic of the convolutions")
     device: Device = setting("auto", "where to compute")
     quiet: bool = setting(False, "no progress")
@@ -189,8 +194,8 @@ class ExperimentOptions(Settings):
     seed: int = setting(0, "seed of every trial")
     preset: PresetName = setting("default", "settings to start from")
     device: Device = setting("auto", "where to compute")
-    num_random: int = setting(10, "uniformly drawn architectures")
-    num_equal: int = setting(5, "drawn architectures of equal parameter count, ± 10 %")
-    num_epochs: int = setting(5, "epochs of each standalone fit")
+    num_random: Count = setting(10, "uniformly drawn architectures")
+    num_equal: Count = setting(5, "drawn architectures of equal parameter count, ± 10 %")
+    num_epochs: Positive = setting(5, "epochs of each standalone fit")
     data: DataSettings = DataSettings()
     search: SearchSettings = SearchSettings()

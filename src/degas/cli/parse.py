@@ -22,8 +22,9 @@ from degas.config import PRESETS, preset_values
 from degas.errors import UserError, nearest
 
 # How tyro and pydantic word the two mistakes that deserve better than their own sentence.
+MAX_LISTED = 20  # names in a message; an unknown option unlike any other gets the way to the help instead
 INVALID_CHOICE = r"invalid choice '(.*?)' for argument '(.*?)'\. Expected one of \((.*)\)"
-OUT_OF_RANGE = r"Error parsing (.*?): 1 validation error for \w+ (\S+) (.*?) \[type=.*?input_value=(.*?), input"
+OUT_OF_RANGE = r"Error parsing (.*?): \d+ validation errors? for \w+ (\S+) (.*?) \[type=.*?input_value=(.*?), input"
 
 Options = TypeVar("Options", bound=BaseModel)
 
@@ -34,6 +35,7 @@ def parse(model: type[Options], command: str, arguments: Sequence[str]) -> Optio
     `--help` prints the help and raises `SystemExit(0)`.
     """
     arguments = [_with_hyphens(argument) for argument in arguments]
+    _check_values(arguments)
     if "-h" not in arguments and "--help" not in arguments:
         _check_names(model, command, arguments)
     default = _defaults(model, arguments)
@@ -75,7 +77,21 @@ def _check_names(model: type[BaseModel], command: str, arguments: Sequence[str])
     for argument in arguments:
         name = argument.partition("=")[0]
         if name.startswith("--") and name not in valid:
-            raise UserError(f"unknown setting {name}{nearest(name, valid)}")
+            hint = nearest(name, valid)
+            hint = hint if "did you mean" in hint or len(valid) <= MAX_LISTED else f"; see degas {command} --help"
+            raise UserError(f"unknown setting {name}{hint}")
+
+
+def _check_values(arguments: Sequence[str]) -> None:
+    """An empty path would mean the current folder, which nobody asked for; a NUL byte fits no path."""
+    before = ""
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if not argument or (equals and not value and name.startswith("--")):
+            raise UserError(f"{name or before or 'an argument'}: is empty; give a value")
+        if "\0" in argument:
+            raise UserError(f"{before or 'an argument'}: holds a NUL byte; give a plain value")
+        before = name
 
 
 def _defaults(model: type[Options], arguments: Sequence[str]) -> Options:
@@ -133,7 +149,8 @@ def _message(box: str) -> str:
         return f"{option}: unknown value {value!r}{nearest(value, names)}"
     if range_error := re.match(OUT_OF_RANGE, text):
         section, field, complaint, value = range_error.groups()
-        option = field if section.endswith("Options") else f"--{section}.{field.replace('_', '-')}"
+        field = re.sub(r"\.\d+$", "", field).replace("_", "-")  # one entry of several
+        option = f"--{field}" if section.endswith("Options") else f"--{section}.{field}"
         return f"{option}: {complaint[0].lower()}{complaint[1:]}, not {value}"
     if text.startswith("Missing from"):
         return "missing " + ", ".join(re.findall(r"--[\w.-]+ [A-Z]+|\b[A-Z]{3,}\b", text))

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Options", "main"]
 
+MAX_GRID_PIXELS = 64 * 2**20  # of samples in one picture; more than any viewer shows, and what our own reader takes
+
 
 def main(options: Options) -> None:
     from degas.api import generator_folder
@@ -20,15 +22,18 @@ def main(options: Options) -> None:
     from degas.nets.generator import Generator
     from degas.runtime.distributed import Engine
 
-    if options.num_images < 1:
-        raise UserError("--num-images: must be at least 1")
     generator = Generator.load(generator_folder(options.generator), Engine(device=options.device).device)
     labels, columns = choose_labels(generator, options.label, options.num_images)
-    images = generator.sample(options.num_images, seed=options.seed, labels=labels)
     if options.out.suffix.lower() == ".png":
-        save_grid(images, options.out, columns=options.columns or columns)
+        if options.num_images * generator.image_size**2 > MAX_GRID_PIXELS:
+            raise UserError("--num-images: too many for one picture; give a folder as --out, or draw fewer")
+        columns = min(options.columns or columns or options.num_images, options.num_images)
+        chosen = columns if options.columns or labels is not None else None
+        images = generator.sample(options.num_images, seed=options.seed, labels=labels)
+        save_grid(images, options.out, columns=chosen)
     else:
-        for number, image in enumerate(images):
+        batches = generator.images(options.num_images, seed=options.seed, labels=labels)
+        for number, image in enumerate(image for batch in batches for image in batch):
             save_png(image.permute(1, 2, 0).numpy(), options.out / f"{number:05d}.png")  # (H, W, C)
     print(f"{options.num_images} samples {options.out}")
 

@@ -6,6 +6,7 @@ other source.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from functools import cache
 from importlib import import_module
@@ -18,6 +19,8 @@ from degas.config import DataSettings
 from degas.data.records import Origin, Picture, Records, origin_of_file
 from degas.errors import UserError, nearest
 
+_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
+
 
 def hub_origin(identifier: str, settings: DataSettings) -> Origin:
     """`hub:ID` or `hub:ID:CONFIGURATION`; `split` defaults to train. Only the library touches the network."""
@@ -25,6 +28,8 @@ def hub_origin(identifier: str, settings: DataSettings) -> Origin:
     source = f"hub:{identifier}"
     if not name:
         raise UserError(f"{source}: the data set's id is missing; write hub:OWNER/NAME")
+    if not _ID.fullmatch(name):  # the library would take a path, and code that lies there
+        raise UserError(f"{source}: not a data set's id; write hub:OWNER/NAME, or name a folder without hub:")
 
     @cache
     def table() -> Any:

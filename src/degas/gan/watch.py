@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from degas.errors import UserError
+
 # Unweighted penalties above these mean that the critic has left its constraint: a gradient norm of 11 where the
 # Wasserstein critic's should be 1, and for r3gan one of 450, a hundred times what healthy runs show. Our choice.
 EXPLODED = {"penalty": 100.0, "real_penalty": 1e5, "fake_penalty": 1e5}
@@ -12,7 +14,7 @@ EXPLODED = {"penalty": 100.0, "real_penalty": 1e5, "fake_penalty": 1e5}
 COLLAPSED = 0.1
 
 
-class NonFiniteError(Exception):
+class NonFiniteError(UserError):
     """A loss, a term or a gradient is infinite or not a number: which, at which step, and what to try. One line."""
 
 
@@ -41,7 +43,7 @@ class Watch:
             for term, value in values.items():
                 if not bool(torch.isfinite(value)):
                     raise NonFiniteError(
-                        f"step {step}: {kind} {term} is {float(value)}; resume from the last checkpoint with "
+                        f"step {step}: {kind} {term} is {float(value)}: the training diverged; start it again with "
                         f"a lower --gan.{kind}-lr, or --gan.precision float32"
                     )
 

@@ -67,9 +67,11 @@ def _checked_sizes(sizes: Any, where: str) -> dict[str, int]:
 
 def read_config(path: Path) -> Any:
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
+        with path.open("rb") as handle:
+            content = handle.read(MAX_FILE_BYTES + 1)
+        if len(content) > MAX_FILE_BYTES:
             raise UserError(f"{path}: too large for a generator's config.json")
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(content.decode("utf-8"))
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}; give the folder that `degas train` wrote") from None
     except (UnicodeDecodeError, RecursionError, ValueError) as error:

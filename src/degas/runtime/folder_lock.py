@@ -5,7 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from degas.errors import UserError
@@ -38,6 +39,20 @@ def lock_folder(path: Path) -> int:
     _held.add(descriptor)
     _sign(descriptor)
     return descriptor
+
+
+@contextmanager
+def owned_folder(path: Path) -> Iterator[None]:
+    """Makes the folder `path` where it is missing, and holds its lock inside the block."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be made a folder ({error.strerror}); give another --out") from error
+    descriptor = lock_folder(path)
+    try:
+        yield
+    finally:
+        unlock_folder(descriptor)
 
 
 def unlock_folder(descriptor: int) -> None:
