@@ -17,31 +17,18 @@ this equals is `tests/reference/textbook_mixed.py`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
+from typing import cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from degas.architecture import ZERO, Slot
-from degas.nas.depthwise import depthwise, is_depthwise
+from degas.nas.branch import Branch, NodeValue
+from degas.nas.kernels import KernelMix, centred, convolve, fold_nearest, repeat_pixels, unit_kernels, up_convolve
 from degas.nets.normalisation import BatchNorm
-from degas.nets.operations import Chain, Nearest, build_operation
-
-
-@dataclass
-class NodeValue:
-    """What a node's edges read: the map itself, ReLU(BN(map)), and ReLU(map) for those that ask. All (N, C, H, W)."""
-
-    plain: Tensor
-    activated: Tensor
-    _rectified: Tensor | None = field(default=None, repr=False)
-
-    @property
-    def rectified(self) -> Tensor:
-        if self._rectified is None:
-            self._rectified = torch.relu(self.plain)
-        return self._rectified
+from degas.nets.operations import build_operation
 
 
 class SharedActivation(nn.Module):
@@ -52,9 +39,8 @@ class SharedActivation(nn.Module):
         self.norm = BatchNorm(width, affine=False)
 
     def forward(self, x: Tensor) -> NodeValue:
-        return NodeValue(
-            x, self.norm(x).relu_()
-        )  # in place: the backward of a batch norm reads its input, not its output
+        # In place, as in branches: the backward of a batch norm reads its input, not its output.
+        return NodeValue(x, self.norm(x).relu_())
 
 
 class MixedOp(nn.Module):
@@ -83,7 +69,7 @@ class MixedOp(nn.Module):
         super().__init__()
         self.names = tuple(operations)
         self.repeats = max(slot.factor // 2, 1)  # nearest up-sampling that comes before the ×2 operations
-        self.fold_factor = fold_factor
+        self.folded = self.repeats if fold_factor else 1  # the part of it that is in the kernel
         self.alpha = nn.Parameter(alpha_std * torch.randn(len(self.names)))
         self.branches = nn.ModuleDict()
         for name in self.names:
@@ -92,41 +78,66 @@ class MixedOp(nn.Module):
                     name, width, norm=_plain_norm, separable_order=separable_order, pool_norm=True
                 )
                 self.branches[name] = Branch(operation)
+        mixes = {kind: self._make_kernel_mix(kind) for kind in ("conv", "up")}
+        self.kernel_mixes = {kind: mix for kind, mix in mixes.items() if mix is not None}
 
     def forward(self, value: NodeValue, labels: Tensor | None = None) -> Tensor:
         return sum_edges([self.parts(value)])
 
     def parts(self, value: NodeValue) -> EdgeParts:
         """The mix as a sum of what has been computed and of convolutions that have not."""
-        weights = dict(zip(self.names, torch.softmax(self.alpha, dim=0), strict=True))
-        dense: dict[str, list[Tensor]] = {"conv": [], "up": []}
+        weights = torch.softmax(self.alpha, dim=0)
         total: Tensor | None = None
-        for name, branch in self.branches.items():
-            assert isinstance(branch, Branch)
-            if branch.dense:
-                dense[branch.dense].append(weights[name] * branch.kernel())
-            else:
-                total = _add(total, branch(value, weights[name], self.repeats))
-        fold = self.repeats if self.fold_factor else 1
+        for position, branch in self._branches():
+            if not branch.dense:
+                total = _add(total, branch(value, weights[position], self.repeats))
+        conv, up = (self._mixed_kernel(kind, weights) for kind in ("conv", "up"))
         return EdgeParts(
             total,
-            conv=(value.activated, merge(dense["conv"])) if dense["conv"] else None,
-            up=(repeat_pixels(value.activated, self.repeats // fold), merge(dense["up"])) if dense["up"] else None,
-            repeats=fold,
+            conv=(value.activated, conv) if conv is not None else None,
+            up=(repeat_pixels(value.activated, self.repeats // self.folded), up) if up is not None else None,
+            stride=2 * self.folded,
         )
+
+    def mixing(self) -> dict[str, dict[str, float | None]]:
+        """Operation name → `weight` w and `scaled` w·‖kernel‖, None without a kernel."""
+        found: dict[str, dict[str, float | None]] = {}
+        for name, weight in zip(self.names, torch.softmax(self.alpha, dim=0).tolist(), strict=True):
+            norm = cast(Branch, self.branches[name]).kernel_norm() if name in self.branches else None
+            found[name] = {"weight": weight, "scaled": None if norm is None else weight * norm}
+        return found
+
+    def _mixed_kernel(self, kind: str, weights: Tensor) -> Tensor | None:
+        if kind not in self.kernel_mixes:
+            return None
+        kernels = [branch.own_kernel() for _, branch in self._branches() if branch.dense == kind]
+        return self.kernel_mixes[kind](kernels, weights)
+
+    def _make_kernel_mix(self, kind: str) -> KernelMix | None:
+        """For the dense branches of a kind: how each one's taps enter the kernel of the edge."""
+        dense = [(position, branch) for position, branch in self._branches() if branch.dense == kind]
+        if not dense:
+            return None
+        units = [branch.spread_kernel(unit_kernels(branch.own_kernel().shape[-1])) for _, branch in dense]
+        maps = [fold_nearest(unit, self.folded).squeeze(1) for unit in units]
+        return KernelMix(maps, [position for position, _ in dense])
+
+    def _branches(self) -> list[tuple[int, Branch]]:
+        """Every operation but `zero`, with its place in α."""
+        return [(self.names.index(name), cast(Branch, branch)) for name, branch in self.branches.items()]
 
 
 @dataclass
 class EdgeParts:
     """An edge's contribution to its node: `total`, and the convolutions `conv` and `up` of (input, kernel).
 
-    `total` is (N, C, H, W) of the node, or None; `repeats` belongs to `up`, see `up_convolve`.
+    `total` is (N, C, H, W) of the node, or None; `stride` is that of `up`.
     """
 
     total: Tensor | None
     conv: tuple[Tensor, Tensor] | None
     up: tuple[Tensor, Tensor] | None
-    repeats: int
+    stride: int
 
 
 def sum_edges(edges: Sequence[EdgeParts]) -> Tensor:
@@ -138,9 +149,9 @@ def sum_edges(edges: Sequence[EdgeParts]) -> Tensor:
     for edge in edges:
         total = _add(total, edge.total)
     total = _add(total, _joined([edge.conv for edge in edges], 1, convolve))
-    for repeats in sorted({edge.repeats for edge in edges}):
-        ups = [edge.up for edge in edges if edge.repeats == repeats]
-        total = _add(total, _joined(ups, 0, lambda x, kernel, r=repeats: up_convolve(x, kernel, r)))  # type: ignore[misc]
+    for stride in sorted({edge.stride for edge in edges}):
+        ups = [edge.up for edge in edges if edge.stride == stride]
+        total = _add(total, _joined(ups, 0, partial(up_convolve, stride=stride)))
     assert total is not None  # a space has at least one operation of each kind
     return total
 
@@ -159,129 +170,9 @@ def _joined(
     return apply(torch.cat([x for x, _ in given], dim=1), torch.cat(kernels, dim=input_axis))
 
 
-class Branch(nn.Module):
-    """One operation of a mix, without the head it shares with others.
-
-    `head` says what it reads: `activated` (it began with BN, ReLU), `rectified` (with ReLU) or `plain`. `dense` says
-    which mixed kernel it joins: `conv`, `up`, or none.
-    """
-
-    def __init__(self, operation: Chain) -> None:
-        super().__init__()
-        modules = _flat(operation)
-        self.head, skipped = _head(modules)
-        self.tail = nn.ModuleList(modules[skipped:])
-        self.dense = _dense_kind(list(self.tail)) if self.head == "activated" else ""
-
-    def kernel(self) -> Tensor:
-        """A dense branch's kernel: (C_out, C_in, k, k) for `conv`, (C_in, C_out, k, k) for `up`."""
-        weight = self.tail[-1].weight
-        assert isinstance(weight, Tensor)
-        if isinstance(self.tail[0], Nearest):  # copies of the flipped kernel, one for each pixel that nearest made
-            return spread(weight.transpose(0, 1).flip(2, 3), copies=2, shift=1)
-        return weight
-
-    def forward(self, value: NodeValue, weight: Tensor, repeats: int) -> Tensor:
-        """weight · operation(x), the weight inside the last module where that is linear."""
-        x = getattr(value, self.head)
-        if repeats > 1:
-            x = repeat_pixels(x, repeats)
-        for before, module in zip([None, *self.tail], self.tail[:-1], strict=False):
-            if isinstance(module, nn.Conv2d) and is_depthwise(module):
-                x = depthwise(x, module.weight, module.dilation[0])
-            elif isinstance(module, nn.ReLU) and isinstance(before, BatchNorm):
-                x = x.relu_()
-            else:
-                x = module(x)
-        last = self.tail[-1] if len(self.tail) else None
-        if isinstance(last, BatchNorm) and last.weight is None:
-            # Contiguous: torch 2.13 on the CPU misreads an expanded weight in the backward pass of 1×1 maps.
-            scale = weight.expand(last.running_mean.shape).contiguous()
-            return last.normalise(x, scale, torch.zeros_like(scale))
-        if isinstance(last, nn.Conv2d) and last.bias is None:
-            return last._conv_forward(x, weight * last.weight, None)
-        return weight * (last(x) if last is not None else x)
-
-
-def merge(kernels: Sequence[Tensor]) -> Tensor:
-    """The sum of kernels (·, ·, k, k) of sizes that differ by even numbers, each centred in the largest."""
-    largest = max(kernel.shape[-1] for kernel in kernels)
-    return sum((centred(kernel, largest) for kernel in kernels[1:]), centred(kernels[0], largest))
-
-
-def spread(kernel: Tensor, copies: int, shift: int) -> Tensor:
-    """The sum of copies² copies of a kernel (·, ·, k, k), `shift` apart each way: sides of k + shift·(copies − 1)."""
-    margin = shift * (copies - 1)
-    for axis in (0, 1):
-        pads = [(shift * i, margin - shift * i) for i in range(copies)]
-        kernel = torch.stack([F.pad(kernel, pad if axis == 0 else (0, 0, *pad)) for pad in pads]).sum(0)
-    return kernel
-
-
-def convolve(x: Tensor, kernel: Tensor) -> Tensor:
-    """A convolution that keeps H and W: kernel (C_out, C_in, k, k), k odd."""
-    return F.conv2d(x, kernel, padding=kernel.shape[-1] // 2)
-
-
-def up_convolve(x: Tensor, kernel: Tensor, repeats: int = 1, *, fold: bool = True) -> Tensor:
-    """Nearest up-sampling by `repeats`, then a transposed convolution of stride 2, on (N, C, H, W).
-
-    kernel: (C_in, C_out, k, k), k even, so that padding (k − 2)/2 makes the output exactly twice as large. With `fold`
-    both are one transposed convolution of stride 2·repeats: the pixels that nearest makes of one are `repeats` apart
-    by one, hence their kernels by two.
-    """
-    padding = (kernel.shape[-1] - 2) // 2
-    if repeats > 1 and fold:
-        return F.conv_transpose2d(x, spread(kernel, repeats, 2), stride=2 * repeats, padding=padding)
-    return F.conv_transpose2d(repeat_pixels(x, repeats), kernel, stride=2, padding=padding)
-
-
-def repeat_pixels(x: Tensor, repeats: int) -> Tensor:
-    """Nearest up-sampling by a whole factor."""
-    return F.interpolate(x, scale_factor=repeats, mode="nearest") if repeats > 1 else x
-
-
 def _plain_norm(width: int) -> nn.Module:
     return BatchNorm(width, affine=False)
 
 
 def _add(total: Tensor | None, term: Tensor | None) -> Tensor | None:
     return term if total is None else total if term is None else total + term
-
-
-def centred(kernel: Tensor, size: int) -> Tensor:
-    """A kernel (·, ·, k, k) with zeros around it, `size` a side."""
-    margin = (size - kernel.shape[-1]) // 2
-    return F.pad(kernel, (margin, margin, margin, margin)) if margin else kernel
-
-
-def _flat(operation: Chain) -> list[nn.Module]:
-    """The modules of nested chains, in order."""
-    return [inner for module in operation for inner in (_flat(module) if isinstance(module, Chain) else [module])]
-
-
-def _head(modules: Sequence[nn.Module]) -> tuple[str, int]:
-    """What the operation reads of a node's value, and how many of its modules that stands for."""
-    if len(modules) > 1 and isinstance(modules[0], BatchNorm) and isinstance(modules[1], nn.ReLU):
-        return "activated", 2
-    if modules and isinstance(modules[0], nn.ReLU):
-        return "rectified", 1
-    return "plain", 0
-
-
-def _dense_kind(tail: Sequence[nn.Module]) -> str:
-    """Which mixed kernel a branch joins; convolutions that do anything unusual join none and run on their own."""
-    last = tail[-1] if len(tail) else None
-    if isinstance(last, nn.ConvTranspose2d) and len(tail) == 1:
-        usual = last.stride == (2, 2) and last.padding == ((last.kernel_size[0] - 2) // 2,) * 2
-        return "up" if usual and _is_plain(last) else ""
-    if isinstance(last, nn.Conv2d):
-        usual = _is_plain(last) and last.stride == (1, 1) and last.padding == (last.kernel_size[0] // 2,) * 2
-        nearest = len(tail) == 2 and isinstance(tail[0], Nearest) and tail[0].factor == 2
-        return ("up" if nearest else "conv" if len(tail) == 1 else "") if usual else ""
-    return ""
-
-
-def _is_plain(conv: nn.Conv2d | nn.ConvTranspose2d) -> bool:
-    square = conv.kernel_size[0] == conv.kernel_size[1] and conv.dilation == (1, 1)
-    return square and conv.groups == 1 and conv.bias is None and conv.padding_mode == "zeros"

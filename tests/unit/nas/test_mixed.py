@@ -9,8 +9,11 @@ from textbook_mixed import TextbookMixedOp
 from torch import Tensor
 
 from degas.architecture import NORMAL_OPERATIONS, OPERATION_KINDS, UP_OPERATIONS, ZERO, SearchSpace, Slot
-from degas.nas.mixed import MixedOp, SharedActivation, merge, spread, up_convolve
+from degas.nas.branch import Branch
+from degas.nas.kernels import centred, fold_nearest, spread, up_convolve
+from degas.nas.mixed import MixedOp, SharedActivation
 from degas.nets import operations as table
+from degas.nets.normalisation import BatchNorm
 from degas.nets.operations import Chain, convolution, register_operation
 
 WIDTH = 4
@@ -138,9 +141,14 @@ def test_permuting_operations_with_their_alpha_changes_nothing() -> None:
 def test_the_up_operations_are_all_one_kernel_and_dense_convolutions_too() -> None:
     _, up, _ = pair("up", UP_OPERATIONS, 2)
     assert [branch.dense for branch in up.branches.values()] == ["up"] * 4
-    kernel = merge([branch.kernel() for branch in up.branches.values()])
-    assert kernel.shape == (WIDTH, WIDTH, 6, 6)
-    assert spread(kernel, 2, 2).shape == (WIDTH, WIDTH, 8, 8)
+    weights = torch.softmax(up.alpha, 0)
+    kernels = [branch.spread_kernel(branch.own_kernel()) for branch in up.branches.values()]
+    expected = sum(w * centred(kernel, 6) for w, kernel in zip(weights, kernels, strict=True))
+    own = [branch.own_kernel() for branch in up.branches.values()]
+    torch.testing.assert_close(up.kernel_mixes["up"](own, weights), expected, **EXACT)
+    assert fold_nearest(expected, 2).shape == (WIDTH, WIDTH, 8, 8)
+    _, folded, _ = pair("up", UP_OPERATIONS, 4)
+    assert folded.kernel_mixes["up"](own, weights).shape == (WIDTH, WIDTH, 8, 8)
     _, normal, _ = pair("normal", NORMAL_OPERATIONS)
     assert [name for name, branch in normal.branches.items() if branch.dense] == ["conv_1x1", "conv_3x3"]
 
@@ -169,7 +177,8 @@ def test_operations_start_with_equal_output_variance() -> None:
             for name, branch in mixed.branches.items():
                 with torch.no_grad():
                     if branch.dense == "up":
-                        out = up_convolve(value.activated, branch.kernel(), factor // 2)
+                        kernel = fold_nearest(branch.spread_kernel(branch.own_kernel()), factor // 2)
+                        out = up_convolve(value.activated, kernel, factor)
                     else:
                         out = branch(value, torch.ones(()), 1)
                 inside = out[:, :, 4:-4, 4:-4]  # zero padding takes some of the variance at borders
@@ -205,8 +214,16 @@ def test_registered_operations_take_part(odd_operations: object) -> None:
     up = MixedOp(slot("up", 4), ("deconv_4x4", "bilinear"), WIDTH).double()
     doubled = F.interpolate(F.interpolate(x, scale_factor=2, mode="nearest"), scale_factor=2, mode="bilinear")
     weights = torch.softmax(up.alpha, 0)
-    deconv = up_convolve(h, up.branches["deconv_4x4"].kernel(), 2)
+    deconv = up_convolve(h, fold_nearest(up.branches["deconv_4x4"].own_kernel(), 2), 4)
     torch.testing.assert_close(up(shared(x)), weights[0] * deconv + weights[1] * doubled, **EXACT)
+
+
+def test_a_registered_operation_with_a_batch_norm_of_its_own_does_not_share(odd_operations: object) -> None:
+    own = Chain(BatchNorm(WIDTH, affine=True), torch.nn.ReLU(), convolution(WIDTH, WIDTH, 3))
+    branch = Branch(own)
+    assert (branch.head, branch.dense, len(branch.tail)) == ("plain", "", 3)
+    assert Branch(Chain(BatchNorm(WIDTH, affine=False, eps=1e-3), *own[1:])).head == "plain"
+    assert Branch(Chain(BatchNorm(WIDTH, affine=False), *own[1:])).dense == "conv"
 
 
 def test_every_slot_of_the_paper_doubles_or_keeps_the_size() -> None:

@@ -1,0 +1,89 @@
+"""Kernels and what is done with them: the algebra that makes a mix of convolutions one convolution. Spec §2.
+
+Kernels of convolutions are (C_out, C_in, k, k) with k odd, those of transposed ones (C_in, C_out, k, k) with k even;
+both are centred: the image keeps its size, or is exactly `stride` times as large.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def centred(kernel: Tensor, size: int) -> Tensor:
+    """A kernel (·, ·, k, k) with zeros around it, `size` a side."""
+    margin = (size - kernel.shape[-1]) // 2
+    return F.pad(kernel, (margin, margin, margin, margin)) if margin else kernel
+
+
+def spread(kernel: Tensor, copies: int, shift: int) -> Tensor:
+    """The sum of copies² copies of a kernel (·, ·, k, k), `shift` apart each way: sides of k + shift·(copies − 1)."""
+    margin = shift * (copies - 1)
+    for axis in (0, 1):
+        pads = [(shift * i, margin - shift * i) for i in range(copies)]
+        kernel = torch.stack([F.pad(kernel, pad if axis == 0 else (0, 0, *pad)) for pad in pads]).sum(0)
+    return kernel
+
+
+def convolve(x: Tensor, kernel: Tensor) -> Tensor:
+    """A convolution that keeps H and W: kernel (C_out, C_in, k, k), k odd."""
+    return F.conv2d(x, kernel, padding=kernel.shape[-1] // 2)
+
+
+def up_convolve(x: Tensor, kernel: Tensor, stride: int = 2) -> Tensor:
+    """A transposed convolution to exactly `stride` times the size: kernel (C_in, C_out, k, k), k even."""
+    return F.conv_transpose2d(x, kernel, stride=stride, padding=(kernel.shape[-1] - stride) // 2)
+
+
+def fold_nearest(kernel: Tensor, repeats: int) -> Tensor:
+    """The kernel of stride 2·repeats for nearest up-sampling by `repeats` and then `kernel` with stride 2.
+
+    The pixels that nearest makes of one are one apart, hence the copies of the kernel two.
+    """
+    return spread(kernel, repeats, 2) if repeats > 1 else kernel
+
+
+def repeat_pixels(x: Tensor, repeats: int) -> Tensor:
+    """Nearest up-sampling by a whole factor."""
+    return F.interpolate(x, scale_factor=repeats, mode="nearest") if repeats > 1 else x
+
+
+class KernelMix:
+    """Σ_b w_b · L_b(K_b), L_b linear in the taps and the same for all channels, as one matrix product.
+
+    With the taps of all kernels side by side, (C, C, T), and L as a (T, k²) matrix, the mix is
+    taps @ (w · L): a few calls forward and backward, where scaling, padding and adding would be hundreds.
+
+    Args:
+        maps: L_b of every unit kernel, (t_b², k_b, k_b), for each b; smaller results are centred in the largest.
+        positions: which entry of the mixing weights belongs to each.
+    """
+
+    def __init__(self, maps: Sequence[Tensor], positions: Sequence[int]) -> None:
+        self.size = max(one.shape[-1] for one in maps)
+        owners = [position for one, position in zip(maps, positions, strict=True) for _ in range(len(one))]
+        self._taps = torch.cat([centred(one, self.size).flatten(1) for one in maps])  # (T, k²)
+        self._owners = torch.tensor(owners)  # (T,)
+        self._copies: dict[tuple[torch.device, torch.dtype], tuple[Tensor, Tensor]] = {}
+
+    def __call__(self, kernels: Sequence[Tensor], weights: Tensor) -> Tensor:
+        """Kernels (C, C, t_b, t_b) and mixing weights (K,) → (C, C, k, k). Never in half precision."""
+        taps, owners = self._constants(weights.device, weights.dtype)
+        with torch.autocast(weights.device.type, enabled=False):
+            side_by_side = torch.cat([kernel.flatten(2) for kernel in kernels], dim=2)  # (C, C, T)
+            mixed = side_by_side @ (weights[owners][:, None] * taps)
+        return mixed.unflatten(2, (self.size, self.size))
+
+    def _constants(self, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """No buffers: nothing here is learned, saved or averaged."""
+        if (device, dtype) not in self._copies:
+            self._copies[device, dtype] = self._taps.to(device, dtype), self._owners.to(device)
+        return self._copies[device, dtype]
+
+
+def unit_kernels(size: int) -> Tensor:
+    """(k², 1, k, k): every kernel with a single 1, by which a linear map shows its matrix."""
+    return torch.eye(size * size).view(size * size, 1, size, size)
