@@ -11,7 +11,7 @@ RANK_SHARE = 1e-10  # a direction with less than this share of the largest varia
 EXACT_SIZE = 1024  # up to so many values an image the whole covariance is diagonalised: about a second
 OVERSAMPLING = 32  # further directions carried by the subspace iteration, and its rounds (Halko et al. 2011)
 NUM_ROUNDS = 4
-CHUNK_ROWS = 4096
+CHUNK_VALUES = 1 << 24  # of a chunk in float64: 128 MiB
 
 
 def whitened_scores(flat: np.ndarray, size: int, generator: torch.Generator) -> np.ndarray:
@@ -51,4 +51,5 @@ def _covariance_times(flat: np.ndarray, mean: np.ndarray, matrix: np.ndarray) ->
 
 
 def _centred_chunks(flat: np.ndarray, mean: np.ndarray) -> Iterator[np.ndarray]:
-    return (flat[start : start + CHUNK_ROWS] - mean for start in range(0, len(flat), CHUNK_ROWS))
+    rows = max(1, CHUNK_VALUES // flat.shape[1])
+    return (flat[start : start + rows] - mean for start in range(0, len(flat), rows))

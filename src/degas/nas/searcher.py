@@ -47,9 +47,10 @@ def run_search(
     """Search an architecture for `images` and write everything about it into `folder`.
 
     Files: architecture.json, alpha.jsonl (one object an epoch: step, epoch, and edge name → {operation name: α}),
-    metrics.jsonl, timing.jsonl, pruning.json (every decision with its margin), reconstructions.png, glo_samples.png,
-    checkpoints/. A folder opened with resume goes on from its newest checkpoint, bit for bit as if never stopped. The
-    caller marks the folder done, once it has added what it wants to.
+    mixing.jsonl (likewise, the mixing weight w and w·‖kernel‖), metrics.jsonl, timing.jsonl, pruning.json (every
+    decision with its margin), reconstructions.png, glo_samples.png, checkpoints/. A folder opened with resume goes on
+    from its newest checkpoint, bit for bit as if never stopped. The caller marks the folder done, once it has added
+    what it wants to.
 
     Raises:
         UserError: images that fit no graph, a loss or gradient that is not finite (naming step and term), a loss that
@@ -86,6 +87,7 @@ def run_search(
 
             if ends_epoch:
                 folder.append("alpha.jsonl", {"step": step, "epoch": epoch, **search.supernet.alpha_by_name()})
+                folder.append("mixing.jsonl", {"step": step, "epoch": epoch, **search.supernet.mixing_by_name()})
                 search.check_plateau(epoch, values["epoch_loss"])
 
             stopping = engine.any_rank(stop.requested)
@@ -145,7 +147,7 @@ class Search:
         """Search step `step` (from 0): weights and latents, then α; with `joint` all from one backward pass."""
         batch = self.weight_batches(step)
         joint = self.settings.schedule == "joint"
-        self._require_gradients(weights=True, alphas=joint)
+        self.require_gradients(weights=True, alphas=joint)
         self.alpha_optimizer.zero_grad(set_to_none=True)
         terms = self.glo.step(batch, step)
         self.epoch_loss += self._loss(terms)
@@ -157,11 +159,11 @@ class Search:
     def alpha_step(self, weight_batch: Batch, step: int) -> Tensor:
         """One Adam step on α with weights, latents and buffers as constants; returns the loss."""
         batch = weight_batch if self.settings.alpha_batch == "same" else self.alpha_batches(step)
-        self._require_gradients(weights=False, alphas=False)
+        self.require_gradients(weights=False, alphas=False)
         if self.settings.alpha_batch == "held_out":  # or α would see nothing but latents that lag
             for _ in range(self.settings.held_out_latent_steps):
                 self.glo.step_latents_only(batch, step)
-        self._require_gradients(weights=False, alphas=True)
+        self.require_gradients(weights=False, alphas=True)
         latents = self.glo.table.rows[batch.index.to(self.engine.device)]  # (B, d), no gradient
         with frozen_buffers(self.supernet):
             loss = torch.stack(list(self.glo.loss_terms(latents, batch.images).values())).sum()
@@ -173,8 +175,8 @@ class Search:
         self.engine.all_reduce_mean([alpha.grad for alpha in self.supernet.alphas() if alpha.grad is not None])
         self.alpha_optimizer.step()
 
-    def _require_gradients(self, *, weights: bool, alphas: bool) -> None:
-        """Autograd computes only the gradients that the step uses."""
+    def require_gradients(self, *, weights: bool, alphas: bool) -> None:
+        """Let autograd compute only the gradients that a step uses."""
         for weight in self.glo.weights:
             weight.requires_grad_(weights)
         for alpha in self.supernet.alphas():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 
 from degas.architecture import SearchSpace, Slot
@@ -93,3 +94,12 @@ class Supernet(nn.Module):
             slot.name: dict(zip(self.space.operations(slot), self.edge(slot).alpha.tolist(), strict=True))
             for slot in self.space.slots
         }
+
+    @torch.no_grad()
+    def mixing_by_name(self) -> dict[str, dict[str, dict[str, float | None]]]:
+        """Slot name → operation name → `weight`, softmax(α), and `scaled`, weight · ‖kernel‖.
+
+        A kernel that grows could stand in for α; this shows whether it does (spec §3). The kernel is the mixed one's
+        share for a dense convolution, else the operation's last convolution; None for an operation without any.
+        """
+        return {slot.name: self.edge(slot).mixing() for slot in self.space.slots}

@@ -33,7 +33,7 @@ def test_subspace_iteration_agrees_with_the_exact_one(monkeypatch: pytest.Monkey
     flat = data(400, 80)
     exact = scores(flat, 6)
     monkeypatch.setattr(pca, "EXACT_SIZE", 10)
-    monkeypatch.setattr(pca, "CHUNK_ROWS", 64)
+    monkeypatch.setattr(pca, "CHUNK_VALUES", 64 * 80)
     np.testing.assert_allclose(scores(flat, 6), exact, atol=1e-5)
 
 

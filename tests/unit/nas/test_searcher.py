@@ -85,7 +85,7 @@ def test_the_alpha_step_moves_alpha_alone(
 
 def test_the_weight_step_leaves_alpha_and_moves_buffers(make_images: Make, make_settings: Make, engine: Engine) -> None:
     search = warm(make_search(make_images(), make_settings(), engine))
-    search._require_gradients(weights=True, alphas=False)
+    search.require_gradients(weights=True, alphas=False)
     before = flat(search.state_dict())
     batch = search.weight_batches(3)
     search.glo.step(batch, 3)
@@ -187,7 +187,7 @@ def test_a_search_writes_everything(tmp_path: Path, make_images: Make, make_sett
     assert Architecture.load(folder / "architecture.json") == architecture
     assert (architecture.num_stages, architecture.base_size, architecture.image_size) == (1, 4, 8)
     names = {path.name for path in folder.iterdir()}
-    assert names >= {"alpha.jsonl", "metrics.jsonl", "timing.jsonl", "pruning.json", "checkpoints"}
+    assert names >= {"alpha.jsonl", "mixing.jsonl", "metrics.jsonl", "timing.jsonl", "pruning.json", "checkpoints"}
     assert names >= {"reconstructions.png", "glo_samples.png"}
 
     space, _ = SPACE.resolve(8)

@@ -80,6 +80,42 @@ def test_channels_last_is_the_same_function() -> None:
     torch.testing.assert_close(last(noise().double()), plain(noise().double()), rtol=0, atol=1e-12)
 
 
+def test_permuting_operations_with_their_alpha_changes_nothing() -> None:
+    """Another order of the tables, the same weights and α by name: the same images, the same gradients by name."""
+    space = SearchSpace(2)
+    other_space = SearchSpace(2, 1, space.normal_operations[::-1], (*space.up_operations[2:], *space.up_operations[:2]))
+    ours, other = make(space, alpha_std=1.0).double(), make(other_space).double()
+    frame = {name: value for name, value in ours.state_dict().items() if not name.endswith(".alpha")}
+    assert other.load_state_dict(frame, strict=False).unexpected_keys == []
+    with torch.no_grad():
+        for slot, its_slot in zip(space.slots, other_space.slots, strict=True):
+            order = [space.operations(slot).index(name) for name in other_space.operations(its_slot)]
+            other.edge(its_slot).alpha.copy_(ours.edge(slot).alpha[order])
+    images, its_images = ours(noise().double()), other(noise().double())
+    torch.testing.assert_close(its_images, images, rtol=0, atol=1e-12)
+    images.square().sum().backward()
+    its_images.square().sum().backward()
+    for slot, its_slot in zip(space.slots, other_space.slots, strict=True):
+        order = [space.operations(slot).index(name) for name in other_space.operations(its_slot)]
+        torch.testing.assert_close(
+            other.edge(its_slot).alpha.grad, ours.edge(slot).alpha.grad[order], rtol=1e-9, atol=1e-11
+        )
+
+
+def test_mixing_weights_sum_to_one_and_kernels_start_equal() -> None:
+    torch.manual_seed(0)
+    supernet = Supernet(SearchSpace(2), base_size=4, width=32, noise_size=5, channels=3)
+    for slot in supernet.space.slots:
+        mixing = supernet.mixing_by_name()[slot.name]
+        assert list(mixing) == list(supernet.space.operations(slot))
+        assert sum(entry["weight"] for entry in mixing.values()) == pytest.approx(1)
+        for name in ("skip", "max_pool_3x3", ZERO):
+            assert mixing.get(name, {"scaled": None})["scaled"] is None
+        if slot.kind == "up":
+            scaled = [entry["scaled"] for entry in mixing.values() if entry["scaled"] is not None]
+            assert max(scaled) < 1.1 * min(scaled)
+
+
 def test_folded_factor_is_the_same_function() -> None:
     folded, plain = make(SearchSpace(3)).double(), make(SearchSpace(3), fold_factor=False).double()
     torch.testing.assert_close(folded(noise().double()), plain(noise().double()), rtol=0, atol=1e-12)

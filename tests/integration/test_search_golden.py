@@ -1,0 +1,49 @@
+"""The loss curve of 20 search steps, and α after them, against a stored one: no intended numeric change, same numbers.
+
+After an intended one, write it anew with `DEGAS_WRITE_GOLDEN=1` and say why in the changelog.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from degas.config import SearchSettings, SpaceSettings
+from degas.data.image_set import ImageSet
+from degas.nas.searcher import Search
+from degas.runtime.distributed import Engine
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "search.json"
+
+
+def gradients_of_light(num_images: int, size: int) -> np.ndarray:
+    """Images in closed form, so that no library's random numbers play a part: (N, 3, size, size) uint8."""
+    y, x = np.mgrid[0:size, 0:size] / (size - 1)
+    angles = np.arange(num_images) * 2.399963  # the golden angle
+    waves = [127.5 + 127.5 * np.cos(3 * (np.cos(a) * x + np.sin(a) * y) + np.arange(3)[:, None, None]) for a in angles]
+    return np.stack(waves).round().astype(np.uint8)
+
+
+def test_twenty_steps_give_the_stored_losses_and_alpha() -> None:
+    images = ImageSet(gradients_of_light(32, 16), None, (), "golden", "0")
+    settings = SearchSettings(width=8, noise_size=16, num_epochs=5, batch_images=8)
+    search = Search(images, settings, SpaceSettings(), seed=0, engine=Engine(device="cpu"))
+    terms = [search.step(step) for step in range(20)]
+    found = {
+        "loss": [float(term["l2"] + term["lap1"]) for term in terms],
+        "alpha_loss": [float(term["alpha_loss"]) for term in terms],
+        "alpha": search.supernet.alpha_by_name(),
+    }
+    if os.environ.get("DEGAS_WRITE_GOLDEN"):
+        GOLDEN.write_text(json.dumps(found, indent=1) + "\n")
+    golden = json.loads(GOLDEN.read_text())
+    for name in ("loss", "alpha_loss"):  # other CPUs sum in another order; errors grow along the way
+        assert found[name] == pytest.approx(golden[name], rel=2e-3), name
+    assert found["loss"][:2] == pytest.approx(golden["loss"][:2], rel=1e-4)
+    assert found["alpha"].keys() == golden["alpha"].keys()
+    ours, theirs = ([v for edge in a.values() for v in edge.values()] for a in (found["alpha"], golden["alpha"]))
+    assert np.corrcoef(ours, theirs)[0, 1] > 0.98
