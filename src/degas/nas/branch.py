@@ -73,14 +73,15 @@ class Branch(nn.Module):
         x = getattr(value, self.head)
         if repeats > 1:
             x = repeat_pixels(x, repeats)
-        for before, module in zip([None, *self.tail], self.tail[:-1], strict=False):
+        modules = list(self.tail)  # slicing a ModuleList makes another one, which takes longer than small convolutions
+        for before, module in zip([None, *modules], modules[:-1], strict=False):
             if isinstance(module, nn.Conv2d) and is_depthwise(module):
                 x = depthwise(x, module.weight, module.dilation[0])
             elif isinstance(module, nn.ReLU) and isinstance(before, BatchNorm):
                 x = x.relu_()
             else:
                 x = module(x)
-        last = self.tail[-1] if len(self.tail) else None
+        last = modules[-1] if modules else None
         if isinstance(last, BatchNorm) and last.weight is None:
             # Contiguous: torch 2.13 on the CPU misreads an expanded weight in the backward pass of 1×1 maps.
             scale = weight.expand(last.running_mean.shape).contiguous()
