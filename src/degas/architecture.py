@@ -251,8 +251,11 @@ class Architecture:
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        scratch.write_text(self.to_json(), encoding="utf-8")
-        os.replace(scratch, path)
+        try:
+            scratch.write_text(self.to_json(), encoding="utf-8")
+            os.replace(scratch, path)
+        finally:
+            scratch.unlink(missing_ok=True)
 
     @classmethod
     def from_dict(cls, data: Any, where: str = WHERE) -> Architecture:
@@ -282,7 +285,9 @@ class Architecture:
             data = json.loads(content.decode("utf-8"))
         except OSError as error:
             raise UserError(f"{path}: cannot be read: {error.strerror}; give an architecture.json") from None
-        except (UnicodeDecodeError, RecursionError, ValueError) as error:
+        except RecursionError:
+            raise UserError(f"{path}: not an architecture file: nested too deeply") from None
+        except ValueError as error:
             raise UserError(f"{path}: not valid JSON: {_one_line(error)}") from None
         return cls.from_dict(data, str(path))
 

@@ -159,7 +159,8 @@ def _unexpected(error: Exception, command: str) -> int:
     if name == "OutOfMemoryError" or "DefaultCPUAllocator: can't allocate memory" in str(error):
         return _fail(_out_of_memory(command), 1)
     if isinstance(error, OSError) and errno.errorcode.get(error.errno or 0) in THE_USERS.split():
-        place = f"{error.filename}: " if error.filename else ""
+        path = error.filename2 or error.filename  # of two, the one that was to be written
+        place = f"{path}: " if path else ""
         return _fail(f"{place}{error.strerror}; check the path, its permissions and the space on its disk", 2)
     traceback.print_exc()
     return _fail("internal error; please report the lines above", 1)

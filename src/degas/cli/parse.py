@@ -154,6 +154,8 @@ def _message(box: str) -> str:
         return f"{option}: {complaint[0].lower()}{complaint[1:]}, not {value}"
     if text.startswith("Missing from"):
         return "missing " + ", ".join(re.findall(r"--[\w.-]+ [A-Z]+|\b[A-Z]{3,}\b", text))
+    text = re.sub(r"invalid literal for int\(\) with base 10: ('.*')", r"\1 is not a whole number", text)
+    text = re.sub(r"could not convert string to float: ('.*')", r"\1 is not a number", text)
     return text.removeprefix("Error parsing ").rstrip(".")[:300]
 
 

@@ -74,7 +74,9 @@ def read_config(path: Path) -> Any:
         return json.loads(content.decode("utf-8"))
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}; give the folder that `degas train` wrote") from None
-    except (UnicodeDecodeError, RecursionError, ValueError) as error:
+    except RecursionError:
+        raise UserError(f"{path}: not a generator's config.json: nested too deeply") from None
+    except ValueError as error:
         raise UserError(f"{path}: not valid JSON: {one_line(error)}") from None
 
 

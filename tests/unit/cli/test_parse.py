@@ -61,7 +61,7 @@ def test_the_names_that_scripts_rely_on(name: str) -> None:
     ("arguments", "message"),
     [
         (["--search.widht", "3"], "unknown setting --search.widht; did you mean '--search.width'?"),
-        (["--search.width", "abc"], "--search.width: invalid literal for int() with base 10: 'abc'"),
+        (["--search.width", "abc"], "--search.width: 'abc' is not a whole number"),
         (["--search.width", "-3"], "--search.width: input should be greater than or equal to 1, not -3"),
         (["--search.weight-lr", "inf"], "--search.weight-lr: input should be a finite number"),
         (["--search.loss", "l3"], "--search.loss: unknown value 'l3'; choose from l2, l2-lap1, lap1"),

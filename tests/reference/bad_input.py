@@ -1,0 +1,777 @@
+"""The bad-input table: what was given, on the command line, and what the user is told. Checked row by row.
+
+The commands run in a folder made by `make_folder`. `python tests/reference/bad_input.py` writes docs/bad-input.md from
+`ROWS`; tests/integration/test_bad_input.py runs every row and holds the document to them.
+"""
+
+# ruff: noqa: E501 - messages stand here as they are printed
+
+from __future__ import annotations
+
+import json
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from degas.architecture import Architecture, SearchSpace
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "bad-input.md"
+TINY = "--data images --data.image-size 8"
+SEARCH = f"search {TINY} --out new --quiet"
+TRAIN = f"train {TINY} --out new --quiet --architecture arch.json"
+EVALUATE = f"evaluate {TINY} --out new --quiet --generator gen"
+
+
+class Row(NamedTuple):
+    """One mistake; `message` is all of standard error but `degas: ` and the end of the line."""
+
+    given: str
+    command: str
+    status: int
+    message: str
+
+
+ROWS: tuple[Row, ...] = (
+    Row(
+        "a command that does not exist",
+        "serach",
+        2,
+        "unknown command 'serach'; did you mean 'search'?",
+    ),
+    Row(
+        "an option that does not exist",
+        f"{SEARCH} --search.widht 4",
+        2,
+        "unknown setting --search.widht; did you mean '--search.width'?",
+    ),
+    Row(
+        "an option unlike any other",
+        f"{SEARCH} --zzzzzz",
+        2,
+        "unknown setting --zzzzzz; see degas search --help",
+    ),
+    Row(
+        "nothing but the command",
+        "search",
+        2,
+        "missing --data SRC, --out RUN; see degas search --help",
+    ),
+    Row(
+        "an option without its value",
+        f"{SEARCH} --search.width",
+        2,
+        "Missing value for argument '--search.width'. Expected 1 values; see degas search --help",
+    ),
+    Row(
+        "a value without its option",
+        f"{SEARCH} 3",
+        2,
+        "Unrecognized options: 3; see degas search --help",
+    ),
+    Row(
+        "an unknown preset",
+        f"{SEARCH} --preset papr",
+        2,
+        "--preset: unknown preset 'papr'; did you mean 'paper'?",
+    ),
+    Row(
+        "a word for a number",
+        f"{SEARCH} --search.width wide",
+        2,
+        "--search.width: 'wide' is not a whole number; see degas search --help",
+    ),
+    Row(
+        "a fraction for a whole number",
+        f"{SEARCH} --seed 1.5",
+        2,
+        "--seed: '1.5' is not a whole number; see degas search --help",
+    ),
+    Row(
+        "not a number",
+        f"{SEARCH} --search.weight-lr nan",
+        2,
+        "--search.weight-lr: input should be a finite number, not nan; see degas search --help",
+    ),
+    Row(
+        "infinity",
+        f"{SEARCH} --search.weight-lr inf",
+        2,
+        "--search.weight-lr: input should be a finite number, not inf; see degas search --help",
+    ),
+    Row(
+        "a negative rate",
+        f"{SEARCH} --search.weight-lr -1",
+        2,
+        "--search.weight-lr: input should be greater than 0, not -1.0; see degas search --help",
+    ),
+    Row(
+        "zero epochs",
+        f"{SEARCH} --search.num-epochs 0",
+        2,
+        "--search.num-epochs: input should be greater than or equal to 1, not 0; see degas search --help",
+    ),
+    Row(
+        "zero steps",
+        f"{TRAIN} --gan.num-steps 0",
+        2,
+        "--gan.num-steps: input should be greater than or equal to 1, not 0; see degas train --help",
+    ),
+    Row(
+        "a billion channels",
+        f"{SEARCH} --search.width 1000000000",
+        2,
+        "--search.width: input should be less than or equal to 2048, not 1000000000; see degas search --help",
+    ),
+    Row(
+        "a billion entries of the latents",
+        f"{SEARCH} --search.noise-size 1000000000",
+        2,
+        "--search.noise-size: input should be less than or equal to 8192, not 1000000000; see degas search --help",
+    ),
+    Row(
+        "a billion images a step",
+        f"{TRAIN} --gan.batch-images 1000000000",
+        2,
+        "--gan.batch-images: input should be less than or equal to 65536, not 1000000000; see degas train --help",
+    ),
+    Row(
+        "a million pixels a side",
+        f"{SEARCH} --data.image-size 1000000",
+        2,
+        "--data.image-size: input should be less than or equal to 1024, not 1000000; see degas search --help",
+    ),
+    Row(
+        "an image size that no graph has",
+        f"{SEARCH} --data.image-size 30",
+        2,
+        "image size 30 is not a base size from 4 to 7 times a power of two; try 28 or 32",
+    ),
+    Row(
+        "a base size that does not fit",
+        f"{SEARCH} --space.base-size 3",
+        2,
+        "image size 8 is not base size 3 times a power of two; try 6 or 12",
+    ),
+    Row(
+        "too many normal maps",
+        f"{SEARCH} --space.num-normal 9",
+        2,
+        "--space.num-normal: input should be less than or equal to 8, not 9; see degas search --help",
+    ),
+    Row(
+        "a momentum out of range",
+        f"{SEARCH} --search.weight-momentum 1.5",
+        2,
+        "--search.weight-momentum: input should be less than 1, not 1.5; see degas search --help",
+    ),
+    Row(
+        "Adam betas out of range",
+        f"{SEARCH} --search.alpha-betas 1.5 2",
+        2,
+        "--search.alpha-betas: input should be less than 1, not 1.5; see degas search --help",
+    ),
+    Row(
+        "a dropout rate of not a number",
+        f"{TRAIN} --gan.objective ct-gan --gan.dropout nan 0 0",
+        2,
+        "--gan.dropout: input should be a finite number, not nan; see degas train --help",
+    ),
+    Row(
+        "one value of a pair",
+        f"{TRAIN} --gan.betas 0.5",
+        2,
+        "Missing value for argument '--gan.betas'. Expected 2 values; see degas train --help",
+    ),
+    Row(
+        "a choice that does not exist",
+        f"{SEARCH} --search.loss l3",
+        2,
+        "--search.loss: unknown value 'l3'; choose from l2, l2-lap1, lap1; see degas search --help",
+    ),
+    Row(
+        "an unknown operation",
+        f"{SEARCH} --space.up-operations deconv_5x5",
+        2,
+        "search space: unknown up operation 'deconv_5x5'; did you mean 'deconv_6x6'?",
+    ),
+    Row(
+        "an operation named twice",
+        f"{SEARCH} --space.normal-operations skip skip",
+        2,
+        "search space: one of the normal operations is listed twice in skip, skip",
+    ),
+    Row(
+        "no operation",
+        f"{SEARCH} --space.normal-operations",
+        2,
+        "search space: at least one normal operation is needed",
+    ),
+    Row(
+        "a setting of another objective",
+        f"{TRAIN} --gan.penalty-weight 3",
+        2,
+        "--gan.penalty-weight: objective sn-gan has no such setting; it belongs to ct-gan, wgan-gp",
+    ),
+    Row(
+        "a class weight without classes",
+        f"{TRAIN} --gan.class-weight-critic 1",
+        2,
+        "--gan.class-weight-critic: there is no class loss without --gan.supervised",
+    ),
+    Row(
+        "labels asked of unlabelled images",
+        "train --data one --data.image-size 8 --architecture resnet --out new --gan.supervised",
+        2,
+        "one: --gan.supervised needs labels; sort the images into class folders",
+    ),
+    Row(
+        "a GPU where there is none",
+        f"{SEARCH} --device cuda",
+        2,
+        "device 'cuda': torch sees no CUDA device here; use 'cpu' or 'auto'",
+    ),
+    Row(
+        "an unknown device",
+        f"{SEARCH} --device tpu",
+        2,
+        "--device: unknown value 'tpu'; did you mean 'cpu'?; see degas search --help",
+    ),
+    Row(
+        "data that are not there",
+        "search --data nowhere/images --out new",
+        2,
+        "nowhere/images: no such file or folder",
+    ),
+    Row(
+        "a word close to an embedded set",
+        "search --data digit --out new",
+        2,
+        "digit: no such file or folder; did you mean 'digits'?",
+    ),
+    Row(
+        "an empty name of data",
+        "search --data '' --out new",
+        2,
+        "--data: is empty; give a value",
+    ),
+    Row(
+        "an empty folder",
+        "search --data empty --out new",
+        2,
+        "empty: no images in it; expected files ending in .jpg, .jpeg, .png, .bmp, …",
+    ),
+    Row(
+        "a file that is no data source",
+        "search --data file.txt --out new",
+        2,
+        "file.txt: not a data source; expected a folder, .zip, .npz, .parquet or an official archive",
+    ),
+    Row(
+        "a truncated picture",
+        "search --data truncated --out new",
+        2,
+        "truncated/a.png: cannot be read as an image (…); mend or remove it",
+    ),
+    Row(
+        "a text file that is called .png",
+        "search --data text --out new",
+        2,
+        "text/a.png: cannot be read as an image (…); mend or remove it",
+    ),
+    Row(
+        "a decompression bomb",
+        "search --data bomb --out new",
+        2,
+        "bomb/a.png: more than 67108864 pixels; scale it down first",
+    ),
+    Row(
+        "loose pictures beside class folders",
+        "search --data both --out new",
+        2,
+        "both: holds both loose images (loose.png, …) and folders of images; keep one kind of the two",
+    ),
+    Row(
+        "half a zip file",
+        "search --data cut.zip --out new",
+        2,
+        "cut.zip: damaged or truncated zip file (…); fetch it anew",
+    ),
+    Row(
+        "a zip file with a member outside",
+        "search --data out.zip --out new",
+        2,
+        "out.zip: member '../a.png' would leave its folder; the archive is not to be trusted",
+    ),
+    Row(
+        "half an .npz",
+        "search --data cut.npz --out new",
+        2,
+        "cut.npz: damaged or truncated zip file (…); fetch it anew",
+    ),
+    Row(
+        "an .npz of fractions",
+        "search --data float.npz --out new",
+        2,
+        "float.npz: images: float32 pixels; save them as uint8, 0 to 255",
+    ),
+    Row(
+        "an .npz of Python objects",
+        "search --data object.npz --out new",
+        2,
+        "object.npz: cannot be read (…); save it anew",
+    ),
+    Row(
+        "a hub id that is a path",
+        "search --data hub:../data --out new",
+        2,
+        "hub:../data: not a data set's id; write hub:OWNER/NAME, or name a folder without hub:",
+    ),
+    Row(
+        "a hub id that is missing",
+        "search --data hub: --out new",
+        2,
+        "hub:: the data set's id is missing; write hub:OWNER/NAME",
+    ),
+    Row(
+        "a crop larger than the pictures",
+        f"{SEARCH} --data.crop-pixels 100",
+        2,
+        "images/across/0.png: 8×8 pixels, too small for --data.crop-pixels 100",
+    ),
+    Row(
+        "a part of an undivided folder",
+        f"{SEARCH} --data.split train",
+        2,
+        "--data.split: images has no parts such as train and test; leave it out",
+    ),
+    Row(
+        "a held-out share of nothing",
+        f"{SEARCH} --search.alpha-batch held_out --search.held-out-fraction 0",
+        2,
+        "search: held_out_fraction 0.0 of 12 images leaves none for α; choose another --search.held-out-fraction",
+    ),
+    Row(
+        "an empty run folder's name",
+        f"search {TINY} --out ''",
+        2,
+        "--out: is empty; give a value",
+    ),
+    Row(
+        "a file for a run folder",
+        f"search {TINY} --out file.txt --quiet",
+        2,
+        "file.txt/search: cannot be made a folder (Not a directory); give another --out",
+    ),
+    Row(
+        "a place that cannot be written",
+        f"search {TINY} --out /proc/new --quiet",
+        2,
+        "/proc/new/search: cannot be made a folder (No such file or directory); give another --out",
+    ),
+    Row(
+        "a run folder that holds a run",
+        f"search {TINY} --out run --quiet",
+        2,
+        "run/search holds a finished run; give another --out, or --resume to go on",
+    ),
+    Row(
+        "other settings on resume",
+        f"search {TINY} --out run --quiet --resume",
+        2,
+        'run/search: cannot resume: preset was "quick" and is "default" now; resume with the same settings, or give another --out',
+    ),
+    Row(
+        "an architecture that is not there",
+        f"train {TINY} --out new --architecture none.json",
+        2,
+        "none.json: cannot be read: No such file or directory; give an architecture.json",
+    ),
+    Row(
+        "a baseline that does not exist",
+        f"train {TINY} --out new --architecture resnett",
+        2,
+        "no architecture file, run folder or known name 'resnett'; did you mean 'resnet'?",
+    ),
+    Row(
+        "an architecture of a billion channels",
+        "describe wide.json",
+        2,
+        "wide.json: width must be a whole number from 1 to 2048, not 1000000000",
+    ),
+    Row(
+        "an architecture of 40 stages",
+        "describe deep.json",
+        2,
+        "deep.json: num_stages must be a whole number from 1 to 8, not 40",
+    ),
+    Row(
+        "an architecture of a newer version",
+        "describe version.json",
+        2,
+        "version.json: architecture file version 2 is not 1; update degas",
+    ),
+    Row(
+        "an unknown key in an architecture",
+        "describe key.json",
+        2,
+        "key.json: unknown key 'widht'; did you mean 'width'?",
+    ),
+    Row(
+        "an unknown operation in an architecture",
+        "describe unknown-operation.json",
+        2,
+        "unknown-operation.json: unknown normal operation 'conv_3x4' on edge U0->N1; did you mean 'conv_3x3'?",
+    ),
+    Row(
+        "a list for an architecture",
+        "describe list.json",
+        2,
+        "list.json: must be a JSON object",
+    ),
+    Row(
+        "half an architecture",
+        "describe half.json",
+        2,
+        "half.json: not valid JSON: …",
+    ),
+    Row(
+        "brackets nested 50,000 deep",
+        "describe nested.json",
+        2,
+        "nested.json: not an architecture file: nested too deeply",
+    ),
+    Row(
+        "an architecture of two megabytes",
+        "describe large.json",
+        2,
+        "large.json: too large for an architecture file (over 1048576 bytes)",
+    ),
+    Row(
+        "an endless file",
+        "describe /dev/zero",
+        2,
+        "/dev/zero: too large for an architecture file (over 1048576 bytes)",
+    ),
+    Row(
+        "a picture for an architecture",
+        "describe images/down/1.png",
+        2,
+        "images/down/1.png: not valid JSON: …",
+    ),
+    Row(
+        "a generator's config for an architecture",
+        "describe gen/config.json",
+        2,
+        "gen/config.json: not an architecture file ('format' must be 'degas-architecture')",
+    ),
+    Row(
+        "an image size the architecture cannot make",
+        "describe arch.json --image-size 7",
+        2,
+        "architecture: 1 stages cannot make 7 px; use a multiple of 2",
+    ),
+    Row(
+        "a drawing of an unknown kind",
+        "describe arch.json --out drawing.bmp",
+        2,
+        "drawing.bmp: a drawing is a .png or .svg file; give one of these suffixes",
+    ),
+    Row(
+        "a generator that is not there",
+        f"evaluate {TINY} --out new --generator none",
+        2,
+        "none/config.json: cannot be read: No such file or directory; give the folder that `degas train` wrote",
+    ),
+    Row(
+        "half a weights file",
+        "sample --generator gen-cut --out new.png",
+        2,
+        "gen-cut/model.safetensors: cannot be read (…); copy the generator folder anew",
+    ),
+    Row(
+        "a weights file with a huge header",
+        "sample --generator gen-header --out new.png",
+        2,
+        "gen-header/model.safetensors: cannot be read (…); copy the generator folder anew",
+    ),
+    Row(
+        "a pickle for a weights file",
+        "sample --generator gen-pickle --out new.png",
+        2,
+        "gen-pickle/model.safetensors: cannot be read (…); copy the generator folder anew",
+    ),
+    Row(
+        "weights of another width",
+        "sample --generator gen-other --out new.png",
+        2,
+        "gen-other/model.safetensors: does not fit config.json beside it: …",
+    ),
+    Row(
+        "a generator of a billion channels",
+        "sample --generator gen-wide --out new.png",
+        2,
+        "gen-wide/config.json: width must be a whole number from 1 to 2048, not 1000000000",
+    ),
+    Row(
+        "a generator of an unknown kind",
+        "sample --generator gen-kind --out new.png",
+        2,
+        "gen-kind/config.json: unknown kind 'resnett'; did you mean 'resnet'?",
+    ),
+    Row(
+        "half a generator's config",
+        "sample --generator gen-config --out new.png",
+        2,
+        "gen-config/config.json: not valid JSON: …",
+    ),
+    Row(
+        "a generator of another size",
+        "evaluate --data images --data.image-size 16 --out new --quiet --generator gen",
+        2,
+        "the generator makes 1×8×8 images and the data are 1×16×16; give --data.image-size 8 --data.channels 1",
+    ),
+    Row(
+        "three samples to measure",
+        f"{EVALUATE} --evaluate.num-samples 3",
+        2,
+        "--evaluate.num-samples: 3 images are too few to measure; at least 8 are needed",
+    ),
+    Row(
+        "a classifier that is not there",
+        f"{EVALUATE} --evaluate.extractor classifier --evaluate.classifier none",
+        2,
+        "--evaluate.classifier: none/config.json is missing; make it anew with `degas features train --data SRC --out FOLDER`",
+    ),
+    Row(
+        "no classifier named",
+        f"{EVALUATE} --evaluate.extractor classifier",
+        2,
+        "--evaluate.classifier: the classifier extractor needs a folder written by `degas features train --data SRC --out FOLDER`; make one, or use --evaluate.extractor imagenet",
+    ),
+    Row(
+        "a wrong file for Inception's weights",
+        f"{EVALUATE} --evaluate.extractor inception --inception-weights file.txt",
+        2,
+        "file.txt: SHA-256 is … and give it as --evaluate.inception-weights FILE, or use --evaluate.extractor imagenet",
+    ),
+    Row(
+        "a file where scores should go",
+        f"evaluate {TINY} --out file.txt --quiet --generator gen",
+        2,
+        "file.txt/evaluation: cannot be made a folder (Not a directory); give another --out",
+    ),
+    Row(
+        "zero samples",
+        "sample --generator gen --out new.png --num-images 0",
+        2,
+        "--num-images: input should be greater than or equal to 1, not 0; see degas sample --help",
+    ),
+    Row(
+        "more samples than a picture holds",
+        "sample --generator gen --out new.png --num-images 9000000",
+        2,
+        "--num-images: too many for one picture; give a folder as --out, or draw fewer",
+    ),
+    Row(
+        "a label of an unconditional generator",
+        "sample --generator gen --out new.png --label cat",
+        2,
+        "--label: this generator is unconditional; train one with --gan.supervised",
+    ),
+    Row(
+        "a file for a folder of samples",
+        "sample --generator gen --out file.txt/new --num-images 1",
+        2,
+        "file.txt/new: Not a directory; check the path, its permissions and the space on its disk",
+    ),
+    Row(
+        "a folder for an exported file",
+        "export --generator gen --out images",
+        2,
+        "images: is a folder; name a file, such as images/generator.onnx",
+    ),
+    Row(
+        "a report of a folder without a run",
+        "report empty",
+        2,
+        "empty: holds no search, train or evaluation results; give the --out of an earlier command",
+    ),
+    Row(
+        "a report of no folder",
+        "report none",
+        2,
+        "none: no such folder; give a run folder, the --out of an earlier command",
+    ),
+    Row(
+        "a drawn architecture of no channels",
+        "random --width 0",
+        2,
+        "architecture: width must be a whole number from 1 to 2048, not 0",
+    ),
+    Row(
+        "a drawn architecture onto a folder",
+        "random --out images",
+        2,
+        "images: Is a directory; check the path, its permissions and the space on its disk",
+    ),
+    Row(
+        "a space of a billion channels",
+        "space --width 1000000000",
+        2,
+        "--width: input should be less than or equal to 2048, not 1000000000; see degas space --help",
+    ),
+    Row(
+        "an archive that cannot be fetched",
+        "data fetch cifar100",
+        2,
+        "degas data fetch: unknown data set 'cifar100'; did you mean 'cifar10'?",
+    ),
+    Row(
+        "a data action that does not exist",
+        "data show images",
+        2,
+        "action: unknown value 'show'; choose from fetch, info; see degas data --help",
+    ),
+    Row(
+        "a classifier of unlabelled images",
+        "features train --data one --out new --quiet",
+        2,
+        "one: a classifier needs labelled images of two classes or more",
+    ),
+    Row(
+        "a classifier of too few images",
+        f"features train {TINY} --out new --quiet",
+        2,
+        "images: 12 images are too few to train a classifier; 20 are needed",
+    ),
+)
+
+
+def make_folder(root: Path) -> None:
+    """Good and bad files, small: images, architectures, a generator, a run folder."""
+    images = root / "images"
+    for name, axis in (("across", 0), ("down", 1)):
+        for k in range(6):
+            pixels = (np.indices((8, 8))[axis] // 2 % 2 * 200 + 5 * k).astype(np.uint8)
+            _save(images / name / f"{k}.png", pixels)
+    (root / "empty").mkdir()
+    (root / "file.txt").write_text("no picture\n")
+    _bad_images(root)
+    _architectures(root)
+    _generators(root)
+    (root / "run" / "search").mkdir(parents=True)
+    (root / "run" / "search" / "config.json").write_text('{"kind": "search", "preset": "quick"}')
+    (root / "run" / "search" / "done.json").write_text("{}")
+
+
+def _bad_images(root: Path) -> None:
+    whole = (root / "images" / "down" / "1.png").read_bytes()
+    _write(root / "truncated" / "a.png", whole[:40])
+    _write(root / "text" / "a.png", b"no picture")
+    _write(root / "bomb" / "a.png", bomb(60_000, 60_000))
+    _save(root / "both" / "loose.png", np.zeros((8, 8), np.uint8))
+    _save(root / "both" / "class" / "a.png", np.zeros((8, 8), np.uint8))
+    _save(root / "one" / "a.png", np.zeros((8, 8), np.uint8))
+    (root / "cut.zip").write_bytes(b"PK\3\4 and no more")
+    (root / "cut.npz").write_bytes(b"PK\3\4 and no more")
+    with zipfile.ZipFile(root / "out.zip", "w") as archive:
+        archive.writestr("../a.png", whole)
+    np.savez(root / "float.npz", images=np.zeros((4, 8, 8), np.float32))
+    np.savez(root / "object.npz", images=np.array([{}, {}], dtype=object))
+
+
+def _architectures(root: Path) -> None:
+    good = Architecture(1, 1, 4, 4, 8, 1, SearchSpace(1).draw(0)).to_dict()
+    edges = {"N1": [{"from": "U0", "operation": "conv_3x4"}], "U1": [{"from": "N1", "operation": "deconv_4x4"}]}
+    variants: dict[str, Any] = {
+        "arch": good,
+        "wide": {**good, "width": 10**9},
+        "deep": {**good, "num_stages": 40},
+        "version": {**good, "version": 2},
+        "key": {**good, "widht": 3},
+        "unknown-operation": {**good, "nodes": edges},
+        "list": [good],
+    }
+    for name, value in variants.items():
+        (root / f"{name}.json").write_text(json.dumps(value))
+    (root / "half.json").write_text(json.dumps(good)[:50])
+    (root / "nested.json").write_text("[" * 50_000)
+    (root / "large.json").write_bytes(b" " * (2 << 20))
+
+
+def _generators(root: Path) -> None:
+    from degas.nets.generator import Generator
+    from degas.runtime.rng import forked_rng
+
+    with forked_rng(0, "bad input"):
+        Generator.from_architecture(Architecture.load(root / "arch.json")).save(root / "gen")
+    config = (root / "gen" / "config.json").read_text()
+    weights = (root / "gen" / "model.safetensors").read_bytes()
+    for name in ("gen-cut", "gen-header", "gen-pickle", "gen-wide", "gen-kind", "gen-other", "gen-config"):
+        _write(root / name / "config.json", config.encode())
+        _write(root / name / "model.safetensors", weights)
+    (root / "gen-cut" / "model.safetensors").write_bytes(weights[:-100])
+    (root / "gen-header" / "model.safetensors").write_bytes(struct.pack("<Q", 1 << 60) + weights[8:])
+    (root / "gen-pickle" / "model.safetensors").write_bytes(b"\x80\x04cos\nsystem\n(S'touch hacked'\ntR.")
+    (root / "gen-wide" / "config.json").write_text(config.replace('"width": 4', '"width": 1000000000'))
+    (root / "gen-kind" / "config.json").write_text(config.replace('"kind": "architecture"', '"kind": "resnett"'))
+    (root / "gen-other" / "config.json").write_text(config.replace('"width": 4', '"width": 8'))
+    (root / "gen-config" / "config.json").write_text("{")
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A PNG of a few bytes whose header promises so many pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+def _save(path: Path, pixels: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
+def document() -> str:
+    """docs/bad-input.md."""
+    lines = [
+        "# Bad input, and what degas says",
+        "",
+        "A mistake ends with exit status 2 and one line that starts with `degas: ` and says where it is, what is wrong",
+        "and, where it is not plain, how to mend it; never with a traceback, and never after the work is done if it could",
+        "be told before. Every row below is run by the tests, message and all: `images` is a folder of pictures, `gen`",
+        "a generator, `run` a run folder, `arch.json` an architecture, and `…` stands for the options that every command",
+        "needs. Exit statuses: 0 done, 1 internal error or out of memory, 2 the user's input or usage, 130 interrupted,",
+        "143 terminated after saving.",
+        "",
+        f"{len(ROWS)} rows, written by `python tests/reference/bad_input.py`.",
+        "",
+        "| given | command | status | message |",
+        "|---|---|---|---|",
+    ]
+    for row in ROWS:
+        cells = (row.given, f"`{_short(row.command)}`", str(row.status), row.message)
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _short(command: str) -> str:
+    for name, start in (("search", SEARCH), ("train", TRAIN), ("evaluate", EVALUATE)):
+        command = command.replace(start, f"{name} …")
+    return command
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(document(), encoding="utf-8")
