@@ -138,6 +138,7 @@ class Search:
             lr=alpha_rate(settings, self.total_steps),
             betas=settings.alpha_betas,
             weight_decay=settings.alpha_weight_decay,
+            fused=True,
         )
         self.epoch_loss = torch.zeros((), dtype=torch.float64, device=engine.device)
 
