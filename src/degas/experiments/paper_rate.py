@@ -21,13 +21,14 @@ from torch import Tensor
 from degas.config import PRESETS, DataSettings, SearchSettings, SpaceSettings
 from degas.data.image_set import ImageSet
 from degas.experiments.trials import Trials
-from degas.nas.glo import mean_image_loss
+from degas.nas.glo import mean_image_loss, weight_optimizer
 from degas.nas.searcher import Search
 from degas.nets.normalisation import frozen_buffers
 from degas.runtime.distributed import Engine
 
 PAPER = {**PRESETS["paper"]["search"], "width": 32, "num_epochs": 4}
 ADAM = {"weight_optimizer": "adam", "weight_lr": 1e-3, "weight_lr_min": 1e-4, "weight_decay": 0.0}
+STILL_NORM = "still_norm"  # not a setting: keep scale and shift of the last batch norm at 1 and 0
 TRIALS: dict[str, dict[str, Any]] = {  # what each changes from the paper's settings
     "literal": {},
     "latents-10x": {"latent_lr": 3.0},
@@ -39,6 +40,8 @@ TRIALS: dict[str, dict[str, Any]] = {  # what each changes from the paper's sett
     "tenth-latents-100x": {"weight_lr": 0.03, "latent_lr": 3.0},
     "tenth-latents-1000x": {"weight_lr": 0.03, "latent_lr": 30.0},
     "no-momentum": {"weight_momentum": 0.0},
+    "still-norm": {STILL_NORM: True},
+    "still-norm-latents-100x": {STILL_NORM: True, "latent_lr": 30.0},
     "adam-random": {**ADAM, "latent_optimizer": "adam", "latent_lr": 1e-2},
     "default": {**ADAM, "latent_optimizer": "adam", "latent_lr": 1e-2, "latent_init": "pca"},
 }
@@ -48,8 +51,10 @@ LAST_STEPS = 20  # the loss of a trial is the mean of so many
 
 def run_trial(changes: dict[str, Any], images: ImageSet, *, seed: int, engine: Engine) -> dict[str, Any]:
     """Search with the paper's settings but for `changes`; losses at the end, and what was seen on the way."""
-    settings = SearchSettings(**{**PAPER, **changes})
+    settings = trial_settings(changes)
     search = Search(images, settings, SpaceSettings(separable_order="darts"), seed=seed, engine=engine)
+    if changes.get(STILL_NORM):
+        hold_last_norm(search)
     history, losses = [], []
     for step in range(search.total_steps):
         if step in PROBED_STEPS or step == search.total_steps - 1:
@@ -59,6 +64,18 @@ def run_trial(changes: dict[str, Any], images: ImageSet, *, seed: int, engine: E
     loss, square = torch.tensor(losses[-LAST_STEPS:]).mean(0).tolist()
     mean_image = mean_image_loss(images, settings, engine.device)
     return {"changes": changes, "loss": loss, "l2": square, "mean_image_loss": mean_image, "history": history}
+
+
+def trial_settings(changes: dict[str, Any]) -> SearchSettings:
+    """The paper's settings with a trial's changes."""
+    return SearchSettings(**{**PAPER, **{name: value for name, value in changes.items() if name != STILL_NORM}})
+
+
+def hold_last_norm(search: Search) -> None:
+    """Take scale and shift of the last batch norm out of the weights that are fitted."""
+    held = {id(parameter) for parameter in search.supernet.backbone.norm.parameters()}
+    search.glo.weights = [weight for weight in search.glo.weights if id(weight) not in held]
+    search.glo.optimizer = weight_optimizer(search.glo.weights, search.settings)
 
 
 def probe(search: Search, step: int) -> dict[str, Any]:
@@ -118,7 +135,7 @@ def format_table(records: dict[str, dict[str, Any]]) -> str:
     ]
     for name in (name for name in TRIALS if name in records):
         record, last = records[name], records[name]["history"][-1]
-        settings = SearchSettings(**{**PAPER, **record["changes"]})
+        settings = trial_settings(record["changes"])
         momentum = f", momentum {settings.weight_momentum:g}" if settings.weight_optimizer == "sgd" else ""
         cells = [
             name,

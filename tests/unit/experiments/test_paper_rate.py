@@ -8,7 +8,16 @@ import torch
 
 from degas.config import SearchSettings, SpaceSettings
 from degas.data.image_set import ImageSet
-from degas.experiments.paper_rate import PAPER, TRIALS, format_table, measure, probe, run_trial
+from degas.experiments.paper_rate import (
+    PAPER,
+    TRIALS,
+    format_table,
+    hold_last_norm,
+    measure,
+    probe,
+    run_trial,
+    trial_settings,
+)
 from degas.nas.searcher import Search
 from degas.runtime.distributed import Engine
 
@@ -31,8 +40,8 @@ def make_search(images: ImageSet, engine: Engine) -> Search:
 
 def test_every_trial_is_a_valid_change_of_the_papers_settings() -> None:
     for changes in TRIALS.values():
-        SearchSettings(**{**PAPER, **changes})
-    literal = SearchSettings(**{**PAPER, **TRIALS["literal"]})
+        trial_settings(changes)
+    literal = trial_settings(TRIALS["literal"])
     assert (literal.weight_optimizer, literal.weight_lr, literal.weight_momentum) == ("sgd", 0.3, 0.9)
     assert (literal.latent_optimizer, literal.latent_lr, literal.latent_init) == ("sgd", 0.3, "random")
 
@@ -61,6 +70,16 @@ def test_a_probe_sees_a_dead_last_relu(images: ImageSet, engine: Engine) -> None
     assert seen["places"]["last ReLU"]["gradient_norm"] > 0
     for name in ("last BN", "U1", "U0", "latents"):
         assert seen["places"][name] == {**seen["places"][name], "gradient_norm": 0.0, "zero_share": 1.0}
+
+
+def test_a_held_norm_stays_at_one_and_zero(images: ImageSet, engine: Engine) -> None:
+    search = make_search(images, engine)
+    hold_last_norm(search)
+    before = search.supernet.backbone.linear.weight.clone()
+    search.step(0)
+    assert (search.supernet.backbone.norm.weight == 1).all()
+    assert (search.supernet.backbone.norm.bias == 0).all()
+    assert not torch.equal(search.supernet.backbone.linear.weight, before)
 
 
 def test_a_trial_and_its_line_of_the_table(images: ImageSet, engine: Engine) -> None:
