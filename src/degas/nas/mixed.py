@@ -175,4 +175,7 @@ def _plain_norm(width: int) -> nn.Module:
 
 
 def _add(total: Tensor | None, term: Tensor | None) -> Tensor | None:
-    return term if total is None else total if term is None else total + term
+    """total + term, in place where it can be: every total was made here, and no backward pass reads it."""
+    if total is None or term is None:
+        return term if total is None else total
+    return total.add_(term) if total.dtype == term.dtype else total + term

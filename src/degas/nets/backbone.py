@@ -64,7 +64,8 @@ class Backbone(nn.Module):
                 if slot.source not in values:
                     values[slot.source] = self._value(slot.source, nodes[slot.source])
             nodes[node] = self.sum_edges(slots, values, labels)
-        return torch.tanh(self.to_image(torch.relu(self.norm(nodes[self.last]))))
+        activated = self.norm(nodes[self.last]).relu_()  # in place: the backward of a batch norm reads its input
+        return torch.tanh(self.to_image(activated))
 
     def sum_edges(self, slots: Sequence[Slot], values: Mapping[str, Any], labels: Tensor | None) -> Tensor:
         """A node from the `values` of its sources; the supernet computes the same sum in fewer steps."""
