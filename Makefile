@@ -12,16 +12,22 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
+# What the tests of the extras, the examples and the site need besides.
+$(VENV)/.extras: $(VENV)/.installed examples/lightning_gan/requirements.txt
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,export,tensorboard,hub,docs]' \
+		--requirement examples/lightning_gan/requirements.txt
+	@touch $@
+
 demo: $(VENV)/.installed  ## the main job on handwritten digits, under five minutes on two cores
 	$(BIN)/degas run --data digits --out $(DEMO) --preset quick
 
-test: $(VENV)/.installed  ## the whole test suite but what takes minutes
+test: $(VENV)/.extras  ## the whole test suite but what takes minutes
 	$(BIN)/python -m pytest -m "not nightly" --numprocesses 2 --dist worksteal
 
 test-fast: $(VENV)/.installed  ## under two minutes, for every edit
 	$(BIN)/python -m pytest -m "not slow and not nightly" --numprocesses 2 --dist worksteal
 
-test-slow: $(VENV)/.installed  ## what takes minutes
+test-slow: $(VENV)/.extras  ## what takes minutes
 	$(BIN)/python -m pytest -m "nightly"
 
 lint: $(VENV)/.installed  ## style, types, import layers
@@ -29,6 +35,9 @@ lint: $(VENV)/.installed  ## style, types, import layers
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(VENV)/.extras  ## the documentation site in site/, links checked
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:
 	rm -rf $(VENV) $(DEMO) build site .pytest_cache .mypy_cache .ruff_cache
