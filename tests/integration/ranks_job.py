@@ -85,6 +85,12 @@ def check_buffers(engine: Engine) -> None:
     norm[1].running_mean.fill_(float(engine.rank))
     module = engine.prepare(norm)
     assert engine.unwrap(module)[1].running_mean.sum() == 0  # type: ignore[index]
+    if engine.num_ranks > 1:  # what these two break shows as a wait without end, or in larger networks only
+        assert not module.broadcast_buffers
+        assert not module.static_graph
+    if engine.is_main:
+        with torch.no_grad():
+            module(torch.rand(2, 3))  # alone: must not wait for the others
     inputs = torch.rand(5, 3, generator=torch_generator(0, "inputs"))
     engine.backward((module(inputs) - module(inputs + 1)).square().mean() + module(inputs).sum())
 

@@ -57,8 +57,8 @@ class Engine:
             AcceleratorState._reset_state(reset_partial_state=True)
             if int(os.environ.get("WORLD_SIZE", "1")) > 1:
                 _join_group("gloo" if cpu else "nccl")
-        # Buffers are not broadcast: copying them at a second forward breaks the first one's backward, and running
-        # statistics play no part in training. static_graph stays off: it gets double backward silently wrong.
+        # Buffers are not broadcast at every forward: running statistics play no part in training, and one rank that
+        # samples alone would wait for the others for ever. static_graph stays off: seen silently wrong with a penalty.
         ddp = DistributedDataParallelKwargs(broadcast_buffers=False)
         self._accelerator = Accelerator(cpu=cpu, mixed_precision="no", kwargs_handlers=[ddp])
         self.device: torch.device = self._accelerator.device

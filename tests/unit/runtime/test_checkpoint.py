@@ -273,6 +273,17 @@ def test_saving_a_step_again_replaces_it_and_drops_later_ones(tmp_path: Path) ->
     assert sorted(path.name for path in tmp_path.iterdir()) == ["step-00000100", "step-00000150"]
 
 
+def test_the_one_in_place_comes_before_the_one_it_replaced(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, 2, {"try": 1})
+    os.rename(tmp_path / "step-00000002", tmp_path / ".old-step-00000002")  # killed between the two renames
+    assert load_newest(tmp_path, no_warning) == (2, {"try": 1})
+    save_checkpoint(tmp_path / "other", 2, {"try": 2})
+    os.rename(tmp_path / "other" / "step-00000002", tmp_path / "step-00000002")  # killed after the second
+    assert load_newest(tmp_path, no_warning) == (2, {"try": 2})
+    save_checkpoint(tmp_path, 3, {"try": 3}, keep=2)
+    assert sorted(path.name for path in tmp_path.glob("*step*")) == ["step-00000002", "step-00000003"]
+
+
 def test_bad_arguments(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="keep"):
         save_checkpoint(tmp_path, 1, {}, keep=0)
