@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# What issue "a search in minutes" asks of a GPU, in parts of under ten minutes each.
+#
+#     benchmarks/gpu.sh PART [OUT]      PART: bench | growth | search | gan      OUT: folder, default runs/gpu
+#
+# Needs a CUDA device and `degas` on the path (or PYTHONPATH=src and DEGAS="python -m degas"). Each part writes its
+# own files into OUT and can be run alone; search and gan go on where they stopped (--resume). Data: CIFAR-10's
+# official archive or unpacked folder in $DATA; without it, the parts that need images draw noise of the same size.
+set -euo pipefail
+
+part=${1:?which part: bench, growth, search or gan}
+out=${2:-runs/gpu}
+degas=${DEGAS:-degas}
+data=${DATA:-}
+limit=${LIMIT_SECONDS:-570}
+device=${DEVICE:-cuda}
+extra=${EXTRA:-} # more options, for a trial at a small size
+mkdir -p "$out"
+
+if [ -z "$data" ] && { [ "$part" = search ] || [ "$part" = gan ]; }; then
+    data=$out/noise.npz
+    [ -f "$data" ] || python - "$data" <<'PY'
+import sys
+
+import numpy as np
+
+images = np.random.default_rng(0).integers(0, 256, (50_000, 32, 32, 3), dtype=np.uint8)
+np.savez(sys.argv[1], images=images)
+PY
+fi
+
+# A run that meets the limit saves a checkpoint and ends with 143; the same command goes on from there.
+within_limit() {
+    local status=0
+    timeout --signal=TERM "$limit" "$@" || status=$?
+    if [ "$status" = 143 ] || [ "$status" = 124 ]; then
+        echo "stopped at the limit of $limit s; run the part again to go on"
+    else
+        return "$status"
+    fi
+}
+
+case $part in
+bench)  # side by side at the sizes of the CPU table and of the paper, in both precisions
+    for width in 32 128; do
+        for precision in float32 bfloat16; do
+            # shellcheck disable=SC2086
+            $degas benchmark --device $device --width $width --precision $precision --rounds 21 \
+                --out "$out/bench-$width-$precision.json" $extra
+        done
+    done
+    ;;
+growth)
+    # shellcheck disable=SC2086
+    $degas benchmark --device $device --parts search --growth --out "$out/growth.json" $extra
+    ;;
+search)  # 50,000 images, C = 128, 50 epochs (20 PFLOP); goal: at most 6 minutes on one H100
+    # shellcheck disable=SC2086
+    within_limit $degas search --data "$data" --out "$out/search" --device $device --resume \
+        --search.width 128 --search.num-epochs 50 --search.precision bfloat16 --search.plateau-share 0 $extra
+    ;;
+gan)  # steps per second of adversarial training, from timing.jsonl
+    architecture=$out/search/search/architecture.json
+    [ -f "$architecture" ] || { architecture=$out/drawn.json; $degas random --seed 0 --width 128 --out "$architecture"; }
+    # shellcheck disable=SC2086
+    within_limit $degas train --data "$data" --out "$out/gan" --device $device --resume \
+        --architecture "$architecture" --gan.objective ct-gan --gan.width 128 --gan.num-steps 500 $extra
+    ;;
+*)
+    echo "unknown part $part: bench, growth, search or gan" >&2
+    exit 2
+    ;;
+esac
