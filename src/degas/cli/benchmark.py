@@ -30,6 +30,9 @@ class Options(Settings):
     growth: bool = setting(False, "also our search step over width, image size, batch and number of images")
     seed: int = setting(0, "seed of weights and images")
     device: Literal["auto", "cpu", "cuda"] = setting("auto", "where to compute; auto: the GPU if there is one")
+    clock: Literal["wall", "processor"] = setting(
+        "wall", "processor: time of one thread, for a machine that others use too; with OMP_NUM_THREADS=1, on the CPU"
+    )
     precision: Literal["float32", "bfloat16"] = setting("float32", "arithmetic of our convolutions")
 
 
@@ -48,6 +51,7 @@ def main(options: Options) -> None:
         rounds=options.rounds,
         growth=options.growth,
         seed=options.seed,
+        clock=options.clock,
         engine=Engine(options.precision, options.device),
         command=command_line(),
     )

@@ -26,7 +26,7 @@ from degas.evaluation.metrics import frechet_distance
 from degas.evaluation.statistics import FORWARD_IMAGES
 from degas.experiments.roofline import roofline_ms
 from degas.experiments.textbook_steps import PlainCtGan, TextbookSearch
-from degas.experiments.timing import interleaved_ms, peak_mib
+from degas.experiments.timing import CLOCKS, interleaved_ms, peak_mib
 from degas.gan.steps import Steps
 from degas.nas.searcher import Search
 from degas.nets.critic import Critic
@@ -66,15 +66,16 @@ class Sizes:
 class Benchmark:
     """All measurements at one size on one device; each method returns the object of its key in the JSON file."""
 
-    def __init__(self, sizes: Sizes, *, rounds: int, seed: int, engine: Engine) -> None:
+    def __init__(self, sizes: Sizes, *, rounds: int, seed: int, engine: Engine, clock: str = "wall") -> None:
         self.sizes, self.rounds, self.seed, self.engine = sizes, rounds, seed, engine
+        self.clock = CLOCKS[clock]
 
     def search_step(self) -> dict[str, float]:
         """One update of weights and latents and one of α, as `degas search` runs them by default."""
         ours, textbook = self._search(), self._textbook_search()
         device = self.engine.device
         times = self._time({"ours": ours, "textbook": textbook})
-        best = roofline_ms(ours, device)
+        best = roofline_ms(ours, device, self.clock)
         return {
             "ours_ms": times["ours"],
             "textbook_ms": times["textbook"],
@@ -158,7 +159,9 @@ class Benchmark:
 
         calls = {"ours": lambda: frechet_distance(*parts), "plain": plain}
         device = torch.device("cpu")
-        return _beside_plain(interleaved_ms(calls, rounds=min(self.rounds, 3), warm_up=1, device=device))
+        return _beside_plain(
+            interleaved_ms(calls, rounds=min(self.rounds, 3), warm_up=1, device=device, clock=self.clock)
+        )
 
     def growth(self) -> dict[str, list[dict[str, float]]]:
         """Our search step over each of width, image size, batch and number of images, the others held."""
@@ -168,6 +171,7 @@ class Benchmark:
                 smaller = Benchmark(
                     replace(self.sizes, **{name: value}), rounds=self.rounds, seed=self.seed, engine=self.engine
                 )
+                smaller.clock = self.clock
                 call = smaller._search()
                 point = {name: value, "ours_ms": self._time({"ours": call})["ours"]}
                 curves.setdefault(name, []).append({**point, "ours_peak_mib": peak_mib(call, self.engine.device)})
@@ -188,7 +192,7 @@ class Benchmark:
             return Generator.from_architecture(architecture)
 
     def _time(self, calls: Mapping[str, Callable[[], object]]) -> dict[str, float]:
-        return interleaved_ms(calls, rounds=self.rounds, device=self.engine.device)
+        return interleaved_ms(calls, rounds=self.rounds, device=self.engine.device, clock=self.clock)
 
 
 PARTS = ("search", "adversarial", "sampling", "features", "fid")
@@ -201,13 +205,17 @@ def run_benchmark(
     rounds: int = 9,
     growth: bool = False,
     seed: int = 0,
+    clock: str = "wall",
     engine: Engine,
     command: Sequence[str] = (),
     say: Callable[[str], None] = print,
 ) -> dict[str, Any]:
     """The object that `degas benchmark --out FILE` writes: `machine`, `sizes`, and a key for each measurement."""
-    bench = Benchmark(sizes, rounds=rounds, seed=seed, engine=engine)
-    result: dict[str, Any] = {"machine": machine(command), "sizes": {**vars(sizes), "rounds": rounds, "seed": seed}}
+    bench = Benchmark(sizes, rounds=rounds, seed=seed, engine=engine, clock=clock)
+    result: dict[str, Any] = {
+        "machine": machine(command),
+        "sizes": {**vars(sizes), "rounds": rounds, "seed": seed, "clock": clock},
+    }
     measures: dict[str, Callable[[], dict[str, Any]]] = {
         "search": lambda: {"search_step": bench.search_step()},
         "adversarial": bench.adversarial_steps,

@@ -81,11 +81,13 @@ class Record(TorchDispatchMode):
         return out
 
 
-def roofline_ms(step: Callable[[], object], device: torch.device) -> float:
+def roofline_ms(
+    step: Callable[[], object], device: torch.device, clock: Callable[[], float] = time.perf_counter
+) -> float:
     """Milliseconds of `step` at the roofline. Runs it once, then measures the rates of what it ran."""
     with Record() as record:
         step()
-    rates = Rates(device)
+    rates = Rates(device, clock)
     total = 0.0
     for (shape, passes, num_bytes), count in record.operations.items():
         arithmetic = passes * shape.flop / rates.flop_per_second(shape) if shape else 0.0
@@ -97,8 +99,8 @@ def roofline_ms(step: Callable[[], object], device: torch.device) -> float:
 class Rates:
     """Measured rates of a device; each is measured once."""
 
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
+    def __init__(self, device: torch.device, clock: Callable[[], float] = time.perf_counter) -> None:
+        self.device, self.clock = device, clock
         self.known: dict[object, float] = {}
 
     def flop_per_second(self, shape: Convolution | Product) -> float:
@@ -122,10 +124,10 @@ class Rates:
     def _seconds(self, call: Callable[[], object]) -> float:
         best = math.inf
         for _ in range(REPEATS + 1):  # the first is seldom the fastest
-            start = time.perf_counter()
+            start = self.clock()
             call()
             wait_for(self.device)
-            best = min(best, time.perf_counter() - start)
+            best = min(best, self.clock() - start)
         return best
 
     def _convolution(self, shape: Convolution) -> Callable[[], object]:

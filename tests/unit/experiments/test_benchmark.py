@@ -59,9 +59,10 @@ def test_the_textbooks_step_moves_weights_alphas_and_the_batchs_latents() -> Non
 def test_command_writes_file_and_picture_and_prints_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "new" / "bench.json"
     small = ["--width", "4", "--batch-images", "4", "--image-size", "8", "--rounds", "1", "--device", "cpu"]
-    assert main(["benchmark", "--out", str(out), *small, "--parts", "search", "sampling"]) == 0
+    assert main(["benchmark", "--out", str(out), *small, "--clock", "processor", "--parts", "search", "sampling"]) == 0
     found = json.loads(out.read_text())
     assert set(found) == {"machine", "sizes", "search_step", "sampling"}
+    assert found["sizes"]["clock"] == "processor"
     assert found["machine"]["torch"] == torch.__version__
     assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     assert "search step" in capsys.readouterr().out
