@@ -44,7 +44,7 @@ class Watch:
                 if not bool(torch.isfinite(value)):
                     raise NonFiniteError(
                         f"step {step}: {kind} {term} is {float(value)}: the training diverged; start it again with "
-                        f"a lower --gan.{kind}-lr, or --gan.precision float32"
+                        "lower --gan.critic-lr and --gan.generator-lr, or --gan.precision float32"
                     )
 
 

@@ -125,7 +125,13 @@ class StageFolder:
         """Adds `record`, whose "step" is a whole number, as one line of the log `name` (which ends in .jsonl)."""
         if not name.endswith(".jsonl") or type(record.get("step")) is not int:
             raise ValueError(f"{name}: a log ends in .jsonl and its records have a whole-number 'step'")
-        line = json.dumps(record, ensure_ascii=False, allow_nan=False)
+        try:
+            line = json.dumps(record, ensure_ascii=False, allow_nan=False)
+        except ValueError as error:
+            raise UserError(
+                f"{self.path}: a value of {name} is not finite at step {record['step']}: the run diverged; "
+                "lower its learning rates and start again"
+            ) from error
         if self.writes:
             with full_disk_named(self.path, f"while writing {name}"):
                 append_line(self.path / name, line)

@@ -178,6 +178,11 @@ def test_a_record_without_a_step_could_not_be_cut_back(tmp_path: Path, record: d
         folder.append("alpha.jsonl", record)
 
 
+def test_a_log_line_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
+    with make(tmp_path / "search") as folder, pytest.raises(UserError, match=r"alpha\.jsonl is not finite at step 3"):
+        folder.append("alpha.jsonl", {"step": 3, "U0->N1": {"skip": float("nan")}})
+
+
 def test_a_log_of_another_ending_would_not_be_found_again(tmp_path: Path) -> None:
     with make(tmp_path / "search") as folder, pytest.raises(ValueError, match="jsonl"):
         folder.append("alpha.txt", {"step": 1})
