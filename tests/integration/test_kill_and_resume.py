@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
 
 import pytest
 
@@ -22,29 +23,34 @@ JOB = Path(__file__).with_name("counting_job.py")
 LAST_STEP, MEGABYTES = 40, 20  # so that the latents take two files and a save most of a step
 
 
-def start(folder: Path, *options: str, megabytes: int = MEGABYTES) -> subprocess.Popen[str]:
-    command = [sys.executable, str(JOB), str(folder), str(LAST_STEP), str(megabytes), *options]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, bufsize=1
-    )
+class Job:
+    """A running `counting_job.py`; its lines go to files, where a harness and a later reader both see all of them."""
 
+    def __init__(self, folder: Path, *options: str, megabytes: int = MEGABYTES) -> None:
+        scratch = Path(tempfile.mkdtemp(prefix="degas-job-"))
+        self.out, self.err = scratch / "out", scratch / "err"
+        command = [sys.executable, str(JOB), str(folder), str(LAST_STEP), str(megabytes), *options]
+        with self.out.open("w") as out, self.err.open("w") as err:
+            self.process = subprocess.Popen(command, stdout=out, stderr=err, env={**os.environ, "OMP_NUM_THREADS": "1"})
 
-def wait_for(process: subprocess.Popen[str], line: str) -> None:
-    for seen in _stream(process.stdout):
-        if seen.startswith(line):
-            return
-    pytest.fail(f"the job ended before {line!r}: {_stream(process.stderr).read()}")
+    def wait_for(self, start: str, count: int = 1) -> None:
+        """Returns once `count` lines begin with `start`."""
+        deadline = time.monotonic() + 120
+        while sum(line.startswith(start) for line in self.out.read_text().splitlines()) < count:
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.process.kill()
+                pytest.fail(f"no {start!r} from the job: {self.err.read_text()}")
+            time.sleep(0.002)
 
-
-def _stream(stream: IO[str] | None) -> IO[str]:
-    assert stream is not None
-    return stream
-
-
-def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    out, err = process.communicate(timeout=120)
-    return process.returncode, out, err
+    def finish(self) -> tuple[int, str, str]:
+        """Exit status, standard output, standard error."""
+        try:
+            code = self.process.wait(timeout=120)
+        finally:
+            self.process.kill()
+        texts = self.out.read_text(), self.err.read_text()
+        shutil.rmtree(self.out.parent)
+        return code, *texts
 
 
 def results(folder: Path) -> dict[str, bytes]:
@@ -54,7 +60,7 @@ def results(folder: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     folder = tmp_path_factory.mktemp("straight") / "count"
-    assert finish(start(folder))[0] == 0
+    assert Job(folder).finish()[0] == 0
     return results(folder)
 
 
@@ -67,18 +73,16 @@ def folder(tmp_path: Path) -> Path:
 def test_killed_while_writing_checkpoints_ends_with_the_same_bits(folder: Path, straight: dict[str, bytes]) -> None:
     chance, kills = random.Random(5), 0
     for round_ in range(4):
-        process = start(folder, *(["--resume"] if round_ else []))
-        wait_for(process, "start")
-        for _ in range(chance.randint(1, 6)):
-            wait_for(process, "step")
+        job = Job(folder, *(["--resume"] if round_ else []))
+        job.wait_for("step", chance.randint(1, 6))
         time.sleep(chance.uniform(0, 0.05))
-        process.kill()
-        code, out, err = finish(process)
+        job.process.kill()
+        code, out, err = job.finish()
         assert code in (-signal.SIGKILL, 0), err  # 0: a very slow harness and a very quick job
         assert "warning" not in out
         kills += code != 0
     assert kills
-    code, out, err = finish(start(folder, "--resume"))
+    code, out, err = Job(folder, "--resume").finish()
     assert code == 0, err
     assert "warning" not in out
     assert results(folder) == straight
@@ -88,17 +92,17 @@ def test_killed_while_writing_checkpoints_ends_with_the_same_bits(folder: Path, 
 
 @pytest.mark.slow
 def test_sigterm_saves_and_a_damaged_newest_is_passed_over(folder: Path, straight: dict[str, bytes]) -> None:
-    process = start(folder)
-    wait_for(process, "step 5")
-    process.terminate()
-    code, out, err = finish(process)
+    job = Job(folder)
+    job.wait_for("step 5")
+    job.process.terminate()
+    code, out, err = job.finish()
     assert code == 143, err
     stopped_at = int(out.split()[-1])
     checkpoints = sorted((folder / "checkpoints").iterdir())
     assert checkpoints[-1].name == f"step-{stopped_at:08d}"
     victim = checkpoints[-1] / "tensors-00001.pt"
     victim.write_bytes(victim.read_bytes()[:-100])
-    code, out, err = finish(start(folder, "--resume"))
+    code, out, err = Job(folder, "--resume").finish()
     assert code == 0, err
     lines = out.splitlines()
     assert "damaged checkpoint" in lines[0]
@@ -109,16 +113,16 @@ def test_sigterm_saves_and_a_damaged_newest_is_passed_over(folder: Path, straigh
 
 @pytest.mark.slow
 def test_a_folder_in_use_is_refused_until_its_owner_is_dead(folder: Path) -> None:
-    owner = start(folder)
-    wait_for(owner, "step")
-    owner.send_signal(signal.SIGSTOP)  # alive, but going nowhere
+    owner = Job(folder)
+    owner.wait_for("step")
+    owner.process.send_signal(signal.SIGSTOP)  # alive, but going nowhere
     for options in ([], ["--resume"]):
-        code, _, err = finish(start(folder, *options))
+        code, _, err = Job(folder, *options).finish()
         assert code == 2
-        assert f"process {owner.pid} on" in err
+        assert f"process {owner.process.pid} on" in err
         assert len(err.splitlines()) == 1
-    owner.kill()
-    finish(owner)
+    owner.process.kill()
+    owner.finish()
     with StageFolder(folder, settings={"last": LAST_STEP}, resume=True, kind="count") as taken:  # the stale lock
         assert taken.resuming
 
@@ -141,17 +145,19 @@ def test_a_worker_that_outlives_its_killed_owner_keeps_no_lock(folder: Path) -> 
     owner = subprocess.Popen(
         [sys.executable, "-c", FORKING_OWNER, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-    wait_for_child = _stream(owner.stdout).readline()
-    assert wait_for_child.startswith("child")
+    assert owner.stdin is not None
+    assert owner.stdout is not None
+    child = owner.stdout.readline()
+    assert child.startswith("child")
     with pytest.raises(UserError, match="uses it"):
         StageFolder(folder, settings={}, resume=True, kind="count")
     owner.kill()
     owner.wait()
-    os.kill(int(wait_for_child.split()[1]), 0)  # the worker lives
+    os.kill(int(child.split()[1]), 0)  # the worker lives
     with StageFolder(folder, settings={}, resume=True, kind="count"):
         pass
-    _stream(owner.stdin).close()
-    _stream(owner.stdout).close()
+    owner.stdin.close()
+    owner.stdout.close()
 
 
 @pytest.fixture
@@ -172,21 +178,22 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.slow
 def test_a_full_disk_names_the_folder_and_keeps_the_checkpoint(small_disk: Path, tmp_path: Path) -> None:
-    assert finish(start(tmp_path / "straight", megabytes=1))[0] == 0
+    assert Job(tmp_path / "straight", megabytes=1).finish()[0] == 0
     folder = small_disk / "count"
-    process = start(folder, megabytes=1)
-    wait_for(process, "step 6")
+    job = Job(folder, megabytes=1)
+    job.wait_for("step 6")
     filler = small_disk / "filler"
-    with open(filler, "wb", buffering=0) as handle, suppress(OSError):
-        while handle.write(bytes(4096)):
-            pass
-    code, _, err = finish(process)
+    with open(filler, "wb", buffering=0) as handle:
+        while job.process.poll() is None:  # again and again, since the job frees the room of its older checkpoints
+            with suppress(OSError):
+                handle.write(bytes(65536))
+    code, _, err = job.finish()
     assert code == 2
     assert f"{folder}" in err
     assert "the disk is full" in err
     assert len(err.splitlines()) == 1
     filler.unlink()
-    code, out, err = finish(start(folder, "--resume", megabytes=1))
+    code, out, err = Job(folder, "--resume", megabytes=1).finish()
     assert code == 0, err
     assert int(out.split()[1]) >= 4
     assert results(folder) == results(tmp_path / "straight")
