@@ -215,7 +215,8 @@ def settings_for(
         return given
     if preset not in PRESETS:
         raise UserError(f"preset: unknown preset {preset!r}{nearest(preset, PRESETS)}")
-    values = {**preset_values(preset, source).get(section, {}), **dict(given or {})}
+    given = dict(given or {})
+    values = {**preset_values(preset, source, given.get("objective")).get(section, {}), **given}
     for key in values:
         if key not in model.model_fields:
             raise UserError(f"{section}: unknown setting {key!r}{nearest(key, model.model_fields)}")

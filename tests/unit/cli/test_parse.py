@@ -109,3 +109,14 @@ def test_parsing_and_help_need_no_torch() -> None:
     code = "import sys; from degas.cli import main, options; main.main(['--help']); assert 'torch' not in sys.modules"
     environment = {"PYTHONPATH": str(Path(__file__).parents[3] / "src")}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment, stdout=subprocess.DEVNULL)
+
+
+def test_another_objective_leaves_out_what_the_preset_tuned_for_its_own() -> None:
+    from degas.config import resolve_gan
+
+    quick = parse(RunOptions, "run", [*BASE, "--preset", "quick"])
+    other = parse(RunOptions, "run", [*BASE, "--preset", "quick", "--gan.objective=sn-gan"])
+    assert resolve_gan(quick.gan).objective == "r3gan"
+    resolved = resolve_gan(other.gan)
+    assert (resolved.objective, resolved.gradient_weight, resolved.generator_lr) == ("sn-gan", None, 2e-4)
+    assert other.gan.num_steps == quick.gan.num_steps
