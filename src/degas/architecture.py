@@ -267,6 +267,10 @@ class Architecture:
         provenance = data.get("provenance", {})
         if not isinstance(provenance, dict):
             raise UserError(f"{where}: 'provenance' must be an object")
+        try:  # what is read can be written again: no infinite numbers, no halves of characters
+            json.dumps(provenance, ensure_ascii=False, allow_nan=False).encode()
+        except ValueError:
+            raise UserError(f"{where}: 'provenance' holds a number or a text that JSON does not have") from None
         order = data.get("separable_order", "preact")
         try:
             return cls(**sizes, edges=_edges(data, where), separable_order=order, provenance=provenance)
@@ -298,14 +302,16 @@ def _validate(architecture: Architecture, where: str) -> None:
     if architecture.base_size * 2**architecture.num_stages > MAX_IMAGE_SIZE:
         raise UserError(f"{where}: base_size·2^num_stages is over {MAX_IMAGE_SIZE} px; lower one of them")
     if architecture.separable_order not in ("preact", "darts"):
-        raise UserError(f"{where}: separable_order must be 'preact' or 'darts', not {architecture.separable_order!r}")
+        raise UserError(
+            f"{where}: separable_order must be 'preact' or 'darts', not {_short(architecture.separable_order)}"
+        )
     graph = SearchSpace(architecture.num_stages, architecture.num_normal)
     known = {(slot.source, slot.target): slot for slot in graph.slots}
     seen: set[tuple[str, str]] = set()
     for edge in architecture.edges:
         slot = known.get((edge.source, edge.target))
         if slot is None:
-            raise UserError(f"{where}: the graph has no edge {edge.source!r} -> {edge.target!r}")
+            raise UserError(f"{where}: the graph has no edge {_short(edge.source)} -> {_short(edge.target)}")
         if (edge.source, edge.target) in seen:
             raise UserError(f"{where}: edge {slot.name} is given twice")
         seen.add((edge.source, edge.target))
@@ -322,7 +328,7 @@ def _check_operation(where: str, slot: Slot, operation: str) -> None:
     valid = [name for name, kind in OPERATION_KINDS.items() if kind == slot.kind]
     if operation not in valid:
         raise UserError(
-            f"{where}: unknown {slot.kind} operation {operation!r} on edge {slot.name}{nearest(operation, valid)}"
+            f"{where}: unknown {slot.kind} operation {_short(operation)} on edge {slot.name}{nearest(operation, valid)}"
         )
 
 

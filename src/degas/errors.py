@@ -16,5 +16,5 @@ class UserError(Exception):
 def nearest(word: str, choices: Iterable[str]) -> str:
     """`"; did you mean 'conv_3x3'?"` for the valid choice closest to `word`, or the list of all choices."""
     valid = sorted(choices)
-    close = difflib.get_close_matches(word, valid, n=1)
+    close = difflib.get_close_matches(word[:100], valid, n=1)  # no name is that long, and comparing takes time
     return f"; did you mean '{close[0]}'?" if close else f"; choose from {', '.join(valid)}"

@@ -83,7 +83,7 @@ class _Terminated(BaseException):
 def _polite_streams() -> Iterator[None]:
     """A terminal that cannot show α or × gets a question mark, not a traceback."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure") and stream.encoding.lower().replace("-", "") != "utf8":
+        if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     yield
 
@@ -158,6 +158,9 @@ def _unexpected(error: Exception, command: str) -> int:
         return _fail("interrupted; the state is saved, go on with --resume", 130)
     if name == "OutOfMemoryError" or "DefaultCPUAllocator: can't allocate memory" in str(error):
         return _fail(_out_of_memory(command), 1)
+    if isinstance(error, UnicodeEncodeError) and "surrogates" in error.reason:
+        line = error.object[: error.end].rsplit("\n", 1)[-1] + error.object[error.end :].split("\n", 1)[0]
+        return _fail(f"the name {line.strip(' ,')!a} is not valid UTF-8; rename it", 2)
     if isinstance(error, OSError) and errno.errorcode.get(error.errno or 0) in THE_USERS.split():
         path = error.filename2 or error.filename  # of two, the one that was to be written
         place = f"{path}: " if path else ""

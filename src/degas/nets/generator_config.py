@@ -34,7 +34,8 @@ def checked_config(config: Mapping[str, Any], where: str) -> dict[str, Any]:
         raise UserError(f"{where}: not a generator's config.json of version {VERSION}")
     kinds = ["architecture", *BASELINES]
     if config.get("kind") not in kinds:
-        raise UserError(f"{where}: unknown kind {config.get('kind')!r}{nearest(str(config.get('kind')), kinds)}")
+        kind = str(config.get("kind"))[:60]
+        raise UserError(f"{where}: unknown kind {kind!r}{nearest(kind, kinds)}")
     if config["kind"] == "architecture":
         sizes = {"architecture": Architecture.from_dict(config.get("architecture"), where).to_dict()}
     else:

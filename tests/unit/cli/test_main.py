@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import signal
+import time
+import warnings
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from degas.architecture import Architecture
 from degas.cli import main as cli
@@ -123,3 +129,98 @@ def test_mistakes_end_with_status_2_and_one_line(
     assert message in err
     assert err.startswith("degas: ")
     assert err.count("\n") == 1
+
+
+def fail_with(error: BaseException, monkeypatch: Any) -> None:
+    def fail(arguments: list[str]) -> int:
+        raise error
+
+    monkeypatch.setattr(cli, "_dispatch", fail)
+
+
+@pytest.mark.parametrize(
+    ("command", "setting"),
+    [
+        ("search", "--search.batch-images"),
+        ("train", "--gan.batch-images"),
+        ("evaluate", "--evaluate.batch-images"),
+        ("sample", "--num-images"),
+        ("data", "--data.max-images"),
+        ("run", "--gan.width"),
+    ],
+)
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory: you tried to"),
+    ],
+)
+def test_out_of_memory_says_what_to_lower(
+    error: Exception, command: str, setting: str, monkeypatch: Any, capsys: Any
+) -> None:
+    fail_with(error, monkeypatch)
+    assert run(command) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("degas: out of memory; lower ")
+    assert setting in err
+    assert err.count("\n") == 1
+
+
+def test_a_real_allocation_that_fails_is_out_of_memory(monkeypatch: Any, capsys: Any) -> None:
+    monkeypatch.setattr(cli, "_dispatch", lambda arguments: torch.empty(2**62 // 4))
+    assert run("search") == 1
+    assert "lower --search.width" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "x.png"), "x.png: No space left on device; check the path"),
+        (OSError(errno.EACCES, "Permission denied", "run"), "run: Permission denied; check the path, its permissions"),
+        (OSError(errno.EROFS, "Read-only file system", "a", None, "b"), "b: Read-only file system"),
+        (OSError(errno.EMFILE, "Too many open files"), "Too many open files"),
+        (UnicodeEncodeError("utf-8", '{\n "x": "\udce9t",\n}', 9, 10, "surrogates not allowed"), r"\udce9t"),
+    ],
+)
+def test_what_the_system_refuses_is_one_line(error: Exception, message: str, monkeypatch: Any, capsys: Any) -> None:
+    fail_with(error, monkeypatch)
+    assert run("space") == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def test_a_bug_of_ours_is_shown_whole(monkeypatch: Any, capsys: Any) -> None:
+    fail_with(OSError(errno.EBADF, "Bad file descriptor"), monkeypatch)
+    assert run("space") == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_warning_is_one_line_and_deprecations_are_not_for_users(monkeypatch: Any, capsys: Any) -> None:
+    def warn(arguments: list[str]) -> int:
+        warnings.warn("the cache is\ndamaged", UserWarning, stacklevel=1)
+        warnings.warn("old", FutureWarning, stacklevel=1)
+        return 0
+
+    monkeypatch.setattr(cli, "_dispatch", warn)
+    monkeypatch.setattr(cli.sys, "warnoptions", [])
+    before = warnings.showwarning
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        assert run("space") == 0
+    assert capsys.readouterr().err == "degas: warning: the cache is damaged\n"
+    assert warnings.showwarning is before
+
+
+def test_sigterm_outside_a_loop_ends_with_143(monkeypatch: Any, capsys: Any) -> None:
+    def killed(arguments: list[str]) -> int:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
+        return 0
+
+    monkeypatch.setattr(cli, "_dispatch", killed)
+    assert run("report") == 143
+    assert capsys.readouterr().err.startswith("degas: terminated")
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
