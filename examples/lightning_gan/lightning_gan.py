@@ -15,10 +15,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 import degas
-from degas.api import load_architecture
 from degas.config import DataSettings
 from degas.data.pixels import to_symmetric
 from degas.data.sources import load_images
+from degas.given import load_architecture
 from degas.nets.critic import Critic
 
 

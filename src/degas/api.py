@@ -9,29 +9,18 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, TypeVar
-
-from pydantic import ValidationError
+from typing import Any
 
 from degas.architecture import Architecture
-from degas.config import (
-    PRESETS,
-    DataSettings,
-    EvaluateSettings,
-    GanSettings,
-    SearchSettings,
-    Settings,
-    SpaceSettings,
-    preset_values,
-    resolve_gan,
-)
+from degas.config import DataSettings, EvaluateSettings, GanSettings, SearchSettings, SpaceSettings, resolve_gan
 from degas.data.image_set import ImageSet
 from degas.data.sources import load_images
-from degas.errors import UserError, nearest
+from degas.errors import UserError
 from degas.evaluation.evaluate import evaluate_generator
+from degas.given import Section, generator_folder, load_architecture, settings_for
 from degas.nets.baselines import BASELINES
 from degas.nets.generator import Generator
 from degas.runtime.distributed import Engine
@@ -40,11 +29,8 @@ from degas.runtime.folder_lock import owned_folder
 from degas.runtime.rng import forked_rng
 from degas.runtime.run_folder import StageFolder, write_environment
 from degas.runtime.tracking import Tracker, make_tracker
-from degas.shipped import shipped_file, shipped_names
 
 Data = str | Path | ImageSet
-Section = Mapping[str, Any] | Settings | None
-SettingsType = TypeVar("SettingsType", bound=Settings)
 
 
 def search(
@@ -87,15 +73,13 @@ def search(
         if folder.done():
             return Architecture.load(folder.path / "architecture.json")
         write_environment(folder.path, command or _python_call("search", data, out))
-        engine = Engine(search_settings.precision, device)
-        try:
+        with Engine(search_settings.precision, device) as engine:
             architecture = run_search(
                 images, search_settings, space_settings, seed=seed, folder=folder, engine=engine, progress=progress
             )
-            draw_architecture(architecture, folder.path / "architecture.png")
+            if folder.writes:
+                draw_architecture(architecture, folder.path / "architecture.png")
             folder.mark_done()
-        finally:
-            engine.close()
     return architecture
 
 
@@ -144,8 +128,7 @@ def train(
         if folder.done():
             return Generator.load(folder.path / "generator")
         write_environment(folder.path, command or _python_call("train", architecture, data, out))
-        engine = Engine(gan_settings.precision, device)
-        try:
+        with Engine(gan_settings.precision, device) as engine:
             run_training(
                 generator,
                 images,
@@ -157,8 +140,6 @@ def train(
                 progress=progress,
             )
             folder.mark_done()
-        finally:
-            engine.close()
         return Generator.load(folder.path / "generator")
 
 
@@ -201,65 +182,10 @@ def _evaluate(
     cache = settings_for("data", DataSettings, data_settings, preset, "").cache
     scores = evaluate_generator(loaded, images, settings, seed=seed, device=device, cache=cache, progress=progress)
     if not isinstance(generator, Generator):
-        scores["generator"] = str(generator)
+        scores["generator"] = {"path": str(generator), **scores["generator"]}
     if out is not None:
         scores = _merge_scores(Path(out) / "evaluation" / "scores.json", scores)
     return scores
-
-
-def settings_for(
-    section: str, model: type[SettingsType], given: Section, preset: str, source: str = ""
-) -> SettingsType:
-    """A section's settings: defaults, then the preset's changes, then what is given."""
-    if isinstance(given, model):
-        return given
-    if preset not in PRESETS:
-        raise UserError(f"preset: unknown preset {preset!r}{nearest(preset, PRESETS)}")
-    given = dict(given or {})
-    values = {**preset_values(preset, source, given.get("objective")).get(section, {}), **given}
-    for key in values:
-        if key not in model.model_fields:
-            raise UserError(f"{section}: unknown setting {key!r}{nearest(key, model.model_fields)}")
-    try:
-        return model(**values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in (section, *first["loc"]))
-        raise UserError(f"{where}: {first['msg']}, not {first['input']!r}") from None
-
-
-def architecture_file(path: str | Path) -> Path:
-    """The architecture file that `path` means: itself, the one inside a run folder, or the shipped one of that name."""
-    name, path = str(path), Path(path)
-    candidates = [path / "search" / "architecture.json", path / "architecture.json"] if path.is_dir() else [path]
-    found = next((candidate for candidate in candidates if candidate.is_file()), None)
-    return found or shipped_file(name) or candidates[0]
-
-
-def load_architecture(architecture: Architecture | str | Path, also: Iterable[str] = ()) -> Architecture:
-    """The architecture that a user names; a bare word that is none gets the nearest of the shipped ones and `also`."""
-    if isinstance(architecture, Architecture):
-        return architecture
-    name, path = str(architecture), architecture_file(architecture)
-    if path.exists() or "/" in name or name.endswith(".json"):
-        return Architecture.load(path)
-    choices = [*also, *shipped_names()]
-    hint = nearest(name, choices) if choices else "; give an architecture.json or a run folder"
-    raise UserError(f"no architecture file, run folder or known name {name!r}{hint}")
-
-
-def generator_folder(path: str | Path) -> Path:
-    """The generator folder that `path` means: itself, or the one inside a run folder."""
-    path = Path(path)
-    candidates = [path, path / "train" / "generator", path / "generator"]
-    return next(
-        (
-            candidate
-            for candidate in candidates
-            if (candidate / "config.json").is_file() and (candidate / "model.safetensors").exists()
-        ),
-        path,
-    )
 
 
 def _fresh_generator(
@@ -316,7 +242,7 @@ def _merge_scores(path: Path, scores: dict[str, Any]) -> dict[str, Any]:
     """Add to the scores of the same generator and images that the file holds already."""
     try:
         before = json.loads(path.read_text(encoding="utf-8"))
-        same = before["data"] == scores["data"] and before.get("weights") == scores.get("weights")
+        same = all(before[key] == scores[key] for key in ("data", "generator"))
     except (OSError, ValueError, KeyError, TypeError):
         same = False
     if same:

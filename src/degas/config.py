@@ -263,7 +263,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "search": {"num_epochs": 8, "checkpoint_steps": 50},
         "gan": {
             "objective": "r3gan",
-            "num_steps": 1200,
+            "num_steps": 1500,
             "width": 32,
             "generator_batch_images": 64,
             "generator_lr": 4e-4,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import degas
@@ -161,3 +162,19 @@ def test_an_architecture_moves_to_another_size(finished: Path, folder: Path, tmp
     assert run("train", "--architecture", finished, "--data", folder, "--out", tmp_path, *options) == 0
     generator = degas.Generator.load(tmp_path / "train" / "generator")
     assert (generator.image_size, generator.noise_size) == (12, 12)
+
+
+def test_scores_of_other_weights_are_not_kept_beside_new_ones(finished: Path, folder: Path, tmp_path: Path) -> None:
+    generator = degas.Generator.load(finished / "train" / "generator")
+    quiet = {"data_settings": {"image_size": 8}, "progress": False}
+
+    def protocols(num_samples: int) -> set[str]:
+        generator.save(tmp_path / "generator")
+        settings = {"num_samples": num_samples, "floor": False}
+        return set(degas.evaluate(tmp_path / "generator", folder, tmp_path, evaluate=settings, **quiet)["scores"])
+
+    first = protocols(16)
+    assert protocols(12) > first  # the same weights: another protocol joins
+    with torch.no_grad():
+        next(generator.parameters()).mul_(2)
+    assert not protocols(12) & first

@@ -13,7 +13,7 @@ __all__ = ["Options", "main"]
 
 
 def main(options: Options) -> None:
-    from degas.api import load_architecture
+    from degas.given import load_architecture
 
     architecture = load_architecture(options.file)
     if options.image_size:

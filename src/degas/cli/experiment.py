@@ -8,13 +8,12 @@ __all__ = ["Options", "main"]
 
 
 def main(options: Options) -> None:
-    from degas.api import load_architecture
     from degas.data.sources import load_images
     from degas.experiments.found_vs_random import found_vs_random
+    from degas.given import load_architecture
     from degas.runtime.distributed import Engine
 
-    engine = Engine(options.search.precision, options.device)
-    try:
+    with Engine(options.search.precision, options.device) as engine:
         records = found_vs_random(
             load_architecture(options.architecture),
             load_images(options.source, options.data),
@@ -26,8 +25,6 @@ def main(options: Options) -> None:
             num_equal=options.num_equal,
             num_epochs=options.num_epochs,
         )
-    finally:
-        engine.close()
     for kind in ("found", "random", "equal_size", "smallest", "biggest"):
         losses = sorted(record["loss"] for record in records.values() if record["kind"] == kind)
         if losses:

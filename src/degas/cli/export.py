@@ -8,7 +8,7 @@ __all__ = ["Options", "main"]
 
 
 def main(options: Options) -> None:
-    from degas.api import generator_folder
+    from degas.given import generator_folder
     from degas.nets.export import export_generator
     from degas.nets.generator import Generator
 

@@ -17,8 +17,8 @@ MAX_GRID_PIXELS = 64 * 2**20  # of samples in one picture; more than any viewer 
 
 
 def main(options: Options) -> None:
-    from degas.api import generator_folder
     from degas.data.grids import save_grid, save_png
+    from degas.given import generator_folder
     from degas.nets.generator import Generator
     from degas.runtime.distributed import Engine
 

@@ -1,0 +1,72 @@
+"""What a user names, made definite: sections of settings, architecture files, generator folders. Knows no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from degas.architecture import Architecture
+from degas.config import PRESETS, Settings, preset_values
+from degas.errors import UserError, nearest
+from degas.shipped import shipped_file, shipped_names
+
+Section = Mapping[str, Any] | Settings | None
+SettingsType = TypeVar("SettingsType", bound=Settings)
+
+
+def settings_for(
+    section: str, model: type[SettingsType], given: Section, preset: str, source: str = ""
+) -> SettingsType:
+    """A section's settings: defaults, then the preset's changes, then what is given."""
+    if isinstance(given, model):
+        return given
+    if preset not in PRESETS:
+        raise UserError(f"preset: unknown preset {preset!r}{nearest(preset, PRESETS)}")
+    given = dict(given or {})
+    values = {**preset_values(preset, source, given.get("objective")).get(section, {}), **given}
+    for key in values:
+        if key not in model.model_fields:
+            raise UserError(f"{section}: unknown setting {key!r}{nearest(key, model.model_fields)}")
+    try:
+        return model(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in (section, *first["loc"]))
+        raise UserError(f"{where}: {first['msg']}, not {first['input']!r}") from None
+
+
+def architecture_file(path: str | Path) -> Path:
+    """The architecture file that `path` means: itself, the one inside a run folder, or the shipped one of that name."""
+    name, path = str(path), Path(path)
+    candidates = [path / "search" / "architecture.json", path / "architecture.json"] if path.is_dir() else [path]
+    found = next((candidate for candidate in candidates if candidate.is_file()), None)
+    return found or shipped_file(name) or candidates[0]
+
+
+def load_architecture(architecture: Architecture | str | Path, also: Iterable[str] = ()) -> Architecture:
+    """The architecture that a user names; a bare word that is none gets the nearest of the shipped ones and `also`."""
+    if isinstance(architecture, Architecture):
+        return architecture
+    name, path = str(architecture), architecture_file(architecture)
+    if path.exists() or "/" in name or name.endswith(".json"):
+        return Architecture.load(path)
+    choices = [*also, *shipped_names()]
+    hint = nearest(name, choices) if choices else "; give an architecture.json or a run folder"
+    raise UserError(f"no architecture file, run folder or known name {name!r}{hint}")
+
+
+def generator_folder(path: str | Path) -> Path:
+    """The generator folder that `path` means: itself, or the one inside a run folder."""
+    path = Path(path)
+    candidates = [path, path / "train" / "generator", path / "generator"]
+    return next(
+        (
+            candidate
+            for candidate in candidates
+            if (candidate / "config.json").is_file() and (candidate / "model.safetensors").exists()
+        ),
+        path,
+    )
