@@ -121,7 +121,8 @@ def results(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
-        if path.is_file() and path.name not in NOT_COMPARED and "checkpoints" not in name:
+        card = path.name == "samples.png" and path.parent.name == "generator"  # beside the model card of `run`
+        if path.is_file() and path.name not in NOT_COMPARED and not card and "checkpoints" not in name:
             found[name] = path.read_bytes()
         elif path.name == "checkpoints":
             found[name] = load_newest(path, pytest.fail)
