@@ -76,8 +76,8 @@ def test_a_step_is_the_plain_one(
     for step in range(3):
         batch = batches(step)
         share = 0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * step / 40))
-        optimizer.param_groups[0]["lr"] = 1e-3 * share
-        latent_optimizer.param_groups[0]["lr"] = 1e-2 * share
+        optimizer.param_groups[0]["lr"] = settings.weight_lr * share
+        latent_optimizer.param_groups[0]["lr"] = settings.latent_lr * share
         for o in (optimizer, latent_optimizer):
             o.zero_grad()
         real = batch.images.float() / 127.5 - 1

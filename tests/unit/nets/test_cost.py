@@ -52,9 +52,7 @@ def build(edges: tuple[Edge, ...], width: int, **sizes: Any) -> Architecture:
     return Architecture(3, 1, 4, width, 128, 3, edges, **sizes)
 
 
-@pytest.mark.parametrize(
-    ("width", "smallest", "biggest"), [(128, 317_827, 4_251_523), (32, 70_243, 316_387)]
-)
+@pytest.mark.parametrize(("width", "smallest", "biggest"), [(128, 317_827, 4_251_523), (32, 70_243, 316_387)])
 def test_the_range_of_the_space(width: int, smallest: int, biggest: int) -> None:
     """0.318 to 4.252 million at C = 128, 128-d noise, 4×4 base."""
     assert architecture_cost(build(extreme(False), width)).num_parameters == smallest
