@@ -1,0 +1,177 @@
+"""The mutants: one small mistake each, in the files whose mistakes no loss curve would show. See run_mutants.py."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Mutant(NamedTuple):
+    """`old`, which occurs once in `file`, becomes `new`. `survives` says why no test can or need tell, else empty."""
+
+    file: str
+    old: str
+    new: str
+    survives: str = ""
+
+
+# Which tests must notice, by file; fast ones first.
+TESTS = {
+    "nas/pruning.py": ["tests/unit/nas/test_pruning.py"],
+    "gan/losses.py": ["tests/unit/gan/test_losses.py", "tests/unit/gan/test_objectives.py"],
+    "evaluation/metrics.py": ["tests/unit/evaluation/test_metrics.py"],
+    "nas/mixed.py": ["tests/unit/nas/test_mixed.py", "tests/unit/nas/test_supernet.py"],
+    "nas/kernels.py": ["tests/unit/nas/test_mixed.py", "tests/unit/nas/test_supernet.py"],
+    "nas/branch.py": ["tests/unit/nas/test_mixed.py", "tests/unit/nas/test_supernet.py"],
+    "nas/latents.py": ["tests/unit/nas/test_latents.py"],
+    "nas/reconstruction.py": ["tests/unit/nas/test_reconstruction.py"],
+}
+
+PRUNING = "nas/pruning.py"
+LOSSES = "gan/losses.py"
+METRICS = "evaluation/metrics.py"
+MIXED = "nas/mixed.py"
+KERNELS = "nas/kernels.py"
+BRANCH = "nas/branch.py"
+LATENTS = "nas/latents.py"
+RECONSTRUCTION = "nas/reconstruction.py"
+
+MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        PRUNING,
+        "return max((name for name in operations if name != ZERO)",
+        "return min((name for name in operations if name != ZERO)",
+    ),
+    Mutant(
+        PRUNING, "return max((name for name in operations if name != ZERO)", "return max((name for name in operations)"
+    ),
+    Mutant(
+        PRUNING, "values[ZERO] > values[_best(values, operations)]", "values[ZERO] >= values[_best(values, operations)]"
+    ),
+    Mutant(
+        PRUNING, "values[ZERO] > values[_best(values, operations)]", "values[ZERO] < values[_best(values, operations)]"
+    ),
+    Mutant(
+        PRUNING, 'zero_rule == "drops_edge" and ZERO in operations', 'zero_rule != "drops_edge" and ZERO in operations'
+    ),
+    Mutant(PRUNING, "winner = max(candidates, key", "winner = min(candidates, key"),
+    Mutant(
+        PRUNING,
+        "return [candidates[0]] if winner[0].direct else [candidates[0], winner]",
+        "return [winner] if winner[0].direct else [winner]",
+    ),
+    Mutant(
+        PRUNING,
+        "return [candidates[0]] if winner[0].direct else [candidates[0], winner]",
+        "return [candidates[0]] if not winner[0].direct else [candidates[0], winner]",
+    ),
+    Mutant(PRUNING, "value - log_total + math.log(len(raw))", "value - log_total - math.log(len(raw))"),
+    Mutant(PRUNING, "value - log_total + math.log(len(raw))", "value - log_total"),
+    Mutant(PRUNING, "DARTS_EDGES = 2", "DARTS_EDGES = 1"),
+    Mutant(PRUNING, "key=lambda choice: -strength[choice[0].name]", "key=lambda choice: strength[choice[0].name]"),
+    Mutant(
+        PRUNING,
+        "weights[slot.name][name] - math.log(len(space.operations(slot)))",
+        "weights[slot.name][name] + math.log(len(space.operations(slot)))",
+    ),
+    Mutant(
+        PRUNING, "return Edge(slot.source, slot.target, operation)", "return Edge(slot.target, slot.source, operation)"
+    ),
+    Mutant(PRUNING, "value - ranking[1][1])", "value + ranking[1][1])"),
+    Mutant(PRUNING, "if edge.source in reached:", "if edge.target in reached:"),
+    Mutant(LOSSES, "return fake_scores.mean() - real_scores.mean()", "return real_scores.mean() - fake_scores.mean()"),
+    Mutant(LOSSES, "return -fake_scores.mean()", "return fake_scores.mean()"),
+    Mutant(LOSSES, "* (fake_images - real_images)", "* (real_images - fake_images)"),
+    Mutant(LOSSES, ".sqrt() - 1).square().mean()", ".sqrt() + 1).square().mean()"),
+    Mutant(LOSSES, ".sqrt() - 1).square().mean()", ".sqrt() - 1).mean()"),
+    Mutant(LOSSES, "(squared_norms + 1e-12).sqrt()", "squared_norms.sqrt()"),
+    Mutant(LOSSES, "gradients.square().sum((1, 2, 3))", "gradients.square().mean((1, 2, 3))"),
+    Mutant(LOSSES, "images, create_graph=True)", "images)"),
+    Mutant(LOSSES, "feature_weight * feature_distance - margin", "feature_weight * feature_distance + margin"),
+    Mutant(
+        LOSSES,
+        "feature_weight * feature_distance - margin).clamp(min=0)",
+        "feature_weight * feature_distance - margin)",
+    ),
+    Mutant(
+        LOSSES,
+        "(first_features - second_features).square().mean(1)",
+        "(first_features - second_features).square().sum(1)",
+    ),
+    Mutant(LOSSES, "F.relu(1 - real_scores)", "F.relu(1 + real_scores)"),
+    Mutant(LOSSES, "F.relu(1 + fake_scores)", "F.relu(1 - fake_scores)"),
+    Mutant(LOSSES, "F.softplus(worse_scores - better_scores)", "F.softplus(better_scores - worse_scores)"),
+    Mutant(LOSSES, "0.5 * squared_norms.mean()", "squared_norms.mean()"),
+    Mutant(LOSSES, "torch.exp(-0.5 * squared)", "torch.exp(-squared)"),
+    Mutant(LOSSES, "matrix.sum() - matrix.diagonal().sum()", "matrix.sum()"),
+    Mutant(LOSSES, ".clamp(max=upper)", ".clamp(min=upper)"),
+    Mutant(
+        LOSSES,
+        "mean_off_diagonal(kernel(real)) - mean_off_diagonal(kernel(fake))",
+        "mean_off_diagonal(kernel(fake)) - mean_off_diagonal(kernel(real))",
+    ),
+    Mutant(LOSSES, "real + fake - 2 * kernel", "real + fake + 2 * kernel"),
+    Mutant(METRICS, "return float(squared) - 2 * trace", "return float(squared) + 2 * trace"),
+    Mutant(METRICS, "+ cov_a.trace() + cov_b.trace()", "+ cov_a.trace() - cov_b.trace()"),
+    Mutant(METRICS, "factor.T @ cov_b @ factor", "factor @ cov_b @ factor.T"),
+    Mutant(METRICS, "b.T / a.shape[1] + 1) ** 3", "b.T / a.shape[1] + 1) ** 2"),
+    Mutant(METRICS, "- 2 * cross_sums / size**2", "+ 2 * cross_sums / size**2"),
+    Mutant(METRICS, "real_whole / (n * (n - 1))", "real_whole / (n * n)"),
+    Mutant(METRICS, "drop_diagonal=False)", "drop_diagonal=True)"),
+    Mutant(METRICS, "self.bounds[1:], right=True)", "self.bounds[1:], right=False)"),
+    Mutant(METRICS, "self.negentropy / counts - torch", "self.negentropy / counts + torch"),
+    Mutant(METRICS, "scores.std(correction=0)", "scores.std(correction=1)"),
+    Mutant(
+        METRICS,
+        "_covered(fake, real, real_radii), _covered(real, fake, fake_radii)",
+        "_covered(real, fake, fake_radii), _covered(fake, real, real_radii)",
+    ),
+    Mutant(METRICS, "distances.kthvalue(neighbours, dim=1)", "distances.kthvalue(neighbours + 1, dim=1)"),
+    Mutant(METRICS, "norms - 2 * a @ b.T", "norms + 2 * a @ b.T"),
+    Mutant(METRICS, "= math.inf", "= 0"),
+    Mutant(
+        MIXED,
+        "weights = torch.softmax(self.alpha, dim=0)\n        total",
+        "weights = torch.sigmoid(self.alpha)\n        total",
+    ),
+    Mutant(MIXED, "branch(value, weights[position], self.repeats)", "branch(value, weights[0], self.repeats)"),
+    Mutant(MIXED, "return [(self.names.index(name), cast", "return [(list(self.branches).index(name), cast"),
+    Mutant(MIXED, "self.repeats = max(slot.factor // 2, 1)", "self.repeats = 1"),
+    Mutant(MIXED, "stride=2 * self.folded", "stride=2"),
+    Mutant(MIXED, "up_convolve, stride=stride)))", "up_convolve, stride=2)))"),
+    Mutant(MIXED, "_joined(ups, 0, partial", "_joined(ups, 1, partial"),
+    Mutant(MIXED, "self.norm(x).relu_()", "self.norm(x)"),
+    Mutant(
+        KERNELS,
+        "margin = (size - kernel.shape[-1]) // 2",
+        "margin = (size - kernel.shape[-1] + 1) // 2",
+        "kernels of one edge differ by whole pairs of taps, so the two are the same number",
+    ),
+    Mutant(
+        KERNELS,
+        "pads = [(shift * i, margin - shift * i)",
+        "pads = [(margin - shift * i, shift * i)",
+        "the copies are the same set in another order",
+    ),
+    Mutant(KERNELS, "padding=(kernel.shape[-1] - stride) // 2", "padding=kernel.shape[-1] // 2 - stride"),
+    Mutant(KERNELS, "return spread(kernel, repeats, 2)", "return spread(kernel, repeats, 1)"),
+    Mutant(KERNELS, "weights[owners][:, None] * taps", "weights[owners.flip(0)][:, None] * taps"),
+    Mutant(BRANCH, "spread(kernel.flip(2, 3), copies=2, shift=1)", "spread(kernel, copies=2, shift=1)"),
+    Mutant(BRANCH, "weight.transpose(0, 1) if self._follows_nearest", "weight if self._follows_nearest"),
+    Mutant(BRANCH, "last._conv_forward(x, weight * last.weight, None)", "last._conv_forward(x, last.weight, None)"),
+    Mutant(BRANCH, 'return "rectified", 1', 'return "plain", 1'),
+    Mutant(LATENTS, ".clamp(min=1.0)", ".clamp(max=1.0)"),
+    Mutant(LATENTS, ".clamp(min=1.0)", ""),
+    Mutant(LATENTS, "project(self.rows[index] - lr * gradient)", "project(self.rows[index] + lr * gradient)"),
+    Mutant(LATENTS, "steps = self.num_steps[index] + 1", "steps = self.num_steps.max().expand(len(index)) + 1"),
+    Mutant(LATENTS, "lerp_(gradient, 1 - BETAS[0])", "lerp_(gradient, BETAS[0])"),
+    Mutant(LATENTS, "gradient.square(), 1 - BETAS[1]", "gradient, 1 - BETAS[1]"),
+    Mutant(LATENTS, "second / (1 - BETAS[1] ** count)", "second / (1 - BETAS[0] ** count)"),
+    Mutant(LATENTS, "- lr * first_corrected", "+ lr * first_corrected"),
+    Mutant(LATENTS, "dim=1) / size**0.5)", "dim=1) / size)"),
+    Mutant(LATENTS, "return self.rows[index].requires_grad_()", "return self.rows[: len(index)].requires_grad_()"),
+    Mutant(LATENTS, "noise @ self.factor.T", "noise @ self.factor"),
+    Mutant(LATENTS, "centred.T @ centred / max(len(wide) - 1, 1)", "centred.T @ centred"),
+    Mutant(RECONSTRUCTION, "4**j * level", "2**j * level"),
+    Mutant(RECONSTRUCTION, "+= 2 * KERNEL[offset]", "+= KERNEL[offset]"),
+    Mutant(RECONSTRUCTION, "current - expand(smaller", "current + expand(smaller"),
+)
