@@ -1,12 +1,18 @@
-"""Puts the slow oracles of `tests/reference` on the import path, and keeps every test to one thread per process."""
+"""Puts the slow oracles of `tests/reference` on the import path, and keeps every test to one thread per process.
+
+Two processes with two threads each on two cores wait for each other far longer than they compute.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
-import pytest
-import torch
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # of this process, before torch loads, and of those that tests start
+
+import pytest  # noqa: E402
+import torch  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).parent / "reference"))
 
