@@ -69,6 +69,16 @@ def pruned_edges(alpha: Alpha, space: SearchSpace, settings: SearchSettings) -> 
     return found.edges
 
 
+def standing(alpha: Alpha, space: SearchSpace, settings: SearchSettings) -> str:
+    """What the paper's rule would keep now, in one line: `N1 conv_3x3 · U1 deconv_6x6 + deconv_4x4(U0) · …`."""
+    edges = prune(alpha, space, compare=settings.compare, zero_rule=settings.zero_rule)
+    terms: dict[str, list[str]] = {}
+    for edge in edges:
+        known = terms.setdefault(edge.target, [])
+        known.append(f"{edge.operation}({edge.source})" if known else edge.operation)
+    return " · ".join(f"{node} {' + '.join(kept)}" for node, kept in terms.items())
+
+
 def pruning_report(alpha: Alpha, space: SearchSpace, settings: SearchSettings) -> dict[str, Any]:
     """Every decision of the paper's rule with its margin, and what DARTS' rule would keep and cut off."""
     found = decisions(alpha, space, compare=settings.compare, zero_rule=settings.zero_rule)

@@ -20,7 +20,7 @@ from degas.data.image_set import ImageSet
 from degas.data.loader import Batch, Batches
 from degas.errors import UserError
 from degas.nas.glo import FiniteWatch, Glo, load_optimizer, mean_image_loss
-from degas.nas.outputs import write_results
+from degas.nas.outputs import standing, write_results
 from degas.nas.supernet import Supernet
 from degas.nets.normalisation import frozen_buffers
 from degas.runtime.distributed import Engine
@@ -86,7 +86,9 @@ def run_search(
                 bar.update(step, note)
 
             if ends_epoch:
-                folder.append("alpha.jsonl", {"step": step, "epoch": epoch, **search.supernet.alpha_by_name()})
+                alpha = search.supernet.alpha_by_name()
+                bar.say(f"epoch {epoch}  loss {values['epoch_loss']:.4f}  {standing(alpha, search.space, settings)}")
+                folder.append("alpha.jsonl", {"step": step, "epoch": epoch, **alpha})
                 folder.append("mixing.jsonl", {"step": step, "epoch": epoch, **search.supernet.mixing_by_name()})
                 search.check_plateau(epoch, values["epoch_loss"])
 

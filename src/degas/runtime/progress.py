@@ -113,6 +113,11 @@ class Progress:
         else:
             self._print(f"{self.title}  {self._state()}")
 
+    def say(self, line: str) -> None:
+        """One line that stays, above the live line where there is one; for what happens a few times a run."""
+        if not self.quiet:
+            self._print(f"{self.title}  {line}")
+
     def remaining_seconds(self) -> float | None:
         """Steps left over the recent rate; None as long as there is no rate."""
         rate = self._rate.steps_per_second()

@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 
 from degas.architecture import SearchSpace
-from degas.config import SpaceSettings
+from degas.config import SearchSettings, SpaceSettings
 from degas.data.pixels import to_uint8
-from degas.nas.outputs import pruned_edges, pruning_report, save_reconstructions, save_samples
+from degas.nas.outputs import pruned_edges, pruning_report, save_reconstructions, save_samples, standing
 from degas.nas.pruning import prune, prune_darts, random_alpha
 from degas.nas.searcher import Search
 from degas.runtime.distributed import Engine
@@ -69,3 +69,13 @@ def test_settings_choose_the_rule(make_settings: Make) -> None:
         assert pruned_edges(alpha, space, ignored) == prune(alpha, space, zero_rule="ignored", compare="centred")
         report = pruning_report(alpha, space, ignored)
         assert (report["rule"], report["compare"], report["zero_rule"]) == ("paper", "centred", "ignored")
+
+
+def test_what_would_be_kept_now_stands_in_one_line() -> None:
+    space = SearchSpace(1)
+    alpha = {
+        "U0->N1": dict.fromkeys(space.normal_operations, 0.0) | {"skip": 1.0},
+        "N1->U1": dict.fromkeys(space.up_operations, 0.0) | {"deconv_4x4": 0.5},
+        "U0->U1": {**dict.fromkeys(space.up_operations, 0.0), "zero": 0.0, "deconv_6x6": 1.0},
+    }
+    assert standing(alpha, space, SearchSettings()) == "N1 skip · U1 deconv_4x4 + deconv_6x6(U0)"

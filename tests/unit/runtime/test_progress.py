@@ -169,3 +169,11 @@ def test_format_rate() -> None:
     assert format_rate(12.34) == "12.3 steps/s"
     assert format_rate(1) == "1 steps/s"
     assert format_rate(0.25) == "4 s/step"
+
+
+def test_what_is_said_stays_unless_quiet() -> None:
+    for quiet in (False, True):
+        progress, out = report(Clock(), 10, quiet=quiet)
+        with progress:
+            progress.say("epoch 1")
+        assert ("search  epoch 1\n" in out.getvalue()) == (not quiet)
