@@ -257,8 +257,8 @@ OBJECTIVES: dict[Objective, dict[str, Any]] = {
 
 # A preset is what it changes from the defaults above; `default` changes nothing.
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
-    # Measured on `digits`, two cores: in 150 s r3gan reaches a Fréchet distance that sn-gan's steps, half as dear, do
-    # not come near (docs/results.md).
+    # `quick` is sized for the demo. Its objective is a first look's choice (digits, one seed, equal time on two cores:
+    # r3gan's samples are digits where sn-gan's are blots); the objectives' measurement on CIFAR-10 is still to come.
     "quick": {
         "search": {"num_epochs": 8, "checkpoint_steps": 50},
         "gan": {
