@@ -23,5 +23,5 @@ def scores_in_words(scores: Mapping[str, Any]) -> str:
     lines = []
     for protocol, score in scores["scores"].items():
         spread = f" ± {score['std']:.3g}" if score.get("std") is not None else ""
-        lines.append(f"  {protocol:<{width}}  {score['value']:.4g}{spread}   against {score['reference']}")
+        lines.append(f"  {protocol:<{width}}  {score['value']:.4g}{spread}   ({score['reference']})")
     return "\n".join(lines)
