@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -238,3 +238,44 @@ def test_resume_without_a_checkpoint_starts_afresh(straight: Straight, tmp_path:
     status, err = finish(straight.resume("search", tmp_path))
     assert status == 0, err
     assert_equal(results(tmp_path / "search"), results(straight.run / "search"))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """Makes, or enlarges, a file system of so many bytes, where the machine lets us."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+
+    def make(num_bytes: int) -> Path:
+        remount = ["-o", f"remount,size={num_bytes}"] if os.path.ismount(disk) else ["-o", f"size={num_bytes}"]
+        try:
+            mounted = subprocess.run(["mount", "-t", "tmpfs", *remount, "none", str(disk)], capture_output=True)
+        except FileNotFoundError:
+            pytest.skip("there is no mount here")
+        if mounted.returncode:
+            pytest.skip("making a small file system needs the rights of root")
+        return disk
+
+    yield make
+    if os.path.ismount(disk):
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("share", [0.5, 0.9])
+@pytest.mark.parametrize("stage", ["search", "train"])
+def test_a_full_disk_costs_nothing_but_the_time(
+    stage: str, share: float, straight: Straight, small_disk: Callable[[int], Path]
+) -> None:
+    taken = sum(-(-path.stat().st_size // 4096) * 4096 for path in (straight.run / stage).rglob("*") if path.is_file())
+    out = small_disk(int(share * taken))
+    status, err = finish(straight.start(stage, out))
+    assert status == 2, err
+    last = err.splitlines()[-1]
+    assert last.startswith("degas: ")
+    assert "the disk is full" in last or "No space left on device" in last
+    assert "Traceback" not in err
+    small_disk(10 * taken)
+    status, err = finish(straight.resume(stage, out))
+    assert status == 0, err
+    assert_equal(results(out / stage), results(straight.run / stage))

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from degas.config import PRESETS, DataSettings, SearchSettings, SpaceSettings
 from degas.data.image_set import ImageSet
@@ -86,12 +86,16 @@ def probe(search: Search, step: int) -> dict[str, Any]:
         tensor.retain_grad()
         places[name] = tensor
 
+    def keep_norm(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> Tensor:
+        keep("last BN", output)
+        return output.clone()  # the ReLU that follows works in place, and not on what is kept
+
     hooks = [
         value.register_forward_pre_hook(lambda module, inputs, node=node: keep(node, inputs[0]))
         for node, value in backbone.values.items()
     ]
     hooks.append(backbone.norm.register_forward_pre_hook(lambda module, inputs: keep(backbone.last, inputs[0])))
-    hooks.append(backbone.norm.register_forward_hook(lambda module, inputs, output: keep("last BN", output)))
+    hooks.append(backbone.norm.register_forward_hook(keep_norm))
     hooks.append(backbone.to_image.register_forward_pre_hook(lambda module, inputs: keep("last ReLU", inputs[0])))
     batch = search.weight_batches(step)
     latents = search.glo.table.batch(batch.index.to(search.engine.device))

@@ -12,6 +12,7 @@ from degas.errors import UserError
 EXPLODED = {"penalty": 100.0, "real_penalty": 1e5, "fake_penalty": 1e5}
 # A sample's distance to its nearest fellow, against the same among reals: below this they are copies. Our choice.
 COLLAPSED = 0.1
+COLLAPSE_FROM_STEP = 100
 
 
 class NonFiniteError(UserError):
@@ -66,8 +67,8 @@ def diversity(images: Tensor, reals: Tensor) -> float:
 
 
 def collapsed(step: int, value: float) -> str | None:
-    """The warning for a `diversity` that means collapse, or None."""
-    if value >= COLLAPSED:
+    """The warning for a `diversity` that means collapse, or None. One that has only begun is flat, not collapsed."""
+    if value >= COLLAPSED or step < COLLAPSE_FROM_STEP:
         return None
     return f"step {step}: samples differ {value:.2g} times as much as real images: the generator may have collapsed"
 

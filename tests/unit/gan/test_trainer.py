@@ -17,7 +17,7 @@ from toy_gan import toy_generator, toy_images, toy_settings, toy_training
 from degas.config import GanSettings
 from degas.data.image_set import ImageSet
 from degas.errors import UserError
-from degas.gan import trainer
+from degas.gan import trainer, watch
 from degas.gan.steps import Steps
 from degas.gan.trainer import run_training
 from degas.gan.watch import NonFiniteError
@@ -306,6 +306,7 @@ def test_non_finite_stops_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
 
 def test_warns_of_a_collapsed_generator(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
     monkeypatch.setattr(Generator, "sample", lambda self, n, *_a, **_k: torch.zeros(n, 3, 8, 8, dtype=torch.uint8))
+    monkeypatch.setattr(watch, "COLLAPSE_FROM_STEP", 2)
     toy_training(tmp_path, objective="sn-gan", num_steps=4, sample_steps=2)
     warned = read_jsonl(tmp_path / "warnings.jsonl")
     assert [(record["step"], record["kind"]) for record in warned] == [(2, "collapse"), (4, "collapse")]

@@ -45,8 +45,9 @@ def test_diversity_of_like_sets_is_about_one_and_of_copies_zero() -> None:
     assert watch.diversity(others, reals) == pytest.approx(1.0, abs=0.1)
     copies = others[:1].repeat(64, 1, 1, 1)
     assert watch.diversity(copies, reals) < 1e-3
-    assert watch.collapsed(9, watch.diversity(copies, reals)) is not None
-    assert watch.collapsed(9, watch.diversity(others, reals)) is None
+    assert watch.collapsed(900, watch.diversity(copies, reals)) is not None
+    assert watch.collapsed(99, watch.diversity(copies, reals)) is None  # it has only begun
+    assert watch.collapsed(900, watch.diversity(others, reals)) is None
 
 
 def test_a_few_modes_are_a_collapse_too() -> None:
@@ -54,7 +55,7 @@ def test_a_few_modes_are_a_collapse_too() -> None:
     torch.manual_seed(0)
     reals = torch.randn(64, 1, 8, 8)
     modes = torch.randn(4, 1, 8, 8).repeat(16, 1, 1, 1) + 0.01 * torch.randn(64, 1, 8, 8)
-    assert watch.collapsed(9, watch.diversity(modes, reals)) is not None
+    assert watch.collapsed(900, watch.diversity(modes, reals)) is not None
 
 
 def test_bytes_are_fine() -> None:
