@@ -27,7 +27,10 @@ from degas.nets.normalisation import frozen_buffers
 from degas.runtime.distributed import Engine
 
 PAPER = {**PRESETS["paper"]["search"], "width": 32, "num_epochs": 4}
-ADAM = {"weight_optimizer": "adam", "weight_lr": 1e-3, "weight_lr_min": 1e-4, "weight_decay": 0.0}
+ADAM = {  # our defaults
+    name: SearchSettings.model_fields[name].default
+    for name in ("weight_optimizer", "weight_lr", "weight_lr_min", "weight_decay", "latent_optimizer", "latent_lr")
+}
 STILL_NORM = "still_norm"  # not a setting: keep scale and shift of the last batch norm at 1 and 0
 TRIALS: dict[str, dict[str, Any]] = {  # what each changes from the paper's settings
     "literal": {},
@@ -42,8 +45,8 @@ TRIALS: dict[str, dict[str, Any]] = {  # what each changes from the paper's sett
     "no-momentum": {"weight_momentum": 0.0},
     "still-norm": {STILL_NORM: True},
     "still-norm-latents-100x": {STILL_NORM: True, "latent_lr": 30.0},
-    "adam-random": {**ADAM, "latent_optimizer": "adam", "latent_lr": 1e-2},
-    "default": {**ADAM, "latent_optimizer": "adam", "latent_lr": 1e-2, "latent_init": "pca"},
+    "adam-random": dict(ADAM),
+    "default": {**ADAM, "latent_init": "pca"},
 }
 PROBED_STEPS = (0, 5, 10, 20, 30, 40, 50, 75, 100, 150, 199)
 LAST_STEPS = 20  # the loss of a trial is the mean of so many
