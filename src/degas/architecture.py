@@ -250,7 +250,7 @@ class Architecture:
         """Write the file whole or not at all."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        scratch = path.with_name(f".{path.name}.part")  # a fixed name: what a killed process left is written over
         try:
             scratch.write_text(self.to_json(), encoding="utf-8")
             os.replace(scratch, path)

@@ -178,3 +178,9 @@ def test_a_space_refuses_unknown_or_repeated_operations() -> None:
         SearchSpace(normal_operations=("skip", "skip"))
     with pytest.raises(UserError, match="at least one"):
         SearchSpace(normal_operations=())
+
+
+def test_what_a_killed_process_left_is_written_over(tmp_path: Path) -> None:
+    (tmp_path / ".a.json.part").write_text("{")
+    drawn().save(tmp_path / "a.json")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]

@@ -47,7 +47,7 @@ def save_png(array: np.ndarray, path: Path | str) -> None:
     """Write one (H, W, 1 or 3) uint8 array as a PNG, atomically: a reader sees the old file or the new one."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.part")  # a fixed name: what a killed process left is written over
     try:
         Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array).save(temporary, format="PNG")
         os.replace(temporary, path)

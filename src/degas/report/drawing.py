@@ -48,7 +48,7 @@ def draw_architecture(architecture: Architecture, path: Path, alpha: Alpha | Non
     with matplotlib.rc_context(settings):
         figure = _draw(ladder, across_page)
         metadata = {"Date": None} if kind == "svg" else {"Software": None}  # the same file every time
-        scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        scratch = path.with_name(f".{path.name}.part")  # a fixed name: what a killed process left is written over
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             figure.savefig(scratch, format=kind, dpi=160, facecolor="white", metadata=metadata)

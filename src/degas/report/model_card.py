@@ -173,6 +173,6 @@ def _sizes(run: Run) -> dict[str, int]:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    scratch = path.with_name(f".{path.name}.part")  # a fixed name: what a killed process left is written over
     scratch.write_bytes(data)
     os.replace(scratch, path)

@@ -36,7 +36,7 @@ def write_report(runs: Sequence[Path], out: Path) -> Path:
     html = _render(collected)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        scratch = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+        scratch = out.with_name(f".{out.name}.part")  # a fixed name: what a killed process left is written over
         scratch.write_text(html, encoding="utf-8", errors="replace")  # a name may hold a lone surrogate
         os.replace(scratch, out)
     except OSError as error:

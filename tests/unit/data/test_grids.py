@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from degas.data.grids import compose_grid, save_grid
+from degas.data.grids import compose_grid, save_grid, save_png
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -40,3 +40,9 @@ def test_anything_else_is_refused(tmp_path: Path, bad: np.ndarray) -> None:
     with pytest.raises(TypeError, match="uint8 images"):
         save_grid(bad, tmp_path / "grid.png")
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_process_left_is_written_over(tmp_path: Path) -> None:
+    (tmp_path / ".a.png.part").write_bytes(b"half a picture")
+    save_png(np.zeros((2, 2, 1), np.uint8), tmp_path / "a.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]

@@ -57,3 +57,9 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
         draw_architecture(drawn(1, 0), tmp_path / "file" / "a.png")
+
+
+def test_what_a_killed_process_left_is_written_over(tmp_path: Path) -> None:
+    (tmp_path / ".a.png.part").write_bytes(b"half a picture")
+    draw_architecture(Architecture(1, 1, 4, 4, 4, 1, SearchSpace(1).draw(0)), tmp_path / "a.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
