@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := runs/demo
 
-.PHONY: demo test test-fast test-slow lint docs clean
+.PHONY: demo test test-fast test-slow coverage lint docs clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -29,6 +29,9 @@ test-fast: $(VENV)/.installed  ## under two minutes, for every edit
 
 test-slow: $(VENV)/.extras  ## what takes minutes
 	$(BIN)/python -m pytest -m "nightly"
+
+coverage: $(VENV)/.extras  ## lines that the tests reach, processes that they start included; at least 90 %
+	$(BIN)/python -m pytest -m "not nightly" --cov --cov-report term-missing --numprocesses 2 --dist worksteal
 
 lint: $(VENV)/.installed  ## style, types, import layers
 	$(BIN)/ruff check .

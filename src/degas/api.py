@@ -14,7 +14,9 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from degas.architecture import Architecture
+import torch
+
+from degas.architecture import Architecture, SearchSpace
 from degas.config import DataSettings, EvaluateSettings, GanSettings, SearchSettings, SpaceSettings, resolve_gan
 from degas.data.image_set import ImageSet
 from degas.data.sources import load_images
@@ -22,10 +24,12 @@ from degas.errors import UserError
 from degas.evaluation.evaluate import evaluate_generator
 from degas.given import Section, generator_folder, load_architecture, settings_for
 from degas.nets.baselines import BASELINES
+from degas.nets.cost import supernet_parameters
 from degas.nets.generator import Generator
 from degas.runtime.distributed import Engine
 from degas.runtime.durable import full_disk_named, replace_file
 from degas.runtime.folder_lock import owned_folder
+from degas.runtime.memory import refuse_beyond_memory
 from degas.runtime.rng import forked_rng
 from degas.runtime.run_folder import StageFolder, write_environment
 from degas.runtime.tracking import Tracker, make_tracker
@@ -60,7 +64,9 @@ def search(
     space_settings = settings_for("space", SpaceSettings, space, preset, source)
     search_settings = settings_for("search", SearchSettings, search, preset, source)
     images = _images(data, data_settings)
-    _, base_size = space_settings.resolve(images.image_size)
+    graph, base_size = space_settings.resolve(images.image_size)
+    if device == "cpu" or not torch.cuda.is_available():
+        _check_memory(images, search_settings, graph, base_size)
     resolved = {
         **_head(images, seed, preset),
         "space": {**space_settings.model_dump(mode="json"), "base_size": base_size},
@@ -211,6 +217,15 @@ def _fresh_generator(
         found = load_architecture(architecture, BASELINES).for_image_size(images.image_size)
         resized = found.resized(width=gan.generator_width, noise_size=gan.noise_size, channels=images.channels)
         return Generator.from_architecture(resized, sampling_bn=gan.sampling_bn, **classes)
+
+
+def _check_memory(images: ImageSet, settings: SearchSettings, graph: SearchSpace, base_size: int) -> None:
+    """Weights, gradients and moments of the supernet, and latents with theirs, in float32: what a search holds."""
+    sizes = {"width": settings.width, "noise_size": settings.noise_size, "channels": images.channels}
+    copies = 4 if settings.weight_optimizer == "adam" else 3
+    weights = copies * supernet_parameters(graph, base_size=base_size, **sizes)
+    latents = (3 if settings.latent_optimizer == "adam" else 1) * images.num_images * settings.noise_size
+    refuse_beyond_memory("search", 4 * (weights + latents), "--search.width, --search.noise-size or --data.max-images")
 
 
 def _small_evaluation(

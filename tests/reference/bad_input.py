@@ -134,6 +134,12 @@ ROWS: tuple[Row, ...] = (
         "--search.noise-size: input should be less than or equal to 8192, not 1000000000; see degas search --help",
     ),
     Row(
+        "a supernet larger than the memory",
+        "search --data images --data.image-size 1024 --out new --quiet --search.width 2048 --space.num-normal 8",
+        2,
+        "search: needs at least … GiB of memory and … GiB are free; lower --search.width, --search.noise-size or --data.max-images",
+    ),
+    Row(
         "a billion images a step",
         f"{TRAIN} --gan.batch-images 1000000000",
         2,

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from degas.architecture import ZERO, Architecture, Slot
+from degas.architecture import ZERO, Architecture, SearchSpace, Slot
 from degas.nets.normalisation import BatchNorm
 from degas.nets.operations import build_operation
 
@@ -80,4 +80,14 @@ def architecture_cost(architecture: Architecture) -> Cost:
     total = frame_cost(architecture)
     for edge in architecture.edges:
         total += slot_cost(architecture.slot(edge), edge.operation, architecture)
+    return total
+
+
+def supernet_parameters(space: SearchSpace, *, base_size: int, width: int, noise_size: int, channels: int) -> int:
+    """Learned values of the network that holds every candidate, α aside, without building it."""
+    sizes = (space.num_stages, space.num_normal, base_size, width, noise_size, channels)
+    total = frame_cost(Architecture(*sizes, space.draw(0))).num_parameters
+    for slot in space.slots:
+        for name in space.operations(slot):
+            total += operation_cost(name, width, affine=False).num_parameters
     return total

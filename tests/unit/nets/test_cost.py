@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from degas.architecture import NORMAL_OPERATIONS, OPERATION_KINDS, UP_OPERATIONS, Architecture, Edge, SearchSpace
-from degas.nets.cost import Cost, architecture_cost, operation_cost
+from degas.nas.supernet import Supernet
+from degas.nets.cost import Cost, architecture_cost, operation_cost, supernet_parameters
 from degas.nets.generator import Generator
 
 
@@ -85,3 +86,11 @@ def counted_by_hooks(generator: Generator) -> int:
     for handle in handles:
         handle.remove()
     return total
+
+
+@pytest.mark.parametrize(("num_stages", "num_normal"), [(1, 0), (2, 1), (1, 2)])
+def test_a_supernets_parameters_are_those_of_the_one_built(num_stages: int, num_normal: int) -> None:
+    space = SearchSpace(num_stages, num_normal)
+    sizes = {"base_size": 4, "width": 6, "noise_size": 5, "channels": 3}
+    built = Supernet(space, **sizes)
+    assert supernet_parameters(space, **sizes) == sum(weight.numel() for weight in built.weights())

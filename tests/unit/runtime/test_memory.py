@@ -1,0 +1,46 @@
+"""How much memory there is, by the system's files, and refusing what is more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from degas.errors import UserError
+from degas.runtime import memory
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(memory, "_CONTAINER", ((tmp_path / "max", tmp_path / "current"),))
+    return tmp_path
+
+
+def test_the_machines_own_figure(files: Path) -> None:
+    (files / "meminfo").write_text("MemTotal: 9 kB\nMemAvailable:   2048 kB\n")
+    assert memory.available_bytes() == 2 * 2**20
+
+
+def test_a_container_allows_less(files: Path) -> None:
+    (files / "meminfo").write_text("MemAvailable: 2048 kB\n")
+    (files / "max").write_text("5000\n")
+    (files / "current").write_text("2000\n")
+    assert memory.available_bytes() == 3000
+    (files / "max").write_text("max\n")
+    assert memory.available_bytes() == 2 * 2**20
+
+
+@pytest.mark.parametrize("content", [None, "", "MemAvailable:\n", "MemAvailable: much kB\n"])
+def test_a_system_that_does_not_say(content: str | None, files: Path) -> None:
+    if content is not None:
+        (files / "meminfo").write_text(content)
+    assert memory.available_bytes() is None
+    memory.refuse_beyond_memory("search", 2**60, "--search.width")  # then the allocator decides
+
+
+def test_more_than_there_is_is_refused_with_both_figures(files: Path) -> None:
+    (files / "meminfo").write_text(f"MemAvailable: {2**20} kB\n")
+    memory.refuse_beyond_memory("search", 2**30, "--search.width")
+    with pytest.raises(UserError, match=r"search: needs at least 3\.0 GiB of memory and 1\.0 GiB are free; lower --s"):
+        memory.refuse_beyond_memory("search", 3 * 2**30, "--search.width")
