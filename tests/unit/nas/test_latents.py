@@ -106,7 +106,8 @@ def test_rows_stay_in_the_ball() -> None:
 def test_a_batch_is_a_leaf_apart_from_the_table() -> None:
     table = make_table()
     before = table.rows.clone()
-    batch = table.batch(torch.tensor([1, 2]))
+    batch = table.batch(torch.tensor([2, 1]))
+    assert torch.equal(batch, before[[2, 1]])
     batch.square().sum().backward()
     assert batch.grad is not None
     assert not table.rows.requires_grad

@@ -122,13 +122,18 @@ def test_zero_takes_its_share_and_gives_nothing() -> None:
     assert mixed(shared(x)).abs().max() == 0
 
 
-def test_permuting_operations_with_their_alpha_changes_nothing() -> None:
-    shared, mixed, _ = pair("normal", NORMAL_OPERATIONS)
-    order = torch.randperm(len(NORMAL_OPERATIONS), generator=torch.Generator().manual_seed(3)).tolist()
-    other = MixedOp(slot("normal"), [NORMAL_OPERATIONS[k] for k in order], WIDTH).double()
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [("normal", NORMAL_OPERATIONS), ("normal", (*NORMAL_OPERATIONS, ZERO)), ("up", (*UP_OPERATIONS, ZERO))],
+)
+def test_permuting_operations_with_their_alpha_changes_nothing(kind: str, names: tuple[str, ...]) -> None:
+    shared, mixed, _ = pair(kind, names)
+    order = torch.randperm(len(names), generator=torch.Generator().manual_seed(3)).tolist()
+    assert order[-1] != len(names) - 1  # `zero` leaves its usual last place
+    other = MixedOp(slot(kind), [names[k] for k in order], WIDTH).double()
     with torch.no_grad():
         other.alpha.copy_(mixed.alpha[order])
-        for name in NORMAL_OPERATIONS:
+        for name in mixed.branches:
             other.branches[name].load_state_dict(mixed.branches[name].state_dict())
     x = image(4)
     ours, theirs = mixed(shared(x)), other(shared(x))
