@@ -6,6 +6,9 @@ import errno
 import json
 import os
 import signal
+import subprocess
+import sys
+import threading
 import time
 import warnings
 from pathlib import Path
@@ -224,3 +227,43 @@ def test_sigterm_outside_a_loop_ends_with_143(monkeypatch: Any, capsys: Any) -> 
     assert run("report") == 143
     assert capsys.readouterr().err.startswith("degas: terminated")
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_a_dry_run_names_the_source_of_every_setting(tmp_path: Path, capsys: Any) -> None:
+    arguments = ("--data", "digits", "--architecture", "dcgan", "--out", tmp_path / "new", "--gan.objective", "ct-gan")
+    assert run("train", *arguments, "--dry-run") == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert "CT-GAN code" in lines["gan.penalty_weight"]
+    assert "our choice" in lines["gan.num_steps"]
+    assert not (tmp_path / "new").exists()
+
+
+def test_random_alpha_is_pruned(capsys: Any) -> None:
+    assert run("random", "--from-alpha", "--seed", 3) == 0
+    drawn = Architecture.from_dict(json.loads(capsys.readouterr().out))
+    assert drawn.provenance == {"method": "random α, pruned", "seed": 3}
+
+
+def test_an_experiment_prints_a_line_a_kind(tmp_path: Path, capsys: Any) -> None:
+    run("random", "--image-size", 8, "--channels", 1, "--width", 4, "--noise-size", 8, "--out", tmp_path / "a.json")
+    size = ("--data", "digits", "--data.max-images", 16, "--data.image-size", 8, "--search.batch-images", 8)
+    numbers = ("--num-random", 1, "--num-equal", 0, "--num-epochs", 1, "--out", tmp_path / "trials")
+    assert run("experiment", "found-vs-random", *size, "--architecture", tmp_path / "a.json", *numbers) == 0
+    printed = capsys.readouterr().out
+    assert all(f"\n{kind} " in printed for kind in ("found", "random", "smallest", "biggest"))
+
+
+def test_a_closed_pipe_is_no_error() -> None:
+    code = "import sys; from degas.cli.main import main; sys.exit(main(['space', '--json']))"
+    pipe = f'{sys.executable} -c "{code}" | true; exit ${{PIPESTATUS[0]}}'
+    done = subprocess.run(["bash", "-c", pipe], capture_output=True, text=True)
+    assert done.returncode in (0, 120)  # 120: Python itself could not flush the closed pipe
+    assert "Traceback" not in done.stderr
+
+
+def test_outside_the_main_thread_no_signal_is_touched(capsys: Any) -> None:
+    statuses: list[int] = []
+    thread = threading.Thread(target=lambda: statuses.append(run("space", "--json")))
+    thread.start()
+    thread.join()
+    assert statuses == [0]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from degas.errors import UserError
-from degas.runtime.folder_lock import lock_folder, unlock_folder
+from degas.runtime.folder_lock import lock_folder, owned_folder, unlock_folder
 
 
 def test_taken_given_back_taken_again(tmp_path: Path) -> None:
@@ -56,3 +56,16 @@ def test_a_child_cannot_take_a_held_folder(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="uses it"):
         lock_folder(tmp_path)
     unlock_folder(lock)
+
+
+def test_an_owned_folder_is_made_held_and_given_back(tmp_path: Path) -> None:
+    folder = tmp_path / "deep" / "evaluation"
+    with owned_folder(folder):
+        with pytest.raises(UserError, match="uses it"), owned_folder(folder):
+            pass
+        assert folder.is_dir()
+    with owned_folder(folder):
+        pass
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"cannot be made a folder \(Not"), owned_folder(tmp_path / "file" / "x"):
+        pass
