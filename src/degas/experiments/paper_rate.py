@@ -103,7 +103,7 @@ def probe(search: Search, step: int) -> dict[str, Any]:
     batch = search.weight_batches(step)
     latents = search.glo.table.batch(batch.index.to(search.engine.device))
     keep("latents", latents)
-    search.require_gradients(weights=True, alphas=False)
+    search.alpha_step.require_gradients(weights=True, alphas=False)
     with frozen_buffers(search.supernet):
         torch.stack(list(search.glo.loss_terms(latents, batch.images).values())).sum().backward()
     for hook in hooks:

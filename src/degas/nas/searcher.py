@@ -17,12 +17,12 @@ from torch import Tensor
 from degas.architecture import Architecture
 from degas.config import SearchSettings, SpaceSettings
 from degas.data.image_set import ImageSet
-from degas.data.loader import Batch, Batches
+from degas.data.loader import Batches
 from degas.errors import UserError
+from degas.nas.alpha_step import AlphaStep
 from degas.nas.glo import FiniteWatch, Glo, load_optimizer, mean_image_loss
 from degas.nas.outputs import standing, write_results
 from degas.nas.supernet import Supernet
-from degas.nets.normalisation import frozen_buffers
 from degas.runtime.distributed import Engine
 from degas.runtime.interrupts import StopRequest
 from degas.runtime.progress import Progress
@@ -102,7 +102,7 @@ def run_search(
 
 
 class Search:
-    """The state of a search: supernet, latents, the two optimisers, and the order of the batches."""
+    """The state of a search: supernet, latents, the step on weights, that on α, and the order of the batches."""
 
     def __init__(
         self, images: ImageSet, settings: SearchSettings, space: SpaceSettings, *, seed: int, engine: Engine
@@ -135,13 +135,7 @@ class Search:
             seed=seed,
             engine=engine,
         )
-        self.alpha_optimizer = torch.optim.Adam(
-            self.supernet.alphas(),
-            lr=alpha_rate(settings, self.total_steps),
-            betas=settings.alpha_betas,
-            weight_decay=settings.alpha_weight_decay,
-            fused=True,
-        )
+        self.alpha_step = AlphaStep(self.supernet, self.glo, settings, self.alpha_batches)
         self.epoch_loss = torch.zeros((), dtype=torch.float64, device=engine.device)
 
     # ------------------------------------------------------------------------------------------ one step
@@ -150,40 +144,14 @@ class Search:
         """Search step `step` (from 0): weights and latents, then α; with `joint` all from one backward pass."""
         batch = self.weight_batches(step)
         joint = self.settings.schedule == "joint"
-        self.require_gradients(weights=True, alphas=joint)
-        self.alpha_optimizer.zero_grad(set_to_none=True)
+        self.alpha_step.require_gradients(weights=True, alphas=joint)
+        self.alpha_step.optimizer.zero_grad(set_to_none=True)
         terms = self.glo.step(batch, step)
         self.epoch_loss += self._loss(terms)
         if joint:
-            self._step_alpha()
+            self.alpha_step.apply()
             return terms
         return {**terms, "alpha_loss": self.alpha_step(batch, step)}
-
-    def alpha_step(self, weight_batch: Batch, step: int) -> Tensor:
-        """One Adam step on α with weights, latents and buffers as constants; returns the loss."""
-        batch = weight_batch if self.settings.alpha_batch == "same" else self.alpha_batches(step)
-        self.require_gradients(weights=False, alphas=False)
-        if self.settings.alpha_batch == "held_out":  # or α would see nothing but latents that lag
-            for _ in range(self.settings.held_out_latent_steps):
-                self.glo.step_latents_only(batch, step)
-        self.require_gradients(weights=False, alphas=True)
-        latents = self.glo.table.rows[batch.index.to(self.engine.device)]  # (B, d), no gradient
-        with frozen_buffers(self.supernet):
-            loss = torch.stack(list(self.glo.loss_terms(latents, batch.images).values())).sum()
-        loss.backward()
-        self._step_alpha()
-        return loss.detach()
-
-    def _step_alpha(self) -> None:
-        self.engine.all_reduce_mean([alpha.grad for alpha in self.supernet.alphas() if alpha.grad is not None])
-        self.alpha_optimizer.step()
-
-    def require_gradients(self, *, weights: bool, alphas: bool) -> None:
-        """Let autograd compute only the gradients that a step uses."""
-        for weight in self.glo.weights:
-            weight.requires_grad_(weights)
-        for alpha in self.supernet.alphas():
-            alpha.requires_grad_(alphas)
 
     # ------------------------------------------------------------------------------------------ what is written
 
@@ -221,7 +189,7 @@ class Search:
         self.engine.all_reduce_mean(list(self.supernet.buffers()))  # each rank's own until now; unused in training
         return {
             "glo": self.glo.state_dict(),
-            "alpha_optimizer": self.alpha_optimizer.state_dict(),
+            "alpha_optimizer": self.alpha_step.optimizer.state_dict(),
             "epoch_loss": self.epoch_loss,
         }
 
@@ -232,7 +200,7 @@ class Search:
             return 0
         step, state = found
         self.glo.load_state_dict(state["glo"])
-        load_optimizer(self.alpha_optimizer, state["alpha_optimizer"])
+        load_optimizer(self.alpha_step.optimizer, state["alpha_optimizer"])
         self.epoch_loss.copy_(state["epoch_loss"])
         return step
 
@@ -249,11 +217,6 @@ class Search:
             num_ranks=self.engine.num_ranks,
             rows=rows,
         )
-
-
-def alpha_rate(settings: SearchSettings, total_steps: int) -> float:
-    """Adam's rate for α. α moves at most rate·steps, so a short search needs a larger one: 3/steps, within bounds."""
-    return settings.alpha_lr if settings.alpha_lr is not None else max(3e-4, min(3e-3, 3.0 / total_steps))
 
 
 def split_rows(images: ImageSet, settings: SearchSettings, seed: int) -> tuple[np.ndarray | None, np.ndarray | None]:

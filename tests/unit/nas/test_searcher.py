@@ -18,7 +18,7 @@ from degas.data.image_set import ImageSet
 from degas.errors import UserError
 from degas.nas import searcher
 from degas.nas.pruning import prune
-from degas.nas.searcher import Search, alpha_rate, run_search, split_rows
+from degas.nas.searcher import Search, run_search, split_rows
 from degas.runtime.distributed import Engine
 from degas.runtime.interrupts import Terminated
 from degas.runtime.records import read_jsonl
@@ -85,7 +85,7 @@ def test_the_alpha_step_moves_alpha_alone(
 
 def test_the_weight_step_leaves_alpha_and_moves_buffers(make_images: Make, make_settings: Make, engine: Engine) -> None:
     search = warm(make_search(make_images(), make_settings(), engine))
-    search.require_gradients(weights=True, alphas=False)
+    search.alpha_step.require_gradients(weights=True, alphas=False)
     before = flat(search.state_dict())
     batch = search.weight_batches(3)
     search.glo.step(batch, 3)
@@ -169,12 +169,6 @@ def test_every_switch_changes_alpha(
         for changes in ({}, change)
     ]
     assert alphas[0] != alphas[1]
-
-
-def test_alpha_rate_grows_as_the_search_shrinks(make_settings: Make) -> None:
-    rates = [alpha_rate(make_settings(), steps) for steps in (100, 1000, 2000, 10_000, 100_000)]
-    assert rates == pytest.approx([3e-3, 3e-3, 1.5e-3, 3e-4, 3e-4])
-    assert alpha_rate(make_settings(alpha_lr=0.1), 10) == 0.1
 
 
 # ------------------------------------------------------------------------------------------ the whole search
