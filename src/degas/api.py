@@ -7,7 +7,6 @@ dictionaries laid over the preset.
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -18,16 +17,17 @@ import torch
 
 from degas.architecture import Architecture, SearchSpace
 from degas.config import DataSettings, EvaluateSettings, GanSettings, SearchSettings, SpaceSettings, resolve_gan
-from degas.data.image_set import ImageSet
+from degas.data.cache import cache_folder
+from degas.data.image_set import ImageSet, content_fingerprint
 from degas.data.sources import load_images
 from degas.errors import UserError
-from degas.evaluation.evaluate import evaluate_generator
+from degas.evaluation.evaluate import Evaluator, evaluate_generator
+from degas.evaluation.record import record_evaluation
 from degas.given import Section, generator_folder, load_architecture, settings_for
 from degas.nets.baselines import BASELINES
 from degas.nets.cost import supernet_parameters
 from degas.nets.generator import Generator
 from degas.runtime.distributed import Engine
-from degas.runtime.durable import full_disk_named, replace_file
 from degas.runtime.folder_lock import owned_folder
 from degas.runtime.memory import refuse_beyond_memory
 from degas.runtime.rng import forked_rng
@@ -127,6 +127,8 @@ def train(
         "generator": generator.config,
         "gan": gan_settings.model_dump(mode="json"),
     }
+    if gan_settings.evaluate_steps:  # they choose the best generator, and so decide what comes out
+        resolved["evaluate"] = evaluate_settings.model_dump(mode="json")
     stage = _out(out) / "train"
     watcher = make_tracker(tracker, stage)
     with StageFolder(stage, settings=resolved, resume=resume, kind="train") as folder:
@@ -135,6 +137,10 @@ def train(
             return Generator.load(folder.path / "generator")
         write_environment(folder.path, command or _python_call("train", architecture, data, out))
         with Engine(gan_settings.precision, device) as engine:
+            on_evaluate = None
+            if gan_settings.evaluate_steps and engine.is_main:
+                cache = _statistics_cache(data, images, data_settings)
+                on_evaluate = _small_evaluation(images, evaluate_settings, seed, engine.device, cache)
             run_training(
                 generator,
                 images,
@@ -142,7 +148,7 @@ def train(
                 seed=seed,
                 folder=folder,
                 engine=engine,
-                on_evaluate=_small_evaluation(images, gan_settings, evaluate_settings, seed),
+                on_evaluate=on_evaluate,
                 progress=progress,
             )
             folder.mark_done()
@@ -160,38 +166,27 @@ def evaluate(
     progress: bool = True,
     data_settings: Section = None,
     evaluate: Section = None,
+    command: list[str] | None = None,
 ) -> dict[str, Any]:
     """Measure a generator against a data set (paper §4): the object of scores.json.
 
     Scores of an earlier evaluation of the same generator on the same images are kept beside the new ones. Writes
-    `out`/evaluation/scores.json when `out` is given.
+    scores.json, config.json and environment.json into `out`/evaluation when `out` is given.
     """
     settings = settings_for("evaluate", EvaluateSettings, evaluate, preset, _source(data))
     images = _images(data, data_settings)
-    with nullcontext() if out is None else owned_folder(Path(out) / "evaluation"):
-        return _evaluate(generator, images, out, settings, data_settings, preset, seed, device, progress)
-
-
-def _evaluate(
-    generator: Generator | str | Path,
-    images: ImageSet,
-    out: str | Path | None,
-    settings: EvaluateSettings,
-    data_settings: Section,
-    preset: str,
-    seed: int,
-    device: str,
-    progress: bool,
-) -> dict[str, Any]:
-    loaded = generator if isinstance(generator, Generator) else Generator.load(generator_folder(generator))
-    _check_fit(loaded, images)
-    cache = settings_for("data", DataSettings, data_settings, preset, "").cache
-    scores = evaluate_generator(loaded, images, settings, seed=seed, device=device, cache=cache, progress=progress)
-    if not isinstance(generator, Generator):
-        scores["generator"] = {"path": str(generator), **scores["generator"]}
-    if out is not None:
-        scores = _merge_scores(Path(out) / "evaluation" / "scores.json", scores)
-    return scores
+    folder = None if out is None else Path(out) / "evaluation"
+    with nullcontext() if folder is None else owned_folder(folder):
+        loaded = generator if isinstance(generator, Generator) else Generator.load(generator_folder(generator))
+        _check_fit(loaded, images)
+        cache = _statistics_cache(data, images, data_settings)
+        scores = evaluate_generator(loaded, images, settings, seed=seed, device=device, cache=cache, progress=progress)
+        if not isinstance(generator, Generator):
+            scores["generator"] = {"path": str(generator), **scores["generator"]}
+        if folder is None:
+            return scores
+        resolved = {**_head(images, seed, preset), "evaluate": settings.model_dump(mode="json")}
+        return record_evaluation(folder, scores, resolved, command or _python_call("evaluate", generator, data, out))
 
 
 def _fresh_generator(
@@ -229,19 +224,31 @@ def _check_memory(images: ImageSet, settings: SearchSettings, graph: SearchSpace
 
 
 def _small_evaluation(
-    images: ImageSet, gan: GanSettings, settings: EvaluateSettings, seed: int
-) -> Callable[[Generator, int], dict[str, float]] | None:
-    """What the trainer calls every `evaluate_steps`: protocol → value."""
-    if not gan.evaluate_steps:
-        return None
-    quick = settings.model_copy(update={"floor": False})
+    images: ImageSet, settings: EvaluateSettings, seed: int, device: torch.device, cache: Path | None
+) -> Callable[[Generator, int], dict[str, float]]:
+    """What the trainer calls every `evaluate_steps`: protocol → value.
+
+    Extractor and reference statistics are made once; missing weights are an error before the first step.
+    """
+    evaluator = Evaluator(images, settings.model_copy(update={"floor": False}), device=device, cache=cache)
 
     def measure(generator: Generator, step: int) -> dict[str, float]:
-        device = next(generator.parameters()).device
-        result = evaluate_generator(generator, images, quick, seed=seed, device=device, cache=None, progress=False)
-        return {protocol: score["value"] for protocol, score in result["scores"].items()}
+        scores = evaluator.generator(generator, seed=seed, progress=False)["scores"]
+        return {protocol: score["value"] for protocol, score in scores.items()}
 
     return measure
+
+
+def _statistics_cache(data: Data, images: ImageSet, settings: Section) -> Path | None:
+    """Where reference statistics are kept; None for images whose fingerprint is not that of their content.
+
+    The cache goes by the fingerprint, and an `ImageSet` made by hand may carry any.
+    """
+    if isinstance(data, ImageSet):
+        content = content_fingerprint(images.images, images.labels, images.class_names)
+        if images.fingerprint != content:
+            return None
+    return cache_folder(settings_for("data", DataSettings, settings, "default")).expanduser()
 
 
 def _check_fit(generator: Generator, images: ImageSet) -> None:
@@ -251,20 +258,6 @@ def _check_fit(generator: Generator, images: ImageSet) -> None:
             f"the generator makes {made[0]}×{made[1]}×{made[1]} images and the data are {real[0]}×{real[1]}×{real[1]}; "
             f"give --data.image-size {made[1]} --data.channels {made[0]}"
         )
-
-
-def _merge_scores(path: Path, scores: dict[str, Any]) -> dict[str, Any]:
-    """Add to the scores of the same generator and images that the file holds already."""
-    try:
-        before = json.loads(path.read_text(encoding="utf-8"))
-        same = all(before[key] == scores[key] for key in ("data", "generator"))
-    except (OSError, ValueError, KeyError, TypeError):
-        same = False
-    if same:
-        scores = {**scores, "scores": {**before["scores"], **scores["scores"]}}
-    with full_disk_named(path.parent, "while writing scores.json"):
-        replace_file(path, (json.dumps(scores, indent=2, allow_nan=False) + "\n").encode())
-    return scores
 
 
 def _head(images: ImageSet, seed: int, preset: str) -> dict[str, Any]:

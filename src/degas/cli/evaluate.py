@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from degas.cli.options import EvaluateOptions as Options
+from degas.cli.parse import command_line
 
 __all__ = ["Options", "main"]
 
@@ -24,6 +25,7 @@ def main(options: Options) -> None:
         progress=not options.quiet,
         data_settings=options.data,
         evaluate=settings,
+        command=command_line(),
     )
     print(scores_in_words(scores))
     print(f"scores {options.out / 'evaluation' / 'scores.json'}")

@@ -29,6 +29,7 @@ def main(options: Options) -> None:
         "device": options.device,
         "progress": not options.quiet,
         "tracker": options.tracker,
+        "data_settings": options.data,
         "space": options.space,
         "command": command_line(),
     }
@@ -50,7 +51,9 @@ def main(options: Options) -> None:
         seed=options.seed,
         device=options.device,
         progress=not options.quiet,
+        data_settings=options.data,
         evaluate=options.evaluate,
+        command=command_line(),
     )
 
     print("\n4. sample and report")

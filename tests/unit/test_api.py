@@ -1,0 +1,176 @@
+"""The stages from Python: what evaluations during and after training share, and what they leave behind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tiny_extractor import TinyExtractor
+
+from degas import api
+from degas.config import DataSettings
+from degas.data.image_set import ImageSet, content_fingerprint
+from degas.errors import UserError
+from degas.evaluation import evaluate as evaluation
+from degas.evaluation.features import Extractor, freeze
+from degas.nets.generator import Generator
+
+GAN = {"width": 4, "batch_images": 4, "num_steps": 4, "evaluate_steps": 1, "noise_size": 4, "objective": "sn-gan"}
+Built = list[Extractor]
+
+
+@pytest.fixture
+def images() -> ImageSet:
+    pixels = np.random.default_rng(0).integers(0, 256, (48, 3, 8, 8)).astype(np.uint8)
+    return ImageSet(pixels, None, (), "noise", content_fingerprint(pixels, None, ()))
+
+
+@pytest.fixture
+def generator() -> Generator:
+    torch.manual_seed(0)
+    return Generator.from_baseline("dcgan", width=4, noise_size=4, base_size=4, num_stages=1, channels=3)
+
+
+@pytest.fixture
+def built(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Built:
+    """A tiny extractor in place of the settings', and the usual cache folder elsewhere; every one built is listed."""
+    made: Built = []
+
+    def build(*_: Any) -> Extractor:
+        made.append(freeze(TinyExtractor()))
+        return made[-1]
+
+    monkeypatch.setattr(evaluation, "build_extractor", build)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return made
+
+
+def passes(extractor: Extractor) -> int:
+    return len(extractor.seen)  # type: ignore[arg-type]
+
+
+def measure(generator: Generator, images: ImageSet, **more: Any) -> dict[str, Any]:
+    settings: dict[str, Any] = {"evaluate": {"num_samples": 32, "floor": False}, "progress": False, **more}
+    return api.evaluate(generator, images, **settings)
+
+
+def test_a_second_evaluation_reads_the_cached_statistics(
+    generator: Generator, images: ImageSet, built: Built, tmp_path: Path
+) -> None:
+    first, second = measure(generator, images), measure(generator, images)
+    assert first == second
+    assert [passes(extractor) for extractor in built] == [2 + 1, 1]  # 48 reals and 32 samples, 32 at a time
+    assert len(list((tmp_path / "cache" / "degas" / "statistics").iterdir())) == 1
+
+
+def test_the_cache_is_where_the_data_settings_say(
+    generator: Generator, images: ImageSet, built: Built, tmp_path: Path
+) -> None:
+    for settings in ({"cache": tmp_path / "mine"}, DataSettings(cache=tmp_path / "mine")):
+        measure(generator, images, data_settings=settings)
+    assert passes(built[-1]) == 1
+    assert len(list((tmp_path / "mine" / "statistics").iterdir())) == 1
+    assert not (tmp_path / "cache").exists()
+
+
+def test_images_under_a_false_fingerprint_are_never_cached(
+    generator: Generator, images: ImageSet, built: Built, tmp_path: Path
+) -> None:
+    """Else two sets that were named alike by hand would be measured against the first one's statistics."""
+    one, other = (ImageSet(pixels, None, (), "made", "made") for pixels in (images.images, images.images // 2))
+    assert measure(generator, one)["scores"] != measure(generator, other)["scores"]
+    assert not (tmp_path / "cache").exists()
+
+
+def test_evaluations_during_training_share_one_extractor_and_one_pass_over_the_reals(
+    images: ImageSet, built: Built, tmp_path: Path
+) -> None:
+    settings = {"num_samples": 32}
+    api.train("dcgan", images, tmp_path / "run", gan=GAN, evaluate=settings, progress=False)
+    assert len(built) == 1
+    assert passes(built[0]) == 2 + 4
+    lines = (tmp_path / "run" / "train" / "metrics.jsonl").read_text().splitlines()
+    scores = [record for record in map(json.loads, lines) if "fid_32_train[tiny]" in record]
+    assert [record["step"] for record in scores] == [1, 2, 3, 4]
+    assert not any("floor" in name for record in scores for name in record)
+
+
+def test_a_small_evaluation_scores_what_a_whole_one_does(images: ImageSet, built: Built, tmp_path: Path) -> None:
+    gan, settings = {**GAN, "num_steps": 1}, {"num_samples": 32, "floor": False}
+    generator = api.train("dcgan", images, tmp_path / "run", gan=gan, evaluate=settings, progress=False)
+    logged = json.loads((tmp_path / "run" / "train" / "metrics.jsonl").read_text().splitlines()[-1])
+    scores = measure(generator, images)["scores"]
+    assert {name: entry["value"] for name, entry in scores.items()} == {name: logged[name] for name in scores}
+
+
+def test_without_evaluation_during_training_no_extractor_is_built(
+    images: ImageSet, built: Built, tmp_path: Path
+) -> None:
+    api.train("dcgan", images, tmp_path / "run", gan={**GAN, "num_steps": 1, "evaluate_steps": 0}, progress=False)
+    assert not built
+
+
+def test_missing_weights_stop_a_training_that_would_need_them_before_its_first_step(
+    images: ImageSet, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=r"--evaluate\.classifier"):
+        api.train("dcgan", images, tmp_path, gan=GAN, evaluate={"extractor": "classifier"}, progress=False)
+    assert not (tmp_path / "train" / "metrics.jsonl").exists()
+
+
+def test_what_chooses_the_best_generator_is_among_the_settings_of_the_run(
+    images: ImageSet, built: Built, tmp_path: Path
+) -> None:
+    def train(num_samples: int) -> None:
+        settings = {"num_samples": num_samples}
+        api.train("dcgan", images, tmp_path, gan=GAN, evaluate=settings, resume=True, progress=False)
+
+    train(32)
+    with pytest.raises(UserError, match=r"evaluate\.num_samples was 32 and is 16"):
+        train(16)
+
+
+def test_an_evaluation_leaves_its_settings_and_its_machine_beside_the_scores(
+    generator: Generator, images: ImageSet, built: Built, tmp_path: Path
+) -> None:
+    scores = measure(generator, images, out=tmp_path, seed=3, command=["degas", "evaluate", "--seed", "3"])
+
+    def read(name: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((tmp_path / "evaluation" / name).read_text())
+        return found
+
+    assert read("scores.json") == scores
+    config = read("config.json")
+    assert (config["kind"], config["seed"], config["data"]["source"]) == ("evaluation", 3, "noise")
+    assert config["data"]["fingerprint"] == images.fingerprint
+    assert (config["evaluate"]["num_samples"], config["evaluate"]["floor"]) == (32, False)
+    assert read("environment.json")["command"] == ["degas", "evaluate", "--seed", "3"]
+    assert read("environment.json")["torch"] == torch.__version__
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda p: p.write_text('{"scores": '), lambda p: p.write_text("[]"), lambda p: p.write_text('{"data": 1}')],
+)
+def test_a_damaged_scores_file_is_written_anew(
+    generator: Generator, images: ImageSet, built: Built, tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    first = measure(generator, images, out=tmp_path)
+    damage(tmp_path / "evaluation" / "scores.json")
+    assert measure(generator, images, out=tmp_path) == first
+
+
+def test_scores_join_those_of_the_same_generator_only(
+    generator: Generator, images: ImageSet, built: Built, tmp_path: Path
+) -> None:
+    first = set(measure(generator, images, out=tmp_path)["scores"])
+    both = set(measure(generator, images, out=tmp_path, evaluate={"num_samples": 16, "floor": False})["scores"])
+    assert both > first
+    with torch.no_grad():
+        next(generator.parameters()).mul_(2)
+    assert set(measure(generator, images, out=tmp_path)["scores"]) == first
