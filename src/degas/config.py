@@ -148,6 +148,12 @@ class SearchSettings(Settings):
     plateau_share: Weight = setting(
         0.95, "stop when the loss after epoch 2 is above this share of the mean image's; 0: never"
     )
+    settle_epochs: Count = setting(
+        0, "stop early once the pruned architecture has stayed the same for so many epochs, no decision close; 0: never"
+    )
+    settle_margin: Weight | None = setting(
+        None, "a decision is close up to this margin of α; default: twice its standard deviation over those epochs"
+    )
     checkpoint_steps: Positive = setting(200, "search steps between checkpoints")
     log_steps: Positive = setting(10, "search steps between lines of metrics.jsonl")
     precision: Literal["float32", "bfloat16"] = setting("float32", "arithmetic of the supernet's convolutions")
@@ -228,7 +234,9 @@ class EvaluateSettings(Settings):
     extractor: Extractor = setting("imagenet", "feature network", source="our choice; paper §4: inception")
     num_samples: Positive = setting(5000, "generated images", source="our choice; paper §4: 50,000")
     resize_pixels: Literal[128, 224] = setting(128, "input size of the imagenet extractor")
-    batch_images: BatchImages = setting(64, "images a forward pass; scores do not depend on it")
+    batch_images: BatchImages = setting(
+        64, "training images read at a time; a forward pass always has 32, so that scores do not depend on it"
+    )
     inception_weights: Path | None = setting(
         None, "the 2015-12-05 weights as a .pth file; default: the usual cache folder"
     )

@@ -37,16 +37,19 @@ COMMANDS = {
 }
 USAGE = "usage: degas COMMAND [OPTIONS]      degas COMMAND --help shows a command's options"
 OUT_OF_MEMORY = "out of memory; lower --search.width, --search.batch-images, --gan.width or --gan.batch-images"
-# What to lower where one command alone can be meant; scores and samples do not depend on evaluation's batch.
+# What to lower where one command alone can be meant. Evaluation's batch is no help: a forward pass always has 32 images.
 LOWER = {
     "search": "--search.width, --search.batch-images or --data.image-size",
     "train": "--gan.width, --gan.batch-images, --gan.generator-batch-images or --data.image-size",
-    "evaluate": "--evaluate.batch-images or --evaluate.num-samples",
+    "evaluate": "--evaluate.num-samples or --data.max-images",
     "sample": "--num-images",
     "data": "--data.max-images or --data.image-size",
     "features": "--data.max-images or --data.image-size",
     "benchmark": "--width, --batch-images or --image-size",
 }
+# How a command that was stopped goes on, where it does; the others start anew.
+GOES_ON = {name: "; go on with --resume" for name in ("run", "search", "train")}
+GOES_ON["experiment"] = "; the same command goes on with what is missing"
 # What the operating system may answer to a path, a disk or a limit of the user's; anything else is a bug of ours.
 THE_USERS = "EACCES EPERM ENOENT EEXIST ENOTDIR EISDIR ENAMETOOLONG ENOSPC EDQUOT EROFS EMFILE ENFILE ELOOP EIO EFBIG"
 
@@ -61,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         return _fail(str(error), 2)
     except _Terminated:
-        return _fail("terminated; go on with --resume", 143)
+        return _fail(f"terminated{GOES_ON.get(command, '')}", 143)
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
     except SystemExit as stop:
@@ -153,9 +156,9 @@ def _unexpected(error: Exception, command: str) -> int:
     """Map what the runtime raises by name, so that this module need not import it, nor torch."""
     name = type(error).__name__
     if name == "Terminated":
-        return _fail("terminated; the state is saved, go on with --resume", 143)
+        return _fail(f"terminated; the state is saved{GOES_ON.get(command, '')}", 143)
     if name == "Interrupted":
-        return _fail("interrupted; the state is saved, go on with --resume", 130)
+        return _fail(f"interrupted; the state is saved{GOES_ON.get(command, '')}", 130)
     if name == "OutOfMemoryError" or "DefaultCPUAllocator: can't allocate memory" in str(error):
         return _fail(_out_of_memory(command), 1)
     if isinstance(error, UnicodeEncodeError) and "surrogates" in error.reason:

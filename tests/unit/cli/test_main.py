@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import json
 import os
 import signal
@@ -146,7 +147,7 @@ def fail_with(error: BaseException, monkeypatch: Any) -> None:
     [
         ("search", "--search.batch-images"),
         ("train", "--gan.batch-images"),
-        ("evaluate", "--evaluate.batch-images"),
+        ("evaluate", "--evaluate.num-samples"),
         ("sample", "--num-images"),
         ("data", "--data.max-images"),
         ("run", "--gan.width"),
@@ -217,16 +218,39 @@ def test_a_warning_is_one_line_and_deprecations_are_not_for_users(monkeypatch: A
     assert warnings.showwarning is before
 
 
-def test_sigterm_outside_a_loop_ends_with_143(monkeypatch: Any, capsys: Any) -> None:
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        *((name, "terminated") for name in ("report", "benchmark", "evaluate", "sample", "data", "features", "export")),
+        *((name, "terminated; go on with --resume") for name in ("run", "search", "train")),
+        ("experiment", "terminated; the same command goes on with what is missing"),
+    ],
+)
+def test_sigterm_outside_a_loop_ends_with_143_and_says_what_the_command_can_do(
+    command: str, message: str, monkeypatch: Any, capsys: Any
+) -> None:
     def killed(arguments: list[str]) -> int:
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(5)
         return 0
 
     monkeypatch.setattr(cli, "_dispatch", killed)
-    assert run("report") == 143
-    assert capsys.readouterr().err.startswith("degas: terminated")
+    assert run(command) == 143
+    assert capsys.readouterr().err == f"degas: {message}\n"
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_only_commands_with_resume_are_said_to_have_it() -> None:
+    for name, words in cli.GOES_ON.items():
+        options = importlib.import_module(f"degas.cli.{cli.COMMANDS[name][1]}").Options
+        assert ("resume" in options.model_fields) == ("--resume" in words), name
+
+
+@pytest.mark.parametrize(("kind", "status"), [("Terminated", 143), ("Interrupted", 130)])
+def test_a_loop_that_saved_says_so(kind: str, status: int, monkeypatch: Any, capsys: Any) -> None:
+    fail_with(type(kind, (Exception,), {})(), monkeypatch)
+    assert run("train") == status
+    assert capsys.readouterr().err == f"degas: {kind.lower()}; the state is saved; go on with --resume\n"
 
 
 def test_a_dry_run_names_the_source_of_every_setting(tmp_path: Path, capsys: Any) -> None:
