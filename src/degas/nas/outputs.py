@@ -25,9 +25,11 @@ COLUMNS = 16
 
 
 def write_results(
-    folder: StageFolder, glo: Glo, supernet: Supernet, space: SpaceSettings, *, base_size: int
+    folder: StageFolder, glo: Glo, supernet: Supernet, space: SpaceSettings, *, base_size: int, step: int
 ) -> Architecture:
-    """Prune, write every result, and return the architecture. A second call writes the same bytes again.
+    """Prune, write every result of a search of `step` steps, and return the architecture.
+
+    A second call writes the same bytes again.
 
     Raises `UserError` when the pruning rule leaves no generator to build (the `darts` ablation); α and pruning.json
     are written even then.
@@ -50,7 +52,7 @@ def write_results(
         save_reconstructions(glo, folder.path / "reconstructions.png")
         save_samples(glo, folder.path / "glo_samples.png")
         for name in ("reconstructions", "glo_samples"):
-            folder.track_picture(glo.total_steps, name, folder.path / f"{name}.png")
+            folder.track_picture(step, name, folder.path / f"{name}.png")
         architecture.save(folder.path / "architecture.json")
     glo.engine.wait()
     return architecture

@@ -22,12 +22,13 @@ from degas.errors import UserError
 from degas.nas.alpha_step import AlphaStep
 from degas.nas.glo import FiniteWatch, Glo, load_optimizer, mean_image_loss
 from degas.nas.outputs import standing, write_results
+from degas.nas.settle import is_settled
 from degas.nas.supernet import Supernet
 from degas.runtime.distributed import Engine
 from degas.runtime.interrupts import StopRequest
 from degas.runtime.progress import Progress
 from degas.runtime.rng import forked_rng, numpy_generator
-from degas.runtime.run_folder import StageFolder
+from degas.runtime.run_folder import StageFolder, read_jsonl
 
 # The plateau check (spec §3: after epoch 2) waits for so many steps too: an epoch of a small set is only a few.
 PLATEAU_EPOCHS = 2
@@ -65,7 +66,8 @@ def run_search(
     quiet = not (progress and engine.is_main)
     with StopRequest() as stop, Progress("search", search.total_steps, start_step=step, quiet=quiet) as bar:
         began, began_step = time.perf_counter(), step
-        while step < search.total_steps:
+        settled = search.is_settled(step)
+        while step < search.total_steps and not settled:
             terms = search.step(step)
             step += 1  # from here on: finished steps
             epoch = (step - 1) // search.steps_per_epoch + 1
@@ -91,14 +93,19 @@ def run_search(
                 folder.append("alpha.jsonl", {"step": step, "epoch": epoch, **alpha})
                 folder.append("mixing.jsonl", {"step": step, "epoch": epoch, **search.supernet.mixing_by_name()})
                 search.check_plateau(epoch, values["epoch_loss"])
+                search.alpha_history.append(alpha)
+                settled = search.is_settled(step)
 
             stopping = engine.any_rank(stop.requested)
-            if stopping or step % settings.checkpoint_steps == 0 or step == search.total_steps:
+            if stopping or step % settings.checkpoint_steps == 0 or settled or step == search.total_steps:
                 watch.check()  # never save what is not finite
                 folder.save(step, search.state_dict())
-                if stopping and step < search.total_steps:
+                if stopping and step < search.total_steps and not settled:
                     stop.leave()
-    return write_results(folder, search.glo, search.supernet, space, base_size=search.base_size)
+        if settled:
+            bar.end_at(step)
+            bar.say(f"settled after epoch {step // search.steps_per_epoch} of {settings.num_epochs}")
+    return write_results(folder, search.glo, search.supernet, space, base_size=search.base_size, step=step)
 
 
 class Search:
@@ -137,6 +144,8 @@ class Search:
         )
         self.alpha_step = AlphaStep(self.supernet, self.glo, settings, self.alpha_batches)
         self.epoch_loss = torch.zeros((), dtype=torch.float64, device=engine.device)
+        self.alpha_start = self.supernet.alpha_by_name()
+        self.alpha_history: list[dict[str, dict[str, float]]] = []  # after each epoch
 
     # ------------------------------------------------------------------------------------------ one step
 
@@ -183,6 +192,18 @@ class Search:
                 f"--search.latent-optimizer adam, or lower --search.weight-lr (--search.plateau-share 0 goes on anyway)"
             )
 
+    def is_settled(self, step: int) -> bool:
+        """Whether `step` ends an epoch after which nothing is open; it depends on α after each epoch alone."""
+        settings = self.settings
+        return step == len(self.alpha_history) * self.steps_per_epoch and is_settled(
+            self.alpha_history,
+            self.space,
+            num_epochs=settings.settle_epochs,
+            margin=settings.settle_margin,
+            compare=settings.compare,
+            zero_rule=settings.zero_rule,
+        )
+
     # ------------------------------------------------------------------------------------------ checkpoints
 
     def state_dict(self) -> dict[str, Any]:
@@ -202,6 +223,8 @@ class Search:
         self.glo.load_state_dict(state["glo"])
         load_optimizer(self.alpha_step.optimizer, state["alpha_optimizer"])
         self.epoch_loss.copy_(state["epoch_loss"])
+        records = [record for record in read_jsonl(folder.path / "alpha.jsonl") if record["step"] <= step]
+        self.alpha_history = [{slot.name: record[slot.name] for slot in self.space.slots} for record in records]
         return step
 
     def _loss(self, terms: dict[str, Tensor]) -> Tensor:

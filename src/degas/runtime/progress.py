@@ -113,6 +113,12 @@ class Progress:
         else:
             self._print(f"{self.title}  {self._state()}")
 
+    def end_at(self, step: int) -> None:
+        """`step` turned out to be the last one: the stage stops early, in good order."""
+        self.total_steps = step
+        if self._live is not None:
+            self._live.update(self._task, total=step)
+
     def say(self, line: str) -> None:
         """One line that stays, above the live line where there is one; for what happens a few times a run."""
         if not self.quiet:

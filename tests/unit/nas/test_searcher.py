@@ -395,3 +395,85 @@ def test_bfloat16_learns_too(make_images: Make, make_settings: Make) -> None:
     losses = [float(search._loss(search.step(step))) for step in range(30)]
     assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:2])
     assert all(alpha.dtype == torch.float32 for alpha in search.supernet.alphas())
+
+
+# ------------------------------------------------------------------------------------------ stopping when settled
+
+# Three steps an epoch, and a margin of 0: settled as soon as two epochs in a row would keep the same.
+SETTLING = {"num_epochs": 60, "settle_epochs": 2, "settle_margin": 0.0, "checkpoint_steps": 4}
+
+
+def kept_by_epoch(path: Path) -> list[Any]:
+    space, _ = SPACE.resolve(8)
+    names = {slot.name for slot in space.slots}
+    return [
+        prune({k: v for k, v in record.items() if k in names}, space) for record in read_jsonl(path / "alpha.jsonl")
+    ]
+
+
+def test_a_settled_search_stops_early_and_its_logs_end_there(
+    tmp_path: Path, make_images: Make, make_settings: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images, settings = make_images(), make_settings(**SETTLING)
+    with StageFolder(tmp_path, settings={}, resume=False, kind="search") as folder:
+        architecture = run_search(
+            images, settings, SPACE, seed=0, folder=folder, engine=Engine(device="cpu"), progress=True
+        )
+    kept = kept_by_epoch(tmp_path)
+    num_epochs = len(kept)
+    assert 3 <= num_epochs < 60
+    assert kept[-3] == kept[-2] == kept[-1] == architecture.edges
+    assert all(len(set(kept[k : k + 3])) > 1 for k in range(num_epochs - 3))  # and not an epoch later than it could
+    assert {read_jsonl(tmp_path / name)[-1]["step"] for name in ("metrics.jsonl", "alpha.jsonl", "mixing.jsonl")} == {
+        3 * num_epochs
+    }
+    assert final_state(tmp_path)["step"] == 3 * num_epochs
+    shown = capsys.readouterr().err
+    assert f"settled after epoch {num_epochs} of 60" in shown
+    assert f"search: {3 * num_epochs} steps in" in shown
+
+
+def test_settling_is_off_by_default_and_a_great_margin_keeps_going(
+    tmp_path: Path, make_images: Make, make_settings: Make
+) -> None:
+    for name, changes in {"off": {"settle_epochs": 0}, "close": {"settle_margin": 100.0}}.items():
+        run(tmp_path / name, make_images(), make_settings(**{**SETTLING, "num_epochs": 12, **changes}))
+        assert len(kept_by_epoch(tmp_path / name)) == 12
+
+
+@pytest.mark.parametrize("last", [0, 1, 2, 3, 4])
+def test_killed_about_the_step_that_settles_it_ends_with_the_same_bits(
+    last: int, tmp_path: Path, make_images: Make, make_settings: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before any of the last steps, after the last one's checkpoint, and before the results are written."""
+    images, settings = make_images(), make_settings(**SETTLING)
+    run(tmp_path / "straight", images, settings)
+    total = final_state(tmp_path / "straight")["step"]
+    step_of = Search.step
+
+    class Killed(BaseException):
+        pass
+
+    def deadly(self: Search, step: int) -> dict[str, Tensor]:
+        if step == total - last:
+            raise Killed
+        return step_of(self, step)
+
+    def no_results(*_: Any, **__: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(Search, "step", deadly)
+        patch.setattr(searcher, "write_results", no_results)
+        run(tmp_path / "killed", images, settings)
+    run(tmp_path / "killed", images, settings, resume=True)
+    for name in (
+        "architecture.json",
+        "alpha.jsonl",
+        "mixing.jsonl",
+        "metrics.jsonl",
+        "pruning.json",
+        "glo_samples.png",
+    ):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "straight" / name).read_bytes(), name
+    assert not changed(final_state(tmp_path / "straight"), final_state(tmp_path / "killed"))

@@ -177,3 +177,15 @@ def test_what_is_said_stays_unless_quiet() -> None:
         with progress:
             progress.say("epoch 1")
         assert ("search  epoch 1\n" in out.getvalue()) == (not quiet)
+
+
+def test_a_stage_that_ends_early_says_its_own_total() -> None:
+    text = io.StringIO()
+    with Progress("search", 100, console=Console(file=text, force_terminal=True, width=80)) as progress:
+        progress.update(10)
+        progress.end_at(10)
+        progress.update(10)
+    assert progress.total_steps == 10
+    assert progress._live is not None
+    assert progress._live.tasks[0].total == 10
+    assert "search: 10 steps in" in text.getvalue()
