@@ -138,6 +138,14 @@ def test_the_settings_page_holds_every_setting() -> None:
     assert "| `--gan.num-steps` | `5,000` | `1,500` | `100,000` |" in page
 
 
+def test_every_page_has_its_place_in_the_navigation() -> None:
+    """By name, in mkdocs.yml: hooks.py would list a forgotten one under `More`, where nobody looks."""
+    _, _, nav = (ROOT / "mkdocs.yml").read_text().partition("\nnav:\n")
+    named = re.findall(r": ([\w/-]+\.md)$", nav, re.M)
+    assert len(named) == len(set(named)) == len(nav.splitlines())
+    assert set(named) - {"settings.md"} == {page.name for page in DOCS.glob("*.md")}
+
+
 def hooks_module() -> ModuleType:
     """docs/hooks.py, with a stand-in for mkdocs where that is not installed."""
     if importlib.util.find_spec("mkdocs") is None:

@@ -58,6 +58,7 @@ def test_the_files_of_the_contract_are_there(finished: Path) -> None:
         *("search/glo_samples.png", "train/generator/model.safetensors", "train/generator/config.json"),
         *("train/metrics.jsonl", "train/timing.jsonl", "train/config.json", "train/environment.json"),
         *("train/samples/step-000002.png", "train/samples/step-000004.png", "evaluation/scores.json", "report.html"),
+        *("evaluation/config.json", "evaluation/environment.json"),
     ):
         assert (finished / name).stat().st_size > 0, name
 

@@ -29,9 +29,7 @@ def fake_run(
     if train:
         _write_train(path / "train", architecture, seed, config)
     if evaluate:
-        write_json(
-            path / "evaluation" / "scores.json", {"generator": "train/generator", "data": data, "scores": SCORES}
-        )
+        _write_evaluation(path / "evaluation", data, config)
     return path
 
 
@@ -127,6 +125,13 @@ def _write_train(folder: Path, architecture: Architecture, seed: int, config: di
     write_json(folder / "environment.json", fake_environment("train"))
     for step in range(250, 1501, 250):
         save_digits(folder / "samples" / f"step-{step:06d}.png", rows=8, columns=8, seed=seed, blur=1 - step / 1600)
+
+
+def _write_evaluation(folder: Path, data: dict[str, Any], config: dict[str, Any]) -> None:
+    write_json(folder / "scores.json", {"generator": "train/generator", "data": data, "scores": SCORES})
+    evaluate = {"extractor": "imagenet", "resize_pixels": 224, "num_samples": 1797}
+    write_json(folder / "config.json", {"kind": "evaluation", **config, "evaluate": evaluate})
+    write_json(folder / "environment.json", fake_environment("evaluate"))
 
 
 def fake_environment(stage: str) -> dict[str, Any]:

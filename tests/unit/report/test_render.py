@@ -100,7 +100,7 @@ def test_everything_has_a_name_for_those_who_do_not_see_it(tmp_path: Path) -> No
         ({"search": False, "evaluate": False}, {"alpha", "reconstructions", "glo", "scores"}),
         (
             {"search": False, "train": False},
-            SECTIONS - {"headline", "scores", "paper"},
+            SECTIONS - {"headline", "scores", "paper", "settings", "environment", "repeat"},
         ),
     ],
 )

@@ -50,10 +50,18 @@ def test_settings_say_what_differs(tmp_path: Path) -> None:
     assert not any(row["key"].startswith("generator") for row in train["rows"])
 
 
+def test_an_evaluation_shows_its_settings_and_its_machine(tmp_path: Path) -> None:
+    run = collect_run(fake_run(tmp_path / "run"))
+    for part, key, value in (("config", "evaluate.num_samples", 1797), ("environment", "torch", "2.13.0")):
+        table = {one["stage"]: one["rows"] for one in sections.tables([run], part)}["evaluation"]
+        assert {row["key"]: row["values"] for row in table}[key] == [value]
+    assert "degas evaluate" in "\n".join(sections.commands(run))
+
+
 def test_commands_are_quoted_and_each_given_once(tmp_path: Path) -> None:
     path = fake_run(tmp_path / "run")
     command = ["degas", "run", "--out", "my run; rm -rf ~"]
-    for stage in ("search", "train"):
+    for stage in ("search", "train", "evaluation"):
         write_json(path / stage / "environment.json", {"command": command})
     assert sections.commands(collect_run(path)) == ["degas run --out 'my run; rm -rf ~'"]
     for odd in (None, 3, [], "", {}):
