@@ -46,6 +46,25 @@ def prune(
     return tuple(edges)
 
 
+def node_options(
+    alpha: Alpha, space: SearchSpace, node: str, *, compare: Compare = "raw", zero_rule: ZeroRule = "drops_edge"
+) -> tuple[list[tuple[Edge, float]], list[tuple[Edge | None, float]]]:
+    """What `node` may keep: its direct and its residual options, each with its value, in the fixed order.
+
+    None stands for no residual edge and comes first; its value is the best of the direct edge, the one that `prune`
+    wants a residual operation to beat. So `prune` keeps the first option of the largest value from each list.
+    """
+    values = _values(alpha, space, compare)
+    direct, *residual = space.incoming(node)
+    firsts = [(_edge(direct, name), values[direct.name][name]) for name in space.operations(direct)]
+    seconds: list[tuple[Edge | None, float]] = [(None, max(value for _, value in firsts))]
+    for slot in residual:
+        names = space.operations(slot)
+        if not _is_dropped(values[slot.name], names, zero_rule):
+            seconds += [(_edge(slot, name), values[slot.name][name]) for name in names if name != ZERO]
+    return firsts, seconds
+
+
 def random_alpha(space: SearchSpace, seed: int, std: float = 1.0) -> dict[str, dict[str, float]]:
     """α ~ N(0, std²): a random *continuous* architecture, which the paper's ablation prunes and trains (§4.2).
 

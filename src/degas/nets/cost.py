@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import torch
 from torch import nn
@@ -64,6 +65,25 @@ def slot_cost(slot: Slot, operation: str, architecture: Architecture) -> Cost:
     size = architecture.base_size * 2**slot.stage
     order = architecture.separable_order
     return operation_cost(operation, architecture.width, factor=slot.factor, size=size, separable_order=order)
+
+
+def slot_costs(
+    space: SearchSpace, *, base_size: int, width: int, separable_order: Literal["preact", "darts"] = "preact"
+) -> dict[str, dict[str, Cost]]:
+    """Slot name → operation name → what the operation adds to a generator of these sizes if it is kept there."""
+    return {
+        slot.name: {
+            name: operation_cost(
+                name,
+                width,
+                factor=slot.factor,
+                size=base_size * 2**slot.stage,
+                separable_order=separable_order,
+            )
+            for name in space.operations(slot)
+        }
+        for slot in space.slots
+    }
 
 
 def frame_cost(architecture: Architecture) -> Cost:
