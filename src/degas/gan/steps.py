@@ -103,6 +103,12 @@ class Steps:
             self.average.update(self.generator, (step + 1) * batch_images, batch_images)
         return values
 
+    def both(self, step: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """A whole step: `critic_steps` of the critic, one of the generator; the values of the last of each."""
+        for turn in range(_given(self.settings.critic_steps)):
+            critic = self.critic_step(step, turn)
+        return critic, self.generator_step(step)
+
     def to_publish(self) -> Generator:
         """The generator that is worth showing: the averaged one where there is one. Not a copy."""
         return self.generator if self.average is None else cast(Generator, self.average.module)

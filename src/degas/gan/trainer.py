@@ -64,7 +64,7 @@ def run_training(
         NonFiniteError: a loss, term or gradient stopped being finite.
         Terminated, Interrupted: asked to stop; a checkpoint is saved.
     """
-    _check_fit(generator, images, settings)
+    check_fit(generator, images, settings)
     if folder.done():
         return Generator.load(folder.path / "generator", engine.device)
     steps = Steps(generator, images, settings, seed=seed, engine=engine)
@@ -78,9 +78,7 @@ def run_training(
     )
     with bar, StopRequest() as stop:
         for step in range(start, settings.num_steps):
-            for turn in range(settings.critic_steps or 1):
-                critic = steps.critic_step(step, turn)
-            values = steps.generator_step(step)
+            critic, values = steps.both(step)
             run.after_step(step + 1, critic, values, bar)
             if engine.any_rank(stop.requested):
                 run.save(step + 1)
@@ -147,25 +145,8 @@ class Run:
         }
 
     def published(self) -> Generator:
-        """A copy ready for sampling: averaged weights where there are any, recalibrated batch norm where asked.
-
-        A copy, so that looking at a generator never changes how its training goes on.
-        """
-        shown: Generator = copy.deepcopy(self.steps.to_publish()).requires_grad_(False)
-        shown.sampling_bn = shown.config["sampling_bn"] = self.settings.sampling_bn
-        if self.settings.sampling_bn == "recalibrated":
-            num_images = RECALIBRATION_BATCHES * RECALIBRATION_IMAGES
-            noise = draw_noise(num_images, shown.noise_size, self.seed).to(self.engine.device)
-            labels = None
-            if shown.num_classes:
-                labels = draw_labels(num_images, shown.num_classes, self.seed).to(self.engine.device)
-
-            def forward(k: int) -> None:
-                rows = slice(k * RECALIBRATION_IMAGES, (k + 1) * RECALIBRATION_IMAGES)
-                shown(noise[rows], None if labels is None else labels[rows])
-
-            recalibrate(shown, forward, RECALIBRATION_BATCHES)
-        return shown.eval()
+        """A copy ready for sampling."""
+        return published(self.steps, self.settings, self.seed)
 
     def save(self, done: int) -> None:
         """Checkpoint, and the generator as it is now, unless this step is saved already."""
@@ -244,7 +225,30 @@ class Run:
             print(f"warning: {message}", file=sys.stderr)
 
 
-def _check_fit(generator: Generator, images: ImageSet, settings: GanSettings) -> None:
+def published(steps: Steps, settings: GanSettings, seed: int) -> Generator:
+    """A copy ready for sampling: averaged weights where there are any, recalibrated batch norm where asked.
+
+    A copy, so that looking at a generator never changes how its training goes on.
+    """
+    shown: Generator = copy.deepcopy(steps.to_publish()).requires_grad_(False)
+    shown.sampling_bn = shown.config["sampling_bn"] = settings.sampling_bn
+    if settings.sampling_bn == "recalibrated":
+        num_images = RECALIBRATION_BATCHES * RECALIBRATION_IMAGES
+        noise = draw_noise(num_images, shown.noise_size, seed).to(steps.engine.device)
+        labels = None
+        if shown.num_classes:
+            labels = draw_labels(num_images, shown.num_classes, seed).to(steps.engine.device)
+
+        def forward(k: int) -> None:
+            rows = slice(k * RECALIBRATION_IMAGES, (k + 1) * RECALIBRATION_IMAGES)
+            shown(noise[rows], None if labels is None else labels[rows])
+
+        recalibrate(shown, forward, RECALIBRATION_BATCHES)
+    return shown.eval()
+
+
+def check_fit(generator: Generator, images: ImageSet, settings: GanSettings) -> None:
+    """Raises `UserError` where generator, images and settings do not fit together."""
     made = f"{generator.image_size} px, {generator.channels} channel(s)"
     given = f"{images.image_size} px, {images.channels} channel(s)"
     if made != given:
