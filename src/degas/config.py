@@ -136,9 +136,33 @@ class SearchSettings(Settings):
     alpha_betas: tuple[Fraction, Fraction] = setting((0.5, 0.999), "Adam betas of α", source="DARTS code")
     alpha_weight_decay: Weight = setting(1e-3, "weight decay of α (added to the gradient)", source="DARTS code")
     alpha_init_std: Weight = setting(1e-3, "standard deviation of α at the start", source="DARTS code")
-    prune: Literal["paper", "darts"] = setting(
-        "paper", "pruning rule; darts is an ablation that may disconnect the graph", source="paper §3.2"
+    train_alpha: bool = setting(True, "step α at all; without, a control for rules that look at more than α")
+    order: Literal["first", "second"] = setting(
+        "first", "α's gradient at the weights, or through one step of SGD on them", source="DARTS code: first"
     )
+    relaxation: Literal["softmax", "gumbel"] = setting(
+        "softmax", "mixing weights: softmax of α, or with fresh Gumbel noise each pass", source="paper eq. 1"
+    )
+    temperature: Rate = setting(1.0, "α is divided by it before the softmax", source="paper eq. 1: 1.0")
+    temperature_end: Rate | None = setting(
+        None, "temperature at the end of num_epochs, reached in equal ratios; default: the same throughout"
+    )
+    beta_weight: Weight = setting(
+        0.0, "weight of the mean logsumexp of α, growing from 0 to this over the search (β-DARTS: 25 to 50)"
+    )
+    cost_weight: Weight = setting(
+        0.0, "weight of the expected cost, 1 for every edge's costliest operation, in the loss of α"
+    )
+    cost: Literal["parameters", "multiply-adds"] = setting("parameters", "what cost_weight counts")
+    max_params: Positive | None = setting(None, "most parameters of the architecture, at the search's width")
+    max_macs: Positive | None = setting(None, "most multiply-adds an image, at the search's width")
+    prune: Literal["paper", "darts", "perturbation"] = setting(
+        "paper",
+        "pruning rule; darts: an ablation that may disconnect the graph; perturbation: by the loss without each",
+        source="paper §3.2",
+    )
+    perturbation_batches: Positive = setting(8, "batches on which prune = perturbation measures the loss")
+    perturbation_tune_steps: Count = setting(0, "weight steps after each node that prune = perturbation decides")
     compare: Literal["raw", "centred", "softmax_times_k"] = setting(
         "raw", "how α compare across edges", source="paper §3.2"
     )

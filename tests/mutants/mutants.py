@@ -130,7 +130,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(METRICS, "= math.inf", "= 0"),
     Mutant(
         MIXED,
-        "weights = torch.softmax(self.alpha, dim=0)\n        total",
+        "weights = self.weights()\n        total",
         "weights = torch.sigmoid(self.alpha)\n        total",
     ),
     Mutant(MIXED, "branch(value, weights[position], self.repeats)", "branch(value, weights[0], self.repeats)"),

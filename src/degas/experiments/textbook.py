@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from degas.architecture import SearchSpace
+from degas.nas.mixing import Mixing
 from degas.nas.supernet import Supernet
 from degas.nets.backbone import Backbone, module_name
 
@@ -61,14 +62,25 @@ class TextbookMixedOp(nn.Module):
         super().__init__()
         self.names = tuple(operations)
         self.alpha = nn.Parameter(torch.zeros(len(self.names)))
+        self.rule = Mixing()
         self.operations = nn.ModuleDict(
             {name: textbook_operation(name, width, factor, order) for name in self.names if name != "zero"}
         )
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
-        weights = torch.softmax(self.alpha, dim=0)
+        weights = self.weights()
         terms = [weights[self.names.index(name)] * operation(x) for name, operation in self.operations.items()]
         return sum(terms[1:], terms[0])
+
+    def weights(self) -> Tensor:
+        """softmax(α), or with temperature, noise and masks term by term."""
+        if self.rule == Mixing():
+            return torch.softmax(self.alpha, dim=0)
+        noise = self.rule.noise if self.rule.noise is not None else torch.zeros_like(self.alpha)
+        keep = self.rule.keep or [True] * len(self.names)
+        powers = [torch.exp((a + g) / self.rule.temperature) for a, g in zip(self.alpha, noise, strict=True)]
+        kept = torch.stack([power * float(its) for power, its in zip(powers, keep, strict=True)])
+        return kept / kept.sum() if any(keep) else kept
 
     def kernels(self, name: str) -> list[nn.Parameter]:
         """The convolution weights of an operation, first to last."""
@@ -76,8 +88,9 @@ class TextbookMixedOp(nn.Module):
 
     @torch.no_grad()
     def copy_from(self, mixed: nn.Module) -> None:
-        """Take α and all weights of a `degas.nas.mixed.MixedOp` with the same operations."""
+        """Take α, its mixing rule and all weights of a `degas.nas.mixed.MixedOp` with the same operations."""
         self.alpha.copy_(mixed.alpha)  # type: ignore[arg-type]
+        self.rule = mixed.mixing_rule  # type: ignore[assignment]
         for name in self.operations:
             theirs = mixed.branches[name].parameters()  # type: ignore[index, union-attr]
             for kernel, its in zip(self.kernels(name), theirs, strict=True):

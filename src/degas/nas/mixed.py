@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from degas.architecture import ZERO, Slot
 from degas.nas.branch import Branch, NodeValue
 from degas.nas.kernels import KernelMix, centred, convolve, fold_nearest, repeat_pixels, unit_kernels, up_convolve
+from degas.nas.mixing import Mixing
 from degas.nets.normalisation import BatchNorm
 from degas.nets.operations import build_operation
 
@@ -71,6 +72,7 @@ class MixedOp(nn.Module):
         self.repeats = max(slot.factor // 2, 1)  # nearest up-sampling that comes before the ×2 operations
         self.folded = self.repeats if fold_factor else 1  # the part of it that is in the kernel
         self.alpha = nn.Parameter(alpha_std * torch.randn(len(self.names)))
+        self.mixing_rule = Mixing()
         self.branches = nn.ModuleDict()
         for name in self.names:
             if name != ZERO:
@@ -86,7 +88,7 @@ class MixedOp(nn.Module):
 
     def parts(self, value: NodeValue) -> EdgeParts:
         """The mix as a sum of what has been computed and of convolutions that have not."""
-        weights = torch.softmax(self.alpha, dim=0)
+        weights = self.weights()
         total: Tensor | None = None
         for position, branch in self._branches():
             if not branch.dense:
@@ -99,10 +101,14 @@ class MixedOp(nn.Module):
             stride=2 * self.folded,
         )
 
+    def weights(self) -> Tensor:
+        """The mixing weights (K,): softmax(α), or what `mixing_rule` makes of α."""
+        return self.mixing_rule(self.alpha)
+
     def mixing(self) -> dict[str, dict[str, float | None]]:
         """Operation name → `weight` w and `scaled` w·‖kernel‖, None without a kernel."""
         found: dict[str, dict[str, float | None]] = {}
-        for name, weight in zip(self.names, torch.softmax(self.alpha, dim=0).tolist(), strict=True):
+        for name, weight in zip(self.names, self.weights().tolist(), strict=True):
             norm = cast(Branch, self.branches[name]).kernel_norm() if name in self.branches else None
             found[name] = {"weight": weight, "scaled": None if norm is None else weight * norm}
         return found

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from degas.architecture import SearchSpace
+from degas.nas.mixing import Mixing
 from degas.nas.supernet import Supernet
 
 SIZES = {"base_size": 4, "width": 4, "noise_size": 5, "channels": 3}
@@ -31,6 +32,42 @@ def test_images_and_all_gradients_equal_the_textbooks(num_normal: int, order: st
     target = torch.rand(images.shape, dtype=torch.float64)
     (images - target).square().sum().backward()
     (expected - target).square().sum().backward()
+    for ours_grad, their_grad in zip(gradients(ours, a), gradients_of_textbook(ours, theirs, b), strict=True):
+        scale = float(their_grad.abs().max())
+        torch.testing.assert_close(ours_grad, their_grad, rtol=0, atol=1e-10 * max(scale, 1.0))
+
+
+def mixing_rules(space: SearchSpace) -> dict[str, list[Mixing]]:
+    """A rule for every edge; `some`: without the first operation, `one`: the last alone, `none`: some edges gone."""
+    generator = torch.Generator().manual_seed(3)
+    sizes = [len(space.operations(slot)) for slot in space.slots]
+    noise = [torch.randn(size, generator=generator, dtype=torch.float64) for size in sizes]
+    return {
+        "temperature": [Mixing(0.3) for _ in sizes],
+        "gumbel": [Mixing(0.7, its) for its in noise],
+        "some": [Mixing(2.0, keep=(False, *[True] * (size - 1))) for size in sizes],
+        "one": [Mixing(keep=(*[False] * (size - 1), True)) for size in sizes],
+        "none": [Mixing(keep=(number % 2 == 0,) * size) for number, size in enumerate(sizes)],
+    }
+
+
+@pytest.mark.parametrize("kind", ["temperature", "gumbel", "some", "one", "none"])
+def test_every_way_to_mixing_weights_equals_the_textbooks(kind: str) -> None:
+    torch.manual_seed(1)
+    space = SearchSpace(2)
+    ours = Supernet(space, **SIZES, alpha_std=1.0).double()
+    plain = ours(torch.ones(3, 5, dtype=torch.float64))
+    for slot, rule in zip(space.slots, mixing_rules(space)[kind], strict=True):
+        ours.edge(slot).mixing_rule = rule
+    theirs = textbook_supernet(space, **SIZES).double()
+    copy_supernet(theirs, ours)
+    noise = torch.randn(3, 5, dtype=torch.float64)
+    a, b = noise.clone().requires_grad_(), noise.clone().requires_grad_()
+    images, expected = ours(a), theirs(b)
+    torch.testing.assert_close(images, expected, rtol=0, atol=1e-10)
+    assert not torch.allclose(ours(torch.ones(3, 5, dtype=torch.float64)), plain)
+    images.square().sum().backward()
+    expected.square().sum().backward()
     for ours_grad, their_grad in zip(gradients(ours, a), gradients_of_textbook(ours, theirs, b), strict=True):
         scale = float(their_grad.abs().max())
         torch.testing.assert_close(ours_grad, their_grad, rtol=0, atol=1e-10 * max(scale, 1.0))

@@ -1,0 +1,38 @@
+"""How α become the mixing weights of an edge: one place for temperature, noise and masks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Mixing:
+    """α (K,) → mixing weights (K,), which sum to 1: softmax((α + noise) / temperature) over what is kept.
+
+    As it is made without arguments it is softmax(α), the paper's equation 1.
+
+    Args:
+        temperature: above 0; below 1 the largest α takes more.
+        noise: (K,) or None, added to α.
+        keep: for each operation whether it takes part, or None for all. The others have weight 0, and the rest share
+            theirs in proportion. Where none is kept all weights are 0: the edge is gone.
+    """
+
+    temperature: float = 1.0
+    noise: Tensor | None = None
+    keep: tuple[bool, ...] | None = None
+
+    def __call__(self, alpha: Tensor) -> Tensor:
+        logits = alpha if self.noise is None else alpha + self.noise
+        if self.temperature != 1.0:
+            logits = logits / self.temperature
+        if self.keep is None or all(self.keep):
+            return torch.softmax(logits, dim=0)
+        if not any(self.keep):
+            return 0.0 * logits
+        # Before the softmax, so that a mask on the operation that had all the weight leaves no 0/0.
+        masked = ~torch.tensor(self.keep, device=logits.device)
+        return torch.softmax(logits.masked_fill(masked, -torch.inf), dim=0)
