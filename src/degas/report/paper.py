@@ -1,14 +1,17 @@
 """The paper's rows, and which of our scores may stand beside them.
 
-Figures are those of the paper's Tables 1 to 4 and section 4. A score of ours is comparable only under the same
-protocol (50,000 samples, Inception features, the 50,000 training images as reference) on the same data set.
+The rows are data, paper.json: Tables 1 to 4 and section 4.2 as printed, each with a word on what it can be compared
+with. A score of ours is comparable only under the same protocol (50,000 samples, Inception features, the 50,000
+training images as reference) on the same data set.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 COMPARABLE = ("fid_50k_train", "is_50k")
@@ -16,31 +19,29 @@ COMPARABLE = ("fid_50k_train", "is_50k")
 
 @dataclass(frozen=True)
 class PaperRow:
-    """One row: Inception Score (higher is better) and FID (lower is better), as printed; None where not printed."""
+    """One row: Inception Score (higher is better) and FID (lower is better), as printed; None where not printed.
 
+    `ours` is the kind of run that is its counterpart (`report.kinds`), None where we have none; `word` says what the
+    row can be compared with.
+    """
+
+    table: str
     data: str
     what: str
     inception_score: str | None
     fid: str | None
-    supervised: bool = False
-    num_normal: int | None = None  # set on rows whose counterpart of ours is a DEGAS run with this n
+    search_gpu_days: str | None
+    labels: bool
+    ours: Mapping[str, Any] | None
+    word: str
+
+    @property
+    def is_main(self) -> bool:
+        """DEGAS itself, rather than a rival or an ablation."""
+        return self.ours is not None and self.ours["num_normal"] == 1 and not self.table.startswith("Table 4")
 
 
-ROWS = (
-    PaperRow("CIFAR-10", "DEGAS", "8.37 ± 0.08", "12.01", num_normal=1),
-    PaperRow("CIFAR-10", "CT-GAN's own generator", "8.12 ± 0.12", None),
-    PaperRow("CIFAR-10", "AutoGAN", "8.55 ± 0.1", "12.42"),
-    PaperRow("CIFAR-10", "AGAN", "8.29 ± 0.9", "30.5"),
-    PaperRow("CIFAR-10", "DEGAS, random architecture", "8.127 ± 0.098", "15.312"),
-    PaperRow("CIFAR-10", "DEGAS, n = 2", "7.24 ± 0.06", "48.83", num_normal=2),
-    PaperRow("CIFAR-10", "DEGAS, searched at 16 px", "8.03 ± 0.012", None),
-    PaperRow("CIFAR-10, labels", "DEGAS", "8.85 ± 0.07", "9.83", supervised=True, num_normal=1),
-    PaperRow("CIFAR-10, labels", "AGAN", "8.82 ± 0.9", "23.8", supervised=True),
-    PaperRow("STL-10", "DEGAS, searched on STL-10", "9.22 ± 0.08", "40.25", num_normal=1),
-    PaperRow("STL-10", "DEGAS, CIFAR-10's architecture", "9.71 ± 0.11", "28.76"),
-    PaperRow("STL-10", "DEGAS, searched at 32 px", "8.97 ± 0.02", None),
-    PaperRow("STL-10", "AutoGAN", "9.16 ± 0.12", "31.01"),
-)
+ROWS = tuple(PaperRow(**row) for row in json.loads((Path(__file__).parent / "paper.json").read_text("utf-8"))["rows"])
 
 
 def paper_data_set(scores: Mapping[str, Any]) -> str | None:

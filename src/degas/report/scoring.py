@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from degas.report.collect import Run, flatten, number
+from degas.report.collect import Run, number
+from degas.report.kinds import Kind, differences, kinds_of
 from degas.report.paper import ROWS, PaperRow, comparable_scores, describe_protocol, paper_data_set, why_not
 
 Values = dict[str, Any]
@@ -55,22 +56,32 @@ def score_tiles(run: Run) -> list[Values]:
 
 
 def paper_rows(runs: Sequence[Run]) -> list[Values]:
-    """The paper's rows, each with our comparable figures of the same kind of run."""
-    return [{"row": row, "ours": [_ours(run, row) for run in runs]} for row in ROWS]
+    """The paper's rows, each with our comparable figures of the same kind of run; `first` opens a table."""
+    kinds, rows, table = kinds_of(runs), [], None
+    for row in ROWS:
+        ours = [_ours(run, kind, row) for run, kind in zip(runs, kinds, strict=True)]
+        rows.append({"row": row, "ours": ours, "first": row.table != table})
+        table = row.table
+    return rows
 
 
 def comparability(runs: Sequence[Run]) -> list[str]:
-    """One honest sentence per run."""
-    sentences = []
-    for run in runs:
-        reason = why_not(run.scores)
-        names = " and ".join(comparable_scores(run.scores))
-        sentences.append(
-            f"{run.name}: {names} may be read beside the paper's figures for {paper_data_set(run.scores)}."
-            if reason is None
-            else f"{run.name}: none of its figures may be read beside the paper's, because {reason}."
-        )
-    return sentences
+    """What may be read beside the paper's figures, and what differs all the same: a few honest sentences per run."""
+    return [_comparability(run, kind) for run, kind in zip(runs, kinds_of(runs), strict=True)]
+
+
+def _comparability(run: Run, kind: Kind) -> str:
+    reason = why_not(run.scores)
+    if reason is not None:
+        return f"{run.name}: none of its figures may be read beside the paper's, because {reason}."
+    names = " and ".join(comparable_scores(run.scores))
+    head = f"{run.name}: {names} may be read beside the paper's figures for {paper_data_set(run.scores)}."
+    row = next((row for row in ROWS if kind.is_counterpart(row)), None)
+    if row is None:
+        return f"{head} None of the paper's rows is a run of this kind ({kind.words}), so that it stands in none."
+    found = differences(run, kind)
+    unlike = f"; unlike the paper's it has {', '.join(found)}" if found else ""
+    return f"{head} It stands beside “{row.what}” of {row.table}{unlike}."
 
 
 def _entries(run: Run) -> dict[str, Any]:
@@ -94,8 +105,8 @@ def _score_cell(run: Run, name: str) -> Values | None:
     }
 
 
-def _ours(run: Run, row: PaperRow) -> Values:
-    good: Mapping[str, Any] = comparable_scores(run.scores) if _same_kind(run, row) else {}
+def _ours(run: Run, kind: Kind, row: PaperRow) -> Values:
+    good: Mapping[str, Any] = comparable_scores(run.scores) if kind.is_counterpart(row) else {}
     return {"is": _plain(good.get("is_50k")), "fid": _plain(good.get("fid_50k_train"))}
 
 
@@ -108,12 +119,3 @@ def _plain(entry: Mapping[str, Any] | None) -> str | None:
 
 def _figure(value: float) -> str:
     return f"{value:.4g}".replace("-", "−")
-
-
-def _same_kind(run: Run, row: PaperRow) -> bool:
-    """The run and the row share data set, use of labels, and n."""
-    if row.num_normal is None or run.architecture is None or run.architecture.num_normal != row.num_normal:
-        return False
-    settings = flatten(run.train.config) if run.train else {}
-    supervised = settings.get("gan.supervised") is True
-    return supervised == row.supervised and paper_data_set(run.scores) == row.data.split(",")[0]

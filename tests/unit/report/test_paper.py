@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from degas.report.paper import ROWS, comparable_scores, describe_protocol, paper_data_set, why_not
@@ -43,10 +45,29 @@ def test_data_sets() -> None:
 
 
 def test_the_rows_are_the_papers() -> None:
-    printed = {(row.data, row.what): (row.inception_score, row.fid) for row in ROWS}
-    assert printed["CIFAR-10", "DEGAS"] == ("8.37 ± 0.08", "12.01")
-    assert printed["CIFAR-10, labels", "DEGAS"] == ("8.85 ± 0.07", "9.83")
-    assert printed["STL-10", "DEGAS, CIFAR-10's architecture"] == ("9.71 ± 0.11", "28.76")
+    printed = {(row.table.split(",")[0], row.what): (row.inception_score, row.fid) for row in ROWS}
+    assert len(printed) == len(ROWS)
+    assert printed["Table 1", "DEGAS"] == ("8.37 ± 0.08", "12.01")
+    assert printed["Table 1", "CT-GAN's own generator"] == ("8.12 ± 0.12", None)
+    assert printed["Table 1", "AutoGAN"] == ("8.55 ± 0.1", "12.42")
+    assert printed["Table 2", "DEGAS"] == ("8.85 ± 0.07", "9.83")
+    assert printed["Table 3", "DEGAS, searched on STL-10"] == ("9.22 ± 0.08", "40.25")
+    assert printed["Table 3", "DEGAS, CIFAR-10's architecture"] == ("9.71 ± 0.11", "28.76")
+    assert printed["Table 4 and §4.2", "random architecture"] == ("8.127 ± 0.098", "15.312")
+    assert printed["Table 4 and §4.2", "search with n = 2"] == ("7.24 ± 0.06", "48.83")
+    assert printed["Table 4 and §4.2", "searched at 16 px"] == ("8.03 ± 0.012", None)
+    assert printed["Table 4 and §4.2", "searched at 32 px"] == ("8.97 ± 0.02", None)
+    counts = Counter(row.table.split(",")[0] for row in ROWS)
+    assert counts == {"Table 1": 8, "Table 2": 6, "Table 3": 8, "Table 4 and §4.2": 4}
+
+
+def test_every_row_says_what_it_compares_with_and_no_two_claim_one_kind_of_run() -> None:
+    assert all(len(row.word) > 20 for row in ROWS)
+    kinds = [(row.data, row.labels, *row.ours.values()) for row in ROWS if row.ours is not None]
+    assert len(set(kinds)) == len(kinds) == 10
+    assert [row.what for row in ROWS if row.is_main] == [
+        *("DEGAS", "DEGAS", "DEGAS, searched on STL-10", "DEGAS, CIFAR-10's architecture"),
+    ]
 
 
 def test_protocols_in_words() -> None:

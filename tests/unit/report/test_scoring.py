@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,9 @@ IS = {"value": 8.4, "std": 0.08, "extractor": "inception", "num_samples": 50_000
 def cifar_run(path: Path, **settings: object) -> Run:
     fake_run(path, num_stages=3, num_normal=int(settings.pop("num_normal", 1)))  # type: ignore[call-overload]
     data = {"source": "cifar-10", "num_images": 50_000, "fingerprint": "c"}
+    config = json.loads((path / "train" / "generator" / "config.json").read_text())
+    config["architecture"] |= {"provenance": {"method": "search", "data": {"fingerprint": "c"}}, "width": 64}
+    write_json(path / "train" / "generator" / "config.json", config)
     write_json(path / "evaluation" / "scores.json", {"data": data, "scores": {"fid_50k_train": FULL, "is_50k": IS}})
     write_json(path / "train" / "config.json", {"gan": settings})
     return collect_run(path)
@@ -58,22 +62,35 @@ def test_scores_against_different_images_are_flagged(tmp_path: Path) -> None:
 
 
 def test_our_figures_stand_in_the_papers_row_of_the_same_kind(tmp_path: Path) -> None:
-    def filled(run: Run) -> list[str]:
-        return [e["row"].data + " " + e["row"].what for e in paper_rows([run]) if any(e["ours"][0].values())]
+    def filled(run: Run) -> dict[str, object]:
+        rows = [entry for entry in paper_rows([run]) if any(entry["ours"][0].values())]
+        return {f"{entry['row'].table}: {entry['row'].what}": entry["ours"][0] for entry in rows}
 
-    plain = cifar_run(tmp_path / "plain", supervised=False)
-    assert filled(plain) == ["CIFAR-10 DEGAS"]
-    assert paper_rows([plain])[0]["ours"] == [{"is": "8.4 ± 0.08", "fid": "11.5"}]
-    assert filled(cifar_run(tmp_path / "labels", supervised=True)) == ["CIFAR-10, labels DEGAS"]
-    assert filled(cifar_run(tmp_path / "two", num_normal=2)) == ["CIFAR-10 DEGAS, n = 2"]
-    assert filled(collect_run(fake_run(tmp_path / "digits"))) == []
+    ours = {"is": "8.4 ± 0.08", "fid": "11.5"}
+    assert filled(cifar_run(tmp_path / "plain", supervised=False)) == {"Table 1, CIFAR-10: DEGAS": ours}
+    labels = cifar_run(tmp_path / "labels", supervised=True)
+    assert filled(labels) == {"Table 2, CIFAR-10 with labels: DEGAS": ours}
+    two = cifar_run(tmp_path / "two", num_normal=2)
+    assert filled(two) == {"Table 4 and §4.2, ablations: search with n = 2": ours}
+    assert filled(collect_run(fake_run(tmp_path / "digits"))) == {}
+
+
+def test_every_table_is_opened_once(tmp_path: Path) -> None:
+    rows = paper_rows([collect_run(fake_run(tmp_path / "run"))])
+    assert [entry["row"].table[:7] for entry in rows if entry["first"]] == [f"Table {k}" for k in (1, 2, 3, 4)]
 
 
 def test_the_honest_sentence(tmp_path: Path) -> None:
-    runs = [cifar_run(tmp_path / "c"), collect_run(fake_run(tmp_path / "d"))]
-    good, bad = comparability(runs)
-    assert good == "c: fid_50k_train and is_50k may be read beside the paper's figures for CIFAR-10."
+    good, bad = comparability([cifar_run(tmp_path / "c", objective="r3gan"), collect_run(fake_run(tmp_path / "d"))])
+    assert good == (
+        "c: fid_50k_train and is_50k may be read beside the paper's figures for CIFAR-10. It stands beside “DEGAS” of "
+        "Table 1, CIFAR-10; unlike the paper's it has width 64 (paper: not said, 128 fits its sizes), "
+        "gan.objective r3gan (paper: ct-gan)."
+    )
     assert "none of its figures may be read beside the paper's" in bad
+    (odd,) = comparability([cifar_run(tmp_path / "three", num_normal=3)])
+    assert odd.endswith("stands in none.")
+    assert "searched on this data set, n = 3, trained without labels" in odd
 
 
 def test_figures_have_a_real_minus(tmp_path: Path) -> None:

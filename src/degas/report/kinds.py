@@ -1,0 +1,133 @@
+"""What kind of run a run is: data set, labels, n, and where its architecture came from; and how it differs from the
+paper's. All from the run's JSON: the architecture's provenance, the settings, scores.json.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from degas.config import preset_values
+from degas.report.collect import Run, flatten
+from degas.report.paper import PaperRow, paper_data_set
+
+UNSAID = (
+    "checkpoint_steps",
+    "sample_steps",
+    "log_steps",
+    "width",
+)  # of the preset: no matter for figures, or told apart
+PAPER_WIDTH = 128
+
+
+@dataclass(frozen=True)
+class Kind:
+    """`data`: the paper's data set that it was measured on, or None. `origin`: where the architecture came from:
+
+    `own` (searched on that data set at full size), `own at 16 px`, `CIFAR-10's` (searched on another of the paper's
+    data sets), `random` (α drawn and pruned, as in §4.2), `resnet` (CT-GAN's own generator); None for anything else.
+    """
+
+    data: str | None
+    labels: bool
+    origin: str | None
+    num_normal: int | None
+
+    def is_counterpart(self, row: PaperRow) -> bool:
+        """Whether the row is about runs of this kind."""
+        if row.ours is None or self.data is None or self.origin is None:
+            return False
+        own = {"origin": self.origin, "num_normal": self.num_normal}
+        return (self.data, self.labels) == (row.data, row.labels) and own == dict(row.ours)
+
+    @property
+    def words(self) -> str:
+        origins = {
+            None: "its files do not say that the architecture was searched on one of the paper's data sets",
+            "own": "searched on this data set",
+            "random": "a random architecture",
+            "resnet": "CT-GAN's own generator",
+        }
+        origin = origins.get(self.origin) or f"the architecture is {self.origin}"
+        depth = f", n = {self.num_normal}" if self.num_normal is not None else ""
+        return f"{origin}{depth}, trained {'with' if self.labels else 'without'} labels"
+
+
+def kinds_of(runs: Sequence[Run]) -> list[Kind]:
+    """The kind of every run. Runs shown together help each other: an architecture's file names no data set, but the
+    fingerprint of its images, which the run that searched it has a name for.
+    """
+    names = _data_sets(runs)
+    return [_kind(run, names) for run in runs]
+
+
+def differences(run: Run, kind: Kind) -> list[str]:
+    """Settings of search and training that are not the preset `paper`'s, as `gan.num_steps 5000 (paper: 100000)`."""
+    provenance = _provenance(run)
+    settings = flatten(
+        {name: provenance[name] for name in ("search", "space") if isinstance(provenance.get(name), dict)}
+    )
+    settings |= {key: v for key, v in flatten(run.train.config if run.train else {}).items() if key.startswith("gan.")}
+    moved = kind.origin == "CIFAR-10's"  # then the search's rates are those of CIFAR-10
+    source = "" if moved else str(run.scores.get("data", {}).get("source", ""))
+    found = []
+    width = _trained(run).get("width")
+    if isinstance(width, int) and width != PAPER_WIDTH:
+        found.append(f"width {width} (paper: not said, {PAPER_WIDTH} fits its sizes)")
+    for section, values in preset_values("paper", source).items():
+        for name, wanted in values.items():
+            value = settings.get(f"{section}.{name}", wanted)
+            if name not in UNSAID and value != wanted:
+                found.append(f"{section}.{name} {value} (paper: {wanted})")
+    return found
+
+
+def _kind(run: Run, names: Mapping[str, str]) -> Kind:
+    data = paper_data_set(run.scores)
+    settings = flatten(run.train.config) if run.train else {}
+    labels = settings.get("gan.supervised") is True
+    if not _trained(run):
+        return Kind(data, labels, "resnet" if run.generator.get("kind") == "resnet" else None, None)
+    depth = _trained(run).get("num_normal")
+    return Kind(data, labels, _origin(run, data, names), depth if isinstance(depth, int) else None)
+
+
+def _origin(run: Run, data: str | None, names: Mapping[str, str]) -> str | None:
+    provenance = _provenance(run)
+    if provenance.get("method") == "random α, pruned":
+        return "random"
+    images = provenance.get("data")
+    if provenance.get("method") != "search" or not isinstance(images, dict):
+        return None
+    fingerprint = images.get("fingerprint")
+    if fingerprint is not None and fingerprint == run.scores.get("data", {}).get("fingerprint"):
+        return "own"
+    searched = names.get(str(fingerprint))
+    if searched is None:
+        return None
+    return f"own at {images.get('image_size')} px" if searched == data else f"{searched}'s"
+
+
+def _data_sets(runs: Sequence[Run]) -> dict[str, str]:
+    """Fingerprint of images → the paper's data set that they are, from whatever the runs say of their data."""
+    names: dict[str, str] = {}
+    for run in runs:
+        for told in (run.scores, *(stage.config for stage in run.stages.values())):
+            data = told.get("data")
+            if isinstance(data, dict) and (name := paper_data_set({"data": data})):
+                names[str(data.get("fingerprint"))] = name
+    return names
+
+
+def _trained(run: Run) -> Mapping[str, Any]:
+    """The architecture that was trained, as its file has it; where none is yet, the one found. {} for a baseline."""
+    if run.generator:
+        saved = run.generator.get("architecture")
+        return saved if isinstance(saved, dict) else {}
+    return run.architecture.to_dict() if run.architecture else {}
+
+
+def _provenance(run: Run) -> Mapping[str, Any]:
+    found = _trained(run).get("provenance")
+    return found if isinstance(found, dict) else {}
