@@ -8,6 +8,9 @@ from torch import Tensor
 from degas.config import SearchSettings
 from degas.data.loader import Batch, Batches
 from degas.nas.glo import Glo
+from degas.nas.penalties import Penalties
+from degas.nas.relaxation import Relaxation
+from degas.nas.second_order import momenta_of, unrolled_gradient
 from degas.nas.supernet import Supernet
 from degas.nets.normalisation import frozen_buffers
 
@@ -18,10 +21,24 @@ class AlphaStep:
     Args:
         glo: the state that the search fits; `glo.network` is `supernet`.
         batches: the batches of α; with `alpha_batch = same` the weight step's batch is taken instead.
+        weight_batches: those of the weights, for `order = second`.
+        relaxation, penalties: how α mixes, and what its loss holds beside the reconstruction.
     """
 
-    def __init__(self, supernet: Supernet, glo: Glo, settings: SearchSettings, batches: Batches) -> None:
-        self.supernet, self.glo, self.settings, self.batches = supernet, glo, settings, batches
+    def __init__(
+        self,
+        supernet: Supernet,
+        glo: Glo,
+        settings: SearchSettings,
+        *,
+        batches: Batches,
+        weight_batches: Batches,
+        relaxation: Relaxation,
+        penalties: Penalties,
+    ) -> None:
+        self.supernet, self.glo, self.settings = supernet, glo, settings
+        self.batches, self.weight_batches = batches, weight_batches
+        self.relaxation, self.penalties = relaxation, penalties
         self.optimizer = torch.optim.Adam(
             supernet.alphas(),
             lr=alpha_rate(settings, glo.total_steps),
@@ -30,25 +47,54 @@ class AlphaStep:
             fused=True,
         )
 
-    def __call__(self, weight_batch: Batch, step: int) -> Tensor:
-        """Step α in search step `step`, after the weights were stepped on `weight_batch`; returns the loss."""
+    def __call__(self, weight_batch: Batch, step: int) -> dict[str, Tensor]:
+        """Step α in search step `step`, after the weights were stepped on `weight_batch`; returns the loss's terms."""
+        self.relaxation.draw(step, "alpha")
         batch = weight_batch if self.settings.alpha_batch == "same" else self.batches(step)
         self.require_gradients(weights=False, alphas=False)
         if self.settings.alpha_batch == "held_out":  # or α would see nothing but latents that lag
             for _ in range(self.settings.held_out_latent_steps):
                 self.glo.step_latents_only(batch, step)
-        self.require_gradients(weights=False, alphas=True)
-        latents = self.glo.table.rows[batch.index.to(self.glo.engine.device)]  # (B, d), no gradient
+        second = self.settings.order == "second"
+        self.require_gradients(weights=second, alphas=True)
         with frozen_buffers(self.supernet):
-            loss = torch.stack(list(self.glo.loss_terms(latents, batch.images).values())).sum()
+            loss = self._through_weights(batch, step) if second else self._straight(batch)
+        return {"alpha_loss": loss, **self.apply(step)}
+
+    def _straight(self, batch: Batch) -> Tensor:
+        """Leave the first-order gradient on α; returns the loss."""
+        loss = self._loss(batch)
         loss.backward()
-        self.apply()
         return loss.detach()
 
-    def apply(self) -> None:
-        """Move α by the gradient that is there, the mean over the ranks."""
+    def _through_weights(self, batch: Batch, step: int) -> Tensor:
+        """Leave the second-order gradient on α: through the weight step that comes next, on its batch (DARTS)."""
+        next_batch, alphas = self.weight_batches(step + 1), self.supernet.alphas()
+        loss, gradients = unrolled_gradient(
+            lambda: self._loss(next_batch),
+            lambda: self._loss(batch),
+            self.glo.weights,
+            alphas,
+            lr=self.settings.weight_lr * self.glo.rate_share(step + 1),
+            momentum=self.settings.weight_momentum,
+            decay=self.settings.weight_decay,
+            momenta=momenta_of(self.glo.optimizer, self.glo.weights),
+            reduce=self.glo.engine.all_reduce_mean,
+        )
+        for alpha, gradient in zip(alphas, gradients, strict=True):
+            alpha.grad = gradient
+        return loss
+
+    def _loss(self, batch: Batch) -> Tensor:
+        latents = self.glo.table.rows[batch.index.to(self.glo.engine.device)]  # (B, d), no gradient
+        return torch.stack(list(self.glo.loss_terms(latents, batch.images).values())).sum()
+
+    def apply(self, step: int) -> dict[str, Tensor]:
+        """Move α by the gradient that is there and the penalties', the mean over the ranks; returns the penalties."""
+        penalties = self.penalties.backward(step)
         self.glo.engine.all_reduce_mean([alpha.grad for alpha in self.supernet.alphas() if alpha.grad is not None])
         self.optimizer.step()
+        return penalties
 
     def require_gradients(self, *, weights: bool, alphas: bool) -> None:
         """Let autograd compute only the gradients that a step uses."""

@@ -14,9 +14,11 @@ from degas.config import SearchSettings, SpaceSettings
 from degas.data.grids import save_grid
 from degas.data.pixels import to_uint8
 from degas.errors import UserError
+from degas.nas.capped import Budget, prune_capped
 from degas.nas.glo import Glo
 from degas.nas.latents import LatentGaussian
-from degas.nas.pruning import Alpha, decisions, prune, prune_darts
+from degas.nas.perturbation import Perturbation
+from degas.nas.pruning import Alpha, choices, decisions, prune, prune_darts
 from degas.nas.supernet import Supernet
 from degas.runtime.rng import torch_generator
 from degas.runtime.run_folder import StageFolder
@@ -25,17 +27,35 @@ COLUMNS = 16
 
 
 def write_results(
-    folder: StageFolder, glo: Glo, supernet: Supernet, space: SpaceSettings, *, base_size: int, step: int
+    folder: StageFolder,
+    glo: Glo,
+    supernet: Supernet,
+    space: SpaceSettings,
+    *,
+    base_size: int,
+    step: int,
+    budget: Budget | None = None,
+    perturbation: Perturbation | None = None,
 ) -> Architecture:
-    """Prune, write every result of a search of `step` steps, and return the architecture.
+    """Write every result of a search of `step` steps, prune, and return the architecture.
 
-    A second call writes the same bytes again.
+    A second call from the same checkpoint writes the same bytes again. `budget` holds the caps, if there are any;
+    `perturbation` is what measures the supernet for that pruning rule, last of all, since its steps may change it.
 
     Raises `UserError` when the pruning rule leaves no generator to build (the `darts` ablation); α and pruning.json
     are written even then.
     """
-    settings, graph, alpha = glo.settings, supernet.space, supernet.alpha_by_name()
-    folder.write_json("pruning.json", pruning_report(alpha, graph, settings))
+    settings, graph = glo.settings, supernet.space
+    glo.recalibrate()
+    if glo.engine.is_main:
+        save_reconstructions(glo, folder.path / "reconstructions.png")
+        save_samples(glo, folder.path / "glo_samples.png")
+        for name in ("reconstructions", "glo_samples"):
+            folder.track_picture(step, name, folder.path / f"{name}.png")
+    perturbed = perturbation.measure(settings.zero_rule) if perturbation is not None else None
+    values = supernet.alpha_by_name() if perturbed is None else perturbed.losses
+    report = pruning_report(values, graph, settings, budget)
+    folder.write_json("pruning.json", report if perturbed is None else {**report, "perturbation": vars(perturbed)})
     architecture = Architecture(
         num_stages=graph.num_stages,
         num_normal=graph.num_normal,
@@ -43,37 +63,38 @@ def write_results(
         width=settings.width,
         noise_size=settings.noise_size,
         channels=glo.images.channels,
-        edges=pruned_edges(alpha, graph, settings),
+        edges=pruned_edges(values, graph, settings, budget),
         separable_order=space.separable_order,
         provenance=_provenance(glo, space),
     )
-    glo.recalibrate()
     if glo.engine.is_main:
-        save_reconstructions(glo, folder.path / "reconstructions.png")
-        save_samples(glo, folder.path / "glo_samples.png")
-        for name in ("reconstructions", "glo_samples"):
-            folder.track_picture(step, name, folder.path / f"{name}.png")
         architecture.save(folder.path / "architecture.json")
     glo.engine.wait()
     return architecture
 
 
-def pruned_edges(alpha: Alpha, space: SearchSpace, settings: SearchSettings) -> tuple[Edge, ...]:
-    """The edges that the settings' rule keeps; `UserError` where the `darts` ablation disconnects the graph."""
-    if settings.prune == "paper":
-        return prune(alpha, space, compare=settings.compare, zero_rule=settings.zero_rule)
-    found = prune_darts(alpha, space)
-    if found.disconnected:
-        raise UserError(
-            f"search: the darts pruning rule cuts off {', '.join(found.disconnected)}, so there is no generator to "
-            f"build (pruning.json says what it kept); use --search.prune paper"
-        )
-    return found.edges
+def pruned_edges(
+    values: Alpha, space: SearchSpace, settings: SearchSettings, budget: Budget | None = None
+) -> tuple[Edge, ...]:
+    """The edges that the settings' rule keeps by `values`: α, or for the rule `perturbation` its losses.
+
+    Raises `UserError` where the `darts` ablation disconnects the graph.
+    """
+    rules: dict[str, Any] = {"compare": settings.compare, "zero_rule": settings.zero_rule}
+    if settings.prune == "darts":
+        found = prune_darts(values, space)
+        if found.disconnected:
+            raise UserError(
+                f"search: the darts pruning rule cuts off {', '.join(found.disconnected)}, so there is no generator to "
+                f"build (pruning.json says what it kept); use --search.prune paper"
+            )
+        return found.edges
+    return prune(values, space, **rules) if budget is None else prune_capped(values, space, budget, **rules)
 
 
-def standing(alpha: Alpha, space: SearchSpace, settings: SearchSettings) -> str:
+def standing(alpha: Alpha, space: SearchSpace, settings: SearchSettings, budget: Budget | None = None) -> str:
     """What the paper's rule would keep now, in one line: `N1 conv_3x3 · U1 deconv_6x6 + deconv_4x4(U0) · …`."""
-    edges = prune(alpha, space, compare=settings.compare, zero_rule=settings.zero_rule)
+    edges = pruned_edges(alpha, space, settings.model_copy(update={"prune": "paper"}), budget)
     terms: dict[str, list[str]] = {}
     for edge in edges:
         known = terms.setdefault(edge.target, [])
@@ -81,16 +102,35 @@ def standing(alpha: Alpha, space: SearchSpace, settings: SearchSettings) -> str:
     return " · ".join(f"{node} {' + '.join(kept)}" for node, kept in terms.items())
 
 
-def pruning_report(alpha: Alpha, space: SearchSpace, settings: SearchSettings) -> dict[str, Any]:
-    """Every decision of the paper's rule with its margin, and what DARTS' rule would keep and cut off."""
-    found = decisions(alpha, space, compare=settings.compare, zero_rule=settings.zero_rule)
-    darts = prune_darts(alpha, space)
-    return {
+def pruning_report(
+    values: Alpha, space: SearchSpace, settings: SearchSettings, budget: Budget | None = None
+) -> dict[str, Any]:
+    """Every decision of the paper's rule with its margin, and what DARTS' rule would keep and cut off.
+
+    With a budget also `cap`: what the cap made of these decisions, which are those without it.
+    """
+    rules: dict[str, Any] = {"compare": settings.compare, "zero_rule": settings.zero_rule}
+    found = decisions(values, space, **rules)
+    darts = prune_darts(values, space)
+    report = {
         "rule": settings.prune,
-        "compare": settings.compare,
-        "zero_rule": settings.zero_rule,
+        **rules,
         "decisions": [{"name": decision.name, **vars(decision)} for decision in found],
         "darts": {"edges": [vars(edge) for edge in darts.edges], "disconnected": darts.disconnected},
+    }
+    return report if budget is None else {**report, "cap": _cap_report(values, space, budget, rules)}
+
+
+def _cap_report(values: Alpha, space: SearchSpace, budget: Budget, rules: dict[str, Any]) -> dict[str, Any]:
+    """The caps, what the architecture costs within them and would without, and the decisions they changed."""
+    capped, freely = prune_capped(values, space, budget, **rules), prune(values, space, **rules)
+    chosen, otherwise = choices(capped, space), choices(freely, space)
+    return {
+        "max_params": budget.max_params,
+        "max_macs": budget.max_macs,
+        **vars(budget.cost(capped)),
+        "without_cap": vars(budget.cost(freely)),
+        "changed": {name: choice for name, choice in chosen.items() if choice != otherwise[name]},
     }
 
 

@@ -20,8 +20,12 @@ from degas.data.image_set import ImageSet
 from degas.data.loader import Batches
 from degas.errors import UserError
 from degas.nas.alpha_step import AlphaStep
+from degas.nas.checks import check_search, search_budget
 from degas.nas.glo import FiniteWatch, Glo, load_optimizer, mean_image_loss
 from degas.nas.outputs import standing, write_results
+from degas.nas.penalties import Penalties
+from degas.nas.perturbation import Perturbation
+from degas.nas.relaxation import Relaxation
 from degas.nas.settle import is_settled
 from degas.nas.supernet import Supernet
 from degas.runtime.distributed import Engine
@@ -89,7 +93,7 @@ def run_search(
 
             if ends_epoch:
                 alpha = search.supernet.alpha_by_name()
-                bar.say(f"epoch {epoch}  loss {values['epoch_loss']:.4f}  {standing(alpha, search.space, settings)}")
+                bar.say(f"epoch {epoch}  loss {values['epoch_loss']:.4f}  {search.standing(alpha)}")
                 folder.append("alpha.jsonl", {"step": step, "epoch": epoch, **alpha})
                 folder.append("mixing.jsonl", {"step": step, "epoch": epoch, **search.supernet.mixing_by_name()})
                 search.check_plateau(epoch, values["epoch_loss"])
@@ -105,7 +109,7 @@ def run_search(
         if settled:
             bar.end_at(step)
             bar.say(f"settled after epoch {step // search.steps_per_epoch} of {settings.num_epochs}")
-    return write_results(folder, search.glo, search.supernet, space, base_size=search.base_size, step=step)
+    return search.write_results(folder, step)
 
 
 class Search:
@@ -114,6 +118,7 @@ class Search:
     def __init__(
         self, images: ImageSet, settings: SearchSettings, space: SpaceSettings, *, seed: int, engine: Engine
     ) -> None:
+        check_search(settings, space, image_size=images.image_size, channels=images.channels)
         self.images, self.settings, self.space_settings = images, settings, space
         self.seed, self.engine = seed, engine
         self.space, self.base_size = space.resolve(images.image_size)
@@ -142,7 +147,18 @@ class Search:
             seed=seed,
             engine=engine,
         )
-        self.alpha_step = AlphaStep(self.supernet, self.glo, settings, self.alpha_batches)
+        budget = search_budget(settings, space, self.space, base_size=self.base_size, channels=images.channels)
+        self.cap = budget if budget is not None and budget.is_capped else None
+        self.relaxation = Relaxation(self.supernet, settings, total_steps=self.total_steps, seed=seed)
+        self.alpha_step = AlphaStep(
+            self.supernet,
+            self.glo,
+            settings,
+            batches=self.alpha_batches,
+            weight_batches=self.weight_batches,
+            relaxation=self.relaxation,
+            penalties=Penalties(self.supernet, settings, total_steps=self.total_steps, budget=budget),
+        )
         self.epoch_loss = torch.zeros((), dtype=torch.float64, device=engine.device)
         self.alpha_start = self.supernet.alpha_by_name()
         self.alpha_history: list[dict[str, dict[str, float]]] = []  # after each epoch
@@ -152,15 +168,16 @@ class Search:
     def step(self, step: int) -> dict[str, Tensor]:
         """Search step `step` (from 0): weights and latents, then α; with `joint` all from one backward pass."""
         batch = self.weight_batches(step)
-        joint = self.settings.schedule == "joint"
-        self.alpha_step.require_gradients(weights=True, alphas=joint)
+        trained, joint = self.settings.train_alpha, self.settings.schedule == "joint"
+        self.relaxation.draw(step, "weights")
+        self.alpha_step.require_gradients(weights=True, alphas=trained and joint)
         self.alpha_step.optimizer.zero_grad(set_to_none=True)
         terms = self.glo.step(batch, step)
         self.epoch_loss += self._loss(terms)
-        if joint:
-            self.alpha_step.apply()
-            return terms
-        return {**terms, "alpha_loss": self.alpha_step(batch, step)}
+        if trained:
+            terms |= self.alpha_step.apply(step) if joint else self.alpha_step(batch, step)
+        self.relaxation.rest(step + 1)
+        return terms
 
     # ------------------------------------------------------------------------------------------ what is written
 
@@ -171,6 +188,28 @@ class Search:
         self.engine.all_reduce_mean([stacked])
         numbers = dict(zip(values, stacked.tolist(), strict=True))
         return {**numbers, "weight_lr": self.settings.weight_lr * self.glo.rate_share(step)}
+
+    def standing(self, alpha: dict[str, dict[str, float]]) -> str:
+        """What would be kept now, in one line."""
+        return standing(alpha, self.space, self.settings, self.cap)
+
+    def write_results(self, folder: StageFolder, step: int) -> Architecture:
+        """Everything that a search of `step` steps ends in."""
+        measures: Perturbation | None = None
+        if self.settings.prune == "perturbation":
+            _, alpha_rows = split_rows(self.images, self.settings, self.seed)
+            batches = self._batches("search perturbation", alpha_rows)
+            measures = Perturbation(self.supernet, self.glo, batches, self.weight_batches, step=step)
+        return write_results(
+            folder,
+            self.glo,
+            self.supernet,
+            self.space_settings,
+            base_size=self.base_size,
+            step=step,
+            budget=self.cap,
+            perturbation=measures,
+        )
 
     def take_epoch_loss(self) -> float:
         """The mean loss of the weight steps of the epoch that ends; starts the next one's sum."""
@@ -220,6 +259,7 @@ class Search:
         if found is None:
             return 0
         step, state = found
+        self.relaxation.rest(step)
         self.glo.load_state_dict(state["glo"])
         load_optimizer(self.alpha_step.optimizer, state["alpha_optimizer"])
         self.epoch_loss.copy_(state["epoch_loss"])

@@ -1,0 +1,46 @@
+"""What a search refuses before it begins: settings that exclude each other, caps that nothing fits."""
+
+from __future__ import annotations
+
+from degas.architecture import Architecture, SearchSpace
+from degas.config import SearchSettings, SpaceSettings
+from degas.errors import UserError
+from degas.nas import second_order
+from degas.nas.capped import Budget, check_budget
+
+
+def check_search(settings: SearchSettings, space: SpaceSettings, *, image_size: int, channels: int) -> None:
+    """Raise `UserError`, one line, for settings that no search can follow."""
+    if why := second_order.refusal(settings):
+        raise UserError(f"search: --search.order second {why}")
+    capped = settings.max_params is not None or settings.max_macs is not None
+    if capped and settings.prune != "paper":
+        raise UserError(f"search: a cap needs --search.prune paper; {settings.prune} does not weigh what fits together")
+    if settings.prune == "perturbation" and settings.compare != "raw":
+        raise UserError(
+            f"search: --search.compare {settings.compare} compares α, and --search.prune perturbation compares losses; "
+            f"leave out one of them"
+        )
+    graph, base_size = space.resolve(image_size)
+    budget = search_budget(settings, space, graph, base_size=base_size, channels=channels)
+    if budget is not None:
+        check_budget(graph, budget)
+
+
+def search_budget(
+    settings: SearchSettings, space: SpaceSettings, graph: SearchSpace, *, base_size: int, channels: int
+) -> Budget | None:
+    """The costs of what a search with these settings can find, and its caps; None where no setting asks for costs."""
+    if settings.max_params is None and settings.max_macs is None and not settings.cost_weight:
+        return None
+    sizes = Architecture(
+        graph.num_stages,
+        graph.num_normal,
+        base_size,
+        settings.width,
+        settings.noise_size,
+        channels,
+        graph.draw(0),
+        space.separable_order,
+    )
+    return Budget.of(graph, sizes, settings.max_params, settings.max_macs)

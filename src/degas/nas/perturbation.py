@@ -1,0 +1,117 @@
+"""Pruning by what the loss is without an operation, not by the size of its α. DARTS-PT (Wang et al. 2021).
+
+On the supernet as the search left it, node by node in the graph's order: each operation of each edge into the node is
+masked in turn (weight 0, the others of its edge share its weight), and the loss is measured on a fixed set of batches
+with their latents, batch norm by the batches' own statistics. The paper's two stages (§3.2) then decide on these losses
+as they do on α: the node keeps the one operation, of all its incoming edges, whose removal hurts most; if that one is
+on a residual edge, also the one of the direct edge whose removal hurts most. A residual edge where the removal of
+`zero` hurts most is no candidate (`zero_rule`). The node is then fixed to what it keeps, before the next one is looked
+at.
+
+So the result is in the paper's space, and "no residual edge" is decided as the paper decides it. DARTS-PT itself takes
+edges in random order and selects a cell's inputs by whole edges at the end; fixed order and one rule are our choice.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+
+from degas.architecture import ZERO, Edge, SearchSpace
+from degas.data.loader import Batches
+from degas.errors import UserError
+from degas.nas.glo import Glo
+from degas.nas.pruning import ZeroRule, node_options
+from degas.nas.supernet import Supernet
+from degas.nets.normalisation import frozen_buffers
+
+
+@dataclass(frozen=True)
+class Perturbed:
+    """`losses`: slot name → operation name → loss without it. `before`: node → loss with all that it could keep."""
+
+    losses: dict[str, dict[str, float]]
+    before: dict[str, float]
+
+
+class Perturbation:
+    """Measures a supernet whose weights and latents `glo` holds.
+
+    Args:
+        batches: where the loss is measured; the first `perturbation_batches` of them.
+        tune_batches: of the weight steps between decisions, from `step` on, at the rate of that step.
+        step: steps that the search has done.
+    """
+
+    def __init__(self, supernet: Supernet, glo: Glo, batches: Batches, tune_batches: Batches, *, step: int) -> None:
+        self.supernet, self.glo, self.settings = supernet, glo, glo.settings
+        self.batches, self.tune_batches, self.step = batches, tune_batches, step
+        self.tuned = 0
+
+    def measure(self, zero_rule: ZeroRule) -> Perturbed:
+        """The losses of all nodes. Mixing rules are put back; weights and latents are not, where steps tune them."""
+        space = self.supernet.space
+        found = Perturbed({s.name: dict.fromkeys(space.operations(s), 0.0) for s in space.slots}, {})
+        rules = [self.supernet.edge(slot).mixing_rule for slot in space.slots]
+        try:
+            for node in space.nodes[1:]:
+                found.before[node] = self._loss(f"before {node} is decided")
+                for slot in space.incoming(node):
+                    for name in space.operations(slot):
+                        found.losses[slot.name][name] = self._loss_without(slot.name, name)
+                self._keep(node, kept_at(node, found.losses, space, zero_rule))
+                self._tune()
+        finally:
+            for slot, rule in zip(space.slots, rules, strict=True):
+                self.supernet.edge(slot).mixing_rule = rule
+        return found
+
+    def _loss_without(self, slot_name: str, name: str) -> float:
+        slot = next(s for s in self.supernet.space.slots if s.name == slot_name)
+        edge = self.supernet.edge(slot)
+        rule = edge.mixing_rule
+        edge.mixing_rule = replace(rule, keep=tuple(its != name for its in edge.names))
+        loss = self._loss(f"without {name} on {slot_name}")
+        edge.mixing_rule = rule
+        return loss
+
+    @torch.no_grad()
+    def _loss(self, what: str) -> float:
+        total = torch.zeros((), dtype=torch.float64, device=self.glo.engine.device)
+        with frozen_buffers(self.supernet):
+            for number in range(self.settings.perturbation_batches):
+                batch = self.batches(number)
+                latents = self.glo.table.rows[batch.index.to(total.device)]  # (B, d)
+                total += torch.stack(list(self.glo.loss_terms(latents, batch.images).values())).sum()
+        self.glo.engine.all_reduce_mean([total])  # so that all ranks decide alike
+        loss = float(total) / self.settings.perturbation_batches
+        if not math.isfinite(loss):
+            raise UserError(f"search: the loss {what} is {loss}; lower --search.weight-lr and --search.latent-lr")
+        return loss
+
+    def _keep(self, node: str, edges: tuple[Edge, ...]) -> None:
+        kept = {edge.source: edge.operation for edge in edges}
+        for slot in self.supernet.space.incoming(node):
+            edge, name = self.supernet.edge(slot), kept.get(slot.source, ZERO)
+            edge.mixing_rule = replace(edge.mixing_rule, keep=tuple(its == name for its in edge.names))
+
+    def _tune(self) -> None:
+        for weight in self.glo.weights:
+            weight.requires_grad_(True)
+        for alpha in self.supernet.alphas():
+            alpha.requires_grad_(False)
+        for _ in range(self.settings.perturbation_tune_steps):
+            self.glo.step(self.tune_batches(self.step + self.tuned), self.step)
+            self.tuned += 1
+
+
+def kept_at(
+    node: str, losses: dict[str, dict[str, float]], space: SearchSpace, zero_rule: ZeroRule
+) -> tuple[Edge, ...]:
+    """What `prune` would keep at one node if the losses were α."""
+    firsts, seconds = node_options(losses, space, node, zero_rule=zero_rule)
+    first, second = (max(options, key=lambda option: option[1])[0] for options in (firsts, seconds))
+    assert first is not None
+    return (first,) if second is None else (first, second)
