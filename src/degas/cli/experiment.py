@@ -1,31 +1,37 @@
-"""`degas experiment`."""
+"""`degas experiment NAME`: a family of commands, one a measurement."""
 
 from __future__ import annotations
 
-from degas.cli.options import ExperimentOptions as Options
+import importlib
+from collections.abc import Sequence
+from typing import Any
 
-__all__ = ["Options", "main"]
+from degas.errors import UserError, nearest
+
+# Name → (one line of help, module of `degas.cli.experiments`). A module has `Options` and `main(options)`.
+EXPERIMENTS = {
+    "found-vs-random": ("GLO loss of the found architecture beside drawn ones", "found_vs_random"),
+    "objectives": ("the adversarial objectives at equal time, each tuned alike", "objectives"),
+}
+HEAD = "degas experiment: run one of our measurements; finished trials are kept, and a second call goes on"
+USAGE = "usage: degas experiment NAME [OPTIONS]      degas experiment NAME --help shows a measurement's options"
 
 
-def main(options: Options) -> None:
-    from degas.data.sources import load_images
-    from degas.experiments.found_vs_random import found_vs_random
-    from degas.given import load_architecture
-    from degas.runtime.distributed import Engine
+def find_command(arguments: Sequence[str]) -> tuple[Any, str, list[str]]:
+    """The module of the measurement that the first argument names, its full name, and the other arguments."""
+    if not arguments:
+        raise UserError(f"missing NAME; choose from {', '.join(EXPERIMENTS)}; see degas experiment --help")
+    name, *rest = arguments
+    if name in ("-h", "--help", "help"):
+        print(help_text())
+        raise SystemExit(0)
+    if name not in EXPERIMENTS:
+        raise UserError(f"unknown experiment {name!r}{nearest(name, EXPERIMENTS)}")
+    module = importlib.import_module(f"degas.cli.experiments.{EXPERIMENTS[name][1]}")
+    return module, f"experiment {name}", rest
 
-    with Engine(options.search.precision, options.device) as engine:
-        records = found_vs_random(
-            load_architecture(options.architecture),
-            load_images(options.source, options.data),
-            options.search,
-            options.out,
-            engine=engine,
-            seed=options.seed,
-            num_random=options.num_random,
-            num_equal=options.num_equal,
-            num_epochs=options.num_epochs,
-        )
-    for kind in ("found", "random", "equal_size", "smallest", "biggest"):
-        losses = sorted(record["loss"] for record in records.values() if record["kind"] == kind)
-        if losses:
-            print(f"{kind:<11} {losses[0]:.4f} to {losses[-1]:.4f}   ({len(losses)})")
+
+def help_text() -> str:
+    width = max(map(len, EXPERIMENTS))
+    lines = [f"  {name:<{width}}  {summary}" for name, (summary, _) in EXPERIMENTS.items()]
+    return "\n".join([HEAD, "", USAGE, "", *lines])

@@ -37,7 +37,7 @@ COMMANDS = {
 }
 USAGE = "usage: degas COMMAND [OPTIONS]      degas COMMAND --help shows a command's options"
 OUT_OF_MEMORY = "out of memory; lower --search.width, --search.batch-images, --gan.width or --gan.batch-images"
-# What to lower where one command alone can be meant. Evaluation's batch is no help: a forward pass always has 32 images.
+# What to lower where one command alone can be meant. Evaluation's batch is no help: forward passes have 32 images.
 LOWER = {
     "search": "--search.width, --search.batch-images or --data.image-size",
     "train": "--gan.width, --gan.batch-images, --gan.generator-batch-images or --data.image-size",
@@ -48,7 +48,7 @@ LOWER = {
     "benchmark": "--width, --batch-images or --image-size",
 }
 # How a command that was stopped goes on, where it does; the others start anew.
-GOES_ON = {name: "; go on with --resume" for name in ("run", "search", "train")}
+GOES_ON = dict.fromkeys(("run", "search", "train"), "; go on with --resume")
 GOES_ON["experiment"] = "; the same command goes on with what is missing"
 # What the operating system may answer to a path, a disk or a limit of the user's; anything else is a bug of ours.
 THE_USERS = "EACCES EPERM ENOENT EEXIST ENOTDIR EISDIR ENAMETOOLONG ENOSPC EDQUOT EROFS EMFILE ENFILE ELOOP EIO EFBIG"
@@ -134,14 +134,23 @@ def _dispatch(arguments: list[str]) -> int:
 
         print(f"degas {__version__}")
         return 0
+    from degas.cli.parse import parse
+
+    module, name, rest = find_command(arguments)
+    module.main(parse(module.Options, name, rest))
+    return 0
+
+
+def find_command(arguments: Sequence[str]) -> tuple[Any, str, list[str]]:
+    """The module of a command with `Options` and `main`, its name in full, and the arguments left for it.
+
+    A module may be a family: it has `find_command` itself, which goes on with what follows its name.
+    """
     name, *rest = arguments
     if name not in COMMANDS:
         raise UserError(f"unknown command {name!r}{nearest(name, COMMANDS)}")
-    from degas.cli.parse import parse
-
     module = importlib.import_module(f"degas.cli.{COMMANDS[name][1]}")
-    module.main(parse(module.Options, name, rest))
-    return 0
+    return module.find_command(rest) if hasattr(module, "find_command") else (module, name, rest)
 
 
 def help_text() -> str:

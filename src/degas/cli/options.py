@@ -9,7 +9,6 @@ import tyro
 from pydantic import Field
 
 from degas.config import (
-    Count,
     DataSettings,
     EvaluateSettings,
     GanSettings,
@@ -180,22 +179,3 @@ class FeaturesOptions(Settings):
     device: Device = setting("auto", "where to compute")
     quiet: bool = setting(False, "no progress")
     data: DataSettings = DataSettings()
-
-
-class ExperimentOptions(Settings):
-    """Run one of our measurements; finished trials are kept as small JSON files, and a second call goes on."""
-
-    name: Annotated[tyro.conf.Positional[Literal["found-vs-random"]], tyro.conf.arg(metavar="NAME")] = setting(
-        ..., "found-vs-random: GLO loss of the found architecture beside drawn ones, alone and at equal size"
-    )
-    source: Source = setting(..., SOURCE)
-    out: Path = setting(..., "folder of the trials")
-    architecture: str = setting(..., FILE)
-    seed: int = setting(0, "seed of every trial")
-    preset: PresetName = setting("default", "settings to start from")
-    device: Device = setting("auto", "where to compute")
-    num_random: Count = setting(10, "uniformly drawn architectures")
-    num_equal: Count = setting(5, "drawn architectures of equal parameter count, ± 10 %")
-    num_epochs: Positive = setting(5, "epochs of each standalone fit")
-    data: DataSettings = DataSettings()
-    search: SearchSettings = SearchSettings()

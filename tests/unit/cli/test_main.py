@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import importlib
 import json
 import os
 import signal
@@ -242,7 +241,7 @@ def test_sigterm_outside_a_loop_ends_with_143_and_says_what_the_command_can_do(
 
 def test_only_commands_with_resume_are_said_to_have_it() -> None:
     for name, words in cli.GOES_ON.items():
-        options = importlib.import_module(f"degas.cli.{cli.COMMANDS[name][1]}").Options
+        options = cli.find_command([name, "found-vs-random"])[0].Options
         assert ("resume" in options.model_fields) == ("--resume" in words), name
 
 
@@ -266,6 +265,23 @@ def test_random_alpha_is_pruned(capsys: Any) -> None:
     assert run("random", "--from-alpha", "--seed", 3) == 0
     drawn = Architecture.from_dict(json.loads(capsys.readouterr().out))
     assert drawn.provenance == {"method": "random α, pruned", "seed": 3}
+
+
+def test_experiments_have_their_own_names_and_help(capsys: Any) -> None:
+    from degas.cli.experiment import EXPERIMENTS
+
+    assert run("experiment", "--help") == 0
+    listed = capsys.readouterr().out
+    for name in EXPERIMENTS:
+        assert f"  {name} " in listed
+        assert run("experiment", name, "--help") == 0
+        assert "--out" in capsys.readouterr().out
+    assert run("experiment", "found-vs-randm") == 2
+    assert capsys.readouterr().err == "degas: unknown experiment 'found-vs-randm'; did you mean 'found-vs-random'?\n"
+    assert run("experiment") == 2
+    assert "missing NAME; choose from" in capsys.readouterr().err
+    assert run("experiment", "objectives", "--data", "digits", "--out", "x", "--objectives", "sngan") == 2
+    assert "sngan" in capsys.readouterr().err
 
 
 def test_an_experiment_prints_a_line_a_kind(tmp_path: Path, capsys: Any) -> None:

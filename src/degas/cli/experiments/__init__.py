@@ -1,0 +1,1 @@
+"""`degas experiment NAME`: a module a measurement, with its options."""
