@@ -90,6 +90,7 @@ class ClassifierExtractor(Extractor):
         super().__init__()
         self.network, self.config = network, config
         self.num_features = config["widths"][-1]
+        self.class_names = tuple(map(str, config.get("class_names", ())))
 
     @classmethod
     def load(cls, folder: Path) -> ClassifierExtractor:

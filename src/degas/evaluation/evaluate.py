@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -60,7 +61,8 @@ class Evaluator:
             )
         labels = _labels(generator, self.settings.num_samples, seed)
         samples = generator.images(self.settings.num_samples, seed, labels)
-        scores = self.fakes(samples, seed=seed, progress=progress, labels=labels)
+        wanted = _as_the_extractor_numbers_them(labels, generator, self.extractor)
+        scores = self.fakes(samples, seed=seed, progress=progress, labels=wanted)
         facts = {"config": generator.config, "num_parameters": generator.num_parameters}
         return {**scores, "generator": {**facts, "weights": fingerprint_of(generator)}}
 
@@ -148,6 +150,22 @@ def _labels(generator: Generator, num_samples: int, seed: int) -> Tensor | None:
     from degas.nets.generator import draw_labels  # late: scoring images needs no networks
 
     return draw_labels(num_samples, generator.num_classes, seed)
+
+
+def _as_the_extractor_numbers_them(labels: Tensor | None, generator: Generator, extractor: Extractor) -> Tensor | None:
+    """The generator's labels as numbers of the classifier's classes, by name; None where it lacks one of them.
+
+    Two sources may list the same classes in another order, and an agreement by number would then be about nothing.
+    """
+    if labels is None or not extractor.class_names:
+        return labels
+    known = {name: k for k, name in enumerate(extractor.class_names)}
+    missing = [name for name in generator.class_names if name not in known]
+    if missing or len(generator.class_names) < generator.num_classes:
+        why = f"has no class {missing[0]!r}" if missing else "has named classes and the generator's have no names"
+        warnings.warn(f"class_agreement is left out: the classifier {why}", stacklevel=3)
+        return None
+    return torch.tensor([known[name] for name in generator.class_names])[labels]
 
 
 def _check_counts(num_samples: int, num_images: int) -> None:

@@ -35,6 +35,7 @@ class Extractor(nn.Module):
     num_features: int  # D
     has_inception_score: bool = False  # its logits give the Inception Score (the 2015-12-05 network only)
     has_classifier_score: bool = False  # its logits give `classifier_score`, never IS
+    class_names: tuple[str, ...] = ()  # of its logits, where they are classes of the data at hand
 
     @cached_property
     def card(self) -> dict[str, Any]:

@@ -18,8 +18,9 @@ from degas.data.image_set import ImageSet
 from degas.errors import UserError
 from degas.evaluation import statistics
 from degas.evaluation.evaluate import Evaluator, evaluate_generator, evaluate_images
-from degas.evaluation.features import Extractor, freeze
+from degas.evaluation.features import Extracted, Extractor, freeze
 from degas.evaluation.scores import count_name, protocol_name
+from degas.nets.generator import draw_labels
 
 Make = Callable[..., ImageSet]
 
@@ -148,6 +149,50 @@ def test_a_conditional_generator_is_asked_for_uniform_labels_and_scored_for_agre
     assert 0 <= result["scores"]["class_agreement_50[tiny]"]["value"] <= 1
     assert result["generator"]["config"] == {"kind": "toy"}
     assert result["generator"]["num_parameters"] == 7
+
+
+class _Knowing(TinyExtractor):
+    """A classifier that is right about `_Toy`'s greys: band b of brightness is the class of this number."""
+
+    def __init__(self, band_to_class: tuple[int, ...] = (0, 1, 2, 3, 4), class_names: tuple[str, ...] = ()) -> None:
+        super().__init__(classifier_score=True)
+        self.band_to_class, self.class_names = band_to_class, class_names
+
+    def forward(self, images: Tensor) -> Any:
+        features, _ = super().forward(images)
+        band = images.float().mean(dim=(1, 2, 3)).div(50).long()
+        return Extracted(features, torch.eye(5)[torch.tensor(self.band_to_class)[band]])
+
+
+def _agreement(make_images: Make, extractor: Extractor, names: tuple[str, ...] = ()) -> float | None:
+    toy, settings = _Toy(), EvaluateSettings(num_samples=50, floor=False)
+    toy.class_names = names  # type: ignore[attr-defined]
+    result = evaluate_generator(toy, make_images(50), settings, seed=4, progress=False, extractor=freeze(extractor))  # type: ignore[arg-type]
+    entry = result["scores"].get("class_agreement_50[tiny]")
+    assert entry is None or (entry["num_samples"], entry["reference"]) == (50, "none")
+    return None if entry is None else float(entry["value"])
+
+
+def test_class_agreement_is_the_share_of_samples_of_the_class_that_was_asked_for(make_images: Make) -> None:
+    labels = draw_labels(50, 5, 4)
+    assert len(labels.unique()) == 5
+    assert _agreement(make_images, _Knowing()) == 1
+    assert _agreement(make_images, _Knowing((1, 2, 3, 4, 0))) == 0
+    takes_all_for_3 = float((labels == 3).float().mean())
+    assert _agreement(make_images, _Knowing((3, 3, 3, 3, 3))) == pytest.approx(takes_all_for_3)
+
+
+def test_classes_agree_by_name_and_not_by_number(make_images: Make) -> None:
+    mirrored = _Knowing((4, 3, 2, 1, 0), tuple("edcba"))
+    assert _agreement(make_images, mirrored, tuple("abcde")) == 1
+
+
+@pytest.mark.parametrize(("names", "reason"), [(tuple("abcdX"), "no class 'X'"), ((), "have no names")])
+def test_no_agreement_with_a_classifier_of_other_classes(
+    make_images: Make, names: tuple[str, ...], reason: str
+) -> None:
+    with pytest.warns(UserWarning, match=reason):
+        assert _agreement(make_images, _Knowing(class_names=tuple("abcde")), names) is None
 
 
 def test_a_generator_of_another_size_is_refused(tiny: Extractor, make_images: Make) -> None:
