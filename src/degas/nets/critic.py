@@ -63,6 +63,9 @@ class Critic(nn.Module):
     mean → features (CT-GAN's D_), linear → scores (D). No normalisation. Above 64 px more blocks go down before the
     dropout, so that the last map is at most 16 px wide (our choice). Odd sizes are halved upwards.
 
+    Weights start as in CT-GAN's code, uniform: its "He" has variance 4/(fan_in + fan_out), not He's own 2/fan_in;
+    shortcuts and the linear layers have Glorot's, half of that (`nets.initialisation`). Biases start at zero.
+
     Dropout draws from torch's global random state, in the order of the blocks, so that a step run within
     `runtime.rng.forked_rng` is a function of its seed. It is on in training mode and off in evaluation mode.
 
