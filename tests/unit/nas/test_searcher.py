@@ -17,8 +17,9 @@ from degas.config import SearchSettings, SpaceSettings
 from degas.data.image_set import ImageSet
 from degas.errors import UserError
 from degas.nas import searcher
-from degas.nas.pruning import prune
+from degas.nas.pruning import choices, prune
 from degas.nas.searcher import Search, run_search, split_rows
+from degas.nets.cost import architecture_cost
 from degas.runtime.distributed import Engine
 from degas.runtime.interrupts import Terminated
 from degas.runtime.records import read_jsonl
@@ -158,6 +159,12 @@ def test_alpha_gradient_of_joint_is_that_of_alternate_on_the_same_batch(
         {"alpha_weight_decay": 0.5},
         {"alpha_init_std": 0.1},
         {"batch_images": 6},
+        {"train_alpha": False},
+        {"relaxation": "gumbel"},
+        {"temperature": 0.5},
+        {"temperature_end": 0.1},
+        {"beta_weight": 1.0},
+        {"cost_weight": 1.0},
     ],
 )
 def test_every_switch_changes_alpha(
@@ -169,6 +176,55 @@ def test_every_switch_changes_alpha(
         for changes in ({}, change)
     ]
     assert alphas[0] != alphas[1]
+
+
+@pytest.mark.parametrize("schedule", ["alternate", "joint"])
+def test_alpha_that_is_not_trained_stays(schedule: str, make_images: Make, make_settings: Make, engine: Engine) -> None:
+    search = make_search(make_images(), make_settings(train_alpha=False, schedule=schedule), engine)
+    before = search.supernet.alpha_by_name()
+    assert set(warm(search).step(3)) == {"l2", "lap1", "gradient_norm", "latent_gradient_norm"}
+    assert search.supernet.alpha_by_name() == before
+
+
+def test_noise_is_in_the_steps_and_not_in_what_is_written(
+    make_images: Make, make_settings: Make, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = make_settings(relaxation="gumbel", temperature=2.0, temperature_end=0.5)
+    search, drawn = make_search(make_images(), settings, engine), []
+    draw = search.relaxation.draw
+    monkeypatch.setattr(
+        search.relaxation, "draw", lambda step, purpose: drawn.append((step, purpose)) or draw(step, purpose)
+    )
+    warm(search)
+    assert drawn == [(step, purpose) for step in range(3) for purpose in ("weights", "alpha")]
+    temperature = search.relaxation.temperature(3)
+    assert temperature == pytest.approx(1.0)  # half-way along six steps from 2 to ½
+    for slot in search.space.slots:
+        alpha = search.supernet.edge(slot).alpha.detach()
+        weights = torch.softmax(alpha / temperature, 0).tolist()
+        found = search.supernet.mixing_by_name()[slot.name].values()
+        assert [its["weight"] for its in found] == pytest.approx(weights)
+
+
+@pytest.mark.parametrize("measure", ["num_parameters", "multiply_adds"])
+def test_a_search_within_a_cap(measure: str, tmp_path: Path, make_images: Make, make_settings: Make) -> None:
+    """What the cap made of the decisions stands in pruning.json, and in the line of every epoch."""
+    images = make_images()
+    freely = run(tmp_path / "free", images, make_settings())
+    name = {"num_parameters": "max_params", "multiply_adds": "max_macs"}[measure]
+    cap = getattr(architecture_cost(freely), measure) - 1
+    found = run(tmp_path / "capped", images, make_settings(**{name: cap}))
+    assert getattr(architecture_cost(found), measure) <= cap
+    report = json.loads((tmp_path / "capped/pruning.json").read_text())
+    assert report["cap"][name] == cap
+    assert report["cap"][measure] == getattr(architecture_cost(found), measure)
+    assert report["cap"]["without_cap"][measure] == cap + 1
+    space, _ = SPACE.resolve(8)
+    ours, theirs = choices(found.edges, space), choices(freely.edges, space)
+    assert report["cap"]["changed"] == {key: ours[key] for key in ours if ours[key] != theirs[key]} != {}
+    for folder in ("free", "capped"):  # α itself does not know of the cap
+        assert (tmp_path / folder / "alpha.jsonl").read_bytes() == (tmp_path / "free/alpha.jsonl").read_bytes()
+    assert "cap" not in json.loads((tmp_path / "free/pruning.json").read_text())
 
 
 # ------------------------------------------------------------------------------------------ the whole search
@@ -320,6 +376,10 @@ def final_state(path: Path) -> dict[str, Any]:
         {},
         {"schedule": "joint", "weight_optimizer": "sgd", "latent_optimizer": "sgd", "weight_lr": 0.01},
         {"alpha_batch": "held_out", "held_out_latent_steps": 1, "held_out_fraction": 0.34},
+        {"relaxation": "gumbel", "temperature": 3.0, "temperature_end": 0.3, "beta_weight": 2.0, "cost_weight": 0.5},
+        {"schedule": "joint", "relaxation": "gumbel", "beta_weight": 2.0},
+        {"order": "second", "weight_optimizer": "sgd", "weight_lr": 0.05, "max_params": 3300},
+        {"prune": "perturbation", "perturbation_batches": 2, "perturbation_tune_steps": 1},
     ],
 )
 def test_ten_steps_equal_five_and_stop_and_five(

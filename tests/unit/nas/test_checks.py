@@ -1,0 +1,58 @@
+"""What a search refuses before it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from degas.config import SpaceSettings
+from degas.errors import UserError
+from degas.nas.checks import check_search, search_budget
+from degas.nas.searcher import Search
+from degas.runtime.distributed import Engine
+
+Make = Callable[..., Any]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"order": "second"}, "the weights have Adam; add --search.weight-optimizer sgd"),
+        ({"order": "second", "weight_optimizer": "sgd", "schedule": "joint"}, "use --search.schedule alternate"),
+        ({"order": "second", "weight_optimizer": "sgd", "precision": "bfloat16"}, "use --search.precision float32"),
+        ({"max_params": 10_000, "prune": "darts"}, "a cap needs --search.prune paper"),
+        ({"max_macs": 10**9, "prune": "perturbation"}, "a cap needs --search.prune paper"),
+        ({"prune": "perturbation", "compare": "centred"}, "leave out one of them"),
+        ({"max_params": 10}, "no architecture has at most 10 parameters; the smallest has "),
+        ({"max_macs": 10}, "no architecture takes at most 10 multiply-adds; the smallest takes "),
+    ],
+)
+def test_one_clear_line(changes: dict[str, Any], message: str, make_images: Make, make_settings: Make) -> None:
+    with pytest.raises(UserError, match=message) as caught:
+        check_search(make_settings(**changes), SpaceSettings(), image_size=8, channels=3)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(UserError, match=message):  # before anything is built
+        Search(make_images(), make_settings(**changes), SpaceSettings(), seed=0, engine=Engine(device="cpu"))
+
+
+def test_the_defaults_and_what_goes_together_pass(make_settings: Make) -> None:
+    for changes in (
+        {},
+        {"order": "second", "weight_optimizer": "sgd"},
+        {"prune": "perturbation", "relaxation": "gumbel"},
+        {"max_params": 10_000, "max_macs": 10**9, "compare": "centred"},
+    ):
+        check_search(make_settings(**changes), SpaceSettings(), image_size=8, channels=3)
+
+
+def test_costs_are_counted_only_when_asked_for(make_settings: Make) -> None:
+    space = SpaceSettings()
+    graph, base = space.resolve(8)
+    sizes = {"base_size": base, "channels": 3}
+    assert search_budget(make_settings(), space, graph, **sizes) is None
+    for changes in ({"cost_weight": 1.0}, {"max_params": 9}, {"max_macs": 9}):
+        budget = search_budget(make_settings(**changes), space, graph, **sizes)
+        assert budget is not None
+        assert budget.is_capped is ("cost_weight" not in changes)

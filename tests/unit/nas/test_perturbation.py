@@ -1,0 +1,201 @@
+"""Pruning by removal: losses against a supernet masked by hand, decisions by the paper's rule, and the control."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from textbook_mixed import copy_supernet, textbook_supernet
+
+from degas.architecture import ZERO, Architecture
+from degas.config import SpaceSettings
+from degas.data.image_set import ImageSet
+from degas.data.pixels import to_symmetric
+from degas.errors import UserError
+from degas.nas.mixing import Mixing
+from degas.nas.perturbation import Perturbation, kept_at
+from degas.nas.pruning import prune, random_alpha
+from degas.nas.reconstruction import reconstruction_terms
+from degas.nas.searcher import Search, run_search
+from degas.runtime.distributed import Engine
+from degas.runtime.run_folder import StageFolder
+
+Make = Callable[..., Any]
+SPACE = SpaceSettings(normal_operations=("conv_1x1", "skip"), up_operations=("deconv_4x4", "nearest_conv_1x1"))
+
+
+def make_search(images: ImageSet, settings: Any, space: SpaceSettings = SPACE, steps: int = 3) -> Search:
+    search = Search(images, settings, space, seed=0, engine=Engine(device="cpu"))
+    for step in range(steps):
+        search.step(step)
+    return search
+
+
+def perturbation(search: Search) -> Perturbation:
+    batches = search._batches("search perturbation", None)
+    return Perturbation(search.supernet, search.glo, batches, search.weight_batches, step=3)
+
+
+def loss_by_hand(search: Search, rules: dict[str, Mixing], num_batches: int) -> float:
+    """The textbook's supernet with these rules, in training mode, on the same images and latents."""
+    backbone = search.supernet.backbone
+    for slot in search.space.slots:
+        search.supernet.edge(slot).mixing_rule = rules.get(slot.name, Mixing())
+    twin = textbook_supernet(
+        search.space, base_size=4, width=backbone.width, noise_size=6, channels=search.images.channels
+    )
+    copy_supernet(twin, search.supernet)
+    batches, total = search._batches("search perturbation", None), 0.0
+    with torch.no_grad():
+        for number in range(num_batches):
+            batch = batches(number)
+            fakes = twin(search.glo.table.rows[batch.index])
+            total += float(sum(reconstruction_terms(fakes, to_symmetric(batch.images), "l2-lap1").values()))
+    for slot in search.space.slots:
+        search.supernet.edge(slot).mixing_rule = Mixing()
+    return total / num_batches
+
+
+def test_each_loss_is_that_of_the_supernet_without_the_operation(make_images: Make, make_settings: Make) -> None:
+    """Also that a node is fixed to what it keeps before the next one is measured."""
+    search = make_search(make_images(), make_settings(perturbation_batches=2, alpha_init_std=0.5))
+    found = perturbation(search).measure("drops_edge")
+    fixed: dict[str, Mixing] = {}
+    for node in search.space.nodes[1:]:
+        assert found.before[node] == pytest.approx(loss_by_hand(search, fixed, 2), rel=1e-4)
+        for slot in search.space.incoming(node):
+            names = search.space.operations(slot)
+            for name in names:
+                rules = {**fixed, slot.name: Mixing(keep=tuple(its != name for its in names))}
+                assert found.losses[slot.name][name] == pytest.approx(loss_by_hand(search, rules, 2), rel=1e-4)
+        edges = {edge.source: edge.operation for edge in kept_at(node, found.losses, search.space, "drops_edge")}
+        for slot in search.space.incoming(node):
+            keeps = edges.get(slot.source, ZERO)
+            fixed[slot.name] = Mixing(keep=tuple(its == keeps for its in search.space.operations(slot)))
+
+
+def test_nothing_is_changed_without_tuning(make_images: Make, make_settings: Make) -> None:
+    search = make_search(make_images(), make_settings(perturbation_batches=1))
+    before = {name: value.clone() for name, value in search.supernet.state_dict().items()}
+    rows = search.glo.table.rows.clone()
+    first, again = (perturbation(search).measure("drops_edge") for _ in range(2))
+    assert first == again
+    assert all(torch.equal(value, before[name]) for name, value in search.supernet.state_dict().items())
+    assert torch.equal(rows, search.glo.table.rows)
+    assert all(search.supernet.edge(slot).mixing_rule == Mixing() for slot in search.space.slots)
+
+
+def test_tuning_between_decisions_changes_the_later_ones_losses(make_images: Make, make_settings: Make) -> None:
+    images, found = make_images(), []
+    for steps in (0, 2):
+        search = make_search(images, make_settings(perturbation_batches=1, perturbation_tune_steps=steps))
+        alpha = search.supernet.alpha_by_name()
+        found.append(perturbation(search).measure("drops_edge"))
+        assert search.supernet.alpha_by_name() == alpha
+    assert found[0].losses["U0->N1"] == found[1].losses["U0->N1"]  # the first decision
+    assert found[0].losses["N1->U1"] != found[1].losses["N1->U1"]
+
+
+def test_batches_and_their_number_count(make_images: Make, make_settings: Make) -> None:
+    images = make_images()
+    one, two = (
+        perturbation(make_search(images, make_settings(perturbation_batches=number))).measure("drops_edge")
+        for number in (1, 2)
+    )
+    assert one.before != two.before
+
+
+def test_an_operation_that_does_all_the_work_is_kept(make_images: Make, make_settings: Make) -> None:
+    """Whatever α says: the other operations' kernels are zero, and without this one the edge is dead."""
+    search = make_search(make_images(), make_settings(perturbation_batches=1, weight_lr=1e-2), steps=12)
+    for node in ("N1", "U1"):
+        slot = search.space.incoming(node)[0]
+        edge = search.supernet.edge(slot)
+        with torch.no_grad():
+            for name in edge.names[1:]:
+                for parameter in edge.branches[name].parameters():
+                    parameter.zero_()
+            edge.alpha.copy_(torch.tensor([-1.0, 1.0]))
+    found = perturbation(search).measure("drops_edge")
+    edges = prune(found.losses, search.space)
+    assert next(edge.operation for edge in edges if (edge.source, edge.target) == ("N1", "U1")) == "deconv_4x4"
+    by_alpha = prune(search.supernet.alpha_by_name(), search.space)
+    assert next(edge.operation for edge in by_alpha if (edge.source, edge.target) == ("N1", "U1")) == "nearest_conv_1x1"
+
+
+def test_the_only_operation_of_an_edge_can_be_measured_too(make_images: Make, make_settings: Make) -> None:
+    space = SpaceSettings(normal_operations=("skip",), up_operations=("deconv_4x4",))
+    search = make_search(make_images(), make_settings(perturbation_batches=1), space)
+    found = perturbation(search).measure("ignored")
+    assert len(prune(found.losses, search.space, zero_rule="ignored")) in (2, 3)
+    assert found.losses["N1->U1"]["deconv_4x4"] != found.before["U1"]
+
+
+@pytest.mark.parametrize("zero_rule", ["drops_edge", "ignored"])
+def test_nodes_decide_as_pruning_does(zero_rule: Any) -> None:
+    space, _ = SpaceSettings().resolve(32)
+    for seed in range(20):
+        losses = random_alpha(space, seed)
+        edges = [edge for node in space.nodes[1:] for edge in kept_at(node, losses, space, zero_rule)]
+        assert tuple(edges) == prune(losses, space, zero_rule=zero_rule)
+
+
+def test_a_loss_that_is_not_finite_is_one_clear_line(make_images: Make, make_settings: Make) -> None:
+    search = make_search(make_images(), make_settings(perturbation_batches=1))
+    with torch.no_grad():
+        search.supernet.backbone.linear.weight.fill_(torch.nan)
+    with pytest.raises(UserError, match="the loss before N1 is decided is nan") as caught:
+        perturbation(search).measure("drops_edge")
+    assert "\n" not in str(caught.value)
+
+
+# ------------------------------------------------------------------------------------------ in the search
+
+
+def run(path: Path, images: ImageSet, settings: Any) -> Architecture:
+    with StageFolder(path, settings={}, resume=True, kind="search") as folder:
+        engine = Engine(device="cpu")
+        return run_search(images, settings, SPACE, seed=0, folder=folder, engine=engine, progress=False)
+
+
+@pytest.mark.parametrize("train_alpha", [True, False])
+def test_a_search_prunes_by_it_and_writes_the_losses(
+    train_alpha: bool, tmp_path: Path, make_images: Make, make_settings: Make
+) -> None:
+    """With α never trained: the control, which has nothing but the weights to go by."""
+    settings = make_settings(prune="perturbation", perturbation_batches=1, train_alpha=train_alpha)
+    found = run(tmp_path, make_images(), settings)
+    report = json.loads((tmp_path / "pruning.json").read_text())
+    space, _ = SPACE.resolve(8)
+    assert report["rule"] == "perturbation"
+    assert found.edges == prune(report["perturbation"]["losses"], space)
+    assert set(report["perturbation"]["before"]) == {"N1", "U1"}
+    margins = {d["name"]: d["margin"] for d in report["decisions"]}
+    direct = sorted(report["perturbation"]["losses"]["U0->N1"].values())
+    assert margins["N1 direct"] == pytest.approx(direct[1] - direct[0])
+    alpha = [json.loads(line) for line in (tmp_path / "alpha.jsonl").read_text().splitlines()]
+    assert (alpha[0]["U0->N1"] == alpha[1]["U0->N1"]) is not train_alpha
+    assert all("alpha_loss" in line for line in (tmp_path / "metrics.jsonl").read_text().splitlines()) is train_alpha
+
+
+def test_killed_between_the_last_step_and_the_end_it_prunes_the_same(
+    tmp_path: Path, make_images: Make, make_settings: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tuning changes the weights: on resume they are those of the checkpoint, and are tuned again."""
+    settings = make_settings(prune="perturbation", perturbation_batches=1, perturbation_tune_steps=2)
+    run(tmp_path / "whole", make_images(), settings)
+    with monkeypatch.context() as patch:
+
+        def killed(*_: object) -> None:
+            raise RuntimeError("killed")
+
+        patch.setattr(Architecture, "save", killed)
+        with pytest.raises(RuntimeError, match="killed"):
+            run(tmp_path / "halves", make_images(), settings)
+    run(tmp_path / "halves", make_images(), settings)
+    for name in ("pruning.json", "architecture.json", "reconstructions.png", "glo_samples.png"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "halves" / name).read_bytes(), name
