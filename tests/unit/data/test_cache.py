@@ -264,6 +264,67 @@ def test_a_cache_that_cannot_be_written_is_named(source: Path, tmp_path: Path, m
         load(source)
 
 
+def test_a_disk_that_fills_while_the_cache_is_written_is_named_and_left_clean(source: Path, monkeypatch) -> None:
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cache.os, "posix_fallocate", full)
+        with pytest.raises(UserError, match=r"--data\.cache: cannot write .*No space left on device"):
+            load(source)
+    assert entries(source) == []
+    assert load(source).num_images == NUM
+
+
+def test_a_file_system_that_cannot_reserve_space_still_caches(source: Path, monkeypatch) -> None:
+    def unsupported(*_):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(cache.os, "posix_fallocate", unsupported)
+    assert load(source).num_images == NUM
+    assert len(entries(source)) == 1
+
+
+@pytest.mark.parametrize("number", [39, 17])  # ENOTEMPTY, EEXIST
+def test_an_entry_that_another_process_built_meanwhile_is_taken(source: Path, monkeypatch, number: int) -> None:
+    """Where locks do not exist, two processes may both build; the later one finds its place taken."""
+    rename = os.rename
+
+    def taken(working, entry):
+        rename(working, entry)
+        raise OSError(number, "taken")
+
+    monkeypatch.setattr(cache.os, "rename", taken)
+    images = load(source)
+    assert images.num_images == NUM
+    assert not list((source.parent / "cache" / "images").glob(".*"))
+
+
+def test_an_entry_that_cannot_be_put_in_its_place_is_an_error_and_leaves_nothing(source: Path, monkeypatch) -> None:
+    def refused(*_):
+        raise OSError(30, "Read-only file system")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cache.os, "rename", refused)
+        with pytest.raises(UserError, match=r"--data\.cache: cannot write .*Read-only file system"):
+            load(source)
+    assert entries(source) == []
+
+
+def test_an_entry_whose_parts_do_not_fit_together_is_built_again(source: Path, count_builds) -> None:
+    first = load(source)
+    np.save(entries(source)[0] / "labels.npy", first.labels[:-1])
+    with pytest.warns(UserWarning, match="damaged cache .shapes disagree.; decoding again"):
+        assert np.array_equal(load(source).labels, first.labels)
+    assert len(count_builds) == 2
+
+
+def test_an_entry_that_vanishes_at_once_is_named(source: Path, monkeypatch) -> None:
+    monkeypatch.setattr(cache, "_build_entry", lambda *_: None)
+    with pytest.raises(UserError, match=r"--data\.cache: .* vanished while it was written; run again"):
+        load(source)
+
+
 def test_the_default_folder_follows_the_users_cache(monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache.cache_folder(DataSettings()) == tmp_path / "degas"

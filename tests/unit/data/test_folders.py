@@ -201,3 +201,26 @@ def test_a_folder_and_its_zip_are_one_data_set(tmp_path: Path) -> None:
     folder, archive = (load(p, tmp_path) for p in (tmp_path / "data", zipped(tmp_path / "data")))
     assert folder.class_names == ("a", "a-b", "a.c")
     assert folder.fingerprint == archive.fingerprint
+
+
+def test_a_folder_that_may_not_be_read_is_named_and_not_taken_for_an_empty_one(tmp_path: Path, monkeypatch) -> None:
+    write(tmp_path / "data" / "a" / "0.png", 1)
+    write(tmp_path / "data" / "b" / "0.png", 2)
+    listing = os.scandir
+
+    def guarded(path):
+        if str(path).endswith("/b"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return listing(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    with pytest.raises(UserError, match=r"data/b: cannot be read \(Permission denied\)"):
+        load(tmp_path / "data", tmp_path)
+
+
+def test_several_parts_without_a_choice_are_listed(tmp_path: Path) -> None:
+    for part in ("test", "valid"):
+        for name in ("a", "b"):
+            write(tmp_path / "data" / part / name / "0.png", 1)
+    with pytest.raises(UserError, match=r"choose a part with --data\.split: test, valid"):
+        load(tmp_path / "data", tmp_path)

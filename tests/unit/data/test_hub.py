@@ -123,6 +123,38 @@ def test_a_hub_id_with_split_and_configuration(tmp_path: Path, monkeypatch) -> N
         load("hub:", tmp_path)
 
 
+def test_a_file_beside_the_table_is_read_and_no_images_at_all_are_named(tmp_path: Path) -> None:
+    (tmp_path / "0.png").write_bytes(png(PIXELS[0]))
+    cell, where = (
+        {"bytes": None, "path": str(tmp_path / "0.png")},
+        datasets.Features({"image": datasets.Image(decode=False)}),
+    )
+    table = datasets.Dataset.from_dict({"image": [cell]}, features=where)
+    (_, found), *_ = hub._records("x", table, DataSettings()).read(np.array([0]))
+    assert found == tmp_path / "0.png"
+    with pytest.raises(UserError, match=r"x: no column of images; columns are id, label; set --data\.image-column"):
+        hub._records("x", dataset().remove_columns("img"), DataSettings())
+
+
+def test_a_column_of_mixed_or_broken_numbers_gives_no_labels() -> None:
+    table = dataset().add_column("score", [0.5, 1.5, 0.5, 1.0])
+    with pytest.raises(UserError, match="column 'score' holds neither integers nor texts alone"):
+        hub._records("x", table, DataSettings(label_column="score"))
+
+
+@pytest.mark.parametrize("name", ["/etc/set", "../set", "./set", "a/b/c"])
+def test_a_path_behind_hub_is_refused_unread(name: str, tmp_path: Path, monkeypatch) -> None:
+    """The library would run a loading script that lies there."""
+    monkeypatch.setattr(hub, "_library", lambda: pytest.fail("asked the library"))
+    with pytest.raises(UserError, match="not a data set's id"):
+        load(f"hub:{name}", tmp_path)
+
+
+def test_a_part_of_a_single_file_is_refused(parquet: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"--data\.split: .*data\.parquet is one part already"):
+        load(parquet, tmp_path, split="test")
+
+
 def test_a_label_out_of_range_is_named() -> None:
     table = dataset(labels=(1, -1, 0, 1))
     with pytest.raises(UserError, match="image 1 has label -1, expected 0 to 1"):

@@ -164,6 +164,7 @@ def changed(files: dict[str, bytes], name: str, change) -> dict[str, bytes]:
         (cifar_python, "data_batch_3", lambda d: d.replace(b"K\x01K\x08", b"K\x01K\x0c"), None, "image 1 has label 12"),
         (cifar_python, "data_batch_3", lambda d: d[:-3000], None, "not CIFAR-10's Python format"),
         (cifar_python, "data_batch_3", lambda d: d.replace(b"U\x06labels", b"U\x06lapels"), None, "no entry 'labels'"),
+        (cifar_python, "data_batch_3", lambda d: python2_batch(CIFAR_IMAGES[4:6], [1]), None, "and n integers"),
         (stl, "train_y.bin", lambda d: bytes([1, 0]), "train", "image 1 has label 0, expected 1 to 10"),
         (stl, "train_y.bin", lambda d: bytes([11, 1]), "train", "image 0 has label 11"),
         (stl, "train_y.bin", lambda d: bytes([1]), "train", "1 labels for 2 images"),
@@ -184,6 +185,24 @@ def test_a_missing_batch_is_told_and_not_hidden(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match=r"data_batch_4\.bin is missing"):
         images = load(str(write_folder(tmp_path / "u", files)), tmp_path)
     assert np.array_equal(images.images, np.delete(CIFAR_IMAGES[:10], [6, 7], axis=0))
+
+
+@pytest.mark.parametrize("version", [cifar_binary, cifar_python])
+def test_a_part_without_any_batch_is_missing(tmp_path: Path, version) -> None:
+    files = {name: data for name, data in version().items() if "test_batch" not in name}
+    with pytest.raises(UserError, match=r"test_batch.*missing"):
+        load(str(write_folder(tmp_path / "u", files)), tmp_path, split="test")
+
+
+def test_a_file_that_shrinks_while_it_is_read_is_named(tmp_path: Path, monkeypatch) -> None:
+    """Its size was right when it was listed."""
+    folder = write_folder(tmp_path / "u", stl())
+    settings = DataSettings(cache=tmp_path / "cache")
+    records = find_origin(str(folder), settings).records()
+    path = next(folder.rglob("unlabeled_X.bin"))
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(UserError, match=r"unlabeled_X\.bin: ends within image 2; truncated"):
+        list(records.read(np.arange(3)))
 
 
 def test_missing_parts_and_unknown_parts_are_named(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 from fake_run import EPOCHS, fake_run, write_json, write_jsonl
 
 from degas.errors import UserError
+from degas.report import collect
 from degas.report.collect import MAX_FRAMES, collect_run, count_saved_parameters, flatten, number, thin
 
 
@@ -65,6 +66,32 @@ def test_damaged_lines_and_files_are_named(tmp_path: Path) -> None:
     assert run.reconstructions is None
     assert run.architecture is not None  # from the generator's config
     assert len(run.frames) == 5
+
+
+def test_files_too_large_or_not_files_are_named_and_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = fake_run(tmp_path / "run")
+    (path / "train" / "metrics.jsonl").unlink()
+    (path / "train" / "metrics.jsonl").mkdir()
+    size = (path / "search" / "config.json").stat().st_size
+    monkeypatch.setattr(collect, "MAX_JSON_BYTES", size)  # metrics.jsonl of the search is far larger
+    run = collect_run(path)
+    notes = "\n".join(run.notes)
+    assert "train/metrics.jsonl: left out" in notes
+    assert "search/metrics.jsonl: left out (file too large)" in notes
+    assert "evaluation/scores.json: left out, not valid JSON (file too large)" in notes
+    assert run.train is not None
+    assert run.search is not None
+    assert run.train.metrics == run.search.metrics == []
+    assert run.search.config["search"]["width"] == 32
+    assert run.scores == {}
+
+
+def test_the_size_of_a_generator_that_only_was_measured(tmp_path: Path) -> None:
+    path = fake_run(tmp_path / "run", search=False, train=False)
+    for count, expected in ((1234, 1234), (True, None), ("many", None)):
+        facts = {"scores": {"fid": {"value": 1.0}}, "generator": {"num_parameters": count}}
+        write_json(path / "evaluation" / "scores.json", facts)
+        assert collect_run(path).num_parameters == expected
 
 
 def test_numbers_that_are_none_never_come_through(tmp_path: Path) -> None:
