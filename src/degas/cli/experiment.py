@@ -13,6 +13,7 @@ EXPERIMENTS = {
     "found-vs-random": ("GLO loss of the found architecture beside drawn ones", "found_vs_random"),
     "objectives": ("the adversarial objectives at equal time, each tuned alike", "objectives"),
     "baselines": ("random search and regularised evolution with the same GLO budget", "baselines"),
+    "pareto": ("loss against parameters over finished trials: the front and its knee", "pareto"),
 }
 HEAD = "degas experiment: run one of our measurements; finished trials are kept, and a second call goes on"
 USAGE = "usage: degas experiment NAME [OPTIONS]      degas experiment NAME --help shows a measurement's options"
