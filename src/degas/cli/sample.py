@@ -24,29 +24,33 @@ def main(options: Options) -> None:
 
     generator = Generator.load(generator_folder(options.generator), Engine(device=options.device).device)
     labels, columns = choose_labels(generator, options.label, options.num_images)
+    num_images = len(labels) if isinstance(labels, Sequence) else options.num_images
     if options.out.suffix.lower() == ".png":
-        if options.num_images * generator.image_size**2 > MAX_GRID_PIXELS:
+        if num_images * generator.image_size**2 > MAX_GRID_PIXELS:
             raise UserError("--num-images: too many for one picture; give a folder as --out, or draw fewer")
-        columns = min(options.columns or columns or options.num_images, options.num_images)
+        columns = min(options.columns or columns or num_images, num_images)
         chosen = columns if options.columns or labels is not None else None
-        images = generator.sample(options.num_images, seed=options.seed, labels=labels)
+        images = generator.sample(num_images, seed=options.seed, labels=labels)
         save_grid(images, options.out, columns=chosen)
     else:
-        batches = generator.images(options.num_images, seed=options.seed, labels=labels)
+        batches = generator.images(num_images, seed=options.seed, labels=labels)
         for number, image in enumerate(image for batch in batches for image in batch):
             save_png(image.permute(1, 2, 0).numpy(), options.out / f"{number:05d}.png")  # (H, W, C)
-    print(f"{options.num_images} samples {options.out}")
+    print(f"{num_images} samples {options.out}")
 
 
 def choose_labels(generator: Generator, label: str | None, n: int) -> tuple[Sequence[int] | int | None, int | None]:
-    """The labels that `--label` asks for, and the columns of a grid with a row per class."""
+    """The labels that `--label` asks for, and the columns of a grid with a row per class.
+
+    `all` fills the last row: of 12 images and 10 classes it makes 20, where 12 would show six classes and call it all.
+    """
     if label is None:
         return None, None
     if not generator.num_classes:
         raise UserError("--label: this generator is unconditional; train one with --gan.supervised")
     if label == "all":
         columns = max(1, -(-n // generator.num_classes))
-        return [i // columns for i in range(n)], columns
+        return [k for k in range(generator.num_classes) for _ in range(columns)], columns
     if label in generator.class_names:
         return generator.class_names.index(label), None
     if label.isdecimal() and int(label) < generator.num_classes:
