@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from degas.architecture import Architecture, SearchSpace
+from degas.architecture import Architecture
 from degas.config import DataSettings, EvaluateSettings, GanSettings, SearchSettings, SpaceSettings, resolve_gan
 from degas.data.cache import cache_folder
 from degas.data.image_set import ImageSet, content_fingerprint
@@ -25,14 +25,13 @@ from degas.evaluation.evaluate import Evaluator, evaluate_generator
 from degas.evaluation.record import record_evaluation
 from degas.given import Section, generator_folder, load_architecture, settings_for
 from degas.nets.baselines import BASELINES
-from degas.nets.cost import supernet_parameters
 from degas.nets.generator import Generator
 from degas.runtime.distributed import Engine
 from degas.runtime.folder_lock import owned_folder
-from degas.runtime.memory import refuse_beyond_memory
 from degas.runtime.rng import forked_rng
 from degas.runtime.run_folder import StageFolder, write_environment
 from degas.runtime.tracking import Tracker, make_tracker
+from degas.search_stage import SearchJob, search_once, search_seeds, stage_head
 
 Data = str | Path | ImageSet
 
@@ -43,6 +42,7 @@ def search(
     *,
     preset: str = "default",
     seed: int = 0,
+    seeds: int | None = None,
     resume: bool = False,
     device: str = "auto",
     progress: bool = True,
@@ -54,39 +54,26 @@ def search(
 ) -> Architecture:
     """Search a generator architecture for `data` by GLO and prune it (paper §3.2).
 
-    Writes `out`/search (a temporary folder when `out` is None) and returns the architecture. Raises `UserError`
-    where the input or a setting is at fault, or the folder holds another run.
+    Writes `out`/search (a temporary folder when `out` is None) and returns the architecture. With `seeds` (two or
+    more) that is the consensus of as many searches, with `seed`, `seed` + 1, …, each in `out`/search/seed-N: what their
+    mean α prunes to; how far they agree stands in `out`/search/agreement.json. Raises `UserError` where the input or a
+    setting is at fault, or the folder holds another run; warns of a degenerate end (degenerate.json).
     """
-    from degas.nas.searcher import run_search
-    from degas.report.drawing import draw_architecture
-
     source = _source(data)
-    space_settings = settings_for("space", SpaceSettings, space, preset, source)
-    search_settings = settings_for("search", SearchSettings, search, preset, source)
-    images = _images(data, data_settings)
-    graph, base_size = space_settings.resolve(images.image_size)
-    if device == "cpu" or not torch.cuda.is_available():
-        _check_memory(images, search_settings, graph, base_size)
-    resolved = {
-        **_head(images, seed, preset),
-        "space": {**space_settings.model_dump(mode="json"), "base_size": base_size},
-        "search": search_settings.model_dump(mode="json"),
-    }
+    job = SearchJob(
+        space=settings_for("space", SpaceSettings, space, preset, source),
+        search=settings_for("search", SearchSettings, search, preset, source),
+        images=_images(data, data_settings),
+        preset=preset,
+        device=device,
+        progress=progress,
+        tracker=tracker,
+        command=command or _python_call("search", data, out),
+    )
     stage = _out(out) / "search"
-    watcher = make_tracker(tracker, stage)
-    with StageFolder(stage, settings=resolved, resume=resume, kind="search") as folder:
-        folder.tracker = watcher
-        if folder.done():
-            return Architecture.load(folder.path / "architecture.json")
-        write_environment(folder.path, command or _python_call("search", data, out))
-        with Engine(search_settings.precision, device) as engine:
-            architecture = run_search(
-                images, search_settings, space_settings, seed=seed, folder=folder, engine=engine, progress=progress
-            )
-            if folder.writes:
-                draw_architecture(architecture, folder.path / "architecture.png")
-            folder.mark_done()
-    return architecture
+    if seeds is None:
+        return search_once(job, stage, seed=seed, resume=resume)
+    return search_seeds(job, stage, seed=seed, num_seeds=seeds, resume=resume)
 
 
 def train(
@@ -123,7 +110,7 @@ def train(
         raise UserError(f"{images.source}: --gan.supervised needs labels; sort the images into class folders")
     generator = _fresh_generator(architecture, images, gan_settings, space_settings, seed)
     resolved = {
-        **_head(images, seed, preset),
+        **stage_head(images, seed, preset),
         "generator": generator.config,
         "gan": gan_settings.model_dump(mode="json"),
     }
@@ -185,7 +172,7 @@ def evaluate(
             scores["generator"] = {"path": str(generator), **scores["generator"]}
         if folder is None:
             return scores
-        resolved = {**_head(images, seed, preset), "evaluate": settings.model_dump(mode="json")}
+        resolved = {**stage_head(images, seed, preset), "evaluate": settings.model_dump(mode="json")}
         return record_evaluation(folder, scores, resolved, command or _python_call("evaluate", generator, data, out))
 
 
@@ -212,15 +199,6 @@ def _fresh_generator(
         found = load_architecture(architecture, BASELINES).for_image_size(images.image_size)
         resized = found.resized(width=gan.generator_width, noise_size=gan.noise_size, channels=images.channels)
         return Generator.from_architecture(resized, sampling_bn=gan.sampling_bn, **classes)
-
-
-def _check_memory(images: ImageSet, settings: SearchSettings, graph: SearchSpace, base_size: int) -> None:
-    """Weights, gradients and moments of the supernet, and latents with theirs, in float32: what a search holds."""
-    sizes = {"width": settings.width, "noise_size": settings.noise_size, "channels": images.channels}
-    copies = 4 if settings.weight_optimizer == "adam" else 3
-    weights = copies * supernet_parameters(graph, base_size=base_size, **sizes)
-    latents = (3 if settings.latent_optimizer == "adam" else 1) * images.num_images * settings.noise_size
-    refuse_beyond_memory("search", 4 * (weights + latents), "--search.width, --search.noise-size or --data.max-images")
 
 
 def _small_evaluation(
@@ -258,12 +236,6 @@ def _check_fit(generator: Generator, images: ImageSet) -> None:
             f"the generator makes {made[0]}×{made[1]}×{made[1]} images and the data are {real[0]}×{real[1]}×{real[1]}; "
             f"give --data.image-size {made[1]} --data.channels {made[0]}"
         )
-
-
-def _head(images: ImageSet, seed: int, preset: str) -> dict[str, Any]:
-    """What every stage's config.json says about the data and the seed."""
-    facts = {name: getattr(images, name) for name in ("source", "fingerprint", "num_images", "image_size", "channels")}
-    return {"preset": preset, "seed": seed, "data": {**facts, "num_classes": images.num_classes}}
 
 
 def _images(data: Data, settings: Section) -> ImageSet:

@@ -56,6 +56,9 @@ class SearchOptions(Tracked):
     Writes RUN/search: architecture.json, alpha.jsonl, metrics.jsonl, reconstructions, samples, the drawing.
     """
 
+    seeds: Annotated[int, Field(ge=2, le=1000)] | None = setting(
+        None, "search with so many seeds from --seed on; the result is their consensus, and how far they agree"
+    )
     space: SpaceSettings = SpaceSettings()
     search: SearchSettings = SearchSettings()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from degas.cli.options import SearchOptions as Options
 from degas.cli.parse import command_line
 
@@ -16,6 +18,7 @@ def main(options: Options) -> None:
         options.out,
         preset=options.preset,
         seed=options.seed,
+        seeds=options.seeds,
         resume=options.resume,
         device=options.device,
         progress=not options.quiet,
@@ -25,10 +28,19 @@ def main(options: Options) -> None:
         search=options.search,
         command=command_line(),
     )
-    from degas.cli.words import operations_in_words
+    from degas.cli.words import agreement_in_words, decisions_in_words, operations_in_words
 
     folder = options.out / "search"
     print(operations_in_words(architecture))
+    print()
+    if options.seeds is None:
+        print(decisions_in_words(json.loads((folder / "pruning.json").read_bytes())))
+    else:
+        print(agreement_in_words(json.loads((folder / "agreement.json").read_bytes())))
+    print()
     print(f"architecture    {folder / 'architecture.json'}")
     print(f"drawing         {folder / 'architecture.png'}")
-    print(f"reconstructions {folder / 'reconstructions.png'}")
+    if options.seeds is None:
+        print(f"reconstructions {folder / 'reconstructions.png'}")
+    else:
+        print(f"agreement       {folder / 'agreement.json'}, {folder / 'agreement.png'}")

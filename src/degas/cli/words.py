@@ -17,6 +17,38 @@ def operations_in_words(architecture: Architecture) -> str:
     return "\n".join(lines)
 
 
+def decisions_in_words(pruning: Mapping[str, Any]) -> str:
+    """The object of pruning.json, a line a decision: its choice, the runner-up and the margin between them."""
+    found = pruning["decisions"]
+    names, choices = (max((len(decision[key]) for decision in found), default=0) for key in ("name", "choice"))
+    lines = []
+    for decision in found:
+        sure = f"{decision['margin']:.4f} before {decision['runner_up']}" if decision["runner_up"] else "no alternative"
+        lines.append(f"  {decision['name']:<{names}}  {decision['choice']:<{choices}}  {sure}")
+    unit = {"raw": "α", "centred": "centred α", "softmax_times_k": "the logarithm of the mixing weight"}
+    differing = [f"{d['name']} ({', '.join(d['differs_under'])})" for d in found if d["differs_under"]]
+    other = "another way to compare α across edges"
+    lines.append(f"  margins are of {unit.get(pruning['compare'], pruning['compare'])}; ")
+    lines[-1] += f"{other} would change {', '.join(differing)}" if differing else f"{other} would change nothing"
+    return "\n".join(lines)
+
+
+def agreement_in_words(agreement: Mapping[str, Any]) -> str:
+    """The object of agreement.json: the figures in a line, and a line a decision."""
+    from degas.report.agreement import agreement_rows, agreement_words
+
+    rows = agreement_rows(agreement)
+    names, choices = (max((len(row[key]) for row in rows), default=0) for key in ("name", "consensus"))
+    lines = [f"{agreement_words(agreement)}"]
+    for row in rows:
+        margins = f", margins {row['margins']}" if row["margins"] else ""
+        others = f"; others {row['others']}" if row["others"] else ""
+        lines.append(
+            f"  {row['name']:<{names}}  {row['consensus']:<{choices}}  {row['seeds']:>5} of seeds{margins}{others}"
+        )
+    return "\n".join(lines)
+
+
 def scores_in_words(scores: Mapping[str, Any]) -> str:
     """One line a protocol: value, spread where there is one, and what it was measured against."""
     width = max((len(protocol) for protocol in scores["scores"]), default=0)

@@ -22,11 +22,12 @@ from degas.errors import UserError
 from degas.nas.alpha_step import AlphaStep
 from degas.nas.checks import check_search, search_budget
 from degas.nas.glo import FiniteWatch, Glo, load_optimizer, mean_image_loss
+from degas.nas.inspection import read_signs, write_degenerate
 from degas.nas.outputs import standing, write_results
 from degas.nas.penalties import Penalties
 from degas.nas.perturbation import Perturbation
 from degas.nas.relaxation import Relaxation
-from degas.nas.settle import is_settled
+from degas.nas.settle import has_settled
 from degas.nas.supernet import Supernet
 from degas.runtime.distributed import Engine
 from degas.runtime.interrupts import StopRequest
@@ -53,9 +54,9 @@ def run_search(
 
     Files: architecture.json, alpha.jsonl (one object an epoch: step, epoch, and edge name → {operation name: α}),
     mixing.jsonl (likewise, the mixing weight w and w·‖kernel‖), metrics.jsonl, timing.jsonl, pruning.json (every
-    decision with its margin), reconstructions.png, glo_samples.png, checkpoints/. A folder opened with resume goes on
-    from its newest checkpoint, bit for bit as if never stopped. The caller marks the folder done, once it has added
-    what it wants to.
+    decision with its margin), degenerate.json (what has gone wrong although nothing failed), reconstructions.png,
+    glo_samples.png, checkpoints/. A folder opened with resume goes on from its newest checkpoint, bit for bit as if
+    never stopped. The caller marks the folder done, once it has added what it wants to.
 
     Raises:
         UserError: images that fit no graph, a loss or gradient that is not finite (naming step and term), a loss that
@@ -109,7 +110,12 @@ def run_search(
         if settled:
             bar.end_at(step)
             bar.say(f"settled after epoch {step // search.steps_per_epoch} of {settings.num_epochs}")
-    return search.write_results(folder, step)
+    signs = read_signs(search.glo, search.weight_batches, step) if engine.is_main else None
+    architecture = search.write_results(folder, step)
+    if signs is not None:
+        alphas = [search.alpha_start, *search.alpha_history]
+        write_degenerate(folder, search.glo, signs, architecture.edges, search.space, alphas=alphas, num_steps=step)
+    return architecture
 
 
 class Search:
@@ -233,15 +239,8 @@ class Search:
 
     def is_settled(self, step: int) -> bool:
         """Whether `step` ends an epoch after which nothing is open; it depends on α after each epoch alone."""
-        settings = self.settings
-        return step == len(self.alpha_history) * self.steps_per_epoch and is_settled(
-            self.alpha_history,
-            self.space,
-            num_epochs=settings.settle_epochs,
-            margin=settings.settle_margin,
-            compare=settings.compare,
-            zero_rule=settings.zero_rule,
-        )
+        ends = step == len(self.alpha_history) * self.steps_per_epoch
+        return ends and has_settled(self.alpha_history, self.space, self.settings)
 
     # ------------------------------------------------------------------------------------------ checkpoints
 

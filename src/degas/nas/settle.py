@@ -12,10 +12,23 @@ import statistics
 from collections.abc import Sequence
 
 from degas.architecture import ZERO, SearchSpace
+from degas.config import SearchSettings
 from degas.nas.pruning import NO_EDGE, Alpha, Compare, Decision, ZeroRule, decisions
 
 # A margin below so many standard deviations of itself is called close (our choice).
 NOISE_DEVIATIONS = 2.0
+
+
+def has_settled(history: Sequence[Alpha], space: SearchSpace, settings: SearchSettings) -> bool:
+    """`is_settled` by the settings of a search."""
+    return is_settled(
+        history,
+        space,
+        num_epochs=settings.settle_epochs,
+        margin=settings.settle_margin,
+        compare=settings.compare,
+        zero_rule=settings.zero_rule,
+    )
 
 
 def is_settled(

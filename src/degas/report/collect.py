@@ -139,7 +139,7 @@ def _stage(run: Run, name: str) -> Stage | None:
         _json(run, folder / "environment.json"),
         _jsonl(run, folder / "metrics.jsonl"),
         _jsonl(run, folder / "timing.jsonl"),
-        _jsonl(run, folder / "warnings.jsonl"),
+        _jsonl(run, folder / "warnings.jsonl") + _degenerate(run, folder / "degenerate.json"),
         (folder / "done.json").exists(),
     )
 
@@ -210,17 +210,29 @@ def _scores(run: Run) -> Record:
     return {**data, "scores": good, "data": source if isinstance(source, dict) else {}} if good else {}
 
 
+def _degenerate(run: Run, path: Path) -> list[Record]:
+    """What a search says has gone wrong although nothing failed, each a warning of its own kind."""
+    found = _value(run, path)
+    records = [record for record in found if isinstance(record, dict)] if isinstance(found, list) else []
+    return [{"kind": f"degenerate {k}", "warning": record.get("warning")} for k, record in enumerate(records)]
+
+
 def _json(run: Run, path: Path) -> Record:
+    value = _value(run, path)
+    return value if isinstance(value, dict) else {}
+
+
+def _value(run: Run, path: Path) -> Any:
+    """What a JSON file holds; None where there is none, or none that can be read."""
     if not path.exists():
-        return {}
+        return None
     try:
         if path.stat().st_size > MAX_JSON_BYTES:
             raise ValueError("file too large")
-        value = _loads(path.read_text(encoding="utf-8"))
+        return _loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         run.notes.append(f"{_where(run, path)}: left out, not valid JSON ({' '.join(str(error).split())[:80]})")
-        return {}
-    return value if isinstance(value, dict) else {}
+        return None
 
 
 def _jsonl(run: Run, path: Path) -> list[Record]:

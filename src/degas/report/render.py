@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from degas.errors import UserError
 from degas.report import scoring, sections
+from degas.report.agreement import agreement_section
 from degas.report.alpha_cards import alpha_cards
 from degas.report.collect import Run, collect_run
 
@@ -102,6 +103,7 @@ def _panel(run: Run, k: int) -> dict[str, Any]:
         "data_words": sections.data_words(run),
         "headline": sections.headline(run),
         "architecture": sections.architecture(run, f"r{k}-arch"),
+        "agreement": agreement_section(run.agreement),
         "alpha": alpha,
         "numbers": {"epochs": alpha["epochs"], "alpha": [card["alpha"] for card in alpha["cards"]]} if alpha else None,
         "commands": sections.commands(run),

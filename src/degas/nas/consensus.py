@@ -1,0 +1,159 @@
+"""What several searches come to together: from their folders to one architecture, its α and their agreement. Spec §3.
+
+The searches are read from their files alone, so that a finished one need not be made again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from degas.architecture import Architecture, Edge, SearchSpace
+from degas.config import SearchSettings
+from degas.errors import UserError
+from degas.nas.agreement import agreement, mean_alpha
+from degas.nas.capped import Budget
+from degas.nas.degenerate import parameter_free, without_residuals
+from degas.nas.outputs import pruned_edges, pruning_report
+from degas.nas.pruning import Alpha
+from degas.runtime.run_folder import StageFolder, read_jsonl
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one finished search left in its folder."""
+
+    seed: int
+    architecture: Architecture
+    alpha: list[dict[str, Any]]  # records of alpha.jsonl: step, epoch, edge name → {operation name: α}
+    values: Alpha  # what the pruning rule went by: the last α, or the losses of the rule `perturbation`
+    losses: dict[int, float]  # epoch → mean loss
+    degenerate: list[dict[str, Any]]
+
+
+def read_search(folder: Path, seed: int) -> Found:
+    """Read a finished search's folder; raises `UserError` where a file of it is gone or damaged."""
+    alpha = read_jsonl(folder / "alpha.jsonl")
+    if not alpha:
+        raise UserError(f"{folder / 'alpha.jsonl'}: holds no α; remove the folder {folder} and --resume")
+    metrics = read_jsonl(folder / "metrics.jsonl")
+    losses = {record["epoch"]: record["epoch_loss"] for record in metrics if "epoch_loss" in record}
+    pruning, degenerate = (_read_json(folder / f"{name}.json") for name in ("pruning", "degenerate"))
+    values = {name: value for name, value in alpha[-1].items() if isinstance(value, dict)}
+    if "perturbation" in pruning:
+        values = pruning["perturbation"]["losses"]
+    return Found(seed, Architecture.load(folder / "architecture.json"), alpha, values, losses, degenerate)
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        raise UserError(f"{path}: cannot be read as JSON; remove the folder {path.parent} and --resume") from None
+
+
+def write_consensus(
+    folder: StageFolder,
+    searches: Sequence[Found],
+    space: SearchSpace,
+    settings: SearchSettings,
+    budget: Budget | None = None,
+) -> Architecture:
+    """Write what several searches come to into `folder`, and return the architecture.
+
+    Files: architecture.json, which the settings' rule prunes from the mean over the searches of their last α (of their
+    losses, with `perturbation`), within `budget` where there is one; alpha.jsonl and metrics.jsonl, the means epoch by
+    epoch (a search that settled earlier counts with its last α); pruning.json, the consensus' decisions with their
+    margins; agreement.json; degenerate.json. Written anew each time, the same bytes. Raises `UserError` where the
+    `darts` rule leaves the graph of the mean disconnected.
+    """
+    mean = mean_alpha([found.values for found in searches])
+    folder.truncate_logs(-1)
+    for record in mean_records(searches, space):
+        folder.append("alpha.jsonl", record)
+    for record in loss_records(searches):
+        folder.log_metrics(**record)
+    folder.write_json("pruning.json", pruning_report(mean, space, settings, budget))
+    edges = pruned_edges(mean, space, settings, budget)
+    folder.write_json("agreement.json", _agreement(searches, edges, space, settings))
+    folder.write_json("degenerate.json", degenerate_records(searches, mean, edges, space))
+    architecture = dataclasses.replace(
+        searches[0].architecture, edges=edges, provenance=_provenance([found.architecture for found in searches])
+    )
+    if folder.writes:
+        architecture.save(folder.path / "architecture.json")
+    return architecture
+
+
+def mean_records(searches: Sequence[Found], space: SearchSpace) -> list[dict[str, Any]]:
+    """Mean α epoch by epoch, as long as the longest search; `step` is the longest one's."""
+    longest = max((found.alpha for found in searches), key=len)
+    return [
+        {
+            "step": record["step"],
+            "epoch": record["epoch"],
+            **mean_alpha([_edges_of(found.alpha[min(k, len(found.alpha) - 1)], space) for found in searches]),
+        }
+        for k, record in enumerate(longest)
+    ]
+
+
+def loss_records(searches: Sequence[Found]) -> list[dict[str, Any]]:
+    """Mean loss of each epoch, and its standard deviation over the searches that came so far."""
+    longest = max((found.alpha for found in searches), key=len)
+    records = []
+    for record in longest:
+        losses = [found.losses[record["epoch"]] for found in searches if record["epoch"] in found.losses]
+        if losses:
+            spread = {"loss_std": statistics.stdev(losses)} if len(losses) > 1 else {}
+            records.append(
+                {"step": record["step"], "epoch": record["epoch"], "loss": statistics.fmean(losses), **spread}
+            )
+    return records
+
+
+def degenerate_records(
+    searches: Sequence[Found], alpha: Alpha, edges: tuple[Edge, ...], space: SearchSpace
+) -> list[dict[str, Any]]:
+    """What has gone wrong in each search, with its seed, and in what they come to together."""
+    records = [
+        {**record, "seed": found.seed, "warning": f"seed {found.seed}: {record['warning']}"}
+        for found in searches
+        for record in found.degenerate
+    ]
+    together = [parameter_free(edges, space), without_residuals(alpha, edges, space)]
+    for finding in together:
+        if finding is not None:
+            records.append({**finding.as_json(), "warning": f"consensus: {finding.line}"})
+    return records
+
+
+def _agreement(
+    searches: Sequence[Found], consensus: tuple[Edge, ...], space: SearchSpace, settings: SearchSettings
+) -> dict[str, Any]:
+    return agreement(
+        [found.values for found in searches],
+        [found.seed for found in searches],
+        space,
+        compare=settings.compare,
+        zero_rule=settings.zero_rule,
+        kept=[found.architecture.edges for found in searches],
+        consensus=consensus,
+    )
+
+
+def _edges_of(record: dict[str, Any], space: SearchSpace) -> dict[str, dict[str, float]]:
+    return {slot.name: record[slot.name] for slot in space.slots}
+
+
+def _provenance(architectures: Sequence[Architecture]) -> dict[str, Any]:
+    """That of the first search, with all seeds in place of its own."""
+    first = dict(architectures[0].provenance)
+    first.pop("seed", None)
+    seeds = [architecture.provenance.get("seed") for architecture in architectures]
+    return {"method": "consensus of searches", "seeds": seeds, **{k: v for k, v in first.items() if k != "method"}}
