@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -108,9 +109,13 @@ class Glo:
         self.table.step(self.engine.gather(index), gradient, lr)
         return gradient.norm(dim=1).mean()
 
-    def recalibrate(self) -> None:
-        """Running statistics from latents: they lag behind weights and α, and evaluation mode depends on them."""
-        batches = Batches(self.images, self.settings.batch_images, seed=self.seed, purpose="search recalibration")
+    def recalibrate(self, rows: np.ndarray | None = None) -> None:
+        """Running statistics from latents: they lag behind weights and α, and evaluation mode depends on them.
+
+        `rows` (n,): take the latents of these images only.
+        """
+        purpose = "search recalibration"
+        batches = Batches(self.images, self.settings.batch_images, seed=self.seed, purpose=purpose, rows=rows)
         recalibrate(
             self.network,
             lambda k: self.network(self.table.rows[batches(k).index.to(self.engine.device)]),
@@ -118,16 +123,18 @@ class Glo:
         )
 
     @torch.no_grad()
-    def mean_loss(self) -> float:
-        """ℓ over all images and their latents, in evaluation mode, so that it does not depend on the batches."""
+    def mean_loss(self, rows: np.ndarray | None = None) -> float:
+        """ℓ over all images (or `rows`, (n,)) and their latents, in evaluation mode: it does not depend on batches."""
         self.network.eval()
+        rows = np.arange(self.images.num_images) if rows is None else rows
         total, size = 0.0, self.settings.batch_images
-        for start in range(0, self.images.num_images, size):
-            images = torch.from_numpy(self.images.images[start : start + size].copy())
-            terms = self.loss_terms(self.table.rows[start : start + size], images)
+        for start in range(0, len(rows), size):
+            part = rows[start : start + size]
+            images = torch.from_numpy(self.images.images[part])
+            terms = self.loss_terms(self.table.rows[torch.from_numpy(part).to(self.engine.device)], images)
             total += float(sum(terms.values())) * len(images)
         self.network.train()
-        return total / self.images.num_images
+        return total / len(rows)
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -218,6 +225,35 @@ def fit_alone(
     The losses, latents, optimisers and rates are the search's; width and noise size are the architecture's. Batch norms
     are recalibrated at the end. Raises `UserError` when the architecture makes other images than these.
     """
+    glo, batches = alone(architecture, images, settings, seed=seed, num_epochs=num_epochs, engine=engine)
+    fit(glo, batches)
+    glo.recalibrate()
+    return glo.mean_loss()
+
+
+def fit(glo: Glo, batches: Batches) -> None:
+    """All the steps of a standalone fit. Raises `UserError` where a term stops being finite."""
+    watch = FiniteWatch("glo")
+    for step in range(glo.total_steps):
+        watch.add(step + 1, glo.step(batches(step), step))
+        if (step + 1) % batches.steps_per_epoch == 0:
+            watch.check()
+
+
+def alone(
+    architecture: Architecture,
+    images: ImageSet,
+    settings: SearchSettings,
+    *,
+    seed: int,
+    num_epochs: int,
+    engine: Engine,
+    rows: np.ndarray | None = None,
+) -> tuple[Glo, Batches]:
+    """A standalone fit before its first step, and its batches; `rows` (n,): of these images only.
+
+    Raises `UserError` when the architecture makes other images than these.
+    """
     if (architecture.image_size, architecture.channels) != (images.image_size, images.channels):
         raise UserError(
             f"architecture: makes {architecture.channels} × {architecture.image_size} px images, the data are "
@@ -228,6 +264,7 @@ def fit_alone(
         settings.batch_images,
         seed=seed,
         purpose="glo",
+        rows=rows,
         rank=engine.rank,
         num_ranks=engine.num_ranks,
     )
@@ -243,10 +280,4 @@ def fit_alone(
         seed=seed,
         engine=engine,
     )
-    watch = FiniteWatch("glo")
-    for step in range(glo.total_steps):
-        watch.add(step + 1, glo.step(batches(step), step))
-        if (step + 1) % batches.steps_per_epoch == 0:
-            watch.check()
-    glo.recalibrate()
-    return glo.mean_loss()
+    return glo, batches

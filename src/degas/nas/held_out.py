@@ -1,0 +1,61 @@
+"""How well an architecture's generator reconstructs images that its weights were not fitted to.
+
+A generator big enough may learn its training images by heart; what it makes of others says more of what it can draw.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from degas.architecture import Architecture
+from degas.config import SearchSettings
+from degas.data.image_set import ImageSet
+from degas.data.loader import Batches
+from degas.errors import UserError
+from degas.nas.glo import Glo, alone, fit
+from degas.runtime.distributed import Engine
+from degas.runtime.rng import numpy_generator
+
+
+def fit_held_out(
+    architecture: Architecture,
+    images: ImageSet,
+    settings: SearchSettings,
+    *,
+    seed: int,
+    num_epochs: int,
+    engine: Engine,
+) -> float:
+    """ℓ over held-out images: weights fitted to the others, then latents alone to these (our choice; spec §3 has ℓ).
+
+    `settings.held_out_fraction` of the images, drawn from `seed`, are held out. The others are fitted as by
+    `glo.fit_alone`; then the network stands still, batch norms included (evaluation mode), and the held-out images'
+    latents, from the same start, get as many epochs. Raises `UserError` where a part would be empty.
+    """
+    fitted, held = split(images.num_images, settings.held_out_fraction, seed)
+    glo, batches = alone(architecture, images, settings, seed=seed, num_epochs=num_epochs, engine=engine, rows=fitted)
+    fit(glo, batches)
+    glo.recalibrate(fitted)
+    fit_latents(glo, held, num_epochs)
+    return glo.mean_loss(held)
+
+
+def fit_latents(glo: Glo, rows: np.ndarray, num_epochs: int) -> None:
+    """Fit the latents of the images `rows` (n,) to a network that stands still; rates fall along the whole cosine."""
+    batches = Batches(glo.images, glo.settings.batch_images, seed=glo.seed, purpose="held-out latents", rows=rows)
+    num_steps = num_epochs * batches.steps_per_epoch
+    glo.network.eval()
+    for step in range(num_steps):
+        glo.step_latents_only(batches(step), step * glo.total_steps // num_steps)
+    glo.network.train()
+
+
+def split(num_images: int, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers (n,) that are fitted and that are held out, each in rising order."""
+    num_held = round(fraction * num_images)
+    if not 0 < num_held < num_images:
+        raise UserError(
+            f"--search.held-out-fraction: {fraction:g} of {num_images} images leaves a part empty; choose another"
+        )
+    order = numpy_generator(seed, "held out").permutation(num_images)
+    return np.sort(order[num_held:]), np.sort(order[:num_held])
