@@ -386,6 +386,30 @@ ROWS: tuple[Row, ...] = (
         "run/search holds a finished run; give another --out, or --resume to go on",
     ),
     Row(
+        "several seeds for a run folder that holds one search",
+        f"search {TINY} --out run --quiet --seeds 2",
+        2,
+        "run/search holds a finished run; give another --out, or --resume to go on",
+    ),
+    Row(
+        "agreement of one seed",
+        f"{SEARCH} --seeds 1",
+        2,
+        "--seeds: input should be greater than or equal to 2, not 1; see degas search --help",
+    ),
+    Row(
+        "agreement of no seed",
+        f"{SEARCH} --seeds 0",
+        2,
+        "--seeds: input should be greater than or equal to 2, not 0; see degas search --help",
+    ),
+    Row(
+        "a margin to settle by, and no epochs to settle in",
+        f"{SEARCH} --search.settle-margin 0.1",
+        2,
+        "search: --search.settle-margin counts with --search.settle-epochs only; give both",
+    ),
+    Row(
         "other settings on resume",
         f"search {TINY} --out run --quiet --resume",
         2,

@@ -13,6 +13,8 @@ def check_search(settings: SearchSettings, space: SpaceSettings, *, image_size: 
     """Raise `UserError`, one line, for settings that no search can follow."""
     if why := second_order.refusal(settings):
         raise UserError(f"search: --search.order second {why}")
+    if settings.settle_margin is not None and not settings.settle_epochs:
+        raise UserError("search: --search.settle-margin counts with --search.settle-epochs only; give both")
     capped = settings.max_params is not None or settings.max_macs is not None
     if capped and settings.prune != "paper":
         raise UserError(f"search: a cap needs --search.prune paper; {settings.prune} does not weigh what fits together")

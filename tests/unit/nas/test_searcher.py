@@ -496,7 +496,8 @@ def test_a_settled_search_stops_early_and_its_logs_end_there(
 def test_settling_is_off_by_default_and_a_great_margin_keeps_going(
     tmp_path: Path, make_images: Make, make_settings: Make
 ) -> None:
-    for name, changes in {"off": {"settle_epochs": 0}, "close": {"settle_margin": 100.0}}.items():
+    off = {"settle_epochs": 0, "settle_margin": None}
+    for name, changes in {"off": off, "close": {"settle_margin": 100.0}}.items():
         run(tmp_path / name, make_images(), make_settings(**{**SETTLING, "num_epochs": 12, **changes}))
         assert len(kept_by_epoch(tmp_path / name)) == 12
 
