@@ -50,7 +50,20 @@ class Tracked(Shared):
     )
 
 
-class SearchOptions(Tracked):
+class Searching(Tracked):
+    """What stages take that search."""
+
+    max_params: Positive | None = setting(None, "short for --search.max-params")
+    max_macs: Positive | None = setting(None, "short for --search.max-macs")
+    search: SearchSettings = SearchSettings()
+
+    def search_settings(self) -> SearchSettings:
+        """Those of the search, with what was given in short."""
+        short = {"max_params": self.max_params, "max_macs": self.max_macs}
+        return self.search.model_copy(update={name: value for name, value in short.items() if value is not None})
+
+
+class SearchOptions(Searching):
     """Search a generator architecture by GLO, and prune it to one file.
 
     Writes RUN/search: architecture.json, alpha.jsonl, metrics.jsonl, reconstructions, samples, the drawing.
@@ -60,7 +73,6 @@ class SearchOptions(Tracked):
         None, "search with so many seeds from --seed on; the result is their consensus, and how far they agree"
     )
     space: SpaceSettings = SpaceSettings()
-    search: SearchSettings = SearchSettings()
 
 
 class TrainOptions(Tracked):
@@ -84,11 +96,10 @@ class EvaluateOptions(Shared):
     evaluate: EvaluateSettings = EvaluateSettings()
 
 
-class RunOptions(Tracked):
+class RunOptions(Searching):
     """The whole job in order: search, train, evaluate, sample, report; what is already done is skipped."""
 
     space: SpaceSettings = SpaceSettings()
-    search: SearchSettings = SearchSettings()
     gan: GanSettings = GanSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
 

@@ -35,7 +35,7 @@ def main(options: Options) -> None:
     }
 
     print("1. search")
-    architecture = api.search(images, out, search=options.search, **shared)
+    architecture = api.search(images, out, search=options.search_settings(), **shared)
     print(operations_in_words(architecture), "\n")
 
     print("2. train")

@@ -25,7 +25,7 @@ def main(options: Options) -> None:
         tracker=options.tracker,
         data_settings=options.data,
         space=options.space,
-        search=options.search,
+        search=options.search_settings(),
         command=command_line(),
     )
     from degas.cli.words import agreement_in_words, decisions_in_words, operations_in_words

@@ -120,3 +120,12 @@ def test_another_objective_leaves_out_what_the_preset_tuned_for_its_own() -> Non
     resolved = resolve_gan(other.gan)
     assert (resolved.objective, resolved.gradient_weight, resolved.generator_lr) == ("sn-gan", None, 2e-4)
     assert other.gan.num_steps == quick.gan.num_steps
+
+
+@pytest.mark.parametrize(("model", "command"), [(SearchOptions, "search"), (RunOptions, "run")])
+def test_caps_may_be_given_in_short(model: type[SearchOptions] | type[RunOptions], command: str) -> None:
+    short = parse(model, command, [*BASE, "--max-params", "500000", "--max-macs", "1000000"]).search_settings()
+    long = ["--search.max-params", "500000", "--search.max-macs", "1000000"]
+    assert short == parse(model, command, [*BASE, *long]).search_settings()
+    assert (short.max_params, short.max_macs) == (500_000, 1_000_000)
+    assert parse(model, command, [*BASE, "--search.max-params", "7"]).search_settings().max_params == 7
