@@ -39,7 +39,8 @@ def agreement(
     `kendall_tau`, the rank correlation of α on an edge, from −1 to 1 with 0 for chance, averaged over edges;
     `mean_equal_decisions_interval` and `kendall_tau_interval`, [low, high] of `jackknife_interval`, None for two seeds;
     `interval`, what these are; `kendall_tau_per_edge`; `decisions`, a list: name, the consensus' choice, the share of
-    seeds that chose it and the share of pairs that agree, and by seed the choice and its margin to the runner-up.
+    seeds that chose it and the share of pairs that agree, and by seed the choice and its margin to the runner-up (None
+    where there was none, or where a cap or another rule chose otherwise than the margin's).
     Raises `ValueError` for fewer than two searches.
     """
     if len(alphas) < 2 or len(alphas) != len(seeds):
@@ -137,6 +138,14 @@ def t_quantile(degrees: int) -> float:
     return z + sum(term / degrees**power for power, term in enumerate(terms, start=1))
 
 
+def _margins(
+    alpha: Alpha, space: SearchSpace, made: Mapping[str, str], rule: Mapping[str, Any]
+) -> dict[str, float | None]:
+    """Decision name → margin of the choice that was made, as far as it is the paper's rule's."""
+    found = decisions(alpha, space, **rule)
+    return {one.name: one.margin if one.choice == made[one.name] else None for one in found}
+
+
 def _by_decision(
     alphas: Sequence[Alpha],
     seeds: Sequence[int],
@@ -146,7 +155,7 @@ def _by_decision(
     rule: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
     """One record a decision, in the graph's order."""
-    margins = [{one.name: one.margin for one in decisions(alpha, space, **rule)} for alpha in alphas]
+    margins = [_margins(alpha, space, by_name, rule) for alpha, by_name in zip(alphas, found, strict=True)]
     records = []
     for name, choice in consensus.items():
         made = [by_name[name] for by_name in found]

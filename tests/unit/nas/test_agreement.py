@@ -94,6 +94,11 @@ def test_what_the_searches_kept_may_be_another_rules() -> None:
     found = agreement(alphas, [0, 1], SPACE, kept=[drawn, drawn], consensus=drawn)
     assert found["mean_equal_decisions"] == 9
     assert [record["consensus"] for record in found["decisions"]] == list(choices(drawn, SPACE).values())
+    for record in found["decisions"]:  # a margin is that of the choice beside it, or none
+        for seed, alpha in zip("01", alphas, strict=True):
+            theirs = next(d for d in decisions(alpha, SPACE) if d.name == record["name"])
+            expected = theirs.margin if theirs.choice == record["choices"][seed] else None
+            assert record["margins"][seed] == expected
 
 
 def test_two_seeds_have_no_interval() -> None:
