@@ -53,7 +53,7 @@ def search_once(
     from degas.nas.searcher import run_search
     from degas.report.drawing import draw_architecture
 
-    _check_memory(job)
+    _check(job)
     watcher = make_tracker(job.tracker, stage)
     with StageFolder(stage, settings=job.config(seed), resume=resume, kind="search") as folder:
         folder.tracker = watcher
@@ -87,7 +87,7 @@ def search_seeds(job: SearchJob, stage: Path, *, seed: int, num_seeds: int, resu
         raise UserError(f"search: seeds is {num_seeds}; agreement needs two or more, and one search needs none given")
     if not isinstance(job.tracker, str):
         raise UserError("search: several seeds make several runs; name a tracker instead of handing over an object")
-    _check_memory(job)
+    _check(job)
     seeds = range(seed, seed + num_seeds)
     settings = {**job.config(seed), "num_seeds": num_seeds}
     with StageFolder(stage, settings=settings, resume=resume, kind="search") as folder:
@@ -127,6 +127,14 @@ def _warn_of_degenerate(folder: Path) -> None:
     """A warning for each line of degenerate.json."""
     for record in json.loads((folder / "degenerate.json").read_bytes()):
         warnings.warn(record["warning"], stacklevel=4)
+
+
+def _check(job: SearchJob) -> None:
+    """Refuse what cannot be before the folder is made."""
+    from degas.nas.checks import check_search
+
+    check_search(job.search, job.space, image_size=job.images.image_size, channels=job.images.channels)
+    _check_memory(job)
 
 
 def _check_memory(job: SearchJob) -> None:
