@@ -25,12 +25,31 @@ def decisions_in_words(pruning: Mapping[str, Any]) -> str:
     for decision in found:
         sure = f"{decision['margin']:.4f} before {decision['runner_up']}" if decision["runner_up"] else "no alternative"
         lines.append(f"  {decision['name']:<{names}}  {decision['choice']:<{choices}}  {sure}")
-    unit = {"raw": "α", "centred": "centred α", "softmax_times_k": "the logarithm of the mixing weight"}
-    differing = [f"{d['name']} ({', '.join(d['differs_under'])})" for d in found if d["differs_under"]]
-    other = "another way to compare α across edges"
-    lines.append(f"  margins are of {unit.get(pruning['compare'], pruning['compare'])}; ")
-    lines[-1] += f"{other} would change {', '.join(differing)}" if differing else f"{other} would change nothing"
-    return "\n".join(lines)
+    return "\n".join([*lines, *(f"  {line}" for line in _what_else(pruning))])
+
+
+def _what_else(pruning: Mapping[str, Any]) -> list[str]:
+    """What the margins are of, what would change the decisions, and what a cap changed."""
+    found, lines = pruning["decisions"], []
+    if "perturbation" in pruning:
+        others = [f"{name} ({choice})" for name, choice in pruning["perturbation"]["by_alpha"].items()]
+        lines.append("margins are of the loss without the operation; ")
+        lines[-1] += f"α alone would change {', '.join(others)}" if others else "α alone would change nothing"
+    else:
+        unit = {"raw": "α", "centred": "centred α", "softmax_times_k": "the logarithm of the mixing weight"}
+        differing = [f"{d['name']} ({', '.join(d['differs_under'])})" for d in found if d["differs_under"]]
+        other = "another way to compare α across edges"
+        lines.append(f"margins are of {unit.get(pruning['compare'], pruning['compare'])}; ")
+        lines[-1] += f"{other} would change {', '.join(differing)}" if differing else f"{other} would change nothing"
+    if "cap" in pruning:
+        cap = pruning["cap"]
+        changed = [f"{name} → {choice}" for name, choice in cap["changed"].items()]
+        size = f"{cap['num_parameters']:,} parameters, {cap['multiply_adds']:,} multiply-adds"
+        without = (
+            f"{cap['without_cap']['num_parameters']:,} and {cap['without_cap']['multiply_adds']:,} without the cap"
+        )
+        lines.append(f"{size} ({without}); the cap changed {', '.join(changed) if changed else 'nothing'}")
+    return lines
 
 
 def agreement_in_words(agreement: Mapping[str, Any]) -> str:

@@ -55,7 +55,10 @@ def write_results(
     perturbed = perturbation.measure(settings.zero_rule) if perturbation is not None else None
     values = supernet.alpha_by_name() if perturbed is None else perturbed.losses
     report = pruning_report(values, graph, settings, budget)
-    folder.write_json("pruning.json", report if perturbed is None else {**report, "perturbation": vars(perturbed)})
+    if perturbed is not None:
+        differing = _differing(supernet.alpha_by_name(), values, graph, settings)
+        report["perturbation"] = {**vars(perturbed), "by_alpha": differing}
+    folder.write_json("pruning.json", report)
     architecture = Architecture(
         num_stages=graph.num_stages,
         num_normal=graph.num_normal,
@@ -107,18 +110,24 @@ def pruning_report(
 ) -> dict[str, Any]:
     """Every decision of the paper's rule with its margin, and what DARTS' rule would keep and cut off.
 
-    With a budget also `cap`: what the cap made of these decisions, which are those without it.
+    With a budget also `cap`: what the cap made of these decisions, which are those without it. With the rule
+    `perturbation`, whose values are losses, nothing of DARTS' rule and of other ways to compare α.
     """
     rules: dict[str, Any] = {"compare": settings.compare, "zero_rule": settings.zero_rule}
-    found = decisions(values, space, **rules)
+    found = [{"name": decision.name, **vars(decision)} for decision in decisions(values, space, **rules)]
+    report: dict[str, Any] = {"rule": settings.prune, **rules, "decisions": found}
+    if settings.prune == "perturbation":
+        report["decisions"] = [{**decision, "differs_under": ()} for decision in found]
+        return report
     darts = prune_darts(values, space)
-    report = {
-        "rule": settings.prune,
-        **rules,
-        "decisions": [{"name": decision.name, **vars(decision)} for decision in found],
-        "darts": {"edges": [vars(edge) for edge in darts.edges], "disconnected": darts.disconnected},
-    }
+    report["darts"] = {"edges": [vars(edge) for edge in darts.edges], "disconnected": darts.disconnected}
     return report if budget is None else {**report, "cap": _cap_report(values, space, budget, rules)}
+
+
+def _differing(alpha: Alpha, losses: Alpha, space: SearchSpace, settings: SearchSettings) -> dict[str, str]:
+    """Decision name → what the paper's rule chooses by α, where that is not what it chooses by the losses."""
+    by_alpha, chosen = (choices(prune(its, space, zero_rule=settings.zero_rule), space) for its in (alpha, losses))
+    return {name: choice for name, choice in by_alpha.items() if choice != chosen[name]}
 
 
 def _cap_report(values: Alpha, space: SearchSpace, budget: Budget, rules: dict[str, Any]) -> dict[str, Any]:

@@ -126,8 +126,8 @@ def _firmness(run: Run) -> list[str]:
     """What pruning.json says of the choice: how it compares under other rules, and DARTS' own pruning."""
     found = run.pruning.get("decisions")
     decisions = [d for d in found if isinstance(d, dict)] if isinstance(found, list) else []
-    sentences = []
-    if decisions:
+    sentences = _perturbed_and_capped(run, len(decisions))
+    if decisions and run.pruning.get("rule") != "perturbation":
         differing = [d for d in decisions if d.get("differs_under")]
         rules = sorted({str(r) for d in differing if isinstance(d["differs_under"], list) for r in d["differs_under"]})
         where = ", ".join(str(d.get("name")) for d in differing)
@@ -140,6 +140,24 @@ def _firmness(run: Run) -> list[str]:
     if isinstance(cut, list):
         words = f"cut off {', '.join(map(str, cut))}" if cut else "have left the graph connected here"
         sentences.append(f"DARTS' own pruning (the two strongest edges into a map) would {words}.")
+    return sentences
+
+
+def _perturbed_and_capped(run: Run, num_decisions: int) -> list[str]:
+    """How the rule `perturbation` differs from α, and what a cap changed."""
+    sentences = []
+    perturbation, cap = run.pruning.get("perturbation"), run.pruning.get("cap")
+    if isinstance(perturbation, dict) and isinstance(perturbation.get("by_alpha"), dict):
+        names = ", ".join(map(str, perturbation["by_alpha"]))
+        share = f"{len(perturbation['by_alpha'])} of {num_decisions} decisions"
+        sentences.append(
+            f"Decided by the loss without each operation; α alone would change {share}{names and ': '}{names}."
+        )
+    if isinstance(cap, dict) and isinstance(cap.get("changed"), dict):
+        limits = {"max_params": "parameters", "max_macs": "multiply-adds"}
+        given = [f"{cap[key]:,} {unit}" for key, unit in limits.items() if isinstance(cap.get(key), int)]
+        changed = ", ".join(map(str, cap["changed"])) or "nothing"
+        sentences.append(f"The best by α within {' and '.join(given)}; that changed {changed}.")
     return sentences
 
 

@@ -18,7 +18,7 @@ from degas.data.pixels import to_symmetric
 from degas.errors import UserError
 from degas.nas.mixing import Mixing
 from degas.nas.perturbation import Perturbation, kept_at
-from degas.nas.pruning import prune, random_alpha
+from degas.nas.pruning import choices, prune, random_alpha
 from degas.nas.reconstruction import reconstruction_terms
 from degas.nas.searcher import Search, run_search
 from degas.runtime.distributed import Engine
@@ -174,10 +174,13 @@ def test_a_search_prunes_by_it_and_writes_the_losses(
     assert report["rule"] == "perturbation"
     assert found.edges == prune(report["perturbation"]["losses"], space)
     assert set(report["perturbation"]["before"]) == {"N1", "U1"}
+    alpha = [json.loads(line) for line in (tmp_path / "alpha.jsonl").read_text().splitlines()]
+    last = {slot.name: alpha[-1][slot.name] for slot in space.slots}
+    by_alpha, chosen = choices(prune(last, space), space), choices(found.edges, space)
+    assert report["perturbation"]["by_alpha"] == {n: by_alpha[n] for n in chosen if by_alpha[n] != chosen[n]}
     margins = {d["name"]: d["margin"] for d in report["decisions"]}
     direct = sorted(report["perturbation"]["losses"]["U0->N1"].values())
     assert margins["N1 direct"] == pytest.approx(direct[1] - direct[0])
-    alpha = [json.loads(line) for line in (tmp_path / "alpha.jsonl").read_text().splitlines()]
     assert (alpha[0]["U0->N1"] == alpha[1]["U0->N1"]) is not train_alpha
     assert all("alpha_loss" in line for line in (tmp_path / "metrics.jsonl").read_text().splitlines()) is train_alpha
 

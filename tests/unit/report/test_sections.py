@@ -110,6 +110,22 @@ def test_how_firm_the_choice_is(tmp_path: Path) -> None:
     write_json(path / "search" / "pruning.json", {"decisions": decisions[:1], "darts": {"disconnected": []}})
     assert "0 of 1 decisions would differ" in firmness()
     assert "left the graph connected" in firmness()
+    write_json(
+        path / "search" / "pruning.json",
+        {
+            "rule": "perturbation",
+            "decisions": decisions,
+            "perturbation": {"by_alpha": {"U1 residual": "none"}},
+            "cap": {"max_params": 500_000, "max_macs": None, "changed": {"N1 direct": "skip"}},
+        },
+    )
+    assert firmness() == (
+        "Decided by the loss without each operation; α alone would change 1 of 2 decisions: U1 residual. "
+        "The best by α within 500,000 parameters; that changed N1 direct."
+    )
+    for odd in ({"perturbation": {"by_alpha": 3}, "cap": {"changed": 4}}, {"perturbation": 1, "cap": 2}):
+        write_json(path / "search" / "pruning.json", odd)
+        assert firmness() == ""
     for odd in ({"decisions": 3, "darts": 4}, {"decisions": [1], "darts": {"disconnected": 3}}, {}):
         write_json(path / "search" / "pruning.json", odd)
         assert firmness() == ""
