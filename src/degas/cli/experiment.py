@@ -14,6 +14,7 @@ EXPERIMENTS = {
     "objectives": ("the adversarial objectives at equal time, each tuned alike", "objectives"),
     "baselines": ("random search and regularised evolution with the same GLO budget", "baselines"),
     "pareto": ("loss against parameters over finished trials: the front and its knee", "pareto"),
+    "rank-correlation": ("does the search loss predict adversarial quality? beside other signals", "rank_correlation"),
 }
 HEAD = "degas experiment: run one of our measurements; finished trials are kept, and a second call goes on"
 USAGE = "usage: degas experiment NAME [OPTIONS]      degas experiment NAME --help shows a measurement's options"

@@ -174,6 +174,7 @@ def write_summary(measurement: Baselines, folder: Path) -> dict[str, Any]:
     methods = {method: _describe(measurement, method, records, folder) for method in measurement.plan.methods}
     found = [record["loss"] for record in records.values() if record["kind"] == "found"]
     summary = {"max_params": measurement.plan.max_params, "methods": methods, "found": found}
+    folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "summary.json", summary)
     write_text(folder / "table.md", format_table(summary))
     draw_curves(summary, folder / "loss-against-fits.png")

@@ -35,6 +35,7 @@ def summarise(results: Results) -> dict[str, Any]:
 def write_summary(results: Results, folder: Path) -> dict[str, Any]:
     """`summary.json`, `table.md`, `score-against-time.png` and `tuning.png` in `folder`; returns the summary."""
     summary = summarise(results)
+    folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "summary.json", summary)
     write_text(folder / "table.md", format_table(summary))
     draw_scores(results, summary, folder / "score-against-time.png")

@@ -1,0 +1,97 @@
+"""`degas experiment rank-correlation`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from degas.cli.options import SOURCE, Device, Source
+from degas.config import (
+    Count,
+    DataSettings,
+    EvaluateSettings,
+    GanSettings,
+    Positive,
+    SearchSettings,
+    Settings,
+    SpaceSettings,
+    setting,
+)
+
+__all__ = ["Options", "main"]
+
+Share = Annotated[float, Field(gt=0, le=1)]
+Part = Literal["adversarial", "predictors", "glo-l2", "glo-l2-lap1", "held-out", "proxy"]
+
+
+class Options(Settings):
+    """Does the search loss predict adversarial quality? Drawn architectures, trained alike, beside what predicts them.
+
+    Writes FOLDER/trials (a JSON file a part, architecture and seed), and from them summary.json, table.md, tau.png and
+    scatter.png. A second call goes on. Rates do not decay unless asked to, so that every mark is a shorter training.
+    """
+
+    source: Source = setting(..., SOURCE)
+    out: Path = setting(..., "folder of the measurement")
+    num_architectures: Annotated[int, Field(ge=4)] = setting(24, "drawn architectures")
+    num_equal: Count = setting(12, "so many of them of equal parameter count, ± 10 %")
+    equal_parameters: Positive | None = setting(None, "that count; default: the median of the draws")
+    seeds: Positive = setting(2, "trainings of each architecture")
+    seed: int = setting(0, "the first seed; also of the draws")
+    only: Annotated[tuple[Part, ...], Field(min_length=1)] = setting(
+        ("adversarial", "predictors"), "parts to make: adversarial, predictors (all of them), or single predictors"
+    )
+    num_epochs: Positive = setting(5, "epochs of each GLO fit")
+    proxy_share: Share = setting(0.125, "steps of the short adversarial training, as a share")
+    marks: Annotated[tuple[Share, ...], Field(min_length=1)] = setting(
+        (0.25, 0.5, 1.0), "shares of the steps at which a training is scored; the last one counts"
+    )
+    score: Literal["kid", "fid"] = setting("kid", "score that is to be predicted")
+    summary: bool = setting(False, "make no trial; only write the summary of those that are finished")
+    device: Device = setting("auto", "where to compute")
+    data: DataSettings = DataSettings()
+    space: SpaceSettings = SpaceSettings()
+    search: SearchSettings = SearchSettings()
+    gan: GanSettings = setting(
+        GanSettings(objective="r3gan", num_steps=600, width=32, lr_decay="none"),
+        "the adversarial training, alike for all",
+    )
+    evaluate: EvaluateSettings = EvaluateSettings(num_samples=2000)
+
+
+def main(options: Options) -> None:
+    from degas.architecture import Architecture
+    from degas.config import resolve_gan
+    from degas.data.cache import cache_folder
+    from degas.data.sources import load_images
+    from degas.errors import UserError
+    from degas.experiments.rank_correlation import PREDICTORS, Plan, RankCorrelation
+    from degas.experiments.rank_summary import format_table, write_summary
+    from degas.experiments.scorer import Scorer
+    from degas.runtime.distributed import Engine
+
+    if options.num_equal > options.num_architectures:
+        raise UserError("--num-equal: more than --num-architectures; lower it")
+    if options.gan.supervised:
+        raise UserError("--gan.supervised: this measurement trains without labels; leave it out")
+    gan, images = resolve_gan(options.gan), load_images(options.source, options.data)
+    space, base_size = options.space.resolve(images.image_size)
+    width, noise_size = gan.generator_width or options.search.width, gan.noise_size or options.search.noise_size
+    sizes = (space.num_stages, space.num_normal, base_size, width, noise_size, images.channels)
+    pattern = Architecture(*sizes, space.draw(0), options.space.separable_order)
+    names = ("num_architectures", "num_equal", "equal_parameters", "seed", "num_epochs", "proxy_share")
+    plan = Plan(
+        num_seeds=options.seeds,
+        marks=tuple(sorted(set(options.marks))),
+        **{name: getattr(options, name) for name in names},
+    )
+    with Engine(gan.precision, options.device) as engine:
+        cache = cache_folder(options.data).expanduser()
+        scorer = Scorer(images, options.evaluate, device=engine.device, cache=cache)
+        measurement = RankCorrelation(images, pattern, gan, options.search, plan, options.out, scorer, engine=engine)
+        if not options.summary:
+            parts = {part for name in options.only for part in (PREDICTORS if name == "predictors" else (name,))}
+            measurement.measure(sorted(parts))
+        print(format_table(write_summary(measurement.trials.records(), options.out, options.score)), end="")

@@ -1,0 +1,93 @@
+"""Kendall's τ with a bootstrap interval, and which scores belong together. Pure functions on plain numbers."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+NUM_RESAMPLES = 2000
+FEWEST = 4  # architectures, below which no τ is given: with three it takes four values only
+
+
+def kendall_tau(first: Sequence[float], second: Sequence[float]) -> float:
+    """Kendall's τ-b of two sequences (n,), which allows for ties; NaN where one of them is constant.
+
+    The same as `scipy.stats.kendalltau`, which is no dependency of ours; the tests hold it to that.
+    """
+    a, b = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
+    upper = np.triu_indices(len(a), 1)
+    signs = [np.sign(x[:, None] - x[None, :])[upper] for x in (a, b)]
+    free = [np.count_nonzero(sign) for sign in signs]
+    if not all(free):
+        return math.nan
+    return float((signs[0] * signs[1]).sum() / math.sqrt(free[0] * free[1]))
+
+
+def bootstrap_interval(
+    first: Sequence[float], second: Sequence[float], *, level: float = 0.95, seed: int = 0
+) -> tuple[float, float]:
+    """Percentile interval of τ over resamples of the pairs (architectures), with replacement.
+
+    A resample holds pairs twice; they are ties, which τ-b allows for. Resamples in which one side is constant are
+    left out.
+    """
+    signs = [np.sign(x[:, None] - x[None, :]) for x in (np.asarray(v, dtype=float) for v in (first, second))]  # (n, n)
+    rng, n = np.random.default_rng(seed), len(first)
+    rows = rng.integers(0, n, (NUM_RESAMPLES, n))
+    counts = (rows[:, :, None] == np.arange(n)).sum(axis=1).astype(float)  # (R, n): how often a resample holds each
+    agreed, free_a, free_b = (_pair_sums(counts, part) for part in (signs[0] * signs[1], *map(np.abs, signs)))
+    free = np.sqrt(free_a * free_b)
+    kept = agreed[free > 0] / free[free > 0]
+    low, high = np.percentile(kept, [50 * (1 - level), 50 * (1 + level)]) if len(kept) else (math.nan, math.nan)
+    return float(low), float(high)
+
+
+def _pair_sums(counts: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """Σ_ij c_i c_j p_ij of each resample: counts (R, n), pairs (n, n) with a diagonal of 0 → (R,)."""
+    return ((counts @ pairs) * counts).sum(axis=1)
+
+
+def correlation(predicted: Mapping[str, float], scored: Mapping[str, float]) -> dict[str, Any] | None:
+    """τ, its interval and the number of architectures of those that have both values; None for too few.
+
+    τ above 0: what the predictor ranks better also scores better.
+    """
+    names = sorted(set(predicted) & set(scored))
+    if len(names) < FEWEST:
+        return None
+    pairs = [predicted[name] for name in names], [scored[name] for name in names]
+    tau = kendall_tau(*pairs)
+    if math.isnan(tau):
+        return None
+    low, high = bootstrap_interval(*pairs)
+    return {"tau": tau, "low": low, "high": high, "num_architectures": len(names)}
+
+
+def seed_means(values: Mapping[tuple[str, int], float], names: Sequence[str]) -> dict[str, float]:
+    """The mean over the seeds that are there of every architecture in `names`."""
+    found: dict[str, list[float]] = {}
+    for (name, _), value in values.items():
+        if name in names:
+            found.setdefault(name, []).append(value)
+    return {name: statistics.fmean(mine) for name, mine in found.items()}
+
+
+def reliability(values: Mapping[tuple[str, int], float], names: Sequence[str]) -> dict[str, Any] | None:
+    """τ between two seeds of the same thing, over the pairs of seeds: the mean, and the interval of the first pair.
+
+    No predictor can be expected to agree with a score better than the score with itself.
+    """
+    seeds = sorted({seed for _, seed in values})
+    found = []
+    for one, other in itertools.combinations(seeds, 2):
+        sides = [{name: values[name, s] for name in names if (name, s) in values} for s in (one, other)]
+        found.append(correlation(*sides))
+    known = [entry for entry in found if entry is not None]
+    if not known:
+        return None
+    return {**known[0], "tau": statistics.fmean(entry["tau"] for entry in known), "num_pairs_of_seeds": len(known)}
