@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import warnings
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,22 +79,17 @@ def search_seeds(job: SearchJob, stage: Path, *, seed: int, num_seeds: int, resu
     Returns the consensus: the architecture pruned from their mean α. Finished searches are skipped on resume, one cut
     short goes on. Raises `UserError` for fewer than two seeds.
     """
-    from degas.nas.checks import search_budget
-    from degas.nas.consensus import read_search, write_consensus
-    from degas.report.agreement import draw_agreement
-    from degas.report.drawing import draw_architecture
-
     if num_seeds < 2:
         raise UserError(f"search: seeds is {num_seeds}; agreement needs two or more, and one search needs none given")
     if not isinstance(job.tracker, str):
         raise UserError("search: several seeds make several runs; name a tracker instead of handing over an object")
     _check(job)
-    seeds = range(seed, seed + num_seeds)
     settings = {**job.config(seed), "num_seeds": num_seeds}
     with StageFolder(stage, settings=settings, resume=resume, kind="search") as folder:
         if folder.done():
             return Architecture.load(folder.path / "architecture.json")
         write_environment(folder.path, job.command)
+        seeds = range(seed, seed + num_seeds)
         with Engine(job.search.precision, job.device) as engine:
             for k, one in enumerate(seeds, start=1):
                 if job.progress and folder.writes:
@@ -101,19 +97,29 @@ def search_seeds(job: SearchJob, stage: Path, *, seed: int, num_seeds: int, resu
                 inner = folder.path / f"seed-{one}"
                 search_once(job, inner, seed=one, resume=folder.resuming, engine=engine, warn=False)
                 engine.wait()  # the other ranks read what the first one wrote
-            graph, base_size = job.space.resolve(job.images.image_size)
-            sizes = {"base_size": base_size, "channels": job.images.channels}
-            budget = search_budget(job.search, job.space, graph, **sizes)
-            searches = [read_search(folder.path / f"seed-{one}", one) for one in seeds]
-            cap = budget if budget is not None and budget.is_capped else None
-            architecture = write_consensus(folder, searches, graph, job.search, cap)
+            architecture = _come_together(job, folder, seeds)
             engine.wait()
-        if folder.writes:
-            draw_architecture(architecture, folder.path / "architecture.png")
-            draw_agreement(json.loads((folder.path / "agreement.json").read_bytes()), folder.path / "agreement.png")
         folder.mark_done()
         if folder.writes:
             _warn_of_degenerate(folder.path)
+    return architecture
+
+
+def _come_together(job: SearchJob, folder: StageFolder, seeds: Sequence[int]) -> Architecture:
+    """Write what the finished searches in `folder`/seed-N agree on, with both drawings; returns the consensus."""
+    from degas.nas.checks import search_budget
+    from degas.nas.consensus import read_search, write_consensus
+    from degas.report.agreement import draw_agreement
+    from degas.report.drawing import draw_architecture
+
+    graph, base_size = job.space.resolve(job.images.image_size)
+    budget = search_budget(job.search, job.space, graph, base_size=base_size, channels=job.images.channels)
+    cap = budget if budget is not None and budget.is_capped else None
+    searches = [read_search(folder.path / f"seed-{seed}", seed) for seed in seeds]
+    architecture = write_consensus(folder, searches, graph, job.search, cap)
+    if folder.writes:
+        draw_architecture(architecture, folder.path / "architecture.png")
+        draw_agreement(json.loads((folder.path / "agreement.json").read_bytes()), folder.path / "agreement.png")
     return architecture
 
 
