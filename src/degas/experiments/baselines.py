@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +25,7 @@ from degas.experiments.evolution import Edges, Fit, Proposal, distinct
 from degas.experiments.extremes import extreme_edges
 from degas.experiments.figures import COLOURS, GREY, markdown, saved_figure, write_text
 from degas.experiments.trials import Trials
-from degas.nas.glo import fit_alone
+from degas.nas.glo import NonFiniteError, fit_alone
 from degas.nets.cost import architecture_cost
 from degas.runtime.distributed import Engine
 from degas.runtime.records import write_json
@@ -103,7 +104,7 @@ class Baselines:
             return proposal if proposal and trial_name(proposal.edges, seed) in finished else None
 
         def loss(proposal: Proposal) -> float:
-            return float(finished[trial_name(proposal.edges, seed)]["loss"])
+            return loss_of(finished[trial_name(proposal.edges, seed)])
 
         return distinct(evolution.run(known, loss, self.plan.num_fits))
 
@@ -128,23 +129,25 @@ class Baselines:
 
         def fit() -> dict[str, Any]:
             wall, processor = time.perf_counter(), time.process_time()
-            loss = fit_alone(
-                architecture,
-                self.images,
-                self.settings,
-                seed=seed,
-                num_epochs=self.plan.num_epochs,
-                engine=self.engine,
-            )
+            found = self._loss(architecture, seed)
             spent = {"seconds": time.perf_counter() - wall, "processor_seconds": time.process_time() - processor}
             cost = vars(architecture_cost(architecture))
             nodes = architecture.to_dict()["nodes"]
-            return {"kind": kind, "seed": seed, "loss": loss, **cost, **spent, "nodes": nodes}
+            return {"kind": kind, "seed": seed, **found, **cost, **spent, "nodes": nodes}
 
         name = trial_name(proposal.edges, seed)
         record = self.trials.run(name, fit)
-        self.say(f"{kind:<10} {name:<18} loss {record['loss']:.4f}   parameters {record['num_parameters']:,}")
-        return float(record["loss"])
+        shown = "diverged" if record["loss"] is None else f"{record['loss']:.4f}"
+        self.say(f"{kind:<10} {name:<18} loss {shown}   parameters {record['num_parameters']:,}")
+        return loss_of(record)
+
+    def _loss(self, architecture: Architecture, seed: int) -> dict[str, Any]:
+        """`loss`; of a fit that diverges None, and `failed` says why."""
+        options: dict[str, Any] = {"seed": seed, "num_epochs": self.plan.num_epochs, "engine": self.engine}
+        try:
+            return {"loss": fit_alone(architecture, self.images, self.settings, **options)}
+        except NonFiniteError as error:
+            return {"loss": None, "failed": str(error)}
 
     def _accept(self, edges: Edges) -> bool:
         return self.plan.max_params is None or self.parameters(edges) <= self.plan.max_params
@@ -162,6 +165,11 @@ class Baselines:
             )
 
 
+def loss_of(record: dict[str, Any]) -> float:
+    """A trial's loss; infinite where the fit diverged, so that such a candidate loses every comparison."""
+    return math.inf if record["loss"] is None else float(record["loss"])
+
+
 def trial_name(edges: Edges, seed: int) -> str:
     """A name from the edges alone, whatever their order, and the seed of the fit."""
     text = json.dumps(sorted((edge.target, edge.source, edge.operation) for edge in edges))
@@ -172,7 +180,8 @@ def write_summary(measurement: Baselines, folder: Path) -> dict[str, Any]:
     """`summary.json`, `table.md`, `loss-against-fits.png` and `best-METHOD.json`, from the finished trials alone."""
     records = measurement.trials.records()
     methods = {method: _describe(measurement, method, records, folder) for method in measurement.plan.methods}
-    found = [record["loss"] for record in records.values() if record["kind"] == "found"]
+    losses = (record["loss"] for record in records.values() if record["kind"] == "found")
+    found = [loss for loss in losses if loss is not None]
     summary = {"max_params": measurement.plan.max_params, "methods": methods, "found": found}
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "summary.json", summary)
@@ -191,13 +200,14 @@ def _describe(measurement: Baselines, method: str, records: dict[str, Any], fold
         runs.append(
             {
                 "seed": seed,
-                "losses": losses,
-                "best": evolution.best_so_far(losses),
+                "losses": _plain(losses),
+                "best": _plain(evolution.best_so_far(losses)),
                 "num_parameters": [record["num_parameters"] for record in own],
                 "processor_seconds": sum(record["processor_seconds"] for record in own),
             }
         )
-        best = min([*history, *([best] if best else [])], key=lambda fit: fit.loss, default=None)
+        sound = [fit for fit in history if math.isfinite(fit.loss)]
+        best = min([*sound, *([best] if best else [])], key=lambda fit: fit.loss, default=None)
     if best is not None:
         provenance = {"method": method, "num_epochs": measurement.plan.num_epochs, "loss": best.loss}
         architecture = replace(measurement.pattern, edges=best.edges, provenance=provenance)
@@ -211,7 +221,7 @@ def format_table(summary: dict[str, Any]) -> str:
     rows = []
     for method, entry in summary["methods"].items():
         for run in entry["runs"]:
-            if run["losses"]:
+            if run["best"] and run["best"][-1] is not None:
                 place = run["losses"].index(run["best"][-1])
                 cells = [f"{len(run['losses'])}", f"{run['best'][-1]:.4f}", f"{run['num_parameters'][place]:,}"]
                 rows.append([method, f"{run['seed']}", *cells, f"{run['processor_seconds'] / 60:.1f}"])
@@ -227,11 +237,23 @@ def draw_curves(summary: dict[str, Any], path: Path) -> None:
             colour = COLOURS[number]
             for k, run in enumerate(entry["runs"]):
                 fits = range(1, len(run["losses"]) + 1)
-                one.plot(fits, run["losses"], ".", color=colour, alpha=0.3, markersize=4)
+                one.plot(fits, _drawn(run["losses"]), ".", color=colour, alpha=0.3, markersize=4)
                 label = method if k == 0 else None
-                one.plot(fits, run["best"], "-", color=colour, linewidth=1.8, label=label, drawstyle="steps-post")
+                one.plot(
+                    fits, _drawn(run["best"]), "-", color=colour, linewidth=1.8, label=label, drawstyle="steps-post"
+                )
         for k, loss in enumerate(summary["found"]):
             one.axhline(loss, color=GREY, linestyle="--", linewidth=1.2, label="found" if k == 0 else None)
         one.set(xlabel="fits", ylabel="GLO loss; line: best so far")
         if one.get_legend_handles_labels()[0]:
             one.legend(frameon=False)
+
+
+def _plain(losses: Sequence[float]) -> list[float | None]:
+    """For JSON, which has no infinity: None for a fit that diverged."""
+    return [loss if math.isfinite(loss) else None for loss in losses]
+
+
+def _drawn(losses: Sequence[float | None]) -> list[float]:
+    """For a picture: a gap for a fit that diverged."""
+    return [math.nan if loss is None else loss for loss in losses]

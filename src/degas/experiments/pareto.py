@@ -130,7 +130,7 @@ def draw_pareto(points: Sequence[Point], front: Sequence[Point], bend: Point | N
 
 def _point(path: Path, given: Path) -> Point | None:
     record = _read(path)
-    if record.get("kind") not in KINDS:
+    if record.get("kind") not in KINDS or "failed" in record:
         return None
     size, loss = record.get("num_parameters"), record.get("loss")
     if not isinstance(size, int) or size < 1 or not isinstance(loss, int | float) or not math.isfinite(loss):

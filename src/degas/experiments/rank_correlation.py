@@ -24,7 +24,7 @@ from degas.errors import UserError
 from degas.experiments.adversarial import fresh_generator, train_and_score
 from degas.experiments.scorer import Scorer
 from degas.experiments.trials import Trials
-from degas.nas.glo import fit_alone
+from degas.nas.glo import NonFiniteError, fit_alone
 from degas.nas.held_out import fit_held_out
 from degas.nets.cost import architecture_cost
 from degas.runtime.distributed import Engine
@@ -103,9 +103,12 @@ class RankCorrelation:
                         yield part, contestant, seed
 
     def _trial(self, part: str, contestant: Contestant, seed: int) -> dict[str, Any]:
-        """A record with `value`, lower being better, None where a training diverged; and what the part adds."""
+        """A record with `value`, lower being better, None where a training or fit diverged; and what the part adds."""
         begun = time.perf_counter(), time.process_time()
-        found = self._measured(part, contestant.architecture, seed)
+        try:
+            found = self._measured(part, contestant.architecture, seed)
+        except NonFiniteError as error:
+            found = {"value": None, "failed": str(error)}
         seconds = {"seconds": time.perf_counter() - begun[0], "processor_seconds": time.process_time() - begun[1]}
         names = {"part": part, "architecture": contestant.name, "group": contestant.group, "seed": seed}
         cost = vars(architecture_cost(contestant.architecture))

@@ -185,10 +185,14 @@ def mean_image_loss(images: ImageSet, settings: SearchSettings, device: torch.de
     return total / images.num_images
 
 
+class NonFiniteError(UserError):
+    """A term or a gradient of a fit is infinite or not a number: which, at which step, and what to try. One line."""
+
+
 class FiniteWatch:
     """Keeps every step's terms on the device and looks at them together, so that no single step waits for it.
 
-    Raises `UserError` naming the step and the term that first was not finite.
+    Raises `NonFiniteError` naming the step and the term that first was not finite.
     """
 
     def __init__(self, what: str) -> None:
@@ -206,7 +210,7 @@ class FiniteWatch:
         values = torch.stack([value.detach().float() for _, _, value in named]).tolist()
         for (step, name, _), value in zip(named, values, strict=True):
             if not math.isfinite(value):
-                raise UserError(
+                raise NonFiniteError(
                     f"{self.what}: {name} is {value} at step {step}; lower --search.weight-lr and --search.latent-lr"
                 )
 
@@ -232,7 +236,7 @@ def fit_alone(
 
 
 def fit(glo: Glo, batches: Batches) -> None:
-    """All the steps of a standalone fit. Raises `UserError` where a term stops being finite."""
+    """All the steps of a standalone fit. Raises `NonFiniteError` where a term stops being finite."""
     watch = FiniteWatch("glo")
     for step in range(glo.total_steps):
         watch.add(step + 1, glo.step(batches(step), step))

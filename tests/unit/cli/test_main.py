@@ -293,6 +293,63 @@ def test_an_experiment_prints_a_line_a_kind(tmp_path: Path, capsys: Any) -> None
     assert all(f"\n{kind} " in printed for kind in ("found", "random", "smallest", "biggest"))
 
 
+TINY_EXPERIMENTS = {
+    "objectives": "--objectives sn-gan --minutes 0.0001 --marks 1 --seeds 1 --rates 2e-4 --critic-steps 1 "
+    "--tune-minutes 0.0001 --tune-samples 8 --num-parameters 3000 --critic-width 4 --batch-images 4 "
+    "--evaluate.num-samples 8",
+    "baselines": "--num-fits 3 --population 2 --num-epochs 1 --max-params 99999 --search.width 4 --search.noise-size 6",
+    "rank-correlation": "--num-architectures 4 --num-equal 2 --seeds 1 --num-epochs 1 --marks 1 --search.width 4 "
+    "--gan.num-steps 2 --gan.width 4 --gan.batch-images 4 --evaluate.num-samples 8 --only adversarial glo-l2",
+}
+
+
+@pytest.mark.parametrize("name", list(TINY_EXPERIMENTS))
+def test_a_measurement_writes_table_and_pictures_and_goes_on(
+    name: str, tmp_path: Path, monkeypatch: Any, capsys: Any
+) -> None:
+    from tiny_extractor import TinyExtractor
+
+    extractor = TinyExtractor().eval()
+    monkeypatch.setattr("degas.evaluation.evaluate.build_extractor", lambda settings, device: extractor)
+    data = ("--data", "digits", "--data.max-images", 16, "--data.image-size", 8, "--data.cache", tmp_path / "cache")
+    command = ("experiment", name, *data, "--out", tmp_path / "out", *TINY_EXPERIMENTS[name].split())
+    assert run(*command) == 0, capsys.readouterr().err
+    table = capsys.readouterr().out.splitlines()[-3:]
+    assert any(line.startswith("| ") for line in table)
+    assert (tmp_path / "out" / "table.md").read_text().splitlines()[-1] == table[-1]
+    assert list((tmp_path / "out").glob("*.png"))
+    trials = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*/*-*.json")}
+    assert trials
+    for again in (command, (*command, "--summary")):
+        assert run(*again) == 0
+        assert {path: path.stat().st_mtime_ns for path in trials} == trials
+    assert run("experiment", name, *data, "--out", tmp_path / "new", *TINY_EXPERIMENTS[name].split(), "--summary") == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("objectives --marks 1.5", "--marks: input should be less than or equal to 1, not 1.5"),
+        ("objectives --rates 0", "--rates: input should be greater than 0, not 0"),
+        ("objectives --num-parameters 5", "--num-parameters: the narrowest resnet has"),
+        ("objectives --architecture resnt", "'resnt'; did you mean 'resnet'?"),
+        ("baselines --max-params 5", "--max-params: the smallest architecture has"),
+        ("rank-correlation --num-equal 30", "--num-equal: more than --num-architectures"),
+        ("rank-correlation --gan.objective sn-gan --gan.penalty-weight 3", "--gan.penalty-weight: objective sn-gan"),
+        ("rank-correlation --only glo", "--only: unknown value 'glo'"),
+    ],
+)
+def test_a_measurement_that_cannot_be_made_says_so_in_a_line(
+    arguments: str, message: str, tmp_path: Path, capsys: Any
+) -> None:
+    name, *options = arguments.split()
+    data = ("--data", "digits", "--data.max-images", 16, "--data.image-size", 8, "--data.cache", tmp_path / "cache")
+    assert run("experiment", name, *data, "--out", tmp_path / "out", *options) == 2
+    printed = capsys.readouterr().err
+    assert message in printed
+    assert printed.count("\n") == 1
+
+
 def test_a_closed_pipe_is_no_error() -> None:
     code = "import sys; from degas.cli.main import main; sys.exit(main(['space', '--json']))"
     pipe = f'{sys.executable} -c "{code}" | true; exit ${{PIPESTATUS[0]}}'

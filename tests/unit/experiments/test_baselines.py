@@ -14,6 +14,8 @@ from degas.config import SearchSettings, SpaceSettings
 from degas.errors import UserError
 from degas.experiments import baselines as module
 from degas.experiments.baselines import Baselines, Plan, trial_name, write_summary
+from degas.experiments.pareto import load_points
+from degas.nas.glo import NonFiniteError
 from degas.nets.cost import architecture_cost
 from degas.runtime.distributed import Engine
 
@@ -111,6 +113,28 @@ def test_the_files_of_the_summary(tmp_path: Path) -> None:
     assert kinds == {"found", "random", "evolution"}
     assert len((tmp_path / "table.md").read_text().splitlines()) == 2 + 2 + 1
     assert (tmp_path / "loss-against-fits.png").stat().st_size > 0
+
+
+def test_a_fit_that_diverges_loses_and_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+
+    def fit(*arguments: Any, **options: Any) -> float:
+        calls.append(1)
+        if len(calls) in (1, 6):
+            raise NonFiniteError("glo: l2 is nan at step 3")
+        return fake_fit(*arguments, **options)
+
+    monkeypatch.setattr(module, "fit_alone", fit)
+    done = measurement(tmp_path)
+    done.measure()
+    failed = [record for record in done.trials.records().values() if "failed" in record]
+    assert len(failed) == 2
+    assert all(record["loss"] is None for record in failed)
+    summary = write_summary(done, tmp_path)
+    run = summary["methods"]["random"]["runs"][0]
+    assert run["losses"][0] is run["best"][0] is None
+    assert run["best"][-1] == min(loss for loss in run["losses"] if loss is not None)
+    assert len(load_points([tmp_path])) == len(calls) - 2
 
 
 def test_names_do_not_depend_on_the_order_of_edges() -> None:

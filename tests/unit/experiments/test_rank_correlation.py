@@ -20,6 +20,7 @@ from degas.experiments import rank_correlation as module
 from degas.experiments.rank_correlation import ADVERSARIAL, PREDICTORS, Plan, RankCorrelation, contestants
 from degas.experiments.rank_summary import format_table, part_values, summarise, write_summary
 from degas.experiments.scorer import Scorer
+from degas.nas.glo import NonFiniteError
 from degas.nets.cost import architecture_cost
 from degas.runtime.distributed import Engine
 
@@ -143,6 +144,18 @@ def test_a_stop_loses_the_trial_at_hand_only(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(UserError, match="other settings"):
         measurement(tmp_path, Plan(**{**vars(PLAN), "num_epochs": 2}))
     measurement(tmp_path, Plan(**{**vars(PLAN), "num_seeds": 3}))
+
+
+def test_a_fit_that_diverges_is_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fit(*_: Any, **__: Any) -> float:
+        raise NonFiniteError("glo: l2 is nan at step 3")
+
+    monkeypatch.setattr(module, "fit_alone", fit)
+    done = measurement(tmp_path)
+    done.measure(["glo-l2"])
+    records = done.trials.records()
+    assert {record["failed"] for record in records.values()} == {"glo: l2 is nan at step 3"}
+    assert len(summarise(records)["diverged"]) == 12
 
 
 def test_a_tiny_measurement_from_end_to_end(tmp_path: Path) -> None:
