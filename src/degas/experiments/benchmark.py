@@ -31,6 +31,7 @@ from degas.gan.steps import Steps
 from degas.nas.searcher import Search
 from degas.nets.critic import Critic
 from degas.nets.generator import Generator
+from degas.nets.resampling import as_defined
 from degas.runtime.distributed import Engine
 from degas.runtime.environment import write_environment
 from degas.runtime.rng import forked_rng
@@ -125,11 +126,12 @@ class Benchmark:
         return PlainCtGan(self._generator().to(device), critic.to(device), settings, reals)
 
     def sampling(self, num_images: int = 400) -> dict[str, float]:
-        """`generator.sample`, beside the same in NCHW memory."""
+        """`generator.sample`, beside the same in NCHW memory and with up-sampling where it stands."""
         ours = self.engine.prepare(self._generator())
         plain = self._generator().to(self.engine.device)
         assert isinstance(ours, Generator)
-        times = self._time({"ours": lambda: ours.sample(num_images), "plain": lambda: plain.sample(num_images)})
+        plain_sample = as_defined()(lambda: plain.sample(num_images))
+        times = self._time({"ours": lambda: ours.sample(num_images), "plain": plain_sample})
         return {**_beside_plain(times), "images_per_second": num_images / times["ours"] * 1e3}
 
     def features(self) -> dict[str, float]:

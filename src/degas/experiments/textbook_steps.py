@@ -15,6 +15,7 @@ from degas.nas.reconstruction import reconstruction_terms
 from degas.nas.supernet import Supernet
 from degas.nets.critic import Critic, CriticOutput
 from degas.nets.generator import Generator
+from degas.nets.resampling import as_defined
 
 
 class TextbookSearch:
@@ -67,7 +68,10 @@ class TextbookSearch:
 
 
 class PlainCtGan:
-    """A plain port of CT-GAN's steps: a critic call for each of fakes, reals, reals again and interpolates."""
+    """A plain port of CT-GAN's steps: a critic call for each of fakes, reals, reals again and interpolates.
+
+    Up-sampling and pooling are computed where they stand (`nets.resampling.as_defined`).
+    """
 
     def __init__(self, generator: Generator, critic: Critic, settings: GanSettings, real_images: Tensor) -> None:
         """`settings` resolved for `ct-gan`; `real_images` float (N, C, H, W)."""
@@ -75,6 +79,7 @@ class PlainCtGan:
         self.critic_optimizer = torch.optim.Adam(critic.parameters(), lr=2e-4, betas=settings.betas)
         self.generator_optimizer = torch.optim.Adam(generator.parameters(), lr=2e-4, betas=settings.betas)
 
+    @as_defined()
     def critic_step(self) -> None:
         self.critic_optimizer.zero_grad()
         real_images = self.real_images
@@ -89,6 +94,7 @@ class PlainCtGan:
         (losses.wasserstein_critic(real.scores, fake.scores) + 10.0 * penalty + consistency).backward()
         self.critic_optimizer.step()
 
+    @as_defined()
     def generator_step(self) -> None:
         self.generator_optimizer.zero_grad()
         num_images = self.settings.generator_batch_images or 2 * len(self.real_images)

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from degas.nas.depthwise import depthwise, is_depthwise
-from degas.nas.kernels import repeat_pixels, spread
 from degas.nets.normalisation import BatchNorm
 from degas.nets.operations import Chain, Nearest
+from degas.nets.resampling import repeat_pixels, spread
 
 SHARED_EPS = BatchNorm(1, affine=False).eps  # of the batch norm that `mixed.SharedActivation` computes
 

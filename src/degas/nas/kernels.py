@@ -12,20 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from degas.nets.resampling import spread
+
 
 def centred(kernel: Tensor, size: int) -> Tensor:
     """A kernel (·, ·, k, k) with zeros around it, `size` a side."""
     margin = (size - kernel.shape[-1]) // 2
     return F.pad(kernel, (margin, margin, margin, margin)) if margin else kernel
-
-
-def spread(kernel: Tensor, copies: int, shift: int) -> Tensor:
-    """The sum of copies² copies of a kernel (·, ·, k, k), `shift` apart each way: sides of k + shift·(copies − 1)."""
-    margin = shift * (copies - 1)
-    for axis in (0, 1):
-        pads = [(shift * i, margin - shift * i) for i in range(copies)]
-        kernel = torch.stack([F.pad(kernel, pad if axis == 0 else (0, 0, *pad)) for pad in pads]).sum(0)
-    return kernel
 
 
 def convolve(x: Tensor, kernel: Tensor) -> Tensor:
@@ -44,11 +37,6 @@ def fold_nearest(kernel: Tensor, repeats: int) -> Tensor:
     The pixels that nearest makes of one are one apart, hence the copies of the kernel two.
     """
     return spread(kernel, repeats, 2) if repeats > 1 else kernel
-
-
-def repeat_pixels(x: Tensor, repeats: int) -> Tensor:
-    """Nearest up-sampling by a whole factor."""
-    return F.interpolate(x, scale_factor=repeats, mode="nearest") if repeats > 1 else x
 
 
 class KernelMix:

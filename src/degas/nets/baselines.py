@@ -7,11 +7,11 @@ Both map noise (N, noise_size) to images (N, channels, H, W) in [−1, 1], H = W
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from degas.nets.initialisation import GLOROT, HE, biased_conv, started
 from degas.nets.normalisation import make_norm
+from degas.nets.resampling import repeat_and_convolve
 
 
 class FirstMap(nn.Module):
@@ -40,10 +40,9 @@ class UpBlock(nn.Module):
         self.shortcut = biased_conv(width, width, 1, GLOROT)
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
-        hidden = self.conv1(_twice(torch.relu(self.norm1(x, labels))))
+        hidden = repeat_and_convolve(torch.relu(self.norm1(x, labels)), self.conv1)
         hidden = self.conv2(torch.relu(self.norm2(hidden, labels)))
-        # A 1×1 convolution commutes with nearest up-sampling; before it, it costs a quarter.
-        return hidden + _twice(self.shortcut(x))
+        return hidden + repeat_and_convolve(x, self.shortcut)
 
 
 class ResnetGenerator(nn.Module):
@@ -92,10 +91,6 @@ class DcganGenerator(nn.Module):
         for norm, deconv in zip(self.norms, self.deconvs, strict=True):
             x = deconv(torch.relu(norm(x, labels)))
         return torch.tanh(x)
-
-
-def _twice(x: Tensor) -> Tensor:
-    return F.interpolate(x, scale_factor=2, mode="nearest")
 
 
 BASELINES: dict[str, type[ResnetGenerator] | type[DcganGenerator]] = {

@@ -17,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from degas.architecture import ZERO, Architecture, SearchSpace, Slot
 from degas.nets.normalisation import BatchNorm
 from degas.nets.operations import build_operation
+from degas.nets.resampling import as_defined
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def module_cost(module: nn.Module, *inputs: torch.Tensor) -> Cost:
     """Cost of a module in one forward pass over `inputs` of batch size one; they may live on the meta device."""
     counter = FlopCounterMode(display=False)
     module.eval()
-    with counter, torch.no_grad():
+    with counter, torch.no_grad(), as_defined():  # as the field counts; what is computed takes fewer
         module(*inputs)
     return Cost(count_parameters(module), counter.get_total_flops() // 2)
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from degas.nets.initialisation import GLOROT, biased_conv, started
+from degas.nets.resampling import convolve_and_half, half
 
 NO_DROPOUT = (0.0, 0.0, 0.0)
 LARGEST_LAST_MAP = 16  # pixels; above it, blocks are added
@@ -37,7 +38,7 @@ class ImageBlock(nn.Module):
         self.shortcut = biased_conv(channels, width, 1, GLOROT)
 
     def forward(self, x: Tensor) -> Tensor:
-        return _half(self.conv2(F.relu(self.conv1(x)))) + self.shortcut(_half(x))
+        return convolve_and_half(F.relu(self.conv1(x)), self.conv2) + self.shortcut(half(x))
 
 
 class Block(nn.Module):
@@ -49,11 +50,11 @@ class Block(nn.Module):
         self.shortcut = biased_conv(width, width, 1, GLOROT) if down else None
 
     def forward(self, x: Tensor) -> Tensor:
-        hidden = self.conv2(F.relu(self.conv1(F.relu(x))))
+        hidden = F.relu(self.conv1(F.relu(x)))
         if self.shortcut is None:
-            return x + hidden
+            return x + self.conv2(hidden)
         # The authors convolve and then pool; the two commute for a 1×1 convolution, and this order costs a quarter.
-        return _half(hidden) + self.shortcut(_half(x))
+        return convolve_and_half(hidden, self.conv2) + self.shortcut(half(x))
 
 
 class Critic(nn.Module):
@@ -116,7 +117,3 @@ class Critic(nn.Module):
         scores = self.score(pooled)  # (N, output_size)
         logits = self.classify(features) if self.classify is not None else None
         return CriticOutput(scores.squeeze(1), features, logits)  # squeeze leaves a size over 1 as it is
-
-
-def _half(x: Tensor) -> Tensor:
-    return F.avg_pool2d(x, 2, ceil_mode=True)

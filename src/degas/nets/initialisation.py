@@ -7,13 +7,15 @@ He's own 2 / fan_in where the widths differ: on the first convolution (3 → 128
 from __future__ import annotations
 
 import math
+from typing import TypeVar
 
 from torch import nn
 
 GLOROT, HE = 1.0, 2.0
+Layer = TypeVar("Layer", nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 
 
-def started(layer: nn.Conv2d | nn.ConvTranspose2d | nn.Linear, gain: float) -> nn.Module:
+def started(layer: Layer, gain: float) -> Layer:
     """`layer` with weights drawn from U(−b, b), b² = 3 · gain · 2 / (fan_in + fan_out), and zero biases.
 
     A pixel of a transposed convolution of stride s sees 1/s² of its kernel's taps, and only those count.
@@ -28,6 +30,6 @@ def started(layer: nn.Conv2d | nn.ConvTranspose2d | nn.Linear, gain: float) -> n
     return layer
 
 
-def biased_conv(width_in: int, width_out: int, size: int, gain: float = HE) -> nn.Module:
+def biased_conv(width_in: int, width_out: int, size: int, gain: float = HE) -> nn.Conv2d:
     """A convolution with biases that keeps H and W (`size` odd)."""
     return started(nn.Conv2d(width_in, width_out, size, padding=size // 2), gain)

@@ -10,12 +10,12 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from degas.architecture import OPERATION_KINDS, Kind
 from degas.errors import UserError, nearest
-from degas.nets.normalisation import BatchNorm
+from degas.nets.normalisation import BatchNorm, ConditionalBatchNorm
+from degas.nets.resampling import repeat_and_convolve, repeat_and_deconvolve, repeat_pixels, waits
 
 Norm = Callable[[int], nn.Module]
 
@@ -32,12 +32,40 @@ class Site:
 
 
 class Chain(nn.Sequential):
-    """Modules one after the other; batch norms and chains also receive the labels."""
+    """Modules one after the other; batch norms and chains also receive the labels.
+
+    Nearest up-sampling waits for the next convolution, with which it is cheaper (`nets.resampling`): batch norm and
+    ReLU commute with it, and whatever else comes gets the pixels repeated first.
+    """
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        return repeat_pixels(*self._run(x, labels, 1))
+
+    def _run(self, x: Tensor, labels: Tensor | None, repeats: int) -> tuple[Tensor, int]:
+        """The output but for nearest up-sampling by the whole factor that comes with it."""
         for module in self:
-            x = module(x, labels) if isinstance(module, (BatchNorm, Chain)) else module(x)
-        return x
+            if isinstance(module, Nearest) and waits():
+                repeats *= module.factor
+            elif type(module) is Chain:
+                x, repeats = module._run(x, labels, repeats)
+            elif repeats > 1 and type(module) not in (BatchNorm, ConditionalBatchNorm, nn.ReLU):
+                x, repeats = _after_nearest(module, x, labels, repeats), 1
+            else:
+                x = _apply(module, x, labels)
+        return x, repeats
+
+
+def _apply(module: nn.Module, x: Tensor, labels: Tensor | None) -> Tensor:
+    return module(x, labels) if isinstance(module, (BatchNorm, Chain)) else module(x)
+
+
+def _after_nearest(module: nn.Module, x: Tensor, labels: Tensor | None, repeats: int) -> Tensor:
+    """`module` on the pixels of x repeated."""
+    if isinstance(module, nn.Conv2d):
+        return repeat_and_convolve(x, module, repeats)
+    if isinstance(module, nn.ConvTranspose2d):
+        return repeat_and_deconvolve(x, module, repeats)
+    return _apply(module, repeat_pixels(x, repeats), labels)
 
 
 class Nearest(nn.Module):
@@ -48,7 +76,7 @@ class Nearest(nn.Module):
         self.factor = factor
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.interpolate(x, scale_factor=self.factor, mode="nearest")
+        return repeat_pixels(x, self.factor)
 
 
 def convolution(

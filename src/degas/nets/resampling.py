@@ -1,0 +1,101 @@
+"""Convolutions beside a change of size, computed at the smaller size: the same sums with fewer multiplications.
+
+Nearest up-sampling and then a k×k convolution is one transposed convolution with a (k + factor − 1)×(k + factor − 1)
+kernel, and a k×k convolution and then a mean pool 2×2 is one convolution of stride 2 with a (k + 1)×(k + 1) kernel
+(spec §2 has the first for the supernet). For k = 3 and factor 2 both take 16 products where the definition takes 36.
+Exact but for rounding, derivatives of any order included; `as_defined` computes the definitions instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+_AS_DEFINED: ContextVar[bool] = ContextVar("as_defined", default=False)
+
+
+@contextmanager
+def as_defined() -> Iterator[None]:
+    """Within it, everything here is computed as it is defined: what costs are counted by, and the tests' twin."""
+    token = _AS_DEFINED.set(True)
+    try:
+        yield
+    finally:
+        _AS_DEFINED.reset(token)
+
+
+def repeat_pixels(x: Tensor, factor: int) -> Tensor:
+    """Nearest up-sampling: (N, C, H, W) → (N, C, factor·H, factor·W)."""
+    return F.interpolate(x, scale_factor=factor, mode="nearest") if factor > 1 else x
+
+
+def half(x: Tensor) -> Tensor:
+    """Mean pool 2×2, odd sizes halved upwards: (N, C, H, W) → (N, C, ⌈H/2⌉, ⌈W/2⌉)."""
+    return F.avg_pool2d(x, 2, ceil_mode=True)
+
+
+def repeat_and_convolve(x: Tensor, conv: nn.Conv2d, factor: int = 2) -> Tensor:
+    """`conv(repeat_pixels(x, factor))`, (N, C, H, W) → (N, C', factor·H, factor·W)."""
+    if _AS_DEFINED.get() or not keeps_size(conv):
+        return conv(repeat_pixels(x, factor))
+    size = conv.kernel_size[0]
+    if size == 1:
+        return repeat_pixels(conv(x), factor)
+    # A transposed convolution turns its kernel round; each pixel that nearest makes of one adds a copy of it.
+    kernel = spread(conv.weight.flip(2, 3).transpose(0, 1), copies=factor, shift=1)  # (C, C', k + factor − 1, …)
+    return F.conv_transpose2d(x, kernel, conv.bias, stride=factor, padding=size // 2)
+
+
+def repeat_and_deconvolve(x: Tensor, deconv: nn.ConvTranspose2d, factor: int) -> Tensor:
+    """`deconv(repeat_pixels(x, factor))` of one that doubles the size, → (N, C', 2·factor·H, 2·factor·W)."""
+    if _AS_DEFINED.get() or not doubles_size(deconv):
+        return deconv(repeat_pixels(x, factor))
+    # The pixels that nearest makes of one are one apart, hence their copies of the kernel two (spec §2).
+    kernel = spread(deconv.weight, copies=factor, shift=2)  # (C, C', k + 2·factor − 2, …)
+    padding = (kernel.shape[2] - 2 * factor) // 2
+    return F.conv_transpose2d(x, kernel, deconv.bias, stride=2 * factor, padding=padding)
+
+
+def convolve_and_half(x: Tensor, conv: nn.Conv2d) -> Tensor:
+    """`half(conv(x))`, (N, C, H, W) → (N, C', ⌈H/2⌉, ⌈W/2⌉); odd sizes take the long way."""
+    if _AS_DEFINED.get() or not keeps_size(conv) or x.shape[2] % 2 or x.shape[3] % 2:
+        return half(conv(x))
+    if conv.kernel_size[0] == 1:
+        return conv(half(x))
+    # The mean of four copies of the kernel, a pixel apart: a mean pool over the kernel with zeros around it.
+    kernel = F.avg_pool2d(F.pad(conv.weight, (1, 1, 1, 1)), 2, stride=1)  # (C', C, k + 1, k + 1)
+    return F.conv2d(x, kernel, conv.bias, stride=2, padding=conv.kernel_size[0] // 2)
+
+
+def spread(kernel: Tensor, copies: int, shift: int) -> Tensor:
+    """The sum of copies² copies of a kernel (·, ·, k, k), `shift` apart each way: sides of k + shift·(copies − 1)."""
+    margin = shift * (copies - 1)
+    for axis in (0, 1):
+        pads = [(shift * i, margin - shift * i) for i in range(copies)]
+        kernel = torch.stack([F.pad(kernel, pad if axis == 0 else (0, 0, *pad)) for pad in pads]).sum(0)
+    return kernel
+
+
+def keeps_size(conv: nn.Conv2d) -> bool:
+    """Whether it is a plain convolution with an odd kernel and zeros around, whose output is as large as its input."""
+    size = conv.kernel_size[0]
+    plain = conv.stride == (1, 1) and conv.dilation == (1, 1) and conv.groups == 1 and conv.padding_mode == "zeros"
+    return plain and conv.kernel_size == (size, size) and size % 2 == 1 and conv.padding == (size // 2, size // 2)
+
+
+def doubles_size(deconv: nn.ConvTranspose2d) -> bool:
+    """Whether it is a plain transposed convolution of stride 2 with an even kernel, exactly doubling the size."""
+    size, margin = deconv.kernel_size[0], (deconv.kernel_size[0] - 2) // 2
+    plain = deconv.stride == (2, 2) and deconv.dilation == (1, 1) and deconv.groups == 1
+    square = deconv.kernel_size == (size, size) and size % 2 == 0
+    return plain and square and deconv.padding == (margin, margin) and deconv.output_padding == (0, 0)
+
+
+def waits() -> bool:
+    """Whether an up-sampling may wait for the convolution after it."""
+    return not _AS_DEFINED.get()
