@@ -163,7 +163,7 @@ class SearchSettings(Settings):
     )
     perturbation_batches: Positive = setting(8, "batches on which prune = perturbation measures the loss")
     perturbation_tune_steps: Count = setting(0, "weight steps after each node that prune = perturbation decides")
-    compare: Literal["raw", "centred", "softmax_times_k"] = setting(
+    compare: Literal["raw", "centred", "softmax_times_k", "above_zero"] = setting(
         "raw", "how α compare across edges", source="paper §3.2"
     )
     zero_rule: Literal["drops_edge", "ignored"] = setting(

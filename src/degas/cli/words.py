@@ -36,7 +36,12 @@ def _what_else(pruning: Mapping[str, Any]) -> list[str]:
         lines.append("margins are of the loss without the operation; ")
         lines[-1] += f"α alone would change {', '.join(others)}" if others else "α alone would change nothing"
     else:
-        unit = {"raw": "α", "centred": "centred α", "softmax_times_k": "the logarithm of the mixing weight"}
+        unit = {
+            "raw": "α",
+            "centred": "centred α",
+            "softmax_times_k": "the logarithm of the mixing weight",
+            "above_zero": "α above that of zero",
+        }
         differing = [f"{d['name']} ({', '.join(d['differs_under'])})" for d in found if d["differs_under"]]
         other = "another way to compare α across edges"
         lines.append(f"margins are of {unit.get(pruning['compare'], pruning['compare'])}; ")

@@ -16,11 +16,11 @@ from degas.architecture import ZERO, Edge, SearchSpace, Slot
 from degas.errors import UserError, nearest
 
 Alpha = Mapping[str, Mapping[str, float]]
-Compare = Literal["raw", "centred", "softmax_times_k"]
+Compare = Literal["raw", "centred", "softmax_times_k", "above_zero"]
 ZeroRule = Literal["drops_edge", "ignored"]
 Part = Literal["direct", "residual"]
 
-COMPARES: tuple[Compare, ...] = ("raw", "centred", "softmax_times_k")
+COMPARES: tuple[Compare, ...] = ("raw", "centred", "softmax_times_k", "above_zero")
 DARTS_EDGES = 2  # incoming edges that DARTS keeps at a node
 NO_EDGE = "none"  # the choice of a residual decision that keeps no edge
 
@@ -35,7 +35,9 @@ def prune(
 
     `compare` says how values of different edges compare: `raw` α, as the paper says; `centred` on the edge's mean,
     since softmax ignores a shift; `softmax_times_k`, the mixing weight relative to a uniform one, since edges have
-    different numbers of operations (its logarithm is compared, which cannot underflow). `zero_rule`: a residual edge
+    different numbers of operations (its logarithm is compared, which cannot underflow); `above_zero`, α above that of
+    `zero` on a residual edge and above the best on a direct one, so that a residual edge is weighed against doing
+    without it and not against an edge that is kept in any case (our choice). `zero_rule`: a residual edge
     whose largest α is `zero` is no candidate, or `zero` is merely passed over. Raises `UserError` when `alpha` does not
     fit `space`.
     """
@@ -197,6 +199,9 @@ def _compared(raw: dict[str, float], compare: Compare) -> dict[str, float]:
         largest = max(raw.values())
         log_total = largest + math.log(math.fsum(math.exp(value - largest) for value in raw.values()))
         return {name: value - log_total + math.log(len(raw)) for name, value in raw.items()}
+    if compare == "above_zero":
+        level = raw[ZERO] if ZERO in raw else max(raw.values())
+        return {name: value - level for name, value in raw.items()}
     raise ValueError(f"unknown compare rule {compare!r}")
 
 

@@ -66,11 +66,32 @@ def test_compare_rules_differ_where_they_should() -> None:
     """The residual edge is shifted up by 1 (raw prefers it), but flat (centred and softmax do not)."""
     shifted = toy((0.5, -0.5), (1.1, 1.0, 1.0))
     kept = {compare: set(into_u1(prune(shifted, TOY, compare=compare))) for compare in COMPARES}
-    assert kept == {"raw": {"N1", "U0"}, "centred": {"N1"}, "softmax_times_k": {"N1"}}
+    assert kept == {"raw": {"N1", "U0"}, "centred": {"N1"}, "softmax_times_k": {"N1"}, "above_zero": {"N1", "U0"}}
     # The same lead over the others: among three candidates it is a larger share relative to uniform than among two.
     sizes = toy((1.0, 0.0), (0.9, 0.0, 0.0))
     kept = {compare: set(into_u1(prune(sizes, TOY, compare=compare))) for compare in COMPARES}
-    assert kept == {"raw": {"N1"}, "centred": {"N1", "U0"}, "softmax_times_k": {"N1", "U0"}}
+    assert kept == {
+        "raw": {"N1"},
+        "centred": {"N1", "U0"},
+        "softmax_times_k": {"N1", "U0"},
+        "above_zero": {"N1", "U0"},
+    }
+
+
+def test_above_zero_weighs_a_residual_edge_against_doing_without_it() -> None:
+    """However large α is on the direct edge; between two residual edges the one further above its own zero."""
+    assert into_u1(prune(toy((9.0, 8.0), (0.1, 0.3, 0.2)), TOY, compare="above_zero")) == {
+        "N1": "deconv_4x4",
+        "U0": "deconv_6x6",
+    }
+    for rule in ("drops_edge", "ignored"):
+        kept = into_u1(prune(toy((-9.0, -8.0), (0.1, 0.3, 0.4)), TOY, compare="above_zero", zero_rule=rule))
+        assert kept == {"N1": "deconv_6x6"}
+    space = SearchSpace(2)
+    alpha = {slot.name: dict.fromkeys(space.operations(slot), 0.0) for slot in space.slots}
+    alpha["U0->U2"].update(deconv_6x6=3.0, zero=2.5)
+    alpha["U1->U2"].update(deconv_4x4=1.0)
+    assert {e.source for e in prune(alpha, space, compare="above_zero") if e.target == "U2"} == {"N2", "U1"}
 
 
 def test_ties_fall_to_direct_then_source_then_table() -> None:
@@ -116,7 +137,7 @@ def test_adding_a_constant_to_an_edge_matters_to_raw_alone() -> None:
     for seed in range(20):
         alpha = random_alpha(SPACE, seed)
         shifted = {name: {k: v + 5.0 * (name == "U0->U2") for k, v in edge.items()} for name, edge in alpha.items()}
-        for compare in ("centred", "softmax_times_k"):
+        for compare in COMPARES[1:]:
             assert prune(shifted, SPACE, compare=compare) == prune(alpha, SPACE, compare=compare)
 
 

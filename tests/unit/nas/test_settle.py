@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from degas.architecture import ZERO, SearchSpace
-from degas.nas.pruning import choices, decisions, prune, random_alpha
+from degas.nas.pruning import COMPARES, choices, decisions, prune, random_alpha
 from degas.nas.settle import is_settled, open_decisions
 
 SPACE = SearchSpace(2)
@@ -90,7 +90,7 @@ def test_zero_on_an_edge_that_would_not_win_anyway_does_not_matter() -> None:
     assert is_settled([alpha] * 3, SPACE, num_epochs=2, margin=0.01)
 
 
-@pytest.mark.parametrize("compare", ["raw", "centred", "softmax_times_k"])
+@pytest.mark.parametrize("compare", COMPARES)
 def test_settled_means_that_prune_gave_the_same_each_time(compare: Any) -> None:
     """Random walks: the rule against the pruned edges themselves."""
     for seed in range(30):
