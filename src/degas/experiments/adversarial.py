@@ -83,7 +83,10 @@ def _finite(scores: dict[str, float]) -> dict[str, float]:
     return scores
 
 
-def fresh_generator(architecture: Architecture, settings: GanSettings, seed: int) -> Generator:
-    """The generator of an architecture, with weights drawn from `seed` as `degas train` draws them."""
+def fresh_generator(architecture: Architecture, settings: GanSettings, seed: int, **classes: Any) -> Generator:
+    """The generator of an architecture, with weights drawn from `seed` as `degas train` draws them.
+
+    `classes`: `num_classes` and `class_names`, for a conditional one.
+    """
     with forked_rng(seed, "generator weights"):
-        return Generator.from_architecture(architecture, sampling_bn=settings.sampling_bn)
+        return Generator.from_architecture(architecture, sampling_bn=settings.sampling_bn, **classes)

@@ -245,6 +245,7 @@ def draw_curves(summary: dict[str, Any], path: Path) -> None:
         for k, loss in enumerate(summary["found"]):
             one.axhline(loss, color=GREY, linestyle="--", linewidth=1.2, label="found" if k == 0 else None)
         one.set(xlabel="fits", ylabel="GLO loss; line: best so far")
+        one.xaxis.get_major_locator().set_params(integer=True)
         if one.get_legend_handles_labels()[0]:
             one.legend(frameon=False)
 

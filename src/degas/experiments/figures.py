@@ -34,6 +34,25 @@ def saved_figure(path: Path, size: tuple[float, float], columns: int = 1, rows: 
     replace_file(path, buffer.getvalue())
 
 
+def size_axis(axes: Any, values: Sequence[float]) -> None:
+    """A logarithmic x axis for counts such as parameters, with few labels: 50 k, 100 k, 1.2 M."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+    wide = bool(values) and max(values) > 4 * min(values)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if wide else MaxNLocator(4))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, place: short_count(value)))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def short_count(value: float) -> str:
+    """`950`, `120 k`, `1.25 M`."""
+    for limit, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if value >= limit:
+            return f"{value / limit:.3g}{unit}"
+    return f"{value:.3g}"
+
+
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]], numbers_from: int = 1) -> str:
     """A Markdown table; columns from `numbers_from` on are right-aligned."""
     rule = ["---" if column < numbers_from else "--:" for column in range(len(head))]

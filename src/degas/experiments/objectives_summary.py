@@ -9,6 +9,7 @@ from typing import Any
 
 from degas.experiments.figures import COLOURS, GREY, markdown, saved_figure, write_text
 from degas.experiments.objectives import final_score
+from degas.experiments.stopwatch import Clock
 from degas.runtime.records import write_json
 
 Results = Mapping[str, dict[str, Any]]
@@ -32,13 +33,16 @@ def summarise(results: Results) -> dict[str, Any]:
     return found
 
 
-def write_summary(results: Results, folder: Path) -> dict[str, Any]:
-    """`summary.json`, `table.md`, `score-against-time.png` and `tuning.png` in `folder`; returns the summary."""
+def write_summary(results: Results, folder: Path, clock: Clock = "wall") -> dict[str, Any]:
+    """`summary.json`, `table.md`, `score-against-time.png` and `tuning.png` in `folder`; returns the summary.
+
+    `clock`: the one that the trainings' time was measured on, for the picture's axis.
+    """
     summary = summarise(results)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "summary.json", summary)
     write_text(folder / "table.md", format_table(summary))
-    draw_scores(results, summary, folder / "score-against-time.png")
+    draw_scores(results, summary, folder / "score-against-time.png", clock)
     draw_tuning(results, folder / "tuning.png")
     return summary
 
@@ -62,21 +66,26 @@ def format_table(summary: Mapping[str, Any]) -> str:
     return markdown(HEAD, rows)
 
 
-def draw_scores(results: Results, summary: Mapping[str, Any], path: Path) -> None:
+def draw_scores(results: Results, summary: Mapping[str, Any], path: Path, clock: Clock = "wall") -> None:
     """Each seed faint, the mean bold; Fréchet distance and KID against seconds of training."""
+    time = "seconds" if clock == "wall" else "processor_seconds"
     with saved_figure(path, (9.0, 3.6), columns=2) as axes:
         panels = (("fid", "Fréchet distance", 1.0), ("kid", "KID · 1000", 1000.0))
         for one, (metric, label, factor) in zip(axes[0], panels, strict=True):
             for number, name in enumerate(results):
                 colour = COLOURS[number % len(COLOURS)]
                 for record in results[name]["runs"]:
-                    _line(one, record["history"], metric, factor, color=colour, alpha=0.35, linewidth=0.9)
+                    history = record["history"]
+                    times = [mark[time] for mark in history]
+                    one.plot(
+                        times, [factor * mark[metric] for mark in history], color=colour, alpha=0.35, linewidth=0.9
+                    )
                 marks = summary[name]["marks"]
                 if marks:
-                    seconds = [mark["seconds"]["mean"] for mark in marks]
+                    seconds = [mark[time]["mean"] for mark in marks]
                     means = [factor * mark[metric]["mean"] for mark in marks]
                     one.plot(seconds, means, "o-", color=colour, linewidth=2, markersize=4, label=name)
-            one.set(xlabel="seconds of training", ylabel=label, xlim=(0, None))
+            one.set(xlabel=f"seconds of training ({clock} clock)", ylabel=label, xlim=(0, None))
         axes[0, 1].legend(frameon=False, fontsize=8) if axes[0, 1].get_lines() else None
 
 
@@ -100,10 +109,6 @@ def draw_tuning(results: Results, path: Path) -> None:
             if by_steps:
                 one.legend(frameon=False, fontsize=7)
         axes[0, 0].set_ylabel("KID · 1000")
-
-
-def _line(axes: Any, history: list[dict[str, float]], metric: str, factor: float, **look: Any) -> None:
-    axes.plot([mark["seconds"] for mark in history], [factor * mark[metric] for mark in history], **look)
 
 
 def _num_marks(runs: list[dict[str, Any]]) -> int:

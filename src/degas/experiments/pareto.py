@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from degas.errors import UserError
-from degas.experiments.figures import COLOURS, GREY, saved_figure
+from degas.experiments.figures import COLOURS, GREY, saved_figure, size_axis
 from degas.runtime.records import write_json
 
 KINDS = {  # of trials, and how the picture names them
@@ -124,7 +124,8 @@ def draw_pareto(points: Sequence[Point], front: Sequence[Point], bend: Point | N
         if bend is not None:
             ring = {"facecolors": "none", "edgecolors": "black", "s": 150, "linewidths": 1.2}
             one.scatter([bend.num_parameters], [bend.loss], label="knee", **ring)
-        one.set(xlabel="parameters", ylabel="GLO loss", xscale="log")
+        one.set(xlabel="parameters", ylabel="GLO loss")
+        size_axis(one, [p.num_parameters for p in points])
         one.legend(frameon=False, fontsize=8)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from degas.experiments.figures import COLOURS, GREY, markdown, saved_figure, write_text
+from degas.experiments.figures import COLOURS, GREY, markdown, saved_figure, size_axis, write_text
 from degas.experiments.rank_correlation import ADVERSARIAL, PREDICTORS, PROXY
 from degas.experiments.rank_statistics import correlation, reliability, seed_means
 from degas.runtime.records import write_json
@@ -120,15 +120,16 @@ def draw_scatter(records: Records, summary: Mapping[str, Any], path: Path) -> No
     with saved_figure(path, (3.0 * columns, 5.6), columns=columns, rows=2) as axes:
         for one, (name, values) in zip(axes.flat, predicted.items(), strict=False):
             means = seed_means(values, list(groups))
+            shown = [abs(means[k]) if name in COSTS else means[k] for k in means if k in score]
             for colour, group in zip(COLOURS, ("equal", "any"), strict=False):
                 mine = [k for k in means if k in score and groups[k] == group]
                 signed = [abs(means[k]) if name in COSTS else means[k] for k in mine]
                 one.plot(signed, [score[k] for k in mine], "o", color=colour, markersize=4, label=SCOPES[group])
             found = summary["scopes"]["all"]["predictors"][name]["correlation"]
             title = name if name != PROXY else f"{name} {metric.upper()}"
-            one.set(xlabel=title, title=f"τ {found['tau']:.2f}" if found else "")
-            if name in COSTS:
-                one.set_xscale("log")
+            one.set(xlabel=title, title=f"τ {found['tau']:.2f}".replace("-", "−") if found else "")
+            if name in COSTS and shown:
+                size_axis(one, shown)
         for one in list(axes.flat)[len(predicted) :]:
             one.set_axis_off()
         for row in axes:

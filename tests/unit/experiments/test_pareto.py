@@ -12,6 +12,7 @@ import pytest
 
 from degas.cli.main import main
 from degas.errors import UserError
+from degas.experiments.figures import short_count
 from degas.experiments.pareto import Point, knee, load_points, pareto_front, write_pareto
 
 
@@ -119,3 +120,9 @@ def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
     (one / "broken.json").write_text("{")
     with pytest.raises(UserError, match=r"broken\.json: cannot be read"):
         load_points([one])
+
+
+def test_counts_on_an_axis_are_short() -> None:
+    assert [short_count(value) for value in (950, 50_000, 123_456, 1_250_000, 2e9)] == [
+        *("950", "50 k", "123 k", "1.25 M", "2 G")
+    ]

@@ -98,4 +98,4 @@ def main(options: Options) -> None:
         measurement = Objectives(images, plan, options.out, scorer, engine=engine, architecture=architecture)
         if not options.summary:
             measurement.measure()
-    print(format_table(write_summary(measurement.results(), options.out)), end="")
+    print(format_table(write_summary(measurement.results(), options.out, options.clock)), end="")
