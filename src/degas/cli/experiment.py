@@ -15,6 +15,7 @@ EXPERIMENTS = {
     "baselines": ("random search and regularised evolution with the same GLO budget", "baselines"),
     "pareto": ("loss against parameters over finished trials: the front and its knee", "pareto"),
     "rank-correlation": ("does the search loss predict adversarial quality? beside other signals", "rank_correlation"),
+    "label-agreement": ("does a supervised generator draw what its label asks for?", "label_agreement"),
 }
 HEAD = "degas experiment: run one of our measurements; finished trials are kept, and a second call goes on"
 USAGE = "usage: degas experiment NAME [OPTIONS]      degas experiment NAME --help shows a measurement's options"

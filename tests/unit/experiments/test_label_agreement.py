@@ -27,7 +27,7 @@ SETTINGS = resolve_gan(GanSettings(supervised=True, num_steps=2, width=4, batch_
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Dark from bright is learned in a few steps."""
-    monkeypatch.setattr(module, "train_classifier", partial(module.train_classifier, num_epochs=20, progress=False))
+    monkeypatch.setattr(module, "train_classifier", partial(module.train_classifier, num_epochs=60, progress=False))
 
 
 def labelled(num_images: int = 60) -> ImageSet:
