@@ -150,7 +150,7 @@ def _check_memory(job: SearchJob) -> None:
     images, settings = job.images, job.search
     graph, base_size = job.space.resolve(images.image_size)
     sizes = {"width": settings.width, "noise_size": settings.noise_size, "channels": images.channels}
-    copies = 4 if settings.weight_optimizer == "adam" else 3
+    copies = (4 if settings.weight_optimizer == "adam" else 3) + (3 if settings.order == "second" else 0)
     weights = copies * supernet_parameters(graph, base_size=base_size, **sizes)
     latents = (3 if settings.latent_optimizer == "adam" else 1) * images.num_images * settings.noise_size
     refuse_beyond_memory("search", 4 * (weights + latents), "--search.width, --search.noise-size or --data.max-images")

@@ -25,6 +25,17 @@ from degas.runtime.distributed import Engine
 from degas.runtime.run_folder import StageFolder
 
 GLOBAL_BATCH = 8
+VARIANTS = {
+    "order": "second",
+    "weight_optimizer": "sgd",
+    "weight_lr": 0.05,
+    "relaxation": "gumbel",
+    "beta_weight": 1.0,
+    "cost_weight": 0.1,
+    "prune": "perturbation",
+    "perturbation_batches": 1,
+    "perturbation_tune_steps": 1,
+}
 
 
 def main(folder: Path) -> None:
@@ -35,7 +46,8 @@ def main(folder: Path) -> None:
             width=4, noise_size=6, num_epochs=1, batch_images=GLOBAL_BATCH // engine.num_ranks, plateau_share=0.0
         )
         glo_steps(images, settings, engine, folder)
-        search(images, settings, engine, folder)
+        search(images, settings, engine, folder / "search")
+        search(images, settings.model_copy(update=VARIANTS), engine, folder / "variants")
 
 
 def glo_steps(images: ImageSet, settings: SearchSettings, engine: Engine, folder: Path) -> None:
@@ -52,7 +64,7 @@ def glo_steps(images: ImageSet, settings: SearchSettings, engine: Engine, folder
 
 
 def search(images: ImageSet, settings: SearchSettings, engine: Engine, folder: Path) -> None:
-    with StageFolder(folder / "search", settings={}, resume=False, kind="search") as stage:
+    with StageFolder(folder, settings={}, resume=False, kind="search") as stage:
         run_search(images, settings, SpaceSettings(), seed=0, folder=stage, engine=engine, progress=False)
     again = Search(images, settings, SpaceSettings(), seed=0, engine=engine)
     for step in range(again.total_steps):

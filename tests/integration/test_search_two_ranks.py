@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
 import subprocess
@@ -41,10 +42,10 @@ def test_two_ranks_fit_as_one_does(tmp_path: Path) -> None:
         for name, value in one[part].items():
             torch.testing.assert_close(two[part][name], value, rtol=1e-4, atol=1e-6)
     assert (one["latents"]["num_steps"] == 1).all()  # an epoch of three steps visits each of 24 images once
-    for name in ("one", "two"):
-        alpha = read_jsonl(tmp_path / name / "search" / "alpha.jsonl")[-1]
-        again = read_jsonl(tmp_path / name / "search" / "again.jsonl")[-1]
+    for name, kind in itertools.product(("one", "two"), ("search", "variants")):
+        folder = tmp_path / name / kind
+        alpha, again = (read_jsonl(folder / f"{its}.jsonl")[-1] for its in ("alpha", "again"))
         assert {k: v for k, v in alpha.items() if k not in ("step", "epoch")} == {
             k: v for k, v in again.items() if k != "step"
         }
-        assert (tmp_path / name / "search" / "architecture.json").is_file()
+        assert (folder / "architecture.json").is_file()
