@@ -7,6 +7,7 @@ Inception Score is made from them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,16 @@ class EfficientNetLite0(nn.Module):
         )
         self._conv_head, self._bn1 = _conv(320, NUM_FEATURES, 1), _norm(NUM_FEATURES)
         self._fc = nn.Linear(NUM_FEATURES, 1000)
+
+    def maps(self, x: Tensor, blocks: Sequence[int]) -> list[Tensor]:
+        """(N, 3, S, S) → the maps (N, C, h, w) after the stem and after the blocks (from 1, rising) that are named."""
+        x = _relu6(self._bn0(self._conv_stem(x)))
+        found = [x]
+        for number, block in enumerate(self._blocks[: blocks[-1]], start=1):
+            x = block(x)
+            if number in blocks:
+                found.append(x)
+        return found
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         x = _relu6(self._bn0(self._conv_stem(x)))

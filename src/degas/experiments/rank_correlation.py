@@ -22,6 +22,7 @@ from degas.config import GanSettings, SearchSettings
 from degas.data.image_set import ImageSet
 from degas.errors import UserError
 from degas.experiments.adversarial import fresh_generator, train_and_score
+from degas.experiments.feature_term import FeatureTerm, feature_term, fit_with_features
 from degas.experiments.scorer import Scorer
 from degas.experiments.trials import Trials
 from degas.nas.glo import NonFiniteError, fit_alone
@@ -32,7 +33,10 @@ from degas.runtime.distributed import Engine
 ADVERSARIAL = "adversarial"
 GLO = {"glo-l2": "l2", "glo-l2-lap1": "l2-lap1"}  # predictor → reconstruction loss
 HELD_OUT, PROXY = "held-out", "proxy"
+FEATURES = "glo-features"
 PREDICTORS = (*GLO, HELD_OUT, PROXY)
+DEAR = (FEATURES,)  # a fit that needs the ImageNet network in every step: made when asked for by name
+ALL_PREDICTORS = (*PREDICTORS, *DEAR)
 PROXY_SEED = 1000  # added to a proxy's seed: it must not be the beginning of the very training that it predicts
 POOL_DRAWS = 1000  # draws that the architectures are picked from
 TOLERANCE = 0.1
@@ -82,6 +86,7 @@ class RankCorrelation:
     ) -> None:
         self.images, self.gan, self.search, self.plan = images, gan, search, plan
         self.scorer, self.engine, self.say = scorer, engine, say
+        self._feature_term: FeatureTerm | None = None
         self.contestants = contestants(pattern, plan)
         self.trials = Trials(folder / "trials", self._shared(pattern))
 
@@ -97,7 +102,7 @@ class RankCorrelation:
     def order(self, parts: Sequence[str]) -> Iterator[tuple[str, Contestant, int]]:
         """Part, architecture and seed of every trial, in the order in which they are made."""
         for seed in range(self.plan.seed, self.plan.seed + self.plan.num_seeds):
-            for part in (ADVERSARIAL, *PREDICTORS):
+            for part in (ADVERSARIAL, *ALL_PREDICTORS):
                 if part in parts:
                     for contestant in self.contestants:
                         yield part, contestant, seed
@@ -122,8 +127,16 @@ class RankCorrelation:
         options: dict[str, Any] = {"seed": seed, "num_epochs": self.plan.num_epochs, "engine": self.engine}
         if part == HELD_OUT:
             return {"value": fit_held_out(architecture, self.images, self.search, **options)}
+        if part == FEATURES:
+            settings = self.search.model_copy(update={"loss": "l2-lap1"})
+            return {"value": fit_with_features(architecture, self.images, settings, self._term(), **options)}
         settings = self.search.model_copy(update={"loss": GLO[part]})
         return {"value": fit_alone(architecture, self.images, settings, **options)}
+
+    def _term(self) -> FeatureTerm:
+        if self._feature_term is None:
+            self._feature_term = feature_term(self.engine.device)
+        return self._feature_term
 
     def _train(self, architecture: Architecture, seed: int, shares: Sequence[float]) -> dict[str, Any]:
         """`value` is the KID of the last mark."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from degas.experiments.figures import COLOURS, GREY, markdown, saved_figure, size_axis, write_text
-from degas.experiments.rank_correlation import ADVERSARIAL, PREDICTORS, PROXY
+from degas.experiments.rank_correlation import ADVERSARIAL, ALL_PREDICTORS, PROXY
 from degas.experiments.rank_statistics import correlation, reliability, seed_means
 from degas.runtime.records import write_json
 
@@ -26,7 +26,7 @@ def summarise(records: Records, metric: str = "kid") -> dict[str, Any]:
     `reliability` of the score, `reliability_by_steps` at each mark, and `predictors`: name → `tau`, `low`, `high`,
     `num_architectures` (None for too few) and the predictor's own `reliability`.
     """
-    parts = (ADVERSARIAL, *PREDICTORS)
+    parts = (ADVERSARIAL, *ALL_PREDICTORS)
     groups = {record["architecture"]: record["group"] for record in records.values()}
     score = part_values(records, ADVERSARIAL, metric)
     predicted = all_predictors(records, metric)
@@ -59,7 +59,7 @@ def part_values(records: Records, part: str, metric: str, mark: int = -1) -> Val
 
 def all_predictors(records: Records, metric: str) -> dict[str, Values]:
     """Every predictor, lower being better: parameters and multiply-adds enter with a minus."""
-    found = {part: part_values(records, part, metric) for part in PREDICTORS}
+    found = {part: part_values(records, part, metric) for part in ALL_PREDICTORS}
     for name, key in COSTS.items():
         found[name] = {(record["architecture"], 0): -float(record[key]) for record in records.values()}
     return found

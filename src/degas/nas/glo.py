@@ -7,7 +7,7 @@ the two are trained by the same losses, latents and optimisers. Paper §3.2, spe
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ from degas.nets.normalisation import frozen_buffers, recalibrate
 from degas.runtime.distributed import Engine
 from degas.runtime.rng import forked_rng, torch_generator
 
+Terms = Callable[[Tensor, Tensor], dict[str, Tensor]]  # fakes and reals (B, C, H, W) in [−1, 1] → scalars by name
 RECALIBRATION_BATCHES = 20  # of latents, before anything is shown or measured in evaluation mode (spec §3)
 
 
@@ -55,6 +56,7 @@ class Glo:
     ) -> None:
         self.images, self.settings, self.engine, self.seed = images, settings, engine, seed
         self.total_steps = total_steps
+        self.further_terms: Terms | None = None  # of the loss, for measurements
         self.network = network.to(engine.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.weights = list(weights)
         self.optimizer = weight_optimizer(self.weights, settings)
@@ -71,7 +73,9 @@ class Glo:
         with self.engine.autocast():
             fake_images = self.network(latents)
         real_images = to_symmetric(images.to(self.engine.device, non_blocking=True))
-        return reconstruction_terms(fake_images.float(), real_images, self.settings.loss)
+        terms = reconstruction_terms(fake_images.float(), real_images, self.settings.loss)
+        further = {} if self.further_terms is None else self.further_terms(fake_images.float(), real_images)
+        return {**terms, **further}
 
     def step(self, batch: Batch, step: int) -> dict[str, Tensor]:
         """One update of the weights and of exactly the batch's latents; returns the terms and the gradients' norms.

@@ -17,7 +17,14 @@ from degas.config import EvaluateSettings, GanSettings, SearchSettings, resolve_
 from degas.errors import UserError
 from degas.evaluation.features import freeze
 from degas.experiments import rank_correlation as module
-from degas.experiments.rank_correlation import ADVERSARIAL, PREDICTORS, Plan, RankCorrelation, contestants
+from degas.experiments.rank_correlation import (
+    ADVERSARIAL,
+    ALL_PREDICTORS,
+    PREDICTORS,
+    Plan,
+    RankCorrelation,
+    contestants,
+)
 from degas.experiments.rank_summary import format_table, part_values, summarise, write_summary
 from degas.experiments.scorer import Scorer
 from degas.nas.glo import NonFiniteError
@@ -120,7 +127,7 @@ def test_the_files_of_the_summary(tmp_path: Path) -> None:
     assert set(written) == {"kid", "fid"}
     assert written["kid"] == json.loads(json.dumps(summary))
     lines = (tmp_path / "table.md").read_text().splitlines()
-    assert len(lines) == 2 + len(PREDICTORS) + 2 + 1
+    assert len(lines) == 2 + len(ALL_PREDICTORS) + 2 + 1
     assert lines[2].startswith("| glo-l2 | 1.00 (1.00 to 1.00; 5)")
     for name in ("tau.png", "scatter.png"):
         assert (tmp_path / name).stat().st_size > 0
@@ -173,4 +180,4 @@ def test_a_tiny_measurement_from_end_to_end(tmp_path: Path) -> None:
     assert all(l2[key] < both[key] for key in l2)  # one term of two
     assert set(part_values(records, "held-out", "kid")) == set(l2)
     summary = write_summary(records, tmp_path)
-    assert summary["finished"] == dict.fromkeys((ADVERSARIAL, *PREDICTORS), 4)
+    assert summary["finished"] == {**dict.fromkeys((ADVERSARIAL, *PREDICTORS), 4), "glo-features": 0}

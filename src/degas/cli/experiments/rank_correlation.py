@@ -23,7 +23,7 @@ from degas.config import (
 __all__ = ["Options", "main"]
 
 Share = Annotated[float, Field(gt=0, le=1)]
-Part = Literal["adversarial", "predictors", "glo-l2", "glo-l2-lap1", "held-out", "proxy"]
+Part = Literal["adversarial", "predictors", "glo-l2", "glo-l2-lap1", "held-out", "proxy", "glo-features"]
 
 
 class Options(Settings):
@@ -41,7 +41,8 @@ class Options(Settings):
     seeds: Positive = setting(2, "trainings of each architecture")
     seed: int = setting(0, "the first seed; also of the draws")
     only: Annotated[tuple[Part, ...], Field(min_length=1)] = setting(
-        ("adversarial", "predictors"), "parts to make: adversarial, predictors (all of them), or single predictors"
+        ("adversarial", "predictors"),
+        "parts to make: adversarial, predictors (all but glo-features, which is dear), or single ones",
     )
     num_epochs: Positive = setting(5, "epochs of each GLO fit")
     proxy_share: Share = setting(0.125, "steps of the short adversarial training, as a share")
