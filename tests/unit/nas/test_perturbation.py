@@ -100,6 +100,15 @@ def test_tuning_between_decisions_changes_the_later_ones_losses(make_images: Mak
     assert found[0].losses["N1->U1"] != found[1].losses["N1->U1"]
 
 
+def test_tuning_goes_on_with_the_batches_that_come_next(make_images: Make, make_settings: Make) -> None:
+    search = make_search(make_images(), make_settings(perturbation_batches=1, perturbation_tune_steps=2))
+    measure, asked = perturbation(search), []
+    batches = measure.tune_batches
+    measure.tune_batches = lambda step: asked.append(step) or batches(step)  # type: ignore[assignment, func-returns-value]
+    measure.measure("drops_edge")
+    assert asked == [3, 4, 5, 6]  # two for each of two nodes, after the search's three
+
+
 def test_batches_and_their_number_count(make_images: Make, make_settings: Make) -> None:
     images = make_images()
     one, two = (
@@ -189,7 +198,13 @@ def test_killed_between_the_last_step_and_the_end_it_prunes_the_same(
     tmp_path: Path, make_images: Make, make_settings: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Tuning changes the weights: on resume they are those of the checkpoint, and are tuned again."""
-    settings = make_settings(prune="perturbation", perturbation_batches=1, perturbation_tune_steps=2)
+    settings = make_settings(
+        prune="perturbation",
+        perturbation_batches=1,
+        perturbation_tune_steps=2,
+        alpha_init_std=1.0,
+        temperature=0.2,  # which a checkpoint does not hold: it follows from the step
+    )
     run(tmp_path / "whole", make_images(), settings)
     with monkeypatch.context() as patch:
 
