@@ -131,10 +131,12 @@ class SearchSettings(Settings):
         1e-2, "learning rate of the latents", source="our choice; paper preset: the weights' rate"
     )
     alpha_lr: Rate | None = setting(
-        None, "Adam rate of α; default: max(3e-4, min(3e-3, 3/steps))", source="our choice; DARTS code: 3e-4"
+        None, "Adam rate of α; default: max(3e-4, min(0.03, 15/steps))", source="our choice; DARTS code: 3e-4"
     )
     alpha_betas: tuple[Fraction, Fraction] = setting((0.5, 0.999), "Adam betas of α", source="DARTS code")
-    alpha_weight_decay: Weight = setting(1e-3, "weight decay of α (added to the gradient)", source="DARTS code")
+    alpha_weight_decay: Weight = setting(
+        0.0, "weight decay of α (added to the gradient)", source="our choice; DARTS code: 1e-3"
+    )
     alpha_init_std: Weight = setting(1e-3, "standard deviation of α at the start", source="DARTS code")
     train_alpha: bool = setting(True, "step α at all; without, a control for rules that look at more than α")
     order: Literal["first", "second"] = setting(
@@ -157,9 +159,9 @@ class SearchSettings(Settings):
     max_params: Positive | None = setting(None, "most parameters of the architecture, at the search's width")
     max_macs: Positive | None = setting(None, "most multiply-adds an image, at the search's width")
     prune: Literal["paper", "darts", "perturbation"] = setting(
-        "paper",
-        "pruning rule; darts: an ablation that may disconnect the graph; perturbation: by the loss without each",
-        source="paper §3.2",
+        "perturbation",
+        "pruning rule; perturbation: by the loss without each; darts: an ablation that may disconnect the graph",
+        source="our choice; paper §3.2: paper",
     )
     perturbation_batches: Positive = setting(8, "batches on which prune = perturbation measures the loss")
     perturbation_tune_steps: Count = setting(0, "weight steps after each node that prune = perturbation decides")
@@ -284,7 +286,16 @@ OBJECTIVES: dict[Objective, dict[str, Any]] = {
     "wgan-gp": dict(_WGAN),
     "sn-gan": {"critic_steps": 1, "generator_lr": 2e-4, "critic_lr": 4e-4, **_CLASS},
     "mmd": {"critic_steps": 1, "generator_lr": 2e-4, "critic_lr": 2e-4, "repulsive_bounds": (4.0, 0.25), **_CLASS},
-    "r3gan": {"critic_steps": 1, "generator_lr": 2e-4, "critic_lr": 2e-4, "gradient_weight": 0.05, **_CLASS},
+    # The generator's class weight: digits, preset quick, 1,000 samples: a classifier agrees with 96 % of labels at 1.0,
+    # with 86 % at CT-GAN's 0.1 (docs/results.md).
+    "r3gan": {
+        "critic_steps": 1,
+        "generator_lr": 2e-4,
+        "critic_lr": 2e-4,
+        "gradient_weight": 0.05,
+        **_CLASS,
+        "class_weight_generator": 1.0,
+    },
 }
 
 # A preset is what it changes from the defaults above; `default` changes nothing.
@@ -320,6 +331,8 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "latent_optimizer": "sgd",
             "latent_lr": 0.3,
             "alpha_lr": 3e-4,
+            "alpha_weight_decay": 1e-3,
+            "prune": "paper",
         },
         "gan": {
             "objective": "ct-gan",

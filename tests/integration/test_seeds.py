@@ -42,7 +42,8 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def command(images: Path, out: Path, *more: str) -> list[str]:
-    return ["search", "--data", str(images), "--out", str(out), *SIZE, *TINY, *more]
+    rule = () if "--search.prune" in more else ("--search.prune", "paper")  # by α, as most tests here are about
+    return ["search", "--data", str(images), "--out", str(out), *SIZE, *TINY, *rule, *more]
 
 
 @pytest.fixture(scope="module")

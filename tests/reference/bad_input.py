@@ -381,15 +381,15 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         "a cap with a rule that cannot keep to it",
-        f"{SEARCH} --max-params 1000000 --search.prune perturbation",
+        f"{SEARCH} --max-params 1000000 --search.prune darts",
         2,
-        "search: a cap needs --search.prune paper; perturbation does not weigh what fits together",
+        "search: --search.prune darts does not weigh what fits within a cap; leave out one of them",
     ),
     Row(
         "a way to compare α where losses are compared",
         f"{SEARCH} --search.prune perturbation --search.compare centred",
         2,
-        "search: --search.compare centred compares α, and --search.prune perturbation compares losses; leave out one of them",
+        "search: --search.compare centred compares α, and --search.prune perturbation compares losses; say --search.prune paper to prune by α",
     ),
     Row(
         "a negative weight of the cost",

@@ -16,12 +16,12 @@ def check_search(settings: SearchSettings, space: SpaceSettings, *, image_size: 
     if settings.settle_margin is not None and not settings.settle_epochs:
         raise UserError("search: --search.settle-margin counts with --search.settle-epochs only; give both")
     capped = settings.max_params is not None or settings.max_macs is not None
-    if capped and settings.prune != "paper":
-        raise UserError(f"search: a cap needs --search.prune paper; {settings.prune} does not weigh what fits together")
+    if capped and settings.prune == "darts":
+        raise UserError("search: --search.prune darts does not weigh what fits within a cap; leave out one of them")
     if settings.prune == "perturbation" and settings.compare != "raw":
         raise UserError(
             f"search: --search.compare {settings.compare} compares α, and --search.prune perturbation compares losses; "
-            f"leave out one of them"
+            f"say --search.prune paper to prune by α"
         )
     graph, base_size = space.resolve(image_size)
     budget = search_budget(settings, space, graph, base_size=base_size, channels=channels)

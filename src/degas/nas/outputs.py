@@ -118,9 +118,9 @@ def pruning_report(
     report: dict[str, Any] = {"rule": settings.prune, **rules, "decisions": found}
     if settings.prune == "perturbation":
         report["decisions"] = [{**decision, "differs_under": ()} for decision in found]
-        return report
-    darts = prune_darts(values, space)
-    report["darts"] = {"edges": [vars(edge) for edge in darts.edges], "disconnected": darts.disconnected}
+    else:
+        darts = prune_darts(values, space)
+        report["darts"] = {"edges": [vars(edge) for edge in darts.edges], "disconnected": darts.disconnected}
     return report if budget is None else {**report, "cap": _cap_report(values, space, budget, rules)}
 
 

@@ -37,6 +37,7 @@ def make_images() -> Callable[..., ImageSet]:
 def make_settings() -> Callable[..., SearchSettings]:
     def make(**changes: object) -> SearchSettings:
         small = {"width": 4, "noise_size": 6, "num_epochs": 2, "batch_images": 8, "log_steps": 2, "plateau_share": 0.0}
+        small["prune"] = "paper"  # by α, as most tests here are about
         return SearchSettings(**{**small, **changes})
 
     return make

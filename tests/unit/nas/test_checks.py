@@ -22,9 +22,9 @@ Make = Callable[..., Any]
         ({"order": "second"}, "the weights have Adam; add --search.weight-optimizer sgd"),
         ({"order": "second", "weight_optimizer": "sgd", "schedule": "joint"}, "use --search.schedule alternate"),
         ({"order": "second", "weight_optimizer": "sgd", "precision": "bfloat16"}, "use --search.precision float32"),
-        ({"max_params": 10_000, "prune": "darts"}, "a cap needs --search.prune paper"),
-        ({"max_macs": 10**9, "prune": "perturbation"}, "a cap needs --search.prune paper"),
-        ({"prune": "perturbation", "compare": "centred"}, "leave out one of them"),
+        ({"max_params": 10_000, "prune": "darts"}, "does not weigh what fits within a cap"),
+        ({"max_macs": 10**9, "prune": "darts"}, "does not weigh what fits within a cap"),
+        ({"prune": "perturbation", "compare": "centred"}, "say --search.prune paper to prune by α"),
         ({"max_params": 10}, "no architecture has at most 10 parameters; the smallest has "),
         ({"max_macs": 10}, "no architecture takes at most 10 multiply-adds; the smallest takes "),
     ],
@@ -41,7 +41,7 @@ def test_the_defaults_and_what_goes_together_pass(make_settings: Make) -> None:
     for changes in (
         {},
         {"order": "second", "weight_optimizer": "sgd"},
-        {"prune": "perturbation", "relaxation": "gumbel"},
+        {"prune": "perturbation", "relaxation": "gumbel", "max_params": 10_000},
         {"max_params": 10_000, "max_macs": 10**9, "compare": "centred"},
     ):
         check_search(make_settings(**changes), SpaceSettings(), image_size=8, channels=3)

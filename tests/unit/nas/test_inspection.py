@@ -31,7 +31,8 @@ def run(path: Path, images: Any, settings: Any) -> list[str]:
 
 
 def test_a_sound_search_gives_no_alarm(tmp_path: Path, make_images: Make, make_settings: Make) -> None:
-    settings = make_settings(width=8, num_epochs=34, weight_lr=1e-2, latent_lr=5e-2)  # 102 steps
+    # 102 steps. The graph has a single normal edge, so α is kept slow enough to leave it a convolution.
+    settings = make_settings(width=8, num_epochs=34, weight_lr=1e-2, latent_lr=5e-2, alpha_lr=3e-3)
     assert run(tmp_path, make_images(), settings) == []
 
 

@@ -67,6 +67,7 @@ def test_settings_choose_the_rule(make_settings: Make) -> None:
         assert pruned_edges(alpha, space, make_settings(prune="darts")) == prune_darts(alpha, space).edges
         ignored = make_settings(zero_rule="ignored", compare="centred")
         assert pruned_edges(alpha, space, ignored) == prune(alpha, space, zero_rule="ignored", compare="centred")
+        assert pruned_edges(alpha, space, make_settings(prune="perturbation")) == prune(alpha, space)  # of losses
         report = pruning_report(alpha, space, ignored)
         assert (report["rule"], report["compare"], report["zero_rule"]) == ("paper", "centred", "ignored")
 

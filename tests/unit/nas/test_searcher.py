@@ -539,3 +539,15 @@ def test_killed_about_the_step_that_settles_it_ends_with_the_same_bits(
     ):
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "straight" / name).read_bytes(), name
     assert not changed(final_state(tmp_path / "straight"), final_state(tmp_path / "killed"))
+
+
+def test_a_cap_holds_under_the_default_rule(tmp_path: Path, make_images: Make, make_settings: Make) -> None:
+    """By the losses without each operation; pruning.json says what the cap changed."""
+    free = run(tmp_path / "free", make_images(), make_settings(prune="perturbation"))
+    limit = architecture_cost(free).num_parameters - 1
+    capped = run(tmp_path / "capped", make_images(), make_settings(prune="perturbation", max_params=limit))
+    assert architecture_cost(capped).num_parameters <= limit
+    report = json.loads((tmp_path / "capped" / "pruning.json").read_text())
+    assert report["rule"] == "perturbation"
+    assert report["cap"]["without_cap"]["num_parameters"] == limit + 1
+    assert report["cap"]["changed"]
