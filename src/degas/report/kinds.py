@@ -21,6 +21,9 @@ UNSAID = (
 PAPER_WIDTH = 128
 
 
+SEARCHED = ("search", "consensus of searches")  # provenance of an architecture that this package found
+
+
 @dataclass(frozen=True)
 class Kind:
     """`data`: the paper's data set that it was measured on, or None. `origin`: where the architecture came from:
@@ -98,7 +101,7 @@ def _origin(run: Run, data: str | None, names: Mapping[str, str]) -> str | None:
     if provenance.get("method") == "random α, pruned":
         return "random"
     images = provenance.get("data")
-    if provenance.get("method") != "search" or not isinstance(images, dict):
+    if provenance.get("method") not in SEARCHED or not isinstance(images, dict):
         return None
     fingerprint = images.get("fingerprint")
     if fingerprint is not None and fingerprint == run.scores.get("data", {}).get("fingerprint"):

@@ -58,6 +58,8 @@ def test_each_ablation_finds_its_row(tmp_path: Path) -> None:
     drawn = {"method": "random α, pruned", "seed": 0}
     resnet = {"kind": "resnet", "sizes": {}}
     assert found("a", CIFAR, CIFAR) == ["Table 1, CIFAR-10: DEGAS"]
+    several = {"method": "consensus of searches", "seeds": [0, 1], "data": {"fingerprint": "c32", "image_size": 32}}
+    assert found("k", CIFAR, provenance=several) == ["Table 1, CIFAR-10: DEGAS"]
     assert found("b", CIFAR, CIFAR, gan=labels) == ["Table 2, CIFAR-10 with labels: DEGAS"]
     assert found("c", CIFAR, CIFAR, num_normal=2) == ["Table 4 and §4.2, ablations: search with n = 2"]
     assert found("d", CIFAR, SMALL, 16, beside=(small,)) == ["Table 4 and §4.2, ablations: searched at 16 px"]
