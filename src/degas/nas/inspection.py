@@ -89,13 +89,14 @@ def write_degenerate(
     """
     settings, mixing = glo.settings, [_mixing(record) for record in read_jsonl(folder.path / "mixing.jsonl")]
     rate = alpha_rate(settings, glo.total_steps)
+    by_alpha = settings.prune != "perturbation"  # a measured loss knows the size of the kernels
     found = [
         parameter_free(edges, space),
         without_residuals(alphas[-1], edges, space),
         still_alpha(alphas[0], alphas[-1], rate=rate, num_steps=num_steps) if settings.train_alpha else None,
         collapsed(signs.real_variance, signs.fake_variance, num_steps=num_steps),
         dead_latents(signs.num_dead, signs.num_latents, _gradients(read_jsonl(folder.path / "metrics.jsonl"))),
-        scale_takeover(edges, mixing[0], mixing[-1]) if mixing else None,
+        scale_takeover(edges, mixing[0], mixing[-1]) if mixing and by_alpha else None,
     ]
     folder.write_json("degenerate.json", [finding.as_json() for finding in found if finding is not None])
 

@@ -12,6 +12,7 @@ import torch
 
 from degas.config import SpaceSettings
 from degas.nas import degenerate
+from degas.nas.degenerate import Finding
 from degas.nas.inspection import read_signs
 from degas.nas.searcher import Search, run_search
 from degas.runtime.distributed import Engine
@@ -34,6 +35,16 @@ def test_a_sound_search_gives_no_alarm(tmp_path: Path, make_images: Make, make_s
     # 102 steps. The graph has a single normal edge, so α is kept slow enough to leave it a convolution.
     settings = make_settings(width=8, num_epochs=34, weight_lr=1e-2, latent_lr=5e-2, alpha_lr=3e-3)
     assert run(tmp_path, make_images(), settings) == []
+
+
+def test_scale_is_no_fault_where_losses_decide(
+    tmp_path: Path, make_images: Make, make_settings: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = Finding("scale-takeover", "mixing weights", "what", "mend")
+    monkeypatch.setattr("degas.nas.inspection.scale_takeover", lambda *_: taken)
+    for rule in ("paper", "perturbation"):
+        found = run(tmp_path / rule, make_images(), make_settings(prune=rule, perturbation_batches=1))
+        assert ("scale-takeover" in found) is (rule == "paper")
 
 
 def test_a_search_that_cannot_learn_is_named(tmp_path: Path, make_images: Make, make_settings: Make) -> None:
