@@ -21,6 +21,7 @@ TESTS = {
     "evaluation/metrics.py": ["tests/unit/evaluation/test_metrics.py"],
     "nas/mixed.py": ["tests/unit/nas/test_mixed.py", "tests/unit/nas/test_supernet.py"],
     "nas/kernels.py": ["tests/unit/nas/test_mixed.py", "tests/unit/nas/test_supernet.py"],
+    "nets/resampling.py": ["tests/unit/nets/test_resampling.py"],
     "nas/branch.py": ["tests/unit/nas/test_mixed.py", "tests/unit/nas/test_supernet.py"],
     "nas/latents.py": ["tests/unit/nas/test_latents.py"],
     "nas/reconstruction.py": ["tests/unit/nas/test_reconstruction.py"],
@@ -31,6 +32,7 @@ LOSSES = "gan/losses.py"
 METRICS = "evaluation/metrics.py"
 MIXED = "nas/mixed.py"
 KERNELS = "nas/kernels.py"
+RESAMPLING = "nets/resampling.py"
 BRANCH = "nas/branch.py"
 LATENTS = "nas/latents.py"
 RECONSTRUCTION = "nas/reconstruction.py"
@@ -146,15 +148,21 @@ MUTANTS: tuple[Mutant, ...] = (
         "margin = (size - kernel.shape[-1] + 1) // 2",
         "kernels of one edge differ by whole pairs of taps, so the two are the same number",
     ),
+    Mutant(KERNELS, "padding=(kernel.shape[-1] - stride) // 2", "padding=kernel.shape[-1] // 2 - stride"),
+    Mutant(KERNELS, "return spread(kernel, repeats, 2)", "return spread(kernel, repeats, 1)"),
+    Mutant(KERNELS, "weights[owners][:, None] * taps", "weights[owners.flip(0)][:, None] * taps"),
     Mutant(
-        KERNELS,
+        RESAMPLING,
         "pads = [(shift * i, margin - shift * i)",
         "pads = [(margin - shift * i, shift * i)",
         "the copies are the same set in another order",
     ),
-    Mutant(KERNELS, "padding=(kernel.shape[-1] - stride) // 2", "padding=kernel.shape[-1] // 2 - stride"),
-    Mutant(KERNELS, "return spread(kernel, repeats, 2)", "return spread(kernel, repeats, 1)"),
-    Mutant(KERNELS, "weights[owners][:, None] * taps", "weights[owners.flip(0)][:, None] * taps"),
+    Mutant(RESAMPLING, "conv.weight.flip(2, 3).transpose(0, 1)", "conv.weight.transpose(0, 1)"),
+    Mutant(RESAMPLING, "copies=factor, shift=1", "copies=2, shift=1"),
+    Mutant(RESAMPLING, "copies=factor, shift=2", "copies=factor, shift=1"),
+    Mutant(RESAMPLING, "F.pad(conv.weight, (1, 1, 1, 1))", "F.pad(conv.weight, (2, 0, 1, 1))"),
+    Mutant(RESAMPLING, "x.shape[2] % 2 or x.shape[3] % 2", "x.shape[2] % 2"),
+    Mutant(RESAMPLING, "and conv.groups == 1 and conv", "and conv"),
     Mutant(BRANCH, "spread(kernel.flip(2, 3), copies=2, shift=1)", "spread(kernel, copies=2, shift=1)"),
     Mutant(BRANCH, "weight.transpose(0, 1) if self._follows_nearest", "weight if self._follows_nearest"),
     Mutant(BRANCH, "last._conv_forward(x, weight * last.weight, None)", "last._conv_forward(x, last.weight, None)"),

@@ -52,7 +52,7 @@ def test_nearest_then_transposed_convolution(size: int, factor: int) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 3, 5])
-@pytest.mark.parametrize("pixels", [(2, 2), (4, 6), (5, 4), (3, 3)])
+@pytest.mark.parametrize("pixels", [(2, 2), (4, 6), (5, 4), (4, 5), (3, 3)])
 def test_convolution_then_mean_pool(size: int, pixels: tuple[int, int]) -> None:
     conv = nn.Conv2d(2, 3, size, padding=size // 2).double()
     both(lambda x: convolve_and_half(x, conv), conv, torch.randn(2, 2, *pixels).double())
