@@ -226,7 +226,7 @@ def _statistics_cache(data: Data, images: ImageSet, settings: Section) -> Path |
         content = content_fingerprint(images.images, images.labels, images.class_names)
         if images.fingerprint != content:
             return None
-    return cache_folder(settings_for("data", DataSettings, settings, "default")).expanduser()
+    return cache_folder(settings_for("data", DataSettings, settings, "default"))
 
 
 def _check_fit(generator: Generator, images: ImageSet) -> None:

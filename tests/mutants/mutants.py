@@ -148,8 +148,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "margin = (size - kernel.shape[-1] + 1) // 2",
         "kernels of one edge differ by whole pairs of taps, so the two are the same number",
     ),
-    Mutant(KERNELS, "padding=(kernel.shape[-1] - stride) // 2", "padding=kernel.shape[-1] // 2 - stride"),
-    Mutant(KERNELS, "return spread(kernel, repeats, 2)", "return spread(kernel, repeats, 1)"),
+    Mutant(RESAMPLING, "padding=(kernel.shape[-1] - stride) // 2", "padding=kernel.shape[-1] // 2 - stride"),
+    Mutant(RESAMPLING, "return spread(kernel, repeats, 2)", "return spread(kernel, repeats, 1)"),
     Mutant(KERNELS, "weights[owners][:, None] * taps", "weights[owners.flip(0)][:, None] * taps"),
     Mutant(
         RESAMPLING,
@@ -159,7 +159,6 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(RESAMPLING, "conv.weight.flip(2, 3).transpose(0, 1)", "conv.weight.transpose(0, 1)"),
     Mutant(RESAMPLING, "copies=factor, shift=1", "copies=2, shift=1"),
-    Mutant(RESAMPLING, "copies=factor, shift=2", "copies=factor, shift=1"),
     Mutant(RESAMPLING, "F.pad(conv.weight, (1, 1, 1, 1))", "F.pad(conv.weight, (2, 0, 1, 1))"),
     Mutant(RESAMPLING, "x.shape[2] % 2 or x.shape[3] % 2", "x.shape[2] % 2"),
     Mutant(RESAMPLING, "and conv.groups == 1 and conv", "and conv"),

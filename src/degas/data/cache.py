@@ -34,8 +34,9 @@ _PROGRESS_FROM = 5000  # images; below, decoding is over before a display would 
 
 
 def cache_folder(settings: DataSettings) -> Path:
-    """`settings.cache`, or degas' folder under $XDG_CACHE_HOME, or ~/.cache/degas."""
-    return settings.cache or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "degas"
+    """`settings.cache`, or degas' folder under $XDG_CACHE_HOME, or ~/.cache/degas; ~ is the user's home."""
+    folder = settings.cache or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "degas"
+    return folder.expanduser()
 
 
 def fit_rule(origin: Origin, settings: DataSettings) -> FitRule:
@@ -58,7 +59,7 @@ def decode_in_memory(source: str, origin: Origin, settings: DataSettings) -> Ima
 
 def load_cached(source: str, origin: Origin, settings: DataSettings) -> ImageSet:
     """The image set of `origin` from its cache entry, built now if there is none (or a damaged one)."""
-    root = cache_folder(settings).expanduser() / "images"
+    root = cache_folder(settings) / "images"
     entry = root / _key(origin, settings)
     found = _open_entry(entry, source, settings.verify)
     if found is not None:

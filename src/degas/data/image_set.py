@@ -30,6 +30,11 @@ class ImageSet:
         return len(self.images)
 
     @property
+    def identity(self) -> dict[str, str | int]:
+        """What scores and trials say of the images that they are of: `source`, `num_images`, `fingerprint`."""
+        return {"source": self.source, "num_images": self.num_images, "fingerprint": self.fingerprint}
+
+    @property
     def channels(self) -> int:
         return int(self.images.shape[1])
 

@@ -82,8 +82,7 @@ class Evaluator:
             stream = extract(self.extractor, _counted(fake, num_samples), self.device, tick)
             collected = collect(stream, self.extractor.num_features, class_scores.update)
         scores = distance_scores(collected, reference, self.extractor, seed) | class_scores.entries()
-        data = {key: getattr(self.images, key) for key in ("source", "num_images", "fingerprint")}
-        return {"generator": "images", "data": data, "seed": seed, "scores": scores}
+        return {"generator": "images", "data": self.images.identity, "seed": seed, "scores": scores}
 
     def _reference(self, num_samples: int, tick: Callable[[int], None] | None) -> Reference:
         num_floor = num_floor_images(self.images.num_images, num_samples) if self.settings.floor else 0

@@ -79,9 +79,8 @@ class Baselines:
             operations = (space.normal_operations, space.up_operations)
             self.space = SearchSpace(found.num_stages, found.num_normal, *operations)
         self._check_cap()
-        data = {name: getattr(images, name) for name in ("source", "num_images", "fingerprint")}
         sizes_of = {k: v for k, v in self.pattern.to_dict().items() if k not in ("nodes", "provenance")}
-        shared = {"data": data, "search": settings.model_dump(mode="json"), "num_epochs": plan.num_epochs}
+        shared = {"data": images.identity, "search": settings.model_dump(mode="json"), "num_epochs": plan.num_epochs}
         self.trials = Trials(folder / "trials", {**shared, "sizes": sizes_of})
 
     def measure(self) -> None:

@@ -85,6 +85,5 @@ def equal_size_draws(found: Architecture, count: int, tolerance: float = 0.1) ->
 def _shared(
     images: ImageSet, settings: SearchSettings, seed: int, num_epochs: int, found: Architecture
 ) -> dict[str, Any]:
-    data = {"source": images.source, "num_images": images.num_images, "fingerprint": images.fingerprint}
     search = settings.model_dump(mode="json")
-    return {"data": data, "search": search, "seed": seed, "num_epochs": num_epochs, "found": found.to_dict()}
+    return {"data": images.identity, "search": search, "seed": seed, "num_epochs": num_epochs, "found": found.to_dict()}

@@ -51,7 +51,7 @@ def label_agreement(
     if not images.num_classes:
         raise UserError(f"{images.source}: label agreement needs labels; sort the images into class folders")
     shared = {
-        "data": {"source": images.source, "num_images": images.num_images, "fingerprint": images.fingerprint},
+        "data": images.identity,
         "architecture": architecture.to_dict(),
         "gan": settings.model_dump(mode="json"),
         "seed": seed,

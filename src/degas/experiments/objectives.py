@@ -190,7 +190,7 @@ class Objectives:
         plan, images = self.plan, self.images
         generator = {"resnet": plan.num_parameters} if self.architecture is None else self.architecture.to_dict()
         return {
-            "data": {name: getattr(images, name) for name in ("source", "num_images", "fingerprint")},
+            "data": images.identity,
             "generator": generator,
             "critic_width": plan.critic_width,
             "batch_images": plan.batch_images,

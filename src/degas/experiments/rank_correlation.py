@@ -161,7 +161,7 @@ class RankCorrelation:
         sizes = {k: v for k, v in pattern.to_dict().items() if k not in ("nodes", "provenance")}
         fixed = {name: getattr(plan, name) for name in names}
         return {
-            "data": {name: getattr(images, name) for name in ("source", "num_images", "fingerprint")},
+            "data": images.identity,
             "sizes": sizes,
             "gan": self.gan.model_dump(mode="json"),
             "search": self.search.model_dump(mode="json", exclude={"loss"}),

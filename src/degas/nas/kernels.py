@@ -12,8 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from degas.nets.resampling import spread
-
 
 def centred(kernel: Tensor, size: int) -> Tensor:
     """A kernel (·, ·, k, k) with zeros around it, `size` a side."""
@@ -24,19 +22,6 @@ def centred(kernel: Tensor, size: int) -> Tensor:
 def convolve(x: Tensor, kernel: Tensor) -> Tensor:
     """A convolution that keeps H and W: kernel (C_out, C_in, k, k), k odd."""
     return F.conv2d(x, kernel, padding=kernel.shape[-1] // 2)
-
-
-def up_convolve(x: Tensor, kernel: Tensor, stride: int = 2) -> Tensor:
-    """A transposed convolution to exactly `stride` times the size: kernel (C_in, C_out, k, k), k even."""
-    return F.conv_transpose2d(x, kernel, stride=stride, padding=(kernel.shape[-1] - stride) // 2)
-
-
-def fold_nearest(kernel: Tensor, repeats: int) -> Tensor:
-    """The kernel of stride 2·repeats for nearest up-sampling by `repeats` and then `kernel` with stride 2.
-
-    The pixels that nearest makes of one are one apart, hence the copies of the kernel two.
-    """
-    return spread(kernel, repeats, 2) if repeats > 1 else kernel
 
 
 class KernelMix:

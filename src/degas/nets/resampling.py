@@ -48,17 +48,14 @@ def repeat_and_convolve(x: Tensor, conv: nn.Conv2d, factor: int = 2) -> Tensor:
         return repeat_pixels(conv(x), factor)
     # A transposed convolution turns its kernel round; each pixel that nearest makes of one adds a copy of it.
     kernel = spread(conv.weight.flip(2, 3).transpose(0, 1), copies=factor, shift=1)  # (C, C', k + factor − 1, …)
-    return F.conv_transpose2d(x, kernel, conv.bias, stride=factor, padding=size // 2)
+    return up_convolve(x, kernel, factor, conv.bias)
 
 
 def repeat_and_deconvolve(x: Tensor, deconv: nn.ConvTranspose2d, factor: int) -> Tensor:
     """`deconv(repeat_pixels(x, factor))` of one that doubles the size, → (N, C', 2·factor·H, 2·factor·W)."""
     if _AS_DEFINED.get() or not doubles_size(deconv):
         return deconv(repeat_pixels(x, factor))
-    # The pixels that nearest makes of one are one apart, hence their copies of the kernel two (spec §2).
-    kernel = spread(deconv.weight, copies=factor, shift=2)  # (C, C', k + 2·factor − 2, …)
-    padding = (kernel.shape[2] - 2 * factor) // 2
-    return F.conv_transpose2d(x, kernel, deconv.bias, stride=2 * factor, padding=padding)
+    return up_convolve(x, fold_nearest(deconv.weight, factor), 2 * factor, deconv.bias)
 
 
 def convolve_and_half(x: Tensor, conv: nn.Conv2d) -> Tensor:
@@ -70,6 +67,19 @@ def convolve_and_half(x: Tensor, conv: nn.Conv2d) -> Tensor:
     # The mean of four copies of the kernel, a pixel apart: a mean pool over the kernel with zeros around it.
     kernel = F.avg_pool2d(F.pad(conv.weight, (1, 1, 1, 1)), 2, stride=1)  # (C', C, k + 1, k + 1)
     return F.conv2d(x, kernel, conv.bias, stride=2, padding=conv.kernel_size[0] // 2)
+
+
+def up_convolve(x: Tensor, kernel: Tensor, stride: int = 2, bias: Tensor | None = None) -> Tensor:
+    """A transposed convolution to exactly `stride` times the size: kernel (C_in, C_out, k, k), k − stride even."""
+    return F.conv_transpose2d(x, kernel, bias, stride=stride, padding=(kernel.shape[-1] - stride) // 2)
+
+
+def fold_nearest(kernel: Tensor, repeats: int) -> Tensor:
+    """The kernel of stride 2·repeats for nearest up-sampling by `repeats` and then `kernel` with stride 2 (spec §2).
+
+    The pixels that nearest makes of one are one apart, hence the copies of the kernel two.
+    """
+    return spread(kernel, repeats, 2) if repeats > 1 else kernel
 
 
 def spread(kernel: Tensor, copies: int, shift: int) -> Tensor:

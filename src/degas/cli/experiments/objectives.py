@@ -93,8 +93,7 @@ def main(options: Options) -> None:
         seed=options.seed,
     )
     with Engine("float32", options.device) as engine:
-        cache = cache_folder(options.data).expanduser()
-        scorer = Scorer(images, options.evaluate, device=engine.device, cache=cache)
+        scorer = Scorer(images, options.evaluate, device=engine.device, cache=cache_folder(options.data))
         measurement = Objectives(images, plan, options.out, scorer, engine=engine, architecture=architecture)
         if not options.summary:
             measurement.measure()

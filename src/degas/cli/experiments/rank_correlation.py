@@ -89,8 +89,7 @@ def main(options: Options) -> None:
         **{name: getattr(options, name) for name in names},
     )
     with Engine(gan.precision, options.device) as engine:
-        cache = cache_folder(options.data).expanduser()
-        scorer = Scorer(images, options.evaluate, device=engine.device, cache=cache)
+        scorer = Scorer(images, options.evaluate, device=engine.device, cache=cache_folder(options.data))
         measurement = RankCorrelation(images, pattern, gan, options.search, plan, options.out, scorer, engine=engine)
         if not options.summary:
             parts = {part for name in options.only for part in (PREDICTORS if name == "predictors" else (name,))}
