@@ -153,7 +153,6 @@ def _edges_of(record: dict[str, Any], space: SearchSpace) -> dict[str, dict[str,
 
 def _provenance(architectures: Sequence[Architecture]) -> dict[str, Any]:
     """That of the first search, with all seeds in place of its own."""
-    first = dict(architectures[0].provenance)
-    first.pop("seed", None)
+    shared = {k: v for k, v in architectures[0].provenance.items() if k not in ("method", "seed")}
     seeds = [architecture.provenance.get("seed") for architecture in architectures]
-    return {"method": "consensus of searches", "seeds": seeds, **{k: v for k, v in first.items() if k != "method"}}
+    return {"method": "consensus of searches", "seeds": seeds, **shared}

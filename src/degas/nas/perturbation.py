@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from degas.architecture import ZERO, Edge, SearchSpace
+from degas.architecture import ZERO, Edge, SearchSpace, Slot
 from degas.data.loader import Batches
 from degas.errors import UserError
 from degas.nas.glo import Glo
@@ -60,7 +60,7 @@ class Perturbation:
                 found.before[node] = self._loss(f"before {node} is decided")
                 for slot in space.incoming(node):
                     for name in space.operations(slot):
-                        found.losses[slot.name][name] = self._loss_without(slot.name, name)
+                        found.losses[slot.name][name] = self._loss_without(slot, name)
                 self._keep(node, kept_at(node, found.losses, space, zero_rule))
                 self._tune()
         finally:
@@ -68,12 +68,11 @@ class Perturbation:
                 self.supernet.edge(slot).mixing_rule = rule
         return found
 
-    def _loss_without(self, slot_name: str, name: str) -> float:
-        slot = next(s for s in self.supernet.space.slots if s.name == slot_name)
+    def _loss_without(self, slot: Slot, name: str) -> float:
         edge = self.supernet.edge(slot)
         rule = edge.mixing_rule
         edge.mixing_rule = replace(rule, keep=tuple(its != name for its in edge.names))
-        loss = self._loss(f"without {name} on {slot_name}")
+        loss = self._loss(f"without {name} on {slot.name}")
         edge.mixing_rule = rule
         return loss
 
