@@ -30,7 +30,9 @@ def agreement(
     kept: Sequence[tuple[Edge, ...]] | None = None,
     consensus: tuple[Edge, ...] | None = None,
 ) -> dict[str, Any]:
-    """Agreement of the final α of several searches, as means over the pairs of seeds.
+    """Agreement of several searches, as means over the pairs of seeds.
+
+    `alphas`: what each was pruned by, its final α or with `perturbation` the losses, which stand for α in what follows.
 
     `kept` are the edges that each search kept, `consensus` those of all together; by default what the paper's rule
     makes of each α and of `mean_alpha`. Keys: `seeds`; `num_decisions`, how many choices an architecture consists of

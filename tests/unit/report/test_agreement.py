@@ -36,7 +36,7 @@ def made(num_seeds: int = 3, **more: Any) -> dict[str, Any]:
 def test_the_sentence_has_the_figures() -> None:
     words = agreement_words(made())
     assert words == (
-        "3 seeds agree on 1.2 of 2 decisions (95 %: 0.5 to 2.0), 0.3 by chance; Kendall's τ of α on an edge 0.50"
+        "3 seeds agree on 1.2 of 2 decisions (95 %: 0.5 to 2.0), 0.3 by chance; Kendall's τ on an edge 0.50"
     )
     assert "τ" not in agreement_words(made(kendall_tau=None))
 
