@@ -12,7 +12,7 @@ from degas.config import Settings, setting
 
 __all__ = ["Options", "main"]
 
-Part = Literal["search", "adversarial", "sampling", "features", "fid"]
+Part = Literal["search", "adversarial-search", "adversarial", "sampling", "features", "fid"]
 
 
 class Options(Settings):
@@ -22,7 +22,9 @@ class Options(Settings):
     """
 
     out: Annotated[Path, tyro.conf.arg(metavar="FILE")] = setting(Path("benchmark.json"), "the JSON file")
-    parts: tuple[Part, ...] = setting(("search", "adversarial", "sampling", "features", "fid"), "what to measure")
+    parts: tuple[Part, ...] = setting(
+        ("search", "adversarial-search", "adversarial", "sampling", "features", "fid"), "what to measure"
+    )
     width: Annotated[int, Field(ge=1, le=2048)] = setting(32, "channels of every feature map, and of the critic")
     batch_images: Annotated[int, Field(ge=2)] = setting(64, "images a step")
     image_size: int = setting(32, "pixels along each side")

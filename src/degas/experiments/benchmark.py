@@ -18,12 +18,13 @@ import torch
 from torch import Tensor
 
 from degas.architecture import Architecture
-from degas.config import GanSettings, SearchSettings, SpaceSettings, resolve_gan
+from degas.config import GanSettings, Objective, SearchSettings, SpaceSettings, resolve_gan
 from degas.data.image_set import ImageSet
 from degas.data.pixels import to_symmetric
 from degas.evaluation.efficientnet import ImagenetExtractor
 from degas.evaluation.metrics import frechet_distance
 from degas.evaluation.statistics import FORWARD_IMAGES
+from degas.experiments.adversarial_search import AdversarialSearch
 from degas.experiments.roofline import roofline_ms
 from degas.experiments.textbook_steps import PlainCtGan, TextbookSearch
 from degas.experiments.timing import CLOCKS, interleaved_ms, peak_mib
@@ -38,6 +39,7 @@ from degas.runtime.rng import forked_rng
 
 NUM_BATCHES = 4  # of images: enough that a step's two batches differ
 NUM_FEATURES = 1280  # of the offline extractor, for the Fréchet distance
+SEARCH_OBJECTIVES: tuple[Objective, ...] = ("sn-gan", "ct-gan")
 GROWTH = {"width": (16, 32, 64), "image_size": (16, 32, 64), "batch_images": (16, 64, 128), "num_images": (256, 4096)}
 
 
@@ -97,6 +99,30 @@ class Benchmark:
         search = Search(images, self.sizes.search(), SpaceSettings(), seed=self.seed, engine=self.engine)
         pixels = to_symmetric(torch.from_numpy(images.images)).to(self.engine.device)
         return TextbookSearch(search.supernet, self.sizes.search(), pixels, seed=self.seed).step
+
+    def adversarial_search(self) -> dict[str, dict[str, float]]:
+        """Our search step beside one that has a critic in GLO's place: the cheapest objective, and the paper's."""
+        ours, device = self._search(), self.engine.device
+        critics: dict[str, Callable[[], object]] = {name: self._adversarial_search(name) for name in SEARCH_OBJECTIVES}
+        times = self._time({"ours": ours, **critics})
+        mib = peak_mib(ours, device)
+        return {
+            f"search_step_beside_{objective.replace('-', '_')}": {
+                "ours_ms": times["ours"],
+                "adversarial_ms": times[objective],
+                "speedup": times[objective] / times["ours"],
+                "ours_peak_mib": mib,
+                "adversarial_peak_mib": peak_mib(call, device),
+            }
+            for objective, call in critics.items()
+        }
+
+    def _adversarial_search(self, objective: Objective) -> Callable[[], object]:
+        images = self.sizes.images(self.seed)
+        search = Search(images, self.sizes.search(), SpaceSettings(), seed=self.seed, engine=self.engine)
+        pixels = to_symmetric(torch.from_numpy(images.images)).to(self.engine.device)
+        settings = GanSettings(objective=objective, width=self.sizes.width, batch_images=self.sizes.batch_images)
+        return AdversarialSearch(search, resolve_gan(settings), pixels, seed=self.seed).step
 
     def adversarial_steps(self) -> dict[str, dict[str, float]]:
         """`critic_step` and `generator_step` of `ct-gan` on a drawn architecture, beside a plain port of CT-GAN."""
@@ -197,7 +223,7 @@ class Benchmark:
         return interleaved_ms(calls, rounds=self.rounds, device=self.engine.device, clock=self.clock)
 
 
-PARTS = ("search", "adversarial", "sampling", "features", "fid")
+PARTS = ("search", "adversarial-search", "adversarial", "sampling", "features", "fid")
 
 
 def run_benchmark(
@@ -220,6 +246,7 @@ def run_benchmark(
     }
     measures: dict[str, Callable[[], dict[str, Any]]] = {
         "search": lambda: {"search_step": bench.search_step()},
+        "adversarial-search": bench.adversarial_search,
         "adversarial": bench.adversarial_steps,
         "sampling": lambda: {"sampling": bench.sampling()},
         "features": lambda: {"features": bench.features()},

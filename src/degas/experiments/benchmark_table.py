@@ -8,7 +8,10 @@ from typing import Any
 
 from rich.table import Table
 
-STEPS = ("search_step", "critic_step", "generator_step", "sampling", "features", "fid")
+SEARCH_STEPS = ("search_step", "search_step_beside_sn_gan", "search_step_beside_ct_gan")
+STEPS = (*SEARCH_STEPS, "critic_step", "generator_step", "sampling", "features", "fid")
+
+OTHERS = ("textbook", "plain", "adversarial")
 
 
 def table(result: Mapping[str, Any]) -> Table:
@@ -24,7 +27,9 @@ def table(result: Mapping[str, Any]) -> Table:
             cells += [f"{_other(row):.1f}", f"{row['speedup']:.2f}"]
         if "roofline_ms" in row:
             cells += [f"{row['roofline_ms']:.1f}", f"{row['roofline_share']:.0%}"]
-            cells += [f"{row['ours_peak_mib']:.0f}", f"{row['textbook_peak_mib']:.0f}"]
+        if "ours_peak_mib" in row:
+            cells += [""] * (5 - len(cells))
+            cells += [f"{row['ours_peak_mib']:.0f}", f"{_other(row, 'peak_mib'):.0f}"]
         found.add_row(name.replace("_", " "), *cells)
     return found
 
@@ -60,5 +65,6 @@ def _draw_steps(axes: Any, result: Mapping[str, Any]) -> None:
     axes.invert_yaxis()
 
 
-def _other(row: Mapping[str, float]) -> float:
-    return row["textbook_ms"] if "textbook_ms" in row else row["plain_ms"]
+def _other(row: Mapping[str, float], unit: str = "ms") -> float:
+    """The value of what ours stands beside."""
+    return next(row[f"{other}_{unit}"] for other in OTHERS if f"{other}_{unit}" in row)

@@ -66,3 +66,12 @@ def test_command_writes_file_and_picture_and_prints_a_table(tmp_path: Path, caps
     assert found["machine"]["torch"] == torch.__version__
     assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     assert "search step" in capsys.readouterr().out
+
+
+def test_a_search_step_is_measured_beside_one_with_a_critic() -> None:
+    """Memory by exact counts: a critic's step holds more than GLO's, whatever the objective."""
+    found = Benchmark(SMALL, rounds=1, seed=0, engine=Engine(device="cpu")).adversarial_search()
+    assert set(found) == {"search_step_beside_sn_gan", "search_step_beside_ct_gan"}
+    for row in found.values():
+        assert row["speedup"] == pytest.approx(row["adversarial_ms"] / row["ours_ms"])
+        assert row["ours_peak_mib"] < row["adversarial_peak_mib"]
