@@ -72,6 +72,10 @@ class Glo:
         """The reconstruction terms of latents (B, d) against uint8 images (B, C, H, W), outside autocast."""
         with self.engine.autocast():
             fake_images = self.network(latents)
+        return self.terms_of(fake_images, images)
+
+    def terms_of(self, fake_images: Tensor, images: Tensor) -> dict[str, Tensor]:
+        """The reconstruction terms of images (B, C, H, W) in [−1, 1] against uint8 ones."""
         real_images = to_symmetric(images.to(self.engine.device, non_blocking=True))
         terms = reconstruction_terms(fake_images.float(), real_images, self.settings.loss)
         further = {} if self.further_terms is None else self.further_terms(fake_images.float(), real_images)

@@ -15,6 +15,8 @@ edges in random order and selects a cell's inputs by whole edges at the end; fix
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
@@ -57,10 +59,7 @@ class Perturbation:
         rules = [self.supernet.edge(slot).mixing_rule for slot in space.slots]
         try:
             for node in space.nodes[1:]:
-                found.before[node] = self._loss(f"before {node} is decided")
-                for slot in space.incoming(node):
-                    for name in space.operations(slot):
-                        found.losses[slot.name][name] = self._loss_without(slot, name)
+                self._measure_node(node, found)
                 self._keep(node, kept_at(node, found.losses, space, zero_rule))
                 self._tune()
         finally:
@@ -68,27 +67,50 @@ class Perturbation:
                 self.supernet.edge(slot).mixing_rule = rule
         return found
 
-    def _loss_without(self, slot: Slot, name: str) -> float:
-        edge = self.supernet.edge(slot)
-        rule = edge.mixing_rule
-        edge.mixing_rule = replace(rule, keep=tuple(its != name for its in edge.names))
-        loss = self._loss(f"without {name} on {slot.name}")
-        edge.mixing_rule = rule
-        return loss
+    def _measure_node(self, node: str, found: Perturbed) -> None:
+        """The loss as it is, and without each operation of each edge into `node`."""
+        space = self.supernet.space
+        masks = [(slot, name) for slot in space.incoming(node) for name in space.operations(slot)]
+        found.before[node], *losses = self._losses(node, masks)
+        _check(found.before[node], f"before {node} is decided")
+        for (slot, name), loss in zip(masks, losses, strict=True):
+            _check(loss, f"without {name} on {slot.name}")
+            found.losses[slot.name][name] = loss
 
     @torch.no_grad()
-    def _loss(self, what: str) -> float:
-        total = torch.zeros((), dtype=torch.float64, device=self.glo.engine.device)
+    def _losses(self, node: str, masks: Sequence[tuple[Slot, str]]) -> list[float]:
+        """The mean loss over the batches, with nothing masked and with each of `masks`.
+
+        What comes before `node` is the same for all of them, and computed once a batch.
+        """
+        backbone, engine = self.supernet.backbone, self.glo.engine
+        totals = torch.zeros(1 + len(masks), dtype=torch.float64, device=engine.device)
         with frozen_buffers(self.supernet):
             for number in range(self.settings.perturbation_batches):
                 batch = self.batches(number)
-                latents = self.glo.table.rows[batch.index.to(total.device)]  # (B, d)
-                total += torch.stack(list(self.glo.loss_terms(latents, batch.images).values())).sum()
-        self.glo.engine.all_reduce_mean([total])  # so that all ranks decide alike
-        loss = float(total) / self.settings.perturbation_batches
-        if not math.isfinite(loss):
-            raise UserError(f"search: the loss {what} is {loss}; lower --search.weight-lr and --search.latent-lr")
-        return loss
+                latents = self.glo.table.rows[batch.index.to(engine.device)]  # (B, d)
+                with engine.autocast():
+                    maps = backbone.maps(latents, before=node)
+                for place, mask in enumerate([None, *masks]):
+                    with self._masked(mask), engine.autocast():
+                        fake_images = backbone.image(maps)
+                    terms = self.glo.terms_of(fake_images, batch.images)
+                    totals[place] += torch.stack(list(terms.values())).sum()
+        engine.all_reduce_mean([totals])  # so that all ranks decide alike
+        return (totals / self.settings.perturbation_batches).tolist()
+
+    @contextmanager
+    def _masked(self, mask: tuple[Slot, str] | None) -> Iterator[None]:
+        """Within it, the operation is not part of its edge."""
+        if mask is None:
+            yield
+            return
+        slot, name = mask
+        edge = self.supernet.edge(slot)
+        rule = edge.mixing_rule
+        edge.mixing_rule = replace(rule, keep=tuple(its != name for its in edge.names))
+        yield
+        edge.mixing_rule = rule
 
     def _keep(self, node: str, edges: tuple[Edge, ...]) -> None:
         kept = {edge.source: edge.operation for edge in edges}
@@ -114,3 +136,8 @@ def kept_at(
     first, second = (max(options, key=lambda option: option[1])[0] for options in (firsts, seconds))
     assert first is not None
     return (first,) if second is None else (first, second)
+
+
+def _check(loss: float, what: str) -> None:
+    if not math.isfinite(loss):
+        raise UserError(f"search: the loss {what} is {loss}; lower --search.weight-lr and --search.latent-lr")

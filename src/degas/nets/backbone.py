@@ -7,6 +7,7 @@ what an edge computes is the caller's business (`make_edge`): one operation in a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -15,6 +16,14 @@ from torch import Tensor, nn
 from degas.architecture import Slot
 from degas.nets.normalisation import BatchNorm
 from degas.nets.operations import convolution
+
+
+@dataclass
+class Maps:
+    """What a forward pass has computed: node → map (N, width, h, h), and node → what its edges receive."""
+
+    nodes: dict[str, Tensor]
+    values: dict[str, Any]
 
 
 class Backbone(nn.Module):
@@ -59,15 +68,32 @@ class Backbone(nn.Module):
         self.to_image.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
-        nodes: dict[str, Tensor] = {"U0": self.first_map(noise)}  # each (N, width, h, h)
-        values: dict[str, Any] = {}
-        for node, slots in self.incoming.items():
-            for slot in slots:
-                if slot.source not in values:
-                    values[slot.source] = self._value(slot.source, nodes[slot.source])
-            nodes[node] = self.sum_edges(slots, values, labels)
-        activated = self.norm(nodes[self.last]).relu_()  # in place: the backward of a batch norm reads its input
+        return self.image(self.maps(noise, labels), labels)
+
+    def maps(self, noise: Tensor, labels: Tensor | None = None, *, before: str | None = None) -> Maps:
+        """All maps up to the one that feeds the image, or only those computed before node `before`."""
+        maps = Maps({"U0": self.first_map(noise)}, {})
+        for node in self.incoming:
+            if node == before:
+                break
+            self._compute(node, maps, labels)
+        return maps
+
+    def image(self, maps: Maps, labels: Tensor | None = None) -> Tensor:
+        """Images (N, channels, H, W) from `maps`, whose missing nodes are computed; `maps` itself stays as it is."""
+        maps = Maps(dict(maps.nodes), dict(maps.values))
+        for node in self.incoming:
+            if node not in maps.nodes:
+                self._compute(node, maps, labels)
+        activated = self.norm(maps.nodes[self.last]).relu_()  # in place: the backward of a batch norm reads its input
         return torch.tanh(self.to_image(activated))
+
+    def _compute(self, node: str, maps: Maps, labels: Tensor | None) -> None:
+        slots = self.incoming[node]
+        for slot in slots:
+            if slot.source not in maps.values:
+                maps.values[slot.source] = self._value(slot.source, maps.nodes[slot.source])
+        maps.nodes[node] = self.sum_edges(slots, maps.values, labels)
 
     def sum_edges(self, slots: Sequence[Slot], values: Mapping[str, Any], labels: Tensor | None) -> Tensor:
         """A node from the `values` of its sources; the supernet computes the same sum in fewer steps."""
