@@ -63,7 +63,7 @@ def add_sources_to_path() -> None:
 
 def settings_page() -> str:
     """Every setting: command-line name, default, what each preset and objective makes of it, meaning, source."""
-    from degas.config import OBJECTIVES, PRESETS
+    from degas.presets import OBJECTIVES, PRESETS
 
     parts = [SETTINGS_HEAD]
     module = importlib.import_module("degas.config")
@@ -89,7 +89,7 @@ def settings_page() -> str:
 
 SETTINGS_HEAD = """# Settings
 
-This page is written from `degas/config.py` when the site is built. An empty cell in a preset's column means that the
+This page is written from `degas/config.py` and `degas/presets.py` when the site is built. An empty cell in a preset's column means that the
 preset leaves the default. Underscores and hyphens in a name are the same. `degas train --dry-run …` prints what is in
 force with the source of each value."""
 OBJECTIVES_HEAD = """A setting of the table above without a default takes the value of the objective. One marked —

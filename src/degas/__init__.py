@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 _HOMES = {
     "Architecture": "degas.architecture",
-    "SearchSpace": "degas.architecture",
+    "SearchSpace": "degas.space",
     "Generator": "degas.nets.generator",
     "register_operation": "degas.nets.operations",
     "register_source": "degas.data.sources",
@@ -34,11 +34,12 @@ __all__ = [
 
 if TYPE_CHECKING:
     from degas.api import evaluate, search, train
-    from degas.architecture import Architecture, SearchSpace
+    from degas.architecture import Architecture
     from degas.data.sources import register_source
     from degas.errors import UserError
     from degas.nets.generator import Generator
     from degas.nets.operations import register_operation
+    from degas.space import SearchSpace
 
 
 def __getattr__(name: str) -> Any:

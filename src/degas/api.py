@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from degas.architecture import Architecture
-from degas.config import DataSettings, EvaluateSettings, GanSettings, SearchSettings, SpaceSettings, resolve_gan
+from degas.config import DataSettings, EvaluateSettings, GanSettings, SearchSettings, SpaceSettings
 from degas.data.cache import cache_folder
 from degas.data.image_set import ImageSet, content_fingerprint
 from degas.data.sources import load_images
@@ -26,6 +26,7 @@ from degas.evaluation.record import record_evaluation
 from degas.given import Section, generator_folder, load_architecture, settings_for
 from degas.nets.baselines import BASELINES
 from degas.nets.generator import Generator
+from degas.presets import resolve_gan
 from degas.runtime.distributed import Engine
 from degas.runtime.folder_lock import owned_folder
 from degas.runtime.rng import forked_rng

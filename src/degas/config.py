@@ -1,4 +1,4 @@
-"""Every setting of every stage: default, unit, source, and the value each preset gives it.
+"""Every setting of every stage: default, unit and source. What a preset changes of them stands in `presets.py`.
 
 Units stand in the names (`_images`, `_steps`, `_epochs`, `_pixels`). The source of a value is the paper's section,
 the authors' code of a system the paper builds on, or "our choice". Knows no torch and no stage.
@@ -6,14 +6,13 @@ the authors' code of a system the paper builds on, or "our choice". Knows no tor
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from degas.architecture import LIMITS, MAX_IMAGE_SIZE, NORMAL_OPERATIONS, UP_OPERATIONS, SearchSpace
 from degas.errors import UserError
+from degas.space import LIMITS, MAX_IMAGE_SIZE, NORMAL_OPERATIONS, UP_OPERATIONS, SearchSpace
 
 Extractor = Literal["inception", "imagenet", "classifier"]
 Objective = Literal["ct-gan", "wgan-gp", "sn-gan", "mmd", "r3gan"]
@@ -269,157 +268,6 @@ class EvaluateSettings(Settings):
     classifier: Path | None = setting(None, "folder written by `degas features train`")
     floor: bool = setting(True, "also score real against real, the least value to hope for")
     splits: Positive = setting(10, "splits of the Inception Score", source="paper §4")
-
-
-# What each objective takes where a setting is unset, and thereby which settings it has. Spec §6.
-_CLASS = {"class_weight_critic": 1.0, "class_weight_generator": 0.1}
-_DROPOUT = {"dropout": (0.2, 0.5, 0.5)}
-_WGAN = {"critic_steps": 5, "generator_lr": 2e-4, "critic_lr": 2e-4, "penalty_weight": 10.0, **_CLASS}
-OBJECTIVES: dict[Objective, dict[str, Any]] = {
-    "ct-gan": {
-        **_WGAN,
-        **_DROPOUT,
-        "consistency_weight": 2.0,
-        "consistency_feature_weight": 0.2,
-        "consistency_margin": 0.0,
-    },
-    "wgan-gp": dict(_WGAN),
-    "sn-gan": {"critic_steps": 1, "generator_lr": 2e-4, "critic_lr": 4e-4, **_CLASS},
-    "mmd": {"critic_steps": 1, "generator_lr": 2e-4, "critic_lr": 2e-4, "repulsive_bounds": (4.0, 0.25), **_CLASS},
-    # The generator's class weight: digits, preset quick, 1,000 samples: a classifier agrees with 96 % of labels at 1.0,
-    # with 86 % at CT-GAN's 0.1 (docs/results.md).
-    "r3gan": {
-        "critic_steps": 1,
-        "generator_lr": 2e-4,
-        "critic_lr": 2e-4,
-        "gradient_weight": 0.05,
-        **_CLASS,
-        "class_weight_generator": 1.0,
-    },
-}
-
-# A preset is what it changes from the defaults above; `default` changes nothing.
-PRESETS: dict[str, dict[str, dict[str, Any]]] = {
-    # `quick` is sized for the demo. Its objective is a first look's choice (digits, one seed, equal time on two cores:
-    # r3gan's samples are digits where sn-gan's are blots); the objectives' measurement on CIFAR-10 is still to come.
-    "quick": {
-        "search": {"num_epochs": 8, "checkpoint_steps": 50},
-        "gan": {
-            "objective": "r3gan",
-            "num_steps": 1500,
-            "width": 32,
-            "generator_batch_images": 64,
-            "generator_lr": 4e-4,
-            "critic_lr": 4e-4,
-            "gradient_weight": 0.5,
-            "sample_steps": 200,
-            "checkpoint_steps": 200,
-        },
-        "evaluate": {"num_samples": 1797},
-    },
-    "default": {},
-    "paper": {
-        "space": {"separable_order": "darts"},
-        "search": {
-            "width": 128,
-            "num_epochs": 50,
-            "weight_optimizer": "sgd",
-            "weight_lr": 0.3,
-            "weight_lr_min": 1e-3,
-            "weight_decay": 3e-4,
-            "latent_init": "random",
-            "latent_optimizer": "sgd",
-            "latent_lr": 0.3,
-            "alpha_lr": 3e-4,
-            "alpha_weight_decay": 1e-3,
-            "prune": "paper",
-        },
-        "gan": {
-            "objective": "ct-gan",
-            "num_steps": 100_000,
-            "width": 128,
-            "ema_half_life_images": 0,
-            "sampling_bn": "batch",
-            "checkpoint_steps": 1000,
-            "sample_steps": 1000,
-        },
-        "evaluate": {"extractor": "inception", "num_samples": 50_000},
-    },
-}
-PresetName = Literal["quick", "default", "paper"]
-
-
-def preset_values(preset: str, source: str = "", objective: str | None = None) -> dict[str, dict[str, Any]]:
-    """What `preset` changes, section by section, given what the user says.
-
-    The paper's search rate depends on the data set, `source` (paper §4.1). What a preset tunes for its own objective
-    is left out when the user asks for another `objective`.
-    """
-    values = {section: dict(changes) for section, changes in PRESETS[preset].items()}
-    if preset == "paper" and any(word in source.lower() for word in ("stl", "celeba")):
-        values["search"].update(weight_lr=0.03, latent_lr=0.03)
-    gan = values.get("gan", {})
-    if objective is not None and objective != gan.get("objective"):
-        tuned = {name for table in OBJECTIVES.values() for name in table}
-        values["gan"] = {name: value for name, value in gan.items() if name not in tuned}
-    return values
-
-
-def resolve_gan(gan: GanSettings) -> GanSettings:
-    """Fill every unset setting with the objective's value; refuse one that the objective does not have."""
-    table = OBJECTIVES[gan.objective]
-    owned = {name for values in OBJECTIVES.values() for name in values}
-    for name in sorted(owned):
-        if getattr(gan, name) is not None and name not in table:
-            option = name.replace("_", "-")
-            holders = ", ".join(o for o, values in OBJECTIVES.items() if name in values)
-            raise UserError(f"--gan.{option}: objective {gan.objective} has no such setting; it belongs to {holders}")
-    if not gan.supervised:
-        given = next((name for name in _CLASS if getattr(gan, name) is not None), None)
-        if given:
-            raise UserError(f"--gan.{given.replace('_', '-')}: there is no class loss without --gan.supervised")
-        table = {name: value for name, value in table.items() if name not in _CLASS}
-    filled = {name: value for name, value in table.items() if getattr(gan, name) is None}
-    if gan.generator_batch_images is None:
-        filled["generator_batch_images"] = 2 * gan.batch_images
-    return gan.model_copy(update=filled)
-
-
-def sources(settings: Settings, preset: Mapping[str, Any]) -> list[tuple[str, Any, str]]:
-    """Every setting as (name, value, where the value comes from); `preset` holds what the preset changes of them.
-
-    A field's stated source is one or two of `where` or `where: value`; the one that names the value in force is told.
-    """
-    return [(name, getattr(settings, name), _source(settings, name, preset)) for name in type(settings).model_fields]
-
-
-def _source(settings: Settings, name: str, preset: Mapping[str, Any]) -> str:
-    info, value = type(settings).model_fields[name], getattr(settings, name)
-    if value is None and any(name in table for table in OBJECTIVES.values()):
-        return "not in force"
-    stated = str((info.json_schema_extra or {})["source"]).split("; ")  # type: ignore[index]
-    for where, _, text in (part.partition(": ") for part in stated):
-        if text and _named(text, value):
-            return where
-    if value == info.default:
-        return stated[0]
-    if isinstance(settings, GanSettings) and value == OBJECTIVES[settings.objective].get(name):
-        return f"our choice for {settings.objective}"
-    return "preset" if name in preset and value == preset[name] else "given"
-
-
-def _named(text: str, value: Any) -> bool:
-    """Whether the text of a stated source, such as `100,000`, `2e-4` or `none`, is this value."""
-    values = value if isinstance(value, tuple) else (value,)
-    if text in ("none", "no"):
-        return not value or value == text
-    if text in (str(value), ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in values)):
-        return True
-    number = text.split(", i.e. ")[0].replace(",", "")
-    try:
-        return not isinstance(value, bool) and value is not None and float(number) == float(value)
-    except (TypeError, ValueError):
-        return False
 
 
 def _base_and_stages(image_size: int, base_size: int | None) -> tuple[int, int]:

@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from degas.architecture import Architecture
-from degas.config import PRESETS, Settings, preset_values
+from degas.config import Settings
 from degas.errors import UserError, nearest
+from degas.presets import PRESETS, preset_values
 from degas.shipped import shipped_file, shipped_names
 
 Section = Mapping[str, Any] | Settings | None

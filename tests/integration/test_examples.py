@@ -16,11 +16,12 @@ import pytest
 import torch
 
 import degas
-from degas.architecture import OPERATION_KINDS, Architecture, SearchSpace
+from degas.architecture import Architecture
 from degas.nas.mixed import MixedOp, SharedActivation
 from degas.nets.normalisation import BatchNorm
 from degas.nets.operations import build_operation
 from degas.report.render import write_report
+from degas.space import OPERATION_KINDS, SearchSpace
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 pytestmark = pytest.mark.slow

@@ -10,7 +10,8 @@ from pathlib import Path
 import torch
 
 import degas
-from degas.architecture import Architecture, SearchSpace
+from degas.architecture import Architecture
+from degas.space import SearchSpace
 
 BLOCKED = [
     "accelerate",

@@ -16,12 +16,13 @@ import pytest
 from PIL import Image
 
 import degas
-from degas.architecture import Architecture, SearchSpace
+from degas.architecture import Architecture
 from degas.cli import main as cli
 from degas.errors import UserError
 from degas.nas.agreement import mean_alpha
 from degas.nas.pruning import choices, prune
 from degas.runtime.run_folder import read_jsonl
+from degas.space import SearchSpace
 
 SIZE = ("--data.image-size", "8", "--quiet")
 TINY = (

@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from degas.architecture import Architecture, SearchSpace
+from degas.architecture import Architecture
+from degas.space import SearchSpace
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "bad-input.md"
 TINY = "--data images --data.image-size 8"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 
-from degas.architecture import ZERO, Edge, SearchSpace
+from degas.space import ZERO, Edge, SearchSpace
 
 Alpha = Mapping[str, Mapping[str, float]]
 

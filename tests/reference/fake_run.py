@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from degas.architecture import ZERO, Architecture, Edge, SearchSpace
+from degas.architecture import Architecture
+from degas.space import ZERO, Edge, SearchSpace
 
 EPOCHS, TILE = 12, 16
 

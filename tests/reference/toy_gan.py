@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from degas.config import GanSettings, resolve_gan
+from degas.config import GanSettings
 from degas.data.image_set import ImageSet
 from degas.gan.steps import Steps
 from degas.gan.trainer import run_training
 from degas.nets.generator import Generator
+from degas.presets import resolve_gan
 from degas.runtime.distributed import Engine
 from degas.runtime.rng import forked_rng
 from degas.runtime.run_folder import StageFolder

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from degas.architecture import ZERO, Architecture, Edge, SearchSpace
+from degas.architecture import Architecture
 from degas.errors import UserError
+from degas.space import ZERO, Edge, SearchSpace
 
 
 def drawn(seed: int = 0, **sizes: Any) -> Architecture:

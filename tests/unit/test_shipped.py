@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from degas import given, shipped
-from degas.architecture import Architecture, SearchSpace
+from degas.architecture import Architecture
 from degas.cli import main as cli
 from degas.errors import UserError
+from degas.space import SearchSpace
 
 
 def example(seed: int = 0) -> Architecture:

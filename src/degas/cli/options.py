@@ -15,13 +15,13 @@ from degas.config import (
     ImageSize,
     NoiseSize,
     Positive,
-    PresetName,
     SearchSettings,
     Settings,
     SpaceSettings,
     Width,
     setting,
 )
+from degas.presets import PresetName
 
 Source = Annotated[str, tyro.conf.arg(name="data", metavar="SRC")]
 SOURCE = "digits, photos, a folder, zip or .npz of images, an official archive, or hub:ID"

@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 import tyro
 from pydantic import BaseModel
 
-from degas.config import PRESETS, preset_values
 from degas.errors import UserError, nearest
+from degas.presets import PRESETS, preset_values
 
 # How tyro and pydantic word the two mistakes that deserve better than their own sentence.
 MAX_LISTED = 20  # names in a message; an unknown option unlike any other gets the way to the help instead

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from degas.architecture import Architecture, SearchSpace
+from degas.architecture import Architecture
 from degas.cli.options import SpaceOptions as Options
+from degas.space import SearchSpace
 
 __all__ = ["Options", "main"]
 

@@ -37,7 +37,7 @@ def train_and_score(
     """Train until the last of `marks`, and score a copy at each.
 
     Args:
-        settings: resolved by `config.resolve_gan`.
+        settings: resolved by `presets.resolve_gan`.
         marks: seconds of training on `clock`, scoring left out, or generator steps; ascending. A step that has begun
             is finished, so a mark in seconds is passed by less than a step.
         watch: for tests with clocks of their own.

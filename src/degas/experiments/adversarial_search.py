@@ -25,7 +25,7 @@ class AdversarialSearch:
 
     Args:
         search: gives the supernet, which is trained in place, and the images.
-        settings: resolved by `config.resolve_gan`; `batch_images` reals a critic step. Fakes are as many as a GLO
+        settings: resolved by `presets.resolve_gan`; `batch_images` reals a critic step. Fakes are as many as a GLO
             batch has images, in every step.
         real_images: float (N, C, H, W) in [−1, 1], on the device of the supernet.
     """
@@ -80,7 +80,7 @@ class AdversarialSearch:
 
 def _adam(parameters: list[torch.nn.Parameter], lr: float | None, settings: GanSettings) -> torch.optim.Adam:
     if lr is None:
-        raise ValueError("unresolved settings (call degas.config.resolve_gan first)")
+        raise ValueError("unresolved settings (call degas.presets.resolve_gan first)")
     return torch.optim.Adam(parameters, lr=lr, betas=settings.betas, fused=True)
 
 

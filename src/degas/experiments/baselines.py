@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from degas.architecture import Architecture, SearchSpace
+from degas.architecture import Architecture
 from degas.config import SearchSettings, SpaceSettings
 from degas.data.image_set import ImageSet
 from degas.errors import UserError
@@ -29,6 +29,7 @@ from degas.nas.glo import NonFiniteError, fit_alone
 from degas.nets.cost import architecture_cost
 from degas.runtime.distributed import Engine
 from degas.runtime.records import write_json
+from degas.space import SearchSpace
 
 METHODS = ("random", "evolution")
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from degas.architecture import Architecture
-from degas.config import GanSettings, Objective, SearchSettings, SpaceSettings, resolve_gan
+from degas.config import GanSettings, Objective, SearchSettings, SpaceSettings
 from degas.data.image_set import ImageSet
 from degas.data.pixels import to_symmetric
 from degas.evaluation.efficientnet import ImagenetExtractor
@@ -33,6 +33,7 @@ from degas.nas.searcher import Search
 from degas.nets.critic import Critic
 from degas.nets.generator import Generator
 from degas.nets.resampling import as_defined
+from degas.presets import resolve_gan
 from degas.runtime.distributed import Engine
 from degas.runtime.environment import write_environment
 from degas.runtime.rng import forked_rng

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from degas.architecture import ZERO, Edge, SearchSpace
+from degas.space import ZERO, Edge, SearchSpace
 
 Edges = tuple[Edge, ...]
 Accept = Callable[[Edges], bool]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from degas.architecture import ZERO, Edge, SearchSpace
 from degas.nets.cost import operation_cost
+from degas.space import ZERO, Edge, SearchSpace
 
 
 def extreme_edges(space: SearchSpace, width: int, largest: bool) -> tuple[Edge, ...]:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from degas.architecture import Architecture, Edge
+from degas.architecture import Architecture
 from degas.config import SearchSettings
 from degas.data.image_set import ImageSet
 from degas.errors import UserError
@@ -21,6 +21,7 @@ from degas.experiments.trials import Trials
 from degas.nas.glo import fit_alone
 from degas.nets.cost import architecture_cost
 from degas.runtime.distributed import Engine
+from degas.space import Edge
 
 MAX_DRAWS = 100_000
 

@@ -44,7 +44,7 @@ def label_agreement(
     Args:
         architecture: at the images' size and channels.
         images: with labels.
-        settings: resolved by `config.resolve_gan`, supervised; the run has its `num_steps`.
+        settings: resolved by `presets.resolve_gan`, supervised; the run has its `num_steps`.
         folder: of the trials (`true.json`, `shuffled.json`) and of `classifier/`.
         num_samples: with uniform labels, judged by the classifier.
     """

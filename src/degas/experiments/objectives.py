@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from degas.architecture import Architecture
-from degas.config import OBJECTIVES, GanSettings, Objective, SpaceSettings, resolve_gan
+from degas.config import GanSettings, Objective, SpaceSettings
 from degas.data.image_set import ImageSet
 from degas.errors import UserError
 from degas.experiments.adversarial import Score, fresh_generator, train_and_score
@@ -29,6 +29,7 @@ from degas.experiments.trials import Trials
 from degas.nets.baselines import ResnetGenerator
 from degas.nets.cost import count_parameters
 from degas.nets.generator import Generator
+from degas.presets import OBJECTIVES, resolve_gan
 from degas.runtime.distributed import Engine
 from degas.runtime.rng import forked_rng
 

@@ -18,12 +18,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from degas.config import PRESETS, DataSettings, SearchSettings, SpaceSettings
+from degas.config import DataSettings, SearchSettings, SpaceSettings
 from degas.data.image_set import ImageSet
 from degas.experiments.trials import Trials
 from degas.nas.glo import mean_image_loss, weight_optimizer
 from degas.nas.searcher import Search
 from degas.nets.normalisation import frozen_buffers
+from degas.presets import PRESETS
 from degas.runtime.distributed import Engine
 
 PAPER = {**PRESETS["paper"]["search"], "width": 32, "num_epochs": 4}

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from degas.architecture import Architecture, Edge
+from degas.architecture import Architecture
 from degas.config import GanSettings, SearchSettings
 from degas.data.image_set import ImageSet
 from degas.errors import UserError
@@ -29,6 +29,7 @@ from degas.nas.glo import NonFiniteError, fit_alone
 from degas.nas.held_out import fit_held_out
 from degas.nets.cost import architecture_cost
 from degas.runtime.distributed import Engine
+from degas.space import Edge
 
 ADVERSARIAL = "adversarial"
 GLO = {"glo-l2": "l2", "glo-l2-lap1": "l2-lap1"}  # predictor → reconstruction loss
@@ -68,7 +69,7 @@ class Contestant:
 class RankCorrelation:
     """The measurement in `folder`: `trials/` holds `PART-ARCHITECTURE-sSEED.json`.
 
-    `gan` is resolved (`config.resolve_gan`); `pattern` gives the sizes of every architecture.
+    `gan` is resolved (`presets.resolve_gan`); `pattern` gives the sizes of every architecture.
     """
 
     def __init__(

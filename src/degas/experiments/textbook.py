@@ -12,10 +12,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from degas.architecture import SearchSpace
 from degas.nas.mixing import Mixing
 from degas.nas.supernet import Supernet
 from degas.nets.backbone import Backbone, module_name
+from degas.space import SearchSpace
 
 
 def norm(width: int) -> nn.Module:

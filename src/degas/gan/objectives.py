@@ -210,7 +210,7 @@ class R3Gan(Objective):
 
 
 def make_objective(settings: GanSettings) -> Objective:
-    """The objective of resolved settings (`config.resolve_gan`)."""
+    """The objective of resolved settings (`presets.resolve_gan`)."""
     given: dict[str, Any] = settings.model_dump()
     weights = ("class_weight_critic", "class_weight_generator")
     common = {name: given[name] if settings.supervised else 0.0 for name in weights}

@@ -45,7 +45,7 @@ class Steps:
     Args:
         generator: trained in place.
         images: real images, with labels if `settings.supervised`.
-        settings: resolved (`config.resolve_gan`).
+        settings: resolved (`presets.resolve_gan`).
         seed: of the critic's weights and of every draw.
         engine: device, precision and processes.
     """
@@ -215,5 +215,5 @@ def _adam(module: nn.Module, settings: GanSettings) -> torch.optim.Adam:
 def _given(value: Any) -> Any:
     """A value that `resolve_gan` or the trainer's checks have made sure of."""
     if value is None:
-        raise ValueError("unresolved settings (call degas.config.resolve_gan first), or images without labels")
+        raise ValueError("unresolved settings (call degas.presets.resolve_gan first), or images without labels")
     return value

@@ -51,7 +51,7 @@ def run_training(
     Args:
         generator: fresh, conditional if and only if `settings.supervised`; trained in place.
         images: real images of the generator's size and channels; with labels if supervised.
-        settings: resolved by `config.resolve_gan`.
+        settings: resolved by `presets.resolve_gan`.
         seed: of everything drawn; equal seeds give equal runs.
         folder: the stage's locked folder. If it holds a checkpoint, training goes on from there, bit for bit.
         engine: device, precision, processes.

@@ -11,8 +11,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from degas.architecture import ZERO, Edge, SearchSpace
 from degas.nas.pruning import Alpha, Compare, ZeroRule, choices, decisions, prune
+from degas.space import ZERO, Edge, SearchSpace
 
 Pairs = Mapping[tuple[int, int], float]  # positions of two searches, first < second → a value
 LEVEL = 0.95

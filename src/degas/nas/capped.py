@@ -15,10 +15,11 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from degas.architecture import Architecture, Edge, SearchSpace
+from degas.architecture import Architecture
 from degas.errors import UserError
 from degas.nas.pruning import Alpha, Compare, ZeroRule, node_options, prune
 from degas.nets.cost import Cost, frame_cost, slot_costs
+from degas.space import Edge, SearchSpace
 
 
 @dataclass(frozen=True)

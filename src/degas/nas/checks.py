@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from degas.architecture import Architecture, SearchSpace
+from degas.architecture import Architecture
 from degas.config import SearchSettings, SpaceSettings
 from degas.errors import UserError
 from degas.nas import second_order
 from degas.nas.capped import Budget, check_budget
+from degas.space import SearchSpace
 
 
 def check_search(settings: SearchSettings, space: SpaceSettings, *, image_size: int, channels: int) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from degas.architecture import Architecture, Edge, SearchSpace
+from degas.architecture import Architecture
 from degas.config import SearchSettings
 from degas.errors import UserError
 from degas.nas.agreement import agreement, mean_alpha
@@ -22,6 +22,7 @@ from degas.nas.degenerate import parameter_free, without_residuals
 from degas.nas.outputs import pruned_edges, pruning_report
 from degas.nas.pruning import Alpha
 from degas.runtime.run_folder import StageFolder, read_jsonl
+from degas.space import Edge, SearchSpace
 
 
 @dataclass(frozen=True)

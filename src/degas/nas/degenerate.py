@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from degas.architecture import ZERO, Edge, SearchSpace
 from degas.nas.pruning import Alpha
 from degas.nets.cost import operation_cost
+from degas.space import ZERO, Edge, SearchSpace
 
 Mixing = Mapping[str, Mapping[str, Mapping[str, float | None]]]  # edge → operation → `weight`, `scaled`
 SKIP = "skip"

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from degas.architecture import Edge, SearchSpace
 from degas.data.loader import Batches
 from degas.data.pixels import to_symmetric
 from degas.nas.alpha_step import alpha_rate
@@ -28,6 +27,7 @@ from degas.nas.glo import Glo, first_latents
 from degas.nas.pruning import Alpha
 from degas.nets.normalisation import frozen_buffers
 from degas.runtime.run_folder import StageFolder, read_jsonl
+from degas.space import Edge, SearchSpace
 
 NUM_COMPARED = 64  # images whose reconstructions are compared
 SAME_ROW = 1e-6  # a latent that moved by less has not moved

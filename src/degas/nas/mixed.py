@@ -24,13 +24,13 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from degas.architecture import ZERO, Slot
 from degas.nas.branch import Branch, NodeValue
 from degas.nas.kernels import KernelMix, centred, convolve, unit_kernels
 from degas.nas.mixing import Mixing
 from degas.nets.normalisation import BatchNorm
 from degas.nets.operations import build_operation
 from degas.nets.resampling import fold_nearest, repeat_pixels, up_convolve
+from degas.space import ZERO, Slot
 
 
 class SharedActivation(nn.Module):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from degas.architecture import Architecture, Edge, SearchSpace
+from degas.architecture import Architecture
 from degas.config import SearchSettings, SpaceSettings
 from degas.data.grids import save_grid
 from degas.data.pixels import to_uint8
@@ -22,6 +22,7 @@ from degas.nas.pruning import Alpha, choices, decisions, prune, prune_darts
 from degas.nas.supernet import Supernet
 from degas.runtime.rng import torch_generator
 from degas.runtime.run_folder import StageFolder
+from degas.space import Edge, SearchSpace
 
 COLUMNS = 16
 

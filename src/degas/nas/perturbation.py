@@ -21,13 +21,13 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from degas.architecture import ZERO, Edge, SearchSpace, Slot
 from degas.data.loader import Batches
 from degas.errors import UserError
 from degas.nas.glo import Glo
 from degas.nas.pruning import ZeroRule, node_options
 from degas.nas.supernet import Supernet
 from degas.nets.normalisation import frozen_buffers
+from degas.space import ZERO, Edge, SearchSpace, Slot
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from degas.architecture import ZERO, Edge, SearchSpace, Slot
 from degas.errors import UserError, nearest
+from degas.space import ZERO, Edge, SearchSpace, Slot
 
 Alpha = Mapping[str, Mapping[str, float]]
 Compare = Literal["raw", "centred", "softmax_times_k", "above_zero"]

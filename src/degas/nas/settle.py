@@ -11,9 +11,9 @@ import math
 import statistics
 from collections.abc import Sequence
 
-from degas.architecture import ZERO, SearchSpace
 from degas.config import SearchSettings
 from degas.nas.pruning import NO_EDGE, Alpha, Compare, Decision, ZeroRule, decisions
+from degas.space import ZERO, SearchSpace
 
 # A margin below so many standard deviations of itself is called close (our choice).
 NOISE_DEVIATIONS = 2.0

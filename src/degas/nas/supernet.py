@@ -8,9 +8,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from degas.architecture import SearchSpace, Slot
 from degas.nas.mixed import MixedOp, NodeValue, SharedActivation, sum_edges
 from degas.nets.backbone import Backbone, module_name
+from degas.space import SearchSpace, Slot
 
 
 class MixedBackbone(Backbone):

@@ -13,9 +13,9 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from degas.architecture import Slot
 from degas.nets.normalisation import BatchNorm
 from degas.nets.operations import convolution
+from degas.space import Slot
 
 
 @dataclass

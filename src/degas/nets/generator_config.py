@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from degas.architecture import LIMITS, MAX_FILE_BYTES, MAX_IMAGE_SIZE, Architecture
+from degas.architecture import MAX_FILE_BYTES, Architecture
 from degas.errors import UserError, nearest
 from degas.nets.baselines import BASELINES
+from degas.space import LIMITS, MAX_IMAGE_SIZE
 
 FORMAT = "degas-generator"
 VERSION = 1

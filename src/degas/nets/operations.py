@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from degas.architecture import OPERATION_KINDS, Kind
 from degas.errors import UserError, nearest
 from degas.nets.normalisation import BatchNorm, ConditionalBatchNorm
 from degas.nets.resampling import repeat_and_convolve, repeat_and_deconvolve, repeat_pixels, waits
+from degas.space import OPERATION_KINDS, Kind
 
 Norm = Callable[[int], nn.Module]
 

@@ -16,8 +16,8 @@ import matplotlib
 import numpy as np
 from markupsafe import Markup, escape
 
-from degas.architecture import NORMAL_OPERATIONS, UP_OPERATIONS, ZERO
 from degas.report.facts import softmax
+from degas.space import NORMAL_OPERATIONS, UP_OPERATIONS, ZERO
 
 MAX_POINTS = 320  # a curve with more is shown as means over equal stretches
 INK, LINE, FAINT = "#010101", "#020202", "#030303"

@@ -10,7 +10,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from degas.architecture import ZERO, Architecture, Slot
+from degas.architecture import Architecture
+from degas.space import ZERO, Slot
 
 Alpha = Mapping[str, Mapping[str, float]]  # edge name "U0->N1" → {operation name: α}
 

@@ -10,10 +10,11 @@ import math
 
 from markupsafe import Markup, escape
 
-from degas.architecture import ZERO, Architecture
+from degas.architecture import Architecture
 from degas.report.drawing import FIXED_FIRST, FIXED_LAST
 from degas.report.facts import Alpha, EdgeFact, edge_facts
 from degas.report.ladder import Ladder, Node, Point, Rung, Sizes, lay_out, operation_lines
+from degas.space import ZERO
 
 SIZES = Sizes(step=96, node_along=23, node_across=38, growth=4, label_across=37, gap=12)
 HEAD = 9.0  # pixels from the end of a kept edge's line to the tip of its arrow

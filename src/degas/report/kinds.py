@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from degas.config import preset_values
+from degas.presets import preset_values
 from degas.report.collect import Run, flatten
 from degas.report.paper import PaperRow, paper_data_set
 

@@ -10,8 +10,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from degas.architecture import Architecture, Slot
+from degas.architecture import Architecture
 from degas.report.facts import EdgeFact
+from degas.space import Slot
 
 Point = tuple[float, float]  # (along, across)
 ARC_FLARE = 0.13  # how far along its span an arc's control points lie: larger is rounder

@@ -112,7 +112,7 @@ def test_parsing_and_help_need_no_torch() -> None:
 
 
 def test_another_objective_leaves_out_what_the_preset_tuned_for_its_own() -> None:
-    from degas.config import resolve_gan
+    from degas.presets import resolve_gan
 
     quick = parse(RunOptions, "run", [*BASE, "--preset", "quick"])
     other = parse(RunOptions, "run", [*BASE, "--preset", "quick", "--gan.objective=sn-gan"])

@@ -4,11 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from degas.config import GanSettings, Objective, SearchSettings, SpaceSettings, resolve_gan
+from degas.config import GanSettings, Objective, SearchSettings, SpaceSettings
 from degas.data.pixels import to_symmetric
 from degas.experiments.adversarial_search import AdversarialSearch
 from degas.experiments.benchmark import Sizes
 from degas.nas.searcher import Search
+from degas.presets import resolve_gan
 from degas.runtime.distributed import Engine
 
 SIZES = Sizes(width=4, batch_images=4, image_size=8, noise_size=8)

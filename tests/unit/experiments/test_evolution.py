@@ -9,9 +9,10 @@ from functools import partial
 
 import pytest
 
-from degas.architecture import Architecture, Edge, SearchSpace
+from degas.architecture import Architecture
 from degas.experiments import evolution
 from degas.experiments.evolution import Fit, Proposal, decisions, draw, mutate, propose_evolution, propose_random, run
+from degas.space import Edge, SearchSpace
 
 SPACE = SearchSpace()
 BEST = SPACE.draw(123)

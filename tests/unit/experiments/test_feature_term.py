@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from toy_gan import toy_images
 
-from degas.architecture import Architecture, SearchSpace
+from degas.architecture import Architecture
 from degas.config import SearchSettings
 from degas.data.pixels import to_symmetric
 from degas.evaluation.efficientnet import EfficientNetLite0, ImagenetExtractor
@@ -14,6 +14,7 @@ from degas.experiments.feature_term import BLOCKS, FeatureTerm, feature_term, fi
 from degas.nas.glo import alone, fit, fit_alone
 from degas.runtime.distributed import Engine
 from degas.runtime.rng import forked_rng
+from degas.space import SearchSpace
 
 
 def network() -> EfficientNetLite0:

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from degas.architecture import Architecture, SearchSpace
+from degas.architecture import Architecture
 from degas.config import SearchSettings
 from degas.data.image_set import ImageSet
 from degas.experiments import found_vs_random as module
 from degas.experiments.extremes import extreme_edges
 from degas.nets.cost import architecture_cost
+from degas.space import SearchSpace
 
 FOUND = Architecture(3, 1, 4, 32, 128, 3, SearchSpace().draw(7))
 

@@ -12,14 +12,16 @@ import numpy as np
 import pytest
 from toy_gan import toy_images
 
-from degas.architecture import Architecture, SearchSpace
-from degas.config import GanSettings, resolve_gan
+from degas.architecture import Architecture
+from degas.config import GanSettings
 from degas.data.image_set import ImageSet
 from degas.errors import UserError
 from degas.experiments import label_agreement as module
 from degas.experiments.label_agreement import label_agreement, shuffled_labels
 from degas.nets.generator import Generator
+from degas.presets import resolve_gan
 from degas.runtime.distributed import Engine
+from degas.space import SearchSpace
 
 SETTINGS = resolve_gan(GanSettings(supervised=True, num_steps=2, width=4, batch_images=4, generator_batch_images=4))
 

@@ -10,13 +10,14 @@ import pytest
 from tiny_extractor import TinyExtractor
 from toy_gan import toy_images
 
-from degas.config import OBJECTIVES, EvaluateSettings
+from degas.config import EvaluateSettings
 from degas.errors import UserError
 from degas.evaluation.features import freeze
 from degas.experiments import objectives as module
 from degas.experiments.objectives import Choice, Objectives, Plan, resnet_width
 from degas.experiments.objectives_summary import format_table, write_summary
 from degas.experiments.scorer import Scorer
+from degas.presets import OBJECTIVES
 from degas.runtime.distributed import Engine
 
 PLAN = Plan(

@@ -12,8 +12,8 @@ import pytest
 from tiny_extractor import TinyExtractor
 from toy_gan import toy_images
 
-from degas.architecture import Architecture, SearchSpace
-from degas.config import EvaluateSettings, GanSettings, SearchSettings, resolve_gan
+from degas.architecture import Architecture
+from degas.config import EvaluateSettings, GanSettings, SearchSettings
 from degas.errors import UserError
 from degas.evaluation.features import freeze
 from degas.experiments import rank_correlation as module
@@ -29,7 +29,9 @@ from degas.experiments.rank_summary import format_table, part_values, summarise,
 from degas.experiments.scorer import Scorer
 from degas.nas.glo import NonFiniteError
 from degas.nets.cost import architecture_cost
+from degas.presets import resolve_gan
 from degas.runtime.distributed import Engine
+from degas.space import SearchSpace
 
 PATTERN = Architecture(1, 1, 4, 4, 6, 3, SearchSpace(1, 1).draw(0))
 LARGE = Architecture(3, 1, 4, 32, 128, 3, SearchSpace().draw(0))

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 from toy_gan import toy_settings
 
-from degas.config import OBJECTIVES
 from degas.gan import losses
 from degas.gan.objectives import Objective, draw_shares, make_objective
 from degas.nets.critic import Critic, CriticOutput
+from degas.presets import OBJECTIVES
 
 
 class LinearCritic(nn.Module):

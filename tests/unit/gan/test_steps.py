@@ -11,12 +11,12 @@ from plain_ctgan import Masks
 from torch import Tensor, nn
 from toy_gan import toy_images, toy_settings, toy_steps
 
-from degas.config import OBJECTIVES
 from degas.data.pixels import dequantise
 from degas.gan import objectives
 from degas.gan.steps import Steps
 from degas.nets.critic import Critic
 from degas.nets.normalisation import batch_norms
+from degas.presets import OBJECTIVES
 
 ROWS = 4  # batch_images of the toy settings
 

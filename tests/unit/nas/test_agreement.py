@@ -8,9 +8,9 @@ import statistics
 import pytest
 from scipy import stats
 
-from degas.architecture import SearchSpace
 from degas.nas.agreement import agreement, chance, jackknife_interval, kendall_tau, mean_alpha, t_quantile
 from degas.nas.pruning import choices, decisions, prune, random_alpha
+from degas.space import SearchSpace
 
 SPACE = SearchSpace()
 

@@ -7,11 +7,12 @@ import random
 import pytest
 from brute_capped import every_architecture, value
 
-from degas.architecture import ZERO, Architecture, SearchSpace
+from degas.architecture import Architecture
 from degas.errors import UserError
 from degas.nas.capped import Budget, cheapest, check_budget, prune_capped
 from degas.nas.pruning import COMPARES, prune, random_alpha
 from degas.nets.cost import Cost, architecture_cost
+from degas.space import ZERO, SearchSpace
 
 SMALL = SearchSpace(2, 1, ("conv_1x1", "conv_3x3", "skip"), ("deconv_4x4", "nearest_conv_1x1"))
 

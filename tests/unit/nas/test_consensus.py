@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from degas.architecture import Architecture, SearchSpace
+from degas.architecture import Architecture
 from degas.errors import UserError
 from degas.nas.agreement import mean_alpha
 from degas.nas.consensus import loss_records, mean_records, read_search, write_consensus
 from degas.nas.pruning import prune, random_alpha
 from degas.runtime.records import read_jsonl
 from degas.runtime.run_folder import StageFolder
+from degas.space import SearchSpace
 
 SPACE = SearchSpace(2)
 Make = Callable[..., Any]

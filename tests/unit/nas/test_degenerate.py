@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from degas.architecture import ZERO, Edge, SearchSpace
 from degas.nas.degenerate import (
     Finding,
     collapsed,
@@ -17,6 +16,7 @@ from degas.nas.degenerate import (
     without_residuals,
 )
 from degas.nas.pruning import prune, random_alpha
+from degas.space import ZERO, Edge, SearchSpace
 
 SPACE = SearchSpace(2)
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from degas.architecture import Architecture, SearchSpace
+from degas.architecture import Architecture
 from degas.config import SearchSettings
 from degas.data.image_set import ImageSet
 from degas.data.loader import Batches
@@ -18,6 +18,7 @@ from degas.nas.reconstruction import reconstruction_terms
 from degas.nets.generator import Generator
 from degas.nets.normalisation import batch_norms
 from degas.runtime.distributed import Engine
+from degas.space import SearchSpace
 
 SPACE = SearchSpace(1)
 

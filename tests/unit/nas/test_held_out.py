@@ -7,13 +7,14 @@ import pytest
 import torch
 from toy_gan import toy_images
 
-from degas.architecture import Architecture, SearchSpace
+from degas.architecture import Architecture
 from degas.config import SearchSettings
 from degas.data.image_set import ImageSet
 from degas.errors import UserError
 from degas.nas.glo import alone, fit, fit_alone
 from degas.nas.held_out import fit_held_out, fit_latents, split
 from degas.runtime.distributed import Engine
+from degas.space import SearchSpace
 
 ARCHITECTURE = Architecture(1, 1, 4, 4, 6, 3, SearchSpace(1, 1).draw(2))
 SETTINGS = SearchSettings(width=4, noise_size=6, batch_images=8, held_out_fraction=0.25)

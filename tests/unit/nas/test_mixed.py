@@ -8,7 +8,6 @@ import torch.nn.functional as F
 from textbook_mixed import TextbookMixedOp
 from torch import Tensor
 
-from degas.architecture import NORMAL_OPERATIONS, OPERATION_KINDS, UP_OPERATIONS, ZERO, SearchSpace, Slot
 from degas.nas.branch import Branch
 from degas.nas.kernels import centred
 from degas.nas.mixed import MixedOp, SharedActivation
@@ -16,6 +15,7 @@ from degas.nets import operations as table
 from degas.nets.normalisation import BatchNorm
 from degas.nets.operations import Chain, convolution, register_operation
 from degas.nets.resampling import fold_nearest, spread, up_convolve
+from degas.space import NORMAL_OPERATIONS, OPERATION_KINDS, UP_OPERATIONS, ZERO, SearchSpace, Slot
 
 WIDTH = 4
 EXACT = {"rtol": 0.0, "atol": 1e-12}

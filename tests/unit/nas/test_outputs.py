@@ -9,13 +9,13 @@ import pytest
 import torch
 from PIL import Image
 
-from degas.architecture import SearchSpace
 from degas.config import SearchSettings, SpaceSettings
 from degas.data.pixels import to_uint8
 from degas.nas.outputs import pruned_edges, pruning_report, save_reconstructions, save_samples, standing
 from degas.nas.pruning import prune, prune_darts, random_alpha
 from degas.nas.searcher import Search
 from degas.runtime.distributed import Engine
+from degas.space import SearchSpace
 
 Make = Callable[..., Any]
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from textbook_mixed import copy_supernet, textbook_supernet
 
-from degas.architecture import ZERO, Architecture
+from degas.architecture import Architecture
 from degas.config import SpaceSettings
 from degas.data.image_set import ImageSet
 from degas.data.pixels import to_symmetric
@@ -23,6 +23,7 @@ from degas.nas.reconstruction import reconstruction_terms
 from degas.nas.searcher import Search, run_search
 from degas.runtime.distributed import Engine
 from degas.runtime.run_folder import StageFolder
+from degas.space import ZERO
 
 Make = Callable[..., Any]
 SPACE = SpaceSettings(normal_operations=("conv_1x1", "skip"), up_operations=("deconv_4x4", "nearest_conv_1x1"))

@@ -6,7 +6,7 @@ import random
 import pytest
 from paper_pruning import darts_prune, paper_prune
 
-from degas.architecture import ZERO, Architecture, Edge, SearchSpace
+from degas.architecture import Architecture
 from degas.errors import UserError
 from degas.nas.pruning import (
     COMPARES,
@@ -18,6 +18,7 @@ from degas.nas.pruning import (
     prune_random_alpha,
     random_alpha,
 )
+from degas.space import ZERO, Edge, SearchSpace
 
 SPACE = SearchSpace()
 TOY = SearchSpace(1, 1, ("conv_1x1", "skip"), ("deconv_4x4", "deconv_6x6"))  # U0->N1, N1->U1 direct, U0->U1 residual

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from degas.architecture import SearchSpace
 from degas.nas.mixing import Mixing
 from degas.nas.relaxation import Relaxation, gumbel
 from degas.nas.supernet import Supernet
+from degas.space import SearchSpace
 
 Make = Callable[..., Any]
 

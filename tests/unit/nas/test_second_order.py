@@ -12,11 +12,11 @@ from torch import Tensor
 from torch.func import functional_call
 from unrolled import exact_gradient
 
-from degas.architecture import SearchSpace
 from degas.config import SpaceSettings
 from degas.nas.searcher import Search
 from degas.nas.second_order import momenta_of, unrolled_gradient
 from degas.runtime.distributed import Engine
+from degas.space import SearchSpace
 
 Make = Callable[..., Any]
 SPACE = SearchSpace(1, 1, ("conv_1x1", "sep_conv_3x3", "skip"), ("deconv_4x4", "nearest_conv_1x1"))

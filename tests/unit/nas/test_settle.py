@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from degas.architecture import ZERO, SearchSpace
 from degas.nas.pruning import COMPARES, choices, decisions, prune, random_alpha
 from degas.nas.settle import is_settled, open_decisions
+from degas.space import ZERO, SearchSpace
 
 SPACE = SearchSpace(2)
 Alpha = dict[str, dict[str, float]]

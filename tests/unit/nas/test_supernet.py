@@ -4,12 +4,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from degas.architecture import ZERO, Architecture, SearchSpace
+from degas.architecture import Architecture
 from degas.nas.pruning import prune, random_alpha
 from degas.nas.supernet import Supernet
 from degas.nets.backbone import module_name
 from degas.nets.generator import Generator
 from degas.nets.normalisation import BatchNorm
+from degas.space import ZERO, SearchSpace
 
 SIZES = {"base_size": 4, "width": 6, "noise_size": 5, "channels": 3}
 

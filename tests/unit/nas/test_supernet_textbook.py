@@ -8,9 +8,9 @@ from textbook_mixed import TextbookMixedOp, copy_supernet, textbook_supernet
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from degas.architecture import SearchSpace
 from degas.nas.mixing import Mixing
 from degas.nas.supernet import Supernet
+from degas.space import SearchSpace
 
 SIZES = {"base_size": 4, "width": 4, "noise_size": 5, "channels": 3}
 

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 import torch
 
-from degas.architecture import NORMAL_OPERATIONS, UP_OPERATIONS, Architecture, Edge, SearchSpace
+from degas.architecture import Architecture
 from degas.cli import main as cli
 from degas.errors import UserError
 from degas.nets import export
 from degas.nets.export import CONFIG_KEY, export_generator, largest_difference
 from degas.nets.generator import Generator, draw_labels, draw_noise
 from degas.nets.normalisation import batch_norms
+from degas.space import NORMAL_OPERATIONS, UP_OPERATIONS, Edge, SearchSpace
 
 needs_onnx = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in export.ONNX_PACKAGES),

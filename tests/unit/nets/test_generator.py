@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from degas.architecture import Architecture, SearchSpace
+from degas.architecture import Architecture
 from degas.errors import UserError
 from degas.nets.generator import Generator, draw_labels, draw_noise
+from degas.space import SearchSpace
 
 SIZES = {"width": 6, "noise_size": 8, "base_size": 4, "num_stages": 2, "channels": 3}
 

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import torch
 
-from degas.architecture import Architecture, SearchSpace
+from degas.architecture import Architecture
 from degas.errors import UserError
 from degas.nets.generator import Generator
+from degas.space import SearchSpace
 
 
 def generator() -> Generator:

@@ -6,10 +6,11 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image
 
-from degas.architecture import Architecture, SearchSpace
+from degas.architecture import Architecture
 from degas.errors import UserError
 from degas.nas.pruning import random_alpha
 from degas.report.drawing import draw_architecture
+from degas.space import SearchSpace
 
 
 def drawn(stages: int, normal: int, seed: int = 1) -> Architecture:

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from degas.architecture import Architecture, SearchSpace
+from degas.architecture import Architecture
 from degas.nas.pruning import prune, random_alpha
 from degas.report.facts import edge_facts, leading_since, softmax
+from degas.space import SearchSpace
 
 
 def pruned(alpha: dict[str, dict[str, float]], space: SearchSpace, zero_rule: str) -> Architecture:

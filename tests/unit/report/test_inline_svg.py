@@ -4,9 +4,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from degas.architecture import Architecture, SearchSpace
+from degas.architecture import Architecture
 from degas.nas.pruning import prune, random_alpha
 from degas.report.inline_svg import architecture_svg
+from degas.space import SearchSpace
 
 
 @pytest.mark.parametrize(("stages", "normal"), [(1, 0), (2, 1), (3, 1), (5, 3)])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fake_run import fake_run, write_json
 
-from degas.config import preset_values
+from degas.presets import preset_values
 from degas.report.collect import Run, collect_run
 from degas.report.kinds import differences, kinds_of
 from degas.report.paper import ROWS

@@ -4,11 +4,12 @@ import itertools
 
 import pytest
 
-from degas.architecture import Architecture, SearchSpace
+from degas.architecture import Architecture
 from degas.report.drawing import ACROSS_PAGE, DOWN_PAGE
 from degas.report.facts import edge_facts
 from degas.report.inline_svg import SIZES
 from degas.report.ladder import Ladder, Sizes, lay_out, operation_lines
+from degas.space import SearchSpace
 
 SHAPES = [(stages, normal) for stages in range(1, 6) for normal in range(4)]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from degas.cli.options import FILE, SOURCE, Device, Source
-from degas.config import Count, DataSettings, Positive, PresetName, SearchSettings, Settings, setting
+from degas.config import Count, DataSettings, Positive, SearchSettings, Settings, setting
+from degas.presets import PresetName
 
 __all__ = ["Options", "main"]
 

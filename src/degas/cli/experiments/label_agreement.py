@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from degas.cli.options import FILE, SOURCE, Device, Source
-from degas.config import DataSettings, GanSettings, Positive, PresetName, Settings, setting
+from degas.config import DataSettings, GanSettings, Positive, Settings, setting
+from degas.presets import PresetName
 
 __all__ = ["Options", "main"]
 
@@ -28,10 +29,10 @@ class Options(Settings):
 
 
 def main(options: Options) -> None:
-    from degas.config import resolve_gan
     from degas.data.sources import load_images
     from degas.experiments.label_agreement import label_agreement
     from degas.given import load_architecture
+    from degas.presets import resolve_gan
     from degas.runtime.distributed import Engine
 
     images = load_images(options.source, options.data)

@@ -9,7 +9,6 @@ from pydantic import Field
 
 from degas.cli.options import FILE, SOURCE, Device, Source
 from degas.config import (
-    OBJECTIVES,
     BatchImages,
     DataSettings,
     EvaluateSettings,
@@ -20,6 +19,7 @@ from degas.config import (
     Width,
     setting,
 )
+from degas.presets import OBJECTIVES
 
 __all__ = ["Options", "main"]
 

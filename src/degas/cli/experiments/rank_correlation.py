@@ -64,13 +64,13 @@ class Options(Settings):
 
 def main(options: Options) -> None:
     from degas.architecture import Architecture
-    from degas.config import resolve_gan
     from degas.data.cache import cache_folder
     from degas.data.sources import load_images
     from degas.errors import UserError
     from degas.experiments.rank_correlation import PREDICTORS, Plan, RankCorrelation
     from degas.experiments.rank_summary import format_table, write_summary
     from degas.experiments.scorer import Scorer
+    from degas.presets import resolve_gan
     from degas.runtime.distributed import Engine
 
     if options.num_equal > options.num_architectures:

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from degas.config import OBJECTIVES, PRESETS, GanSettings, resolve_gan, sources
+from degas.config import GanSettings
 from degas.errors import UserError
+from degas.presets import OBJECTIVES, PRESETS, resolve_gan, sources
 
 VALUES: dict[str, Any] = {
     "penalty_weight": 1.0,

@@ -1,0 +1,186 @@
+"""The search space as a graph: feature maps, the edges that may be, the operations on them. Standard library only.
+
+Feature maps (nodes) are `U0 … US` (up-sampled) and `N1 … NS` (normal; `N1.1, N1.2 …` when more than one stands
+between two up-sampled maps). A *slot* is a possible edge between two nodes; an `Edge` is a slot with an operation.
+Paper section 3.2 and Figure 2.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+from degas.errors import UserError, nearest
+
+ZERO = "zero"  # the absence of a residual edge: a candidate in the search, never an operation of an architecture
+
+Kind = Literal["normal", "up"]
+
+# The names that an architecture file may use, and the kind of edge each belongs to. `nets/operations.py` says what
+# they compute; `register_operation` there adds to both tables.
+OPERATION_KINDS: dict[str, Kind] = {
+    "conv_1x1": "normal",
+    "conv_3x3": "normal",
+    "max_pool_3x3": "normal",
+    "avg_pool_3x3": "normal",
+    "skip": "normal",
+    "sep_conv_3x3": "normal",
+    "sep_conv_5x5": "normal",
+    "dil_conv_3x3": "normal",
+    "dil_conv_5x5": "normal",
+    "deconv_4x4": "up",
+    "deconv_6x6": "up",
+    "nearest_conv_1x1": "up",
+    "nearest_conv_3x3": "up",
+}
+NORMAL_OPERATIONS = tuple(name for name, kind in OPERATION_KINDS.items() if kind == "normal")
+UP_OPERATIONS = tuple(name for name, kind in OPERATION_KINDS.items() if kind == "up")
+
+# Inclusive bounds of everything an architecture file may ask for, so that a hostile file is refused before any
+# memory is taken (our choice: generous for image generators, small enough that a build cannot exhaust a machine).
+LIMITS = {
+    "num_stages": (1, 8),
+    "num_normal": (0, 8),
+    "base_size": (1, 64),
+    "width": (1, 2048),
+    "noise_size": (1, 8192),
+    "channels": (1, 4),
+}
+MAX_IMAGE_SIZE = 1024
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A possible edge of the graph.
+
+    `factor` is the up-sampling factor (1 for a normal edge); `stage` is the number of ×2 stages below the source, so
+    the source is base_size·2^stage pixels wide. `direct` is True for the edge from the node immediately before.
+    """
+
+    source: str
+    target: str
+    kind: Kind
+    direct: bool
+    factor: int
+    stage: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.source}->{self.target}"
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """S up-sampling stages with n normal maps each, and the operations an edge may choose from."""
+
+    num_stages: int = 3
+    num_normal: int = 1
+    normal_operations: tuple[str, ...] = NORMAL_OPERATIONS
+    up_operations: tuple[str, ...] = UP_OPERATIONS
+
+    def __post_init__(self) -> None:
+        for name in ("num_stages", "num_normal"):
+            check_limit("search space", name, getattr(self, name))
+        _check_operations("normal", self.normal_operations)
+        _check_operations("up", self.up_operations)
+
+    @cached_property
+    def nodes(self) -> tuple[str, ...]:
+        """Node names in the order in which they are computed."""
+        names = ["U0"]
+        for stage in range(1, self.num_stages + 1):
+            names += [self._normal(stage, k) for k in range(1, self.num_normal + 1)] + [f"U{stage}"]
+        return tuple(names)
+
+    @cached_property
+    def slots(self) -> tuple[Slot, ...]:
+        """Every possible edge, in the order that also breaks ties: by target node, direct first, then by source."""
+        slots: list[Slot] = []
+        for stage in range(1, self.num_stages + 1):
+            chain = [f"U{stage - 1}"]
+            for k in range(1, self.num_normal + 1):
+                target = self._normal(stage, k)
+                slots.append(Slot(chain[-1], target, "normal", True, 1, stage - 1))
+                slots += [Slot(source, target, "normal", False, 1, stage - 1) for source in chain[:-1]]
+                chain.append(target)
+            slots.append(Slot(chain[-1], f"U{stage}", "up", True, 2, stage - 1))
+            # Residual edges come from the two up-sampled maps before this one; with n = 0 the nearer one is direct.
+            sources = [s for s in (stage - 2, stage - 1) if s >= 0 and f"U{s}" != chain[-1]]
+            slots += [Slot(f"U{s}", f"U{stage}", "up", False, 2 ** (stage - s), s) for s in sources]
+        return tuple(slots)
+
+    def incoming(self, node: str) -> tuple[Slot, ...]:
+        """The possible edges into `node`, direct first."""
+        return tuple(slot for slot in self.slots if slot.target == node)
+
+    def operations(self, slot: Slot) -> tuple[str, ...]:
+        """The candidates of an edge, in table order; `zero` comes last, on residual edges only."""
+        names = self.normal_operations if slot.kind == "normal" else self.up_operations
+        return names if slot.direct else (*names, ZERO)
+
+    def count_continuous(self) -> int:
+        """Ways to choose one candidate on every edge: 145,800,000 for the paper's space, as the paper prints."""
+        return math.prod(len(self.operations(slot)) for slot in self.slots)
+
+    def count_discrete(self) -> int:
+        """Architectures that pruning can return: 18,895,680 for the paper's space (the paper prints 8,890,560).
+
+        A node keeps either one direct operation, or one residual operation and one direct operation.
+        """
+        total = 1
+        for node in self.nodes[1:]:
+            direct, *residual = self.incoming(node)
+            residual_choices = sum(len(self.operations(slot)) - 1 for slot in residual)
+            total *= len(self.operations(direct)) * (1 + residual_choices)
+        return total
+
+    def draw(self, seed: int) -> tuple[Edge, ...]:
+        """The edges of an architecture drawn uniformly from the discrete space."""
+        rng = random.Random(f"degas random architecture {seed}")
+        edges: list[Edge] = []
+        for node in self.nodes[1:]:
+            direct, *residual = self.incoming(node)
+            edges.append(Edge(direct.source, node, rng.choice(self.operations(direct))))
+            choices = [(s, name) for s in residual for name in self.operations(s) if name != ZERO]
+            pick = rng.randrange(1 + len(choices))
+            if pick:
+                slot, name = choices[pick - 1]
+                edges.append(Edge(slot.source, node, name))
+        return tuple(edges)
+
+    def _normal(self, stage: int, k: int) -> str:
+        return f"N{stage}" if self.num_normal == 1 else f"N{stage}.{k}"
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A kept edge: the operation that carries `source` to `target`."""
+
+    source: str
+    target: str
+    operation: str
+
+
+def _check_operations(kind: Kind, names: tuple[str, ...]) -> None:
+    if not names:
+        raise UserError(f"search space: at least one {kind} operation is needed")
+    if len(set(names)) != len(names):
+        raise UserError(f"search space: one of the {kind} operations is listed twice in {', '.join(names)}")
+    valid = [name for name, its_kind in OPERATION_KINDS.items() if its_kind == kind]
+    for name in names:
+        if name not in valid:
+            raise UserError(f"search space: unknown {kind} operation {name!r}{nearest(name, valid)}")
+
+
+def check_limit(where: str, name: str, value: Any) -> None:
+    low, high = LIMITS[name]
+    if type(value) is not int or not low <= value <= high:
+        raise UserError(f"{where}: {name} must be a whole number from {low} to {high}, not {short(value)}")
+
+
+def short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
