@@ -53,6 +53,7 @@ class Plan:
     critic_width: int = 48
     num_parameters: int = 170_000
     batch_images: int = 64
+    generator_batch_images: int = 64  # equal to the critic's, for a short time; CT-GAN doubles it
     clock: Clock = "wall"
     seed: int = 0  # of the tuning, and the first of the runs
 
@@ -76,6 +77,7 @@ class Choice:
                 objective=self.objective,
                 width=plan.critic_width,
                 batch_images=plan.batch_images,
+                generator_batch_images=plan.generator_batch_images,
                 critic_steps=self.critic_steps,
                 generator_lr=self.rate,
                 critic_lr=self.rate * own["critic_lr"] / own["generator_lr"],
@@ -195,6 +197,7 @@ class Objectives:
             "generator": generator,
             "critic_width": plan.critic_width,
             "batch_images": plan.batch_images,
+            "generator_batch_images": plan.generator_batch_images,
             "clock": plan.clock,
             "evaluate": self.scorer.settings.model_dump(mode="json", exclude={"num_samples"}),
         }

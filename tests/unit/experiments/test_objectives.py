@@ -32,6 +32,7 @@ PLAN = Plan(
     critic_width=4,
     num_parameters=3000,
     batch_images=4,
+    generator_batch_images=3,
 )
 
 
@@ -75,6 +76,7 @@ def test_every_objective_is_tuned_alike_and_keeps_its_own_ratio_of_rates() -> No
         settings = Choice(objective, 8e-4, 2).settings(PLAN)
         assert (settings.generator_lr, settings.critic_steps, settings.width) == (8e-4, 2, 4)
         assert settings.critic_lr == pytest.approx(8e-4 * own["critic_lr"] / own["generator_lr"])
+        assert (settings.batch_images, settings.generator_batch_images) == (4, 3)
         assert settings.lr_decay == "none"
         assert settings.ema_half_life_images > 0
 

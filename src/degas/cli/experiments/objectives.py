@@ -54,6 +54,7 @@ class Options(Settings):
     num_parameters: Positive = setting(170_000, "about so many parameters of the resnet")
     critic_width: Width = setting(48, "channels of every critic")
     batch_images: BatchImages = setting(64, "real images a critic step")
+    generator_batch_images: BatchImages = setting(64, "images a generator step, alike for all (CT-GAN doubles it)")
     clock: Literal["wall", "processor"] = setting(
         "wall", "processor: time of this process, for a machine that others use too; on the CPU, one thread"
     )
@@ -89,6 +90,7 @@ def main(options: Options) -> None:
         critic_width=options.critic_width,
         num_parameters=options.num_parameters,
         batch_images=options.batch_images,
+        generator_batch_images=options.generator_batch_images,
         clock=options.clock,
         seed=options.seed,
     )
