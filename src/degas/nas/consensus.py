@@ -8,8 +8,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from degas.nas.agreement import agreement, mean_alpha
 from degas.nas.capped import Budget
 from degas.nas.degenerate import parameter_free, without_residuals
 from degas.nas.outputs import pruned_edges, pruning_report
-from degas.nas.pruning import Alpha
+from degas.nas.pruning import Alpha, choices
 from degas.runtime.run_folder import StageFolder, read_jsonl
 from degas.space import Edge, SearchSpace
 
@@ -81,7 +82,9 @@ def write_consensus(
         folder.log_metrics(**record)
     folder.write_json("pruning.json", pruning_report(mean, space, settings, budget))
     edges = pruned_edges(mean, space, settings, budget)
-    folder.write_json("agreement.json", _agreement(searches, edges, space, settings))
+    together = partial(pruned_edges, space=space, settings=settings, budget=budget)
+    without = consensus_without(searches, edges, space, together)
+    folder.write_json("agreement.json", {**_agreement(searches, edges, space, settings), **without})
     folder.write_json("degenerate.json", degenerate_records(searches, mean, edges, space))
     architecture = dataclasses.replace(
         searches[0].architecture, edges=edges, provenance=_provenance([found.architecture for found in searches])
@@ -132,6 +135,33 @@ def degenerate_records(
         if finding is not None:
             records.append({**finding.as_json(), "warning": f"consensus: {finding.line}"})
     return records
+
+
+def consensus_without(
+    searches: Sequence[Found],
+    consensus: tuple[Edge, ...],
+    space: SearchSpace,
+    together: Callable[[Alpha], tuple[Edge, ...]],
+) -> dict[str, Any]:
+    """How much the consensus hangs on one seed: its decisions that stay when a seed is left out, for `agreement.json`.
+
+    `consensus_without`, seed → number of decisions; `mean_consensus_without`, their mean. Two searches leave one, which
+    is no consensus: then there is neither. `together` prunes a mean; a seed without which it disconnects has None.
+    """
+    if len(searches) < 3:
+        return {}
+    whole = choices(consensus, space)
+    kept: dict[str, int | None] = {}
+    for left_out in searches:
+        rest = mean_alpha([found.values for found in searches if found is not left_out])
+        try:
+            made = choices(together(rest), space)
+        except UserError:  # the `darts` rule
+            kept[str(left_out.seed)] = None
+        else:
+            kept[str(left_out.seed)] = sum(made[name] == whole[name] for name in whole)
+    counts = [count for count in kept.values() if count is not None]
+    return {"consensus_without": kept, "mean_consensus_without": statistics.fmean(counts) if counts else None}
 
 
 def _agreement(

@@ -47,7 +47,9 @@ def agreement_words(agreement: Mapping[str, Any]) -> str:
     within = _interval(agreement.get("mean_equal_decisions_interval"), 1)
     words = f"{len(seeds)} seeds agree on {mean:.1f} of {total:.0f} decisions{within}, {by_chance:.1f} by chance"
     ranks = _interval(agreement.get("kendall_tau_interval"), 2)
-    return words + (f"; Kendall's τ on an edge {tau:.2f}{ranks}" if tau is not None else "")
+    words += f"; Kendall's τ on an edge {tau:.2f}{ranks}" if tau is not None else ""
+    stays = number(agreement.get("mean_consensus_without"))
+    return words + (f"; without one of the seeds the consensus keeps {stays:.1f}" if stays is not None else "")
 
 
 def agreement_rows(agreement: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -12,8 +12,8 @@ import pytest
 from degas.architecture import Architecture
 from degas.errors import UserError
 from degas.nas.agreement import mean_alpha
-from degas.nas.consensus import loss_records, mean_records, read_search, write_consensus
-from degas.nas.pruning import prune, random_alpha
+from degas.nas.consensus import consensus_without, loss_records, mean_records, read_search, write_consensus
+from degas.nas.pruning import choices, prune, random_alpha
 from degas.runtime.records import read_jsonl
 from degas.runtime.run_folder import StageFolder
 from degas.space import SearchSpace
@@ -77,6 +77,47 @@ def test_the_consensus_is_written_and_written_again_to_the_same_bytes(tmp_path: 
     assert [record["warning"] for record in found if "seed" in record] == ["seed 1: collapse", "seed 2: collapse"]
     assert len(read_jsonl(tmp_path / "all" / "alpha.jsonl")) == 3
     assert len(json.loads((tmp_path / "all" / "pruning.json").read_text())["decisions"]) == 6
+
+
+def test_how_much_the_consensus_hangs_on_one_seed(tmp_path: Path, make_settings: Make) -> None:
+    lasts = [write_search(tmp_path / str(seed), seed, 1) for seed in (0, 1, 2)]
+    searches = [read_search(tmp_path / str(seed), seed) for seed in (0, 1, 2)]
+    with StageFolder(tmp_path / "all", settings={}, resume=False, kind="search") as folder:
+        whole = choices(write_consensus(folder, searches, SPACE, make_settings()).edges, SPACE)
+    found = json.loads((tmp_path / "all" / "agreement.json").read_text())
+    expected = {}
+    for seed, others in ((0, (1, 2)), (1, (0, 2)), (2, (0, 1))):
+        made = choices(prune(mean_alpha([lasts[other] for other in others]), SPACE), SPACE)
+        expected[str(seed)] = sum(made[name] == whole[name] for name in whole)
+    assert found["consensus_without"] == expected
+    assert found["mean_consensus_without"] == pytest.approx(sum(expected.values()) / 3)
+    assert min(expected.values()) < 6  # three random searches: it does hang on them
+
+
+def test_two_searches_leave_no_consensus_without_one(tmp_path: Path, make_settings: Make) -> None:
+    for seed in (0, 1):
+        write_search(tmp_path / str(seed), seed, 1)
+    with StageFolder(tmp_path / "all", settings={}, resume=False, kind="search") as folder:
+        write_consensus(folder, [read_search(tmp_path / str(s), s) for s in (0, 1)], SPACE, make_settings())
+    assert "consensus_without" not in json.loads((tmp_path / "all" / "agreement.json").read_text())
+
+
+def test_a_seed_without_which_the_graph_disconnects_has_no_count(tmp_path: Path) -> None:
+    for seed in (0, 1, 2):
+        write_search(tmp_path / str(seed), seed, 1)
+    searches = [read_search(tmp_path / str(seed), seed) for seed in (0, 1, 2)]
+    calls = iter((True, False, True))
+
+    def together(mean: Any) -> Any:
+        if not next(calls):
+            raise UserError("cut off")
+        return prune(mean, SPACE)
+
+    whole = prune(mean_alpha([found.values for found in searches]), SPACE)
+    found = consensus_without(searches, whole, SPACE, together)
+    kept = found["consensus_without"]
+    assert kept["1"] is None
+    assert found["mean_consensus_without"] == (kept["0"] + kept["2"]) / 2
 
 
 def test_settings_decide_the_rule(tmp_path: Path, make_settings: Make) -> None:

@@ -39,6 +39,8 @@ def test_the_sentence_has_the_figures() -> None:
         "3 seeds agree on 1.2 of 2 decisions (95 %: 0.5 to 2.0), 0.3 by chance; Kendall's τ on an edge 0.50"
     )
     assert "τ" not in agreement_words(made(kendall_tau=None))
+    stays = agreement_words(made(mean_consensus_without=1.5))
+    assert stays == f"{words}; without one of the seeds the consensus keeps 1.5"
 
 
 def test_the_rows_name_who_chose_otherwise() -> None:
