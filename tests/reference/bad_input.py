@@ -360,7 +360,7 @@ ROWS: tuple[Row, ...] = (
         "a held-out share of nothing",
         f"{SEARCH} --search.alpha-batch held_out --search.held-out-fraction 0",
         2,
-        "search: held_out_fraction 0.0 of 12 images leaves none for α; choose another --search.held-out-fraction",
+        "search: held_out_fraction 0 of 12 images leaves none to hold out; choose another --search.held-out-fraction",
     ),
     Row(
         "a second-order search with Adam",

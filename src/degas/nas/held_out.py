@@ -32,7 +32,7 @@ def fit_held_out(
     `glo.fit_alone`; then the network stands still, batch norms included (evaluation mode), and the held-out images'
     latents, from the same start, get as many epochs. Raises `UserError` where a part would be empty.
     """
-    fitted, held = split(images.num_images, settings.held_out_fraction, seed)
+    fitted, held = split(images.num_images, settings.held_out_fraction, seed=seed, purpose="held out")
     glo, batches = alone(architecture, images, settings, seed=seed, num_epochs=num_epochs, engine=engine, rows=fitted)
     fit(glo, batches)
     glo.recalibrate(fitted)
@@ -50,12 +50,17 @@ def fit_latents(glo: Glo, rows: np.ndarray, num_epochs: int) -> None:
     glo.network.train()
 
 
-def split(num_images: int, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Row numbers (n,) that are fitted and that are held out, each in rising order."""
+def split(num_images: int, fraction: float, *, seed: int, purpose: str) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers (n,) that are fitted and that are held out, each in rising order; drawn from `seed` and `purpose`.
+
+    Raises `UserError` where either part would be empty.
+    """
     num_held = round(fraction * num_images)
     if not 0 < num_held < num_images:
+        part = "to hold out" if num_held == 0 else "to fit"
         raise UserError(
-            f"--search.held-out-fraction: {fraction:g} of {num_images} images leaves a part empty; choose another"
+            f"search: held_out_fraction {fraction:g} of {num_images} images leaves none {part}; "
+            f"choose another --search.held-out-fraction"
         )
-    order = numpy_generator(seed, "held out").permutation(num_images)
+    order = numpy_generator(seed, purpose).permutation(num_images)
     return np.sort(order[num_held:]), np.sort(order[:num_held])

@@ -22,6 +22,7 @@ from degas.errors import UserError
 from degas.nas.alpha_step import AlphaStep
 from degas.nas.checks import check_search, search_budget
 from degas.nas.glo import FiniteWatch, Glo, load_optimizer, mean_image_loss
+from degas.nas.held_out import split
 from degas.nas.inspection import read_signs, write_degenerate
 from degas.nas.outputs import standing, write_results
 from degas.nas.penalties import Penalties
@@ -32,7 +33,7 @@ from degas.nas.supernet import Supernet
 from degas.runtime.distributed import Engine
 from degas.runtime.interrupts import StopRequest
 from degas.runtime.progress import Progress
-from degas.runtime.rng import forked_rng, numpy_generator
+from degas.runtime.rng import forked_rng
 from degas.runtime.run_folder import StageFolder, read_jsonl
 
 # The plateau check (spec §3: after epoch 2) waits for so many steps too: an epoch of a small set is only a few.
@@ -285,11 +286,4 @@ def split_rows(images: ImageSet, settings: SearchSettings, seed: int) -> tuple[n
     """Image numbers for the weights and for α: all for both (None), or a held-out share for α."""
     if settings.alpha_batch != "held_out":
         return None, None
-    num_held_out = round(settings.held_out_fraction * images.num_images)
-    if not 0 < num_held_out < images.num_images:
-        raise UserError(
-            f"search: held_out_fraction {settings.held_out_fraction} of {images.num_images} images leaves none for "
-            f"{'α' if num_held_out == 0 else 'the weights'}; choose another --search.held-out-fraction"
-        )
-    order = numpy_generator(seed, "search held out").permutation(images.num_images)
-    return np.sort(order[num_held_out:]), np.sort(order[:num_held_out])
+    return split(images.num_images, settings.held_out_fraction, seed=seed, purpose="search held out")

@@ -21,19 +21,25 @@ SETTINGS = SearchSettings(width=4, noise_size=6, batch_images=8, held_out_fracti
 GIVEN = {"seed": 1, "num_epochs": 3, "engine": Engine(device="cpu")}
 
 
+def split_at(num_images: int, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The split of `fit_held_out`."""
+    return split(num_images, fraction, seed=seed, purpose="held out")
+
+
 def test_the_parts_are_disjoint_and_everything() -> None:
-    fitted, held = split(20, 0.25, 3)
+    fitted, held = split_at(20, 0.25, 3)
     assert len(held) == 5
     assert sorted([*fitted, *held]) == list(range(20))
-    assert not np.array_equal(held, split(20, 0.25, 4)[1])
-    for fraction in (0.0, 0.01, 0.99):
-        with pytest.raises(UserError, match="leaves a part empty"):
-            split(20, fraction, 0)
+    assert not np.array_equal(held, split_at(20, 0.25, 4)[1])
+    assert not np.array_equal(held, split(20, 0.25, seed=3, purpose="another")[1])
+    for fraction, part in ((0.0, "to hold out"), (0.01, "to hold out"), (0.99, "to fit")):
+        with pytest.raises(UserError, match=f"leaves none {part}"):
+            split_at(20, fraction, 0)
 
 
 def test_held_out_images_move_no_weight_and_frozen_weights_stay() -> None:
     images = toy_images(24, 8)
-    fitted, held = split(24, 0.25, 1)
+    fitted, held = split_at(24, 0.25, 1)
     changed = images.images.copy()
     changed[held] = 255 - changed[held]
     weights = []
@@ -58,7 +64,7 @@ def test_held_out_images_move_no_weight_and_frozen_weights_stay() -> None:
 
 def test_the_loss_is_a_mean_over_the_rows_asked_for() -> None:
     images = toy_images(24, 8)
-    fitted, held = split(24, 0.25, 1)
+    fitted, held = split_at(24, 0.25, 1)
     glo, batches = alone(ARCHITECTURE, images, SETTINGS, **GIVEN)
     fit(glo, batches)
     glo.recalibrate()

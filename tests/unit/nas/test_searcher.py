@@ -122,7 +122,7 @@ def test_held_out_images_have_their_latents_stepped_first_and_no_weights(
 
 
 def test_held_out_share_must_leave_images(make_images: Make, make_settings: Make) -> None:
-    with pytest.raises(UserError, match="leaves none for α"):
+    with pytest.raises(UserError, match="leaves none to hold out"):
         split_rows(make_images(4), make_settings(alpha_batch="held_out", held_out_fraction=0.01), 0)
 
 
