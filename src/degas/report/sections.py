@@ -55,6 +55,7 @@ def architecture(run: Run, prefix: str) -> Values | None:
         "kept": [{"fact": fact, "since": since[fact]} for fact in facts if fact.kept],
         "dropped": [{"fact": fact, "since": since[fact]} for fact in facts if not fact.kept and fact.alpha is not None],
         "has_alpha": bool(alpha),
+        "decided": _decided(run),
         "firmness": _firmness(run),
         "other_rule": any(fact.margin is not None and fact.margin < 0 for fact in facts),
     }
@@ -141,6 +142,27 @@ def _firmness(run: Run) -> list[str]:
         words = f"cut off {', '.join(map(str, cut))}" if cut else "have left the graph connected here"
         sentences.append(f"DARTS' own pruning (the two strongest edges into a map) would {words}.")
     return sentences
+
+
+def _decided(run: Run) -> list[Values]:
+    """Rows of the decisions that the rule `perturbation` made, well-formed ones alone; empty under a rule of α.
+
+    `margin` is by how much the loss without the choice exceeds that without the runner-up, `before` the loss with all.
+    """
+    perturbation, found = run.pruning.get("perturbation"), run.pruning.get("decisions")
+    if run.pruning.get("rule") != "perturbation" or not isinstance(perturbation, dict) or not isinstance(found, list):
+        return []
+    losses = perturbation.get("before")
+    before = losses if isinstance(losses, dict) else {}
+    return [
+        {
+            **{key: str(record.get(key) or "") for key in ("name", "choice", "runner_up")},
+            "margin": number(record.get("margin")),
+            "before": number(before.get(record.get("node"))),
+        }
+        for record in found
+        if isinstance(record, dict)
+    ]
 
 
 def _perturbed_and_capped(run: Run, num_decisions: int) -> list[str]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fake_run import fake_run, write_json, write_jsonl
@@ -9,6 +10,7 @@ from degas.report import sections
 from degas.report.alpha_cards import alpha_cards
 from degas.report.collect import collect_run
 from degas.report.facts import softmax
+from degas.report.render import write_report
 
 
 def test_headline_figures(tmp_path: Path) -> None:
@@ -129,6 +131,34 @@ def test_how_firm_the_choice_is(tmp_path: Path) -> None:
     for odd in ({"decisions": 3, "darts": 4}, {"decisions": [1], "darts": {"disconnected": 3}}, {}):
         write_json(path / "search" / "pruning.json", odd)
         assert firmness() == ""
+
+
+def test_what_decided_where_losses_did(tmp_path: Path) -> None:
+    path = fake_run(tmp_path / "run")
+    decisions = [
+        {"name": "N1 direct", "node": "N1", "choice": "skip", "runner_up": "conv_1x1", "margin": 0.02},
+        {"name": "U1 direct", "node": "U1", "choice": "deconv_4x4", "runner_up": "", "margin": None},
+        "no decision",
+    ]
+    pruning = {"rule": "perturbation", "decisions": decisions, "perturbation": {"before": {"N1": 0.3, "U1": "?"}}}
+
+    def decided(**changed: Any) -> list[Any]:
+        write_json(path / "search" / "pruning.json", {**pruning, **changed})
+        shown = sections.architecture(collect_run(path), "p")
+        assert shown is not None
+        return list(shown["decided"])
+
+    rows = decided()
+    assert [(row["name"], row["choice"], row["margin"], row["before"]) for row in rows] == [
+        ("N1 direct", "skip", 0.02, 0.3),
+        ("U1 direct", "deconv_4x4", None, None),
+    ]
+    page = write_report([path], tmp_path / "report.html").read_text()
+    assert "What decided: the loss without each operation" in page
+    assert "0.0200" in page
+    for odd in ({"rule": "paper"}, {"decisions": 3}, {"perturbation": None}):
+        assert decided(**odd) == []
+    assert decided(perturbation={"before": 3})[0]["before"] is None
 
 
 def test_alpha_cards_hold_the_numbers_of_every_epoch(tmp_path: Path) -> None:
