@@ -103,10 +103,12 @@ class SearchSettings(Settings):
     batch_images: BatchImages = setting(64, "images a search step", source="DARTS code")
     loss: Literal["l2-lap1", "l2", "lap1"] = setting("l2-lap1", "reconstruction loss", source="paper eq. 2")
     schedule: Literal["alternate", "joint"] = setting(
-        "alternate", "weights and α in turn, or from one backward pass", source="paper §3.2"
+        "joint",
+        "weights and α in turn, or from one backward pass, which takes half the time",
+        source="our choice; paper §3.2: alternate",
     )
-    alpha_batch: Literal["other", "same", "held_out"] = setting(
-        "other", "images of an α step", source="our choice; paper: silent"
+    alpha_batch: Literal["other", "same", "held_out"] | None = setting(
+        None, "images of an α step, with alternate; default: other", source="our choice; paper: silent"
     )
     held_out_fraction: Fraction = setting(0.2, "share of the images kept for α with alpha_batch = held_out")
     held_out_latent_steps: Count = setting(5, "latent-only steps on a held-out batch before its α step")

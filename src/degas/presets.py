@@ -63,6 +63,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "search": {
             "width": 128,
             "num_epochs": 50,
+            "schedule": "alternate",
             "weight_optimizer": "sgd",
             "weight_lr": 0.3,
             "weight_lr_min": 1e-3,

@@ -26,6 +26,7 @@ from degas.runtime.run_folder import StageFolder
 
 GLOBAL_BATCH = 8
 VARIANTS = {
+    "schedule": "alternate",
     "order": "second",
     "weight_optimizer": "sgd",
     "weight_lr": 0.05,

@@ -358,9 +358,15 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         "a held-out share of nothing",
-        f"{SEARCH} --search.alpha-batch held_out --search.held-out-fraction 0",
+        f"{SEARCH} --search.schedule alternate --search.alpha-batch held_out --search.held-out-fraction 0",
         2,
         "search: held_out_fraction 0 of 12 images leaves none to hold out; choose another --search.held-out-fraction",
+    ),
+    Row(
+        "images for steps on α that are not taken",
+        f"{SEARCH} --search.alpha-batch held_out",
+        2,
+        "search: --search.alpha-batch held_out needs steps of their own on α, and --search.schedule joint has none; say --search.schedule alternate",
     ),
     Row(
         "a second-order search with Adam",

@@ -14,6 +14,11 @@ def check_search(settings: SearchSettings, space: SpaceSettings, *, image_size: 
     """Raise `UserError`, one line, for settings that no search can follow."""
     if why := second_order.refusal(settings):
         raise UserError(f"search: --search.order second {why}")
+    if settings.schedule == "joint" and settings.alpha_batch not in (None, "same"):
+        raise UserError(
+            f"search: --search.alpha-batch {settings.alpha_batch} needs steps of their own on α, and "
+            f"--search.schedule joint has none; say --search.schedule alternate"
+        )
     if settings.settle_margin is not None and not settings.settle_epochs:
         raise UserError("search: --search.settle-margin counts with --search.settle-epochs only; give both")
     capped = settings.max_params is not None or settings.max_macs is not None

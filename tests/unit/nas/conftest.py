@@ -37,7 +37,7 @@ def make_images() -> Callable[..., ImageSet]:
 def make_settings() -> Callable[..., SearchSettings]:
     def make(**changes: object) -> SearchSettings:
         small = {"width": 4, "noise_size": 6, "num_epochs": 2, "batch_images": 8, "log_steps": 2, "plateau_share": 0.0}
-        small["prune"] = "paper"  # by α, as most tests here are about
+        small["prune"], small["schedule"] = "paper", "alternate"  # by α, in steps of its own, as most tests are about
         return SearchSettings(**{**small, **changes})
 
     return make

@@ -22,6 +22,11 @@ Make = Callable[..., Any]
         ({"order": "second"}, "the weights have Adam; add --search.weight-optimizer sgd"),
         ({"order": "second", "weight_optimizer": "sgd", "schedule": "joint"}, "use --search.schedule alternate"),
         ({"order": "second", "weight_optimizer": "sgd", "precision": "bfloat16"}, "use --search.precision float32"),
+        (
+            {"schedule": "joint", "alpha_batch": "held_out"},
+            "--search.schedule joint has none; say --search.schedule alt",
+        ),
+        ({"schedule": "joint", "alpha_batch": "other"}, "--search.alpha-batch other needs steps of their own on α"),
         ({"max_params": 10_000, "prune": "darts"}, "does not weigh what fits within a cap"),
         ({"max_macs": 10**9, "prune": "darts"}, "does not weigh what fits within a cap"),
         ({"prune": "perturbation", "compare": "centred"}, "say --search.prune paper to prune by α"),
@@ -41,6 +46,8 @@ def test_the_defaults_and_what_goes_together_pass(make_settings: Make) -> None:
     for changes in (
         {},
         {"order": "second", "weight_optimizer": "sgd"},
+        {"schedule": "joint"},
+        {"schedule": "joint", "alpha_batch": "same"},
         {"prune": "perturbation", "relaxation": "gumbel", "max_params": 10_000},
         {"max_params": 10_000, "max_macs": 10**9, "compare": "centred"},
     ):
