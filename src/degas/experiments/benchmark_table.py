@@ -31,6 +31,8 @@ def table(result: Mapping[str, Any]) -> Table:
             cells += [""] * (5 - len(cells))
             cells += [f"{row['ours_peak_mib']:.0f}", f"{_other(row, 'peak_mib'):.0f}"]
         found.add_row(name.replace("_", " "), *cells)
+        if "joint_ms" in row:
+            found.add_row("search step, joint", f"{row['joint_ms']:.1f}")
     return found
 
 
