@@ -161,7 +161,8 @@ def _draw_margins(axes: Any, records: Sequence[Any], seeds: Sequence[str]) -> No
                 values, [row + 0.5] * len(values), "o", color="#3f6fae" if same else "#b9567a", markersize=4, alpha=0.7
             )
     axes.set_xlim(left=min(0.0, axes.get_xlim()[0]))
-    axes.set_title("margin of α to the runner-up, a dot a seed", fontsize=8, color=SOFT, pad=6)
+    axes.locator_params(axis="x", nbins=5)
+    axes.set_title("margin to the runner-up, a dot a seed", fontsize=8, color=SOFT, pad=6)
     axes.tick_params(labelsize=7)
 
 
