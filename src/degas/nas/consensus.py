@@ -20,7 +20,7 @@ from degas.errors import UserError
 from degas.nas.agreement import agreement, mean_alpha
 from degas.nas.capped import Budget
 from degas.nas.degenerate import parameter_free, without_residuals
-from degas.nas.outputs import pruned_edges, pruning_report
+from degas.nas.outputs import pruned_edges, pruning_report, pruning_rules
 from degas.nas.pruning import Alpha, choices
 from degas.runtime.run_folder import StageFolder, read_jsonl
 from degas.space import Edge, SearchSpace
@@ -171,8 +171,7 @@ def _agreement(
         [found.values for found in searches],
         [found.seed for found in searches],
         space,
-        compare=settings.compare,
-        zero_rule=settings.zero_rule,
+        **pruning_rules(settings),
         kept=[found.architecture.edges for found in searches],
         consensus=consensus,
     )

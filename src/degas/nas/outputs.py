@@ -17,7 +17,7 @@ from degas.errors import UserError
 from degas.nas.capped import Budget, prune_capped
 from degas.nas.glo import Glo
 from degas.nas.latents import LatentGaussian
-from degas.nas.perturbation import Perturbation
+from degas.nas.perturbation import LOSSES_COMPARE, Perturbation
 from degas.nas.pruning import Alpha, choices, decisions, prune, prune_darts
 from degas.nas.supernet import Supernet
 from degas.runtime.rng import torch_generator
@@ -77,6 +77,12 @@ def write_results(
     return architecture
 
 
+def pruning_rules(settings: SearchSettings) -> dict[str, Any]:
+    """`compare` and `zero_rule` for the values that the settings' rule goes by."""
+    compare = LOSSES_COMPARE if settings.prune == "perturbation" else settings.compare
+    return {"compare": compare, "zero_rule": settings.zero_rule}
+
+
 def pruned_edges(
     values: Alpha, space: SearchSpace, settings: SearchSettings, budget: Budget | None = None
 ) -> tuple[Edge, ...]:
@@ -84,7 +90,7 @@ def pruned_edges(
 
     Raises `UserError` where the `darts` ablation disconnects the graph.
     """
-    rules: dict[str, Any] = {"compare": settings.compare, "zero_rule": settings.zero_rule}
+    rules = pruning_rules(settings)
     if settings.prune == "darts":
         found = prune_darts(values, space)
         if found.disconnected:
@@ -114,7 +120,7 @@ def pruning_report(
     With a budget also `cap`: what the cap made of these decisions, which are those without it. With the rule
     `perturbation`, whose values are losses, nothing of DARTS' rule and of other ways to compare α.
     """
-    rules: dict[str, Any] = {"compare": settings.compare, "zero_rule": settings.zero_rule}
+    rules = pruning_rules(settings)
     found = [{"name": decision.name, **vars(decision)} for decision in decisions(values, space, **rules)]
     report: dict[str, Any] = {"rule": settings.prune, **rules, "decisions": found}
     if settings.prune == "perturbation":
@@ -127,7 +133,8 @@ def pruning_report(
 
 def _differing(alpha: Alpha, losses: Alpha, space: SearchSpace, settings: SearchSettings) -> dict[str, str]:
     """Decision name → what the paper's rule chooses by α, where that is not what it chooses by the losses."""
-    by_alpha, chosen = (choices(prune(its, space, zero_rule=settings.zero_rule), space) for its in (alpha, losses))
+    by_alpha = choices(prune(alpha, space, zero_rule=settings.zero_rule), space)
+    chosen = choices(prune(losses, space, **pruning_rules(settings)), space)
     return {name: choice for name, choice in by_alpha.items() if choice != chosen[name]}
 
 

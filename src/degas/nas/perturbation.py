@@ -2,14 +2,15 @@
 
 On the supernet as the search left it, node by node in the graph's order: each operation of each edge into the node is
 masked in turn (weight 0, the others of its edge share its weight), and the loss is measured on a fixed set of batches
-with their latents, batch norm by the batches' own statistics. The paper's two stages (§3.2) then decide on these losses
-as they do on α: the node keeps the one operation, of all its incoming edges, whose removal hurts most; if that one is
-on a residual edge, also the one of the direct edge whose removal hurts most. A residual edge where the removal of
-`zero` hurts most is no candidate (`zero_rule`). The node is then fixed to what it keeps, before the next one is looked
-at.
+with their latents, batch norm by the batches' own statistics. The node keeps the operation of its direct edge whose
+removal hurts most, and the one of its residual edges whose removal hurts most beyond that of the edge's own `zero`;
+none where `zero`'s removal hurts more (`zero_rule`). The node is then fixed to what it keeps, before the next one is
+looked at. So the result is in the paper's space (§3.2).
 
-So the result is in the paper's space, and "no residual edge" is decided as the paper decides it. DARTS-PT itself takes
-edges in random order and selects a cell's inputs by whole edges at the end; fixed order and one rule are our choice.
+Of the paper's two stages only the first differs: α of a residual edge has to beat that of the direct edge. Losses must
+not be compared so: the direct edge is kept in any case, and the more a node hangs on it, the more of what its residual
+edges are worth would be thrown away (docs/search.md). DARTS-PT itself takes edges in random order and selects a cell's
+inputs by whole edges at the end; fixed order and one rule are our choice.
 """
 
 from __future__ import annotations
@@ -24,10 +25,13 @@ import torch
 from degas.data.loader import Batches
 from degas.errors import UserError
 from degas.nas.glo import Glo
-from degas.nas.pruning import ZeroRule, node_options
+from degas.nas.pruning import Compare, ZeroRule, node_options
 from degas.nas.supernet import Supernet
 from degas.nets.normalisation import frozen_buffers
 from degas.space import ZERO, Edge, SearchSpace, Slot
+
+# Of the rules of `pruning`: a residual edge's losses are weighed against that of its own `zero`.
+LOSSES_COMPARE: Compare = "above_zero"
 
 
 @dataclass(frozen=True)
@@ -131,8 +135,8 @@ class Perturbation:
 def kept_at(
     node: str, losses: dict[str, dict[str, float]], space: SearchSpace, zero_rule: ZeroRule
 ) -> tuple[Edge, ...]:
-    """What `prune` would keep at one node if the losses were α."""
-    firsts, seconds = node_options(losses, space, node, zero_rule=zero_rule)
+    """What is kept at one node by its losses."""
+    firsts, seconds = node_options(losses, space, node, compare=LOSSES_COMPARE, zero_rule=zero_rule)
     first, second = (max(options, key=lambda option: option[1])[0] for options in (firsts, seconds))
     assert first is not None
     return (first,) if second is None else (first, second)

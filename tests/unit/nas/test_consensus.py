@@ -137,7 +137,11 @@ def test_with_perturbation_it_goes_by_the_losses(tmp_path: Path, make_settings: 
     searches = [read_search(tmp_path / str(seed), seed) for seed in range(2)]
     with StageFolder(tmp_path / "all", settings={}, resume=False, kind="search") as folder:
         found = write_consensus(folder, searches, SPACE, make_settings(prune="perturbation"))
-    assert found.edges == prune(mean_alpha(losses), SPACE)
+    assert found.edges == prune(mean_alpha(losses), SPACE, compare="above_zero")
+    agreement = json.loads((tmp_path / "all" / "agreement.json").read_text())
+    assert {one["name"]: one["consensus"] for one in agreement["decisions"]} == choices(found.edges, SPACE)
+    for one in agreement["decisions"]:  # both seeds' margins are of what that rule compares
+        assert all(margin is None or margin >= 0 for margin in one["margins"].values())
 
 
 @pytest.mark.parametrize("name", ["alpha.jsonl", "pruning.json", "degenerate.json", "architecture.json"])

@@ -67,7 +67,9 @@ def test_settings_choose_the_rule(make_settings: Make) -> None:
         assert pruned_edges(alpha, space, make_settings(prune="darts")) == prune_darts(alpha, space).edges
         ignored = make_settings(zero_rule="ignored", compare="centred")
         assert pruned_edges(alpha, space, ignored) == prune(alpha, space, zero_rule="ignored", compare="centred")
-        assert pruned_edges(alpha, space, make_settings(prune="perturbation")) == prune(alpha, space)  # of losses
+        losses, rule = make_settings(prune="perturbation"), {"compare": "above_zero"}
+        assert pruned_edges(alpha, space, losses) == prune(alpha, space, **rule)
+        assert pruning_report(alpha, space, losses)["compare"] == "above_zero"
         report = pruning_report(alpha, space, ignored)
         assert (report["rule"], report["compare"], report["zero_rule"]) == ("paper", "centred", "ignored")
 

@@ -17,13 +17,13 @@ from degas.data.image_set import ImageSet
 from degas.data.pixels import to_symmetric
 from degas.errors import UserError
 from degas.nas.mixing import Mixing
-from degas.nas.perturbation import Perturbation, kept_at
+from degas.nas.perturbation import LOSSES_COMPARE, Perturbation, kept_at
 from degas.nas.pruning import choices, prune, random_alpha
 from degas.nas.reconstruction import reconstruction_terms
 from degas.nas.searcher import Search, run_search
 from degas.runtime.distributed import Engine
 from degas.runtime.run_folder import StageFolder
-from degas.space import ZERO
+from degas.space import ZERO, Edge, SearchSpace
 
 Make = Callable[..., Any]
 SPACE = SpaceSettings(normal_operations=("conv_1x1", "skip"), up_operations=("deconv_4x4", "nearest_conv_1x1"))
@@ -146,12 +146,42 @@ def test_the_only_operation_of_an_edge_can_be_measured_too(make_images: Make, ma
 
 
 @pytest.mark.parametrize("zero_rule", ["drops_edge", "ignored"])
-def test_nodes_decide_as_pruning_does(zero_rule: Any) -> None:
+def test_a_node_keeps_what_hurts_most_and_the_residual_that_beats_its_own_zero(zero_rule: Any) -> None:
     space, _ = SpaceSettings().resolve(32)
     for seed in range(20):
         losses = random_alpha(space, seed)
         edges = [edge for node in space.nodes[1:] for edge in kept_at(node, losses, space, zero_rule)]
-        assert tuple(edges) == prune(losses, space, zero_rule=zero_rule)
+        assert tuple(edges) == by_hand(losses, space)
+        assert tuple(edges) == prune(losses, space, compare=LOSSES_COMPARE, zero_rule=zero_rule)
+
+
+def by_hand(losses: dict[str, dict[str, float]], space: SearchSpace) -> tuple[Edge, ...]:
+    edges = []
+    for node in space.nodes[1:]:
+        direct, *residual = space.incoming(node)
+        edges.append(Edge(direct.source, node, max(losses[direct.name], key=lambda name: losses[direct.name][name])))
+        gains = {
+            (slot.source, name): loss - losses[slot.name][ZERO]
+            for slot in residual
+            for name, loss in losses[slot.name].items()
+            if name != ZERO
+        }
+        if gains and max(gains.values()) > 0:
+            source, name = max(gains, key=lambda pair: gains[pair])
+            edges.append(Edge(source, node, name))
+    return tuple(edges)
+
+
+def test_a_residual_edge_is_kept_however_much_hangs_on_the_direct_one() -> None:
+    """U3 after 15 epochs: dropped by the paper's comparison of edges, for removing the direct one cost 0.05."""
+    space = SearchSpace(1)
+    losses = {slot.name: dict.fromkeys(space.operations(slot), 0.39) for slot in space.slots}
+    losses["N1->U1"]["deconv_6x6"] = 0.44
+    losses["U0->U1"]["deconv_6x6"] = 0.402
+    kept = kept_at("U1", losses, space, "drops_edge")
+    assert kept == (Edge("N1", "U1", "deconv_6x6"), Edge("U0", "U1", "deconv_6x6"))
+    losses["U0->U1"][ZERO] = 0.41
+    assert kept_at("U1", losses, space, "drops_edge") == kept[:1]
 
 
 def test_a_loss_that_is_not_finite_is_one_clear_line(make_images: Make, make_settings: Make) -> None:
