@@ -89,9 +89,9 @@ def settings_page() -> str:
 
 SETTINGS_HEAD = """# Settings
 
-This page is written from `degas/config.py` and `degas/presets.py` when the site is built. An empty cell in a preset's column means that the
-preset leaves the default. Underscores and hyphens in a name are the same. `degas train --dry-run …` prints what is in
-force with the source of each value."""
+This page is written from `degas/config.py` and `degas/presets.py` when the site is built. An empty cell in a preset's
+column means that the preset leaves the default. Underscores and hyphens in a name are the same.
+`degas train --dry-run …` prints what is in force with the source of each value."""
 OBJECTIVES_HEAD = """A setting of the table above without a default takes the value of the objective. One marked —
 does not exist there, and giving it is refused. The class weights count with `--gan.supervised` only."""
 
