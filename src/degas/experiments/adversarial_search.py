@@ -6,12 +6,13 @@ The step is AdversarialNAS' in order: the critic's updates, one of the weights, 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from degas.config import GanSettings, SearchSettings
+from degas.config import GanSettings
 from degas.gan.objectives import make_objective
 from degas.gan.steps import build_critic
 from degas.nas.alpha_step import alpha_rate
@@ -36,9 +37,10 @@ class AdversarialSearch:
         self.objective = make_objective(settings)
         self.critic = cast(Critic, search.engine.prepare(build_critic(settings, search.images, self.objective, seed)))
         self.weights, self.alphas = self.supernet.weights(), self.supernet.alphas()
-        self.critic_optimizer = _adam(list(self.critic.parameters()), settings.critic_lr, settings)
-        self.weight_optimizer = _adam(self.weights, settings.generator_lr, settings)
-        self.alpha_optimizer = _alpha_adam(self.alphas, search.settings, search.total_steps)
+        self.critic_optimizer = _adam(self.critic.parameters(), settings.critic_lr, settings.betas)
+        self.weight_optimizer = _adam(self.weights, settings.generator_lr, settings.betas)
+        rate = alpha_rate(search.settings, search.total_steps)
+        self.alpha_optimizer = _adam(self.alphas, rate, search.settings.alpha_betas)
 
     def step(self) -> None:
         """One whole search step."""
@@ -56,7 +58,7 @@ class AdversarialSearch:
         loss.backward()
         self.critic_optimizer.step()
 
-    def _generator_step(self, parameters: list[torch.nn.Parameter], optimizer: torch.optim.Adam) -> None:
+    def _generator_step(self, parameters: list[nn.Parameter], optimizer: torch.optim.Adam) -> None:
         """Only `parameters` get gradients, as in our search step and our adversarial one."""
         optimizer.zero_grad(set_to_none=True)
         self.critic.requires_grad_(False)
@@ -78,12 +80,7 @@ class AdversarialSearch:
         return self.real_images[rows].contiguous(memory_format=torch.channels_last)
 
 
-def _adam(parameters: list[torch.nn.Parameter], lr: float | None, settings: GanSettings) -> torch.optim.Adam:
+def _adam(parameters: Iterable[nn.Parameter], lr: float | None, betas: tuple[float, float]) -> torch.optim.Adam:
     if lr is None:
         raise ValueError("unresolved settings (call degas.presets.resolve_gan first)")
-    return torch.optim.Adam(parameters, lr=lr, betas=settings.betas, fused=True)
-
-
-def _alpha_adam(alphas: list[torch.nn.Parameter], settings: SearchSettings, total_steps: int) -> torch.optim.Adam:
-    rate = alpha_rate(settings, total_steps)
-    return torch.optim.Adam(alphas, lr=rate, betas=settings.alpha_betas, fused=True)
+    return torch.optim.Adam(parameters, lr=lr, betas=betas, fused=True)

@@ -100,16 +100,20 @@ class Benchmark:
         }
 
     def _search(self, schedule: Literal["alternate", "joint"] = "alternate") -> Callable[[], object]:
-        images = self.sizes.images(self.seed)
-        settings = self.sizes.search().model_copy(update={"schedule": schedule})
-        search = Search(images, settings, SpaceSettings(), seed=self.seed, engine=self.engine)
+        search = self._fresh_search(schedule)
         return lambda: search.step(0)
 
     def _textbook_search(self) -> Callable[[], object]:
-        images = self.sizes.images(self.seed)
-        search = Search(images, self.sizes.search(), SpaceSettings(), seed=self.seed, engine=self.engine)
-        pixels = to_symmetric(torch.from_numpy(images.images)).to(self.engine.device)
-        return TextbookSearch(search.supernet, self.sizes.search(), pixels, seed=self.seed).step
+        search = self._fresh_search()
+        return TextbookSearch(search.supernet, search.settings, self._pixels(search), seed=self.seed).step
+
+    def _fresh_search(self, schedule: Literal["alternate", "joint"] = "alternate") -> Search:
+        settings = self.sizes.search().model_copy(update={"schedule": schedule})
+        return Search(self.sizes.images(self.seed), settings, SpaceSettings(), seed=self.seed, engine=self.engine)
+
+    def _pixels(self, search: Search) -> Tensor:
+        """All its images, float (N, C, H, W) in [−1, 1]."""
+        return to_symmetric(torch.from_numpy(search.images.images)).to(self.engine.device)
 
     def adversarial_search(self) -> dict[str, dict[str, float]]:
         """Our search step beside one that has a critic in GLO's place: the cheapest objective, and the paper's."""
@@ -129,11 +133,9 @@ class Benchmark:
         }
 
     def _adversarial_search(self, objective: Objective) -> Callable[[], object]:
-        images = self.sizes.images(self.seed)
-        search = Search(images, self.sizes.search(), SpaceSettings(), seed=self.seed, engine=self.engine)
-        pixels = to_symmetric(torch.from_numpy(images.images)).to(self.engine.device)
+        search = self._fresh_search()
         settings = GanSettings(objective=objective, width=self.sizes.width, batch_images=self.sizes.batch_images)
-        return AdversarialSearch(search, resolve_gan(settings), pixels, seed=self.seed).step
+        return AdversarialSearch(search, resolve_gan(settings), self._pixels(search), seed=self.seed).step
 
     def adversarial_steps(self) -> dict[str, dict[str, float]]:
         """`critic_step` and `generator_step` of `ct-gan` on a drawn architecture, beside a plain port of CT-GAN."""

@@ -81,8 +81,8 @@ def write_consensus(
     for record in loss_records(searches):
         folder.log_metrics(**record)
     folder.write_json("pruning.json", pruning_report(mean, space, settings, budget))
-    edges = pruned_edges(mean, space, settings, budget)
     together = partial(pruned_edges, space=space, settings=settings, budget=budget)
+    edges = together(mean)
     without = consensus_without(searches, edges, space, together)
     folder.write_json("agreement.json", {**_agreement(searches, edges, space, settings), **without})
     folder.write_json("degenerate.json", degenerate_records(searches, mean, edges, space))
