@@ -99,7 +99,9 @@ class SearchSettings(Settings):
         32, "channels of every feature map", source="our choice; paper: 128, fitted to its model sizes"
     )
     noise_size: NoiseSize = setting(128, "entries of a latent", source="CT-GAN code")
-    num_epochs: Positive = setting(15, "passes over the images", source="our choice; DARTS code: 50")
+    num_epochs: Positive | None = setting(
+        None, "passes over the images; default: 5, or what makes 500 steps", source="our choice; DARTS code: 50"
+    )
     batch_images: BatchImages = setting(64, "images a search step", source="DARTS code")
     loss: Literal["l2-lap1", "l2", "lap1"] = setting("l2-lap1", "reconstruction loss", source="paper eq. 2")
     schedule: Literal["alternate", "joint"] = setting(

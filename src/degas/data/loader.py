@@ -79,3 +79,12 @@ class Batches:
         """Which of this rank's images are mirrored: drawn for all ranks together, as the order is."""
         draws = numpy_generator(self._seed, f"{self._purpose}/flip", step).random(self.batch_images * self._num_ranks)
         return draws[self._rank * self.batch_images :][: self.batch_images] < 0.5
+
+
+def split(num_images: int, num_held: int, *, seed: int, purpose: str) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers (n,) of the images that stay and of the `num_held` that are held out, each in rising order.
+
+    Drawn from `seed` and `purpose` alone.
+    """
+    order = numpy_generator(seed, purpose).permutation(num_images)
+    return np.sort(order[num_held:]), np.sort(order[:num_held])

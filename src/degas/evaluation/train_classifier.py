@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from degas.data.image_set import ImageSet
+from degas.data.loader import split
 from degas.errors import UserError
 from degas.evaluation.classifier import VERSION, WIDTHS, ClassifierNetwork, save_classifier, to_pixels
 from degas.runtime.progress import Progress
@@ -50,7 +51,8 @@ def train_classifier(
         raise UserError(f"{images.source}: a classifier needs labelled images of two classes or more")
     if images.num_images < 20:
         raise UserError(f"{images.source}: {images.num_images} images are too few to train a classifier; 20 are needed")
-    train, held_out = split_rows(images.num_images, seed)
+    num_held_out = round(images.num_images * HELD_OUT)
+    train, held_out = split(images.num_images, num_held_out, seed=seed, purpose="classifier/split")
     batch_images = min(batch_images, len(train))
     steps_per_epoch = len(train) // batch_images
     num_epochs = num_epochs or max(FEWEST_EPOCHS, -(-FEWEST_STEPS // steps_per_epoch))
@@ -80,13 +82,6 @@ def train_classifier(
     }
     save_classifier(network.cpu(), config, folder)
     return accuracy
-
-
-def split_rows(num_images: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Disjoint rows for training and for the accuracy."""
-    order = numpy_generator(seed, "classifier/split").permutation(num_images)
-    num_held_out = max(1, round(num_images * HELD_OUT))
-    return np.sort(order[num_held_out:]), np.sort(order[:num_held_out])
 
 
 def _train(

@@ -10,11 +10,10 @@ import numpy as np
 from degas.architecture import Architecture
 from degas.config import SearchSettings
 from degas.data.image_set import ImageSet
-from degas.data.loader import Batches
+from degas.data.loader import Batches, split
 from degas.errors import UserError
 from degas.nas.glo import Glo, alone, fit
 from degas.runtime.distributed import Engine
-from degas.runtime.rng import numpy_generator
 
 
 def fit_held_out(
@@ -32,7 +31,7 @@ def fit_held_out(
     `glo.fit_alone`; then the network stands still, batch norms included (evaluation mode), and the held-out images'
     latents, from the same start, get as many epochs. Raises `UserError` where a part would be empty.
     """
-    fitted, held = split(images.num_images, settings.held_out_fraction, seed=seed, purpose="held out")
+    fitted, held = split_held_out(images.num_images, settings.held_out_fraction, seed=seed, purpose="held out")
     glo, batches = alone(architecture, images, settings, seed=seed, num_epochs=num_epochs, engine=engine, rows=fitted)
     fit(glo, batches)
     glo.recalibrate(fitted)
@@ -50,7 +49,7 @@ def fit_latents(glo: Glo, rows: np.ndarray, num_epochs: int) -> None:
     glo.network.train()
 
 
-def split(num_images: int, fraction: float, *, seed: int, purpose: str) -> tuple[np.ndarray, np.ndarray]:
+def split_held_out(num_images: int, fraction: float, *, seed: int, purpose: str) -> tuple[np.ndarray, np.ndarray]:
     """Row numbers (n,) that are fitted and that are held out, each in rising order; drawn from `seed` and `purpose`.
 
     Raises `UserError` where either part would be empty.
@@ -62,5 +61,4 @@ def split(num_images: int, fraction: float, *, seed: int, purpose: str) -> tuple
             f"search: held_out_fraction {fraction:g} of {num_images} images leaves none {part}; "
             f"choose another --search.held-out-fraction"
         )
-    order = numpy_generator(seed, purpose).permutation(num_images)
-    return np.sort(order[num_held:]), np.sort(order[:num_held])
+    return split(num_images, num_held, seed=seed, purpose=purpose)

@@ -22,7 +22,7 @@ from degas.errors import UserError
 from degas.nas.alpha_step import AlphaStep
 from degas.nas.checks import check_search, search_budget
 from degas.nas.glo import FiniteWatch, Glo, load_optimizer, mean_image_loss
-from degas.nas.held_out import split
+from degas.nas.held_out import split_held_out
 from degas.nas.inspection import read_signs, write_degenerate
 from degas.nas.outputs import standing, write_results
 from degas.nas.penalties import Penalties
@@ -39,6 +39,9 @@ from degas.runtime.run_folder import StageFolder, read_jsonl
 # The plateau check (spec §3: after epoch 2) waits for so many steps too: an epoch of a small set is only a few.
 PLATEAU_EPOCHS = 2
 PLATEAU_STEPS = 100
+# Where num_epochs is unset: more found nothing better, fewer have not decided (docs/search.md).
+FEWEST_EPOCHS = 5
+FEWEST_STEPS = 500
 
 
 def run_search(
@@ -80,7 +83,7 @@ def run_search(
             ends_epoch = step % search.steps_per_epoch == 0
             watch.add(step, terms)
 
-            note = f"epoch {epoch}/{settings.num_epochs}"
+            note = f"epoch {epoch}/{search.num_epochs}"
             if step == 1 or step % settings.log_steps == 0 or ends_epoch:
                 watch.check()
                 values = search.log_values(terms, step - 1)
@@ -110,7 +113,7 @@ def run_search(
                     stop.leave()
         if settled:
             bar.end_at(step)
-            bar.say(f"settled after epoch {step // search.steps_per_epoch} of {settings.num_epochs}")
+            bar.say(f"settled after epoch {step // search.steps_per_epoch} of {search.num_epochs}")
     signs = read_signs(search.glo, search.weight_batches, step) if engine.is_main else None
     architecture = search.write_results(folder, step)
     if signs is not None:
@@ -133,7 +136,8 @@ class Search:
         self.weight_batches = self._batches("search weights", weight_rows)
         self.alpha_batches = self._batches("search alpha", alpha_rows)
         self.steps_per_epoch = self.weight_batches.steps_per_epoch
-        self.total_steps = settings.num_epochs * self.steps_per_epoch
+        self.num_epochs = settings.num_epochs or max(FEWEST_EPOCHS, -(-FEWEST_STEPS // self.steps_per_epoch))
+        self.total_steps = self.num_epochs * self.steps_per_epoch
         with forked_rng(seed, "supernet"):
             self.supernet = Supernet(
                 self.space,
@@ -286,4 +290,4 @@ def split_rows(images: ImageSet, settings: SearchSettings, seed: int) -> tuple[n
     """Image numbers for the weights and for α: all for both (None), or a held-out share for α."""
     if settings.alpha_batch != "held_out":
         return None, None
-    return split(images.num_images, settings.held_out_fraction, seed=seed, purpose="search held out")
+    return split_held_out(images.num_images, settings.held_out_fraction, seed=seed, purpose="search held out")

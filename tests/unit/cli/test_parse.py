@@ -96,7 +96,7 @@ def test_help_shows_defaults_and_sources(capsys: pytest.CaptureFixture[str]) -> 
     text = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert "--search.num-epochs" in text
     assert "DARTS code: 50" in text
-    assert "(default: 15)" in text
+    assert "(default: 5.0)" in text
 
 
 def test_help_shows_the_presets_defaults(capsys: pytest.CaptureFixture[str]) -> None:

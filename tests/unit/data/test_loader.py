@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from degas.data.image_set import ImageSet
-from degas.data.loader import Batches
+from degas.data.loader import Batches, split
 from degas.errors import UserError
 
 
@@ -117,3 +117,13 @@ def test_batches_of_a_read_only_map_may_be_written_to(tmp_path) -> None:
     batch = Batches(mapped, 4, seed=0, purpose="x", horizontal_flip=True)(0)
     batch.images.fill_(7)
     assert np.array_equal(mapped.images, images.images)
+
+
+def test_a_split_is_disjoint_and_everything_and_drawn_from_seed_and_purpose() -> None:
+    stays, held = split(100, 10, seed=3, purpose="p")
+    assert (len(stays), len(held)) == (90, 10)
+    assert sorted([*stays, *held]) == list(range(100))
+    assert list(stays) == sorted(stays)
+    assert np.array_equal(held, split(100, 10, seed=3, purpose="p")[1])
+    for other in (split(100, 10, seed=4, purpose="p"), split(100, 10, seed=3, purpose="q")):
+        assert not np.array_equal(held, other[1])

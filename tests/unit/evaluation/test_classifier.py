@@ -12,11 +12,12 @@ import torch
 
 from degas.config import EvaluateSettings
 from degas.data.image_set import ImageSet, content_fingerprint
+from degas.data.loader import split
 from degas.errors import UserError
 from degas.evaluation.classifier import ClassifierExtractor, ClassifierNetwork, to_pixels
 from degas.evaluation.evaluate import evaluate_images
 from degas.evaluation.features import build_extractor, freeze
-from degas.evaluation.train_classifier import cycle, describe, measure_accuracy, shift, split_rows, train_classifier
+from degas.evaluation.train_classifier import cycle, describe, measure_accuracy, shift, train_classifier
 
 
 def _striped(count: int = 120, channels: int = 1, size: int = 8, seed: int = 0) -> ImageSet:
@@ -58,17 +59,10 @@ def test_training_is_deterministic_and_depends_on_the_seed(tmp_path: Path) -> No
     assert _config(tmp_path / "a")["horizontal_flip"] is True
 
 
-def test_the_held_out_split_is_disjoint_and_a_tenth() -> None:
-    train, held_out = split_rows(100, seed=3)
-    assert len(held_out) == 10
-    assert sorted([*train, *held_out]) == list(range(100))
-    assert not np.array_equal(held_out, split_rows(100, seed=4)[1])
-
-
 def test_held_out_images_train_nothing(tmp_path: Path) -> None:
     """Other pixels in the held-out rows leave the weights as they are."""
     images = _striped(40)
-    _, held_out = split_rows(40, 0)
+    _, held_out = split(40, 4, seed=0, purpose="classifier/split")
     changed = images.images.copy()
     changed[held_out] = 255 - changed[held_out]
     other = ImageSet(changed, images.labels, images.class_names, "other", "other")

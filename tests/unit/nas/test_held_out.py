@@ -12,7 +12,7 @@ from degas.config import SearchSettings
 from degas.data.image_set import ImageSet
 from degas.errors import UserError
 from degas.nas.glo import alone, fit, fit_alone
-from degas.nas.held_out import fit_held_out, fit_latents, split
+from degas.nas.held_out import fit_held_out, fit_latents, split_held_out
 from degas.runtime.distributed import Engine
 from degas.space import SearchSpace
 
@@ -23,7 +23,7 @@ GIVEN = {"seed": 1, "num_epochs": 3, "engine": Engine(device="cpu")}
 
 def split_at(num_images: int, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """The split of `fit_held_out`."""
-    return split(num_images, fraction, seed=seed, purpose="held out")
+    return split_held_out(num_images, fraction, seed=seed, purpose="held out")
 
 
 def test_the_parts_are_disjoint_and_everything() -> None:
@@ -31,7 +31,7 @@ def test_the_parts_are_disjoint_and_everything() -> None:
     assert len(held) == 5
     assert sorted([*fitted, *held]) == list(range(20))
     assert not np.array_equal(held, split_at(20, 0.25, 4)[1])
-    assert not np.array_equal(held, split(20, 0.25, seed=3, purpose="another")[1])
+    assert not np.array_equal(held, split_held_out(20, 0.25, seed=3, purpose="another")[1])
     for fraction, part in ((0.0, "to hold out"), (0.01, "to hold out"), (0.99, "to fit")):
         with pytest.raises(UserError, match=f"leaves none {part}"):
             split_at(20, fraction, 0)

@@ -126,6 +126,19 @@ def test_held_out_share_must_leave_images(make_images: Make, make_settings: Make
         split_rows(make_images(4), make_settings(alpha_batch="held_out", held_out_fraction=0.01), 0)
 
 
+@pytest.mark.parametrize(
+    ("num_images", "given", "epochs"), [(40, None, 100), (40, 3, 3), (8, None, 500), (8 * 150, None, 5), (813, None, 5)]
+)
+def test_epochs_unless_given_make_500_steps_and_are_five_at_least(
+    num_images: int, given: int | None, epochs: int, make_images: Make, make_settings: Make, engine: Engine
+) -> None:
+    settings = make_settings(num_epochs=given, batch_images=8)
+    search = make_search(make_images(num_images), settings, engine)
+    assert search.num_epochs == epochs
+    assert search.total_steps == epochs * search.steps_per_epoch
+    assert given or search.total_steps >= 500
+
+
 def test_joint_steps_everything_from_one_backward_pass(make_images: Make, make_settings: Make, engine: Engine) -> None:
     search = make_search(make_images(), make_settings(schedule="joint"), engine)
     before = flat(dict(search.supernet.state_dict()))
