@@ -25,7 +25,8 @@ from degas.experiments.evolution import Edges, Fit, Proposal, distinct
 from degas.experiments.extremes import extreme_edges
 from degas.experiments.figures import COLOURS, GREY, markdown, saved_figure, write_text
 from degas.experiments.trials import Trials
-from degas.nas.glo import NonFiniteError, fit_alone
+from degas.nas.glo import NonFiniteError
+from degas.nas.standalone import fit_alone, fit_settings
 from degas.nets.cost import architecture_cost
 from degas.runtime.distributed import Engine
 from degas.runtime.records import write_json
@@ -81,7 +82,7 @@ class Baselines:
             self.space = SearchSpace(found.num_stages, found.num_normal, *operations)
         self._check_cap()
         sizes_of = {k: v for k, v in self.pattern.to_dict().items() if k not in ("nodes", "provenance")}
-        shared = {"data": images.identity, "search": settings.model_dump(mode="json"), "num_epochs": plan.num_epochs}
+        shared = {"data": images.identity, "search": fit_settings(settings), "num_epochs": plan.num_epochs}
         self.trials = Trials(folder / "trials", {**shared, "sizes": sizes_of})
 
     def measure(self) -> None:

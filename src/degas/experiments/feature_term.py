@@ -18,7 +18,7 @@ from degas.config import EvaluateSettings, SearchSettings
 from degas.data.image_set import ImageSet
 from degas.evaluation.efficientnet import EfficientNetLite0, ImagenetExtractor
 from degas.evaluation.features import build_extractor, to_colour
-from degas.nas.glo import alone, fit
+from degas.nas.standalone import alone, fit
 
 PIXELS = 64  # side of what the network sees; our choice
 BLOCKS = (1, 3, 5)  # ends of the network's first three stages: maps at 1/2, 1/4 and 1/8 of that
@@ -54,7 +54,7 @@ def feature_term(device: torch.device) -> FeatureTerm:
 def fit_with_features(
     architecture: Architecture, images: ImageSet, settings: SearchSettings, term: FeatureTerm, **options: Any
 ) -> float:
-    """`nas.glo.fit_alone` with the feature term added to the loss, in the fit as in what is returned."""
+    """`nas.standalone.fit_alone` with the feature term added to the loss, in the fit as in what is returned."""
     glo, batches = alone(architecture, images, settings, **options)
     glo.further_terms = term
     fit(glo, batches)

@@ -18,7 +18,7 @@ from degas.data.image_set import ImageSet
 from degas.errors import UserError
 from degas.experiments.extremes import extreme_edges
 from degas.experiments.trials import Trials
-from degas.nas.glo import fit_alone
+from degas.nas.standalone import fit_alone, fit_settings
 from degas.nets.cost import architecture_cost
 from degas.runtime.distributed import Engine
 from degas.space import Edge
@@ -86,5 +86,5 @@ def equal_size_draws(found: Architecture, count: int, tolerance: float = 0.1) ->
 def _shared(
     images: ImageSet, settings: SearchSettings, seed: int, num_epochs: int, found: Architecture
 ) -> dict[str, Any]:
-    search = settings.model_dump(mode="json")
+    search = fit_settings(settings)
     return {"data": images.identity, "search": search, "seed": seed, "num_epochs": num_epochs, "found": found.to_dict()}

@@ -25,8 +25,9 @@ from degas.experiments.adversarial import fresh_generator, train_and_score
 from degas.experiments.feature_term import FeatureTerm, feature_term, fit_with_features
 from degas.experiments.scorer import Scorer
 from degas.experiments.trials import Trials
-from degas.nas.glo import NonFiniteError, fit_alone
+from degas.nas.glo import NonFiniteError
 from degas.nas.held_out import fit_held_out
+from degas.nas.standalone import fit_alone, fit_settings
 from degas.nets.cost import architecture_cost
 from degas.runtime.distributed import Engine
 from degas.space import Edge
@@ -161,11 +162,12 @@ class RankCorrelation:
         names = ("num_architectures", "num_equal", "equal_parameters", "seed", "num_epochs", "proxy_share", "marks")
         sizes = {k: v for k, v in pattern.to_dict().items() if k not in ("nodes", "provenance")}
         fixed = {name: getattr(plan, name) for name in names}
+        search = {name: value for name, value in fit_settings(self.search).items() if name != "loss"}
         return {
             "data": images.identity,
             "sizes": sizes,
             "gan": self.gan.model_dump(mode="json"),
-            "search": self.search.model_dump(mode="json", exclude={"loss"}),
+            "search": {**search, "held_out_fraction": self.search.held_out_fraction},
             "evaluate": self.scorer.settings.model_dump(mode="json"),
             "plan": {**fixed, "marks": list(plan.marks)},
         }

@@ -1,6 +1,6 @@
 """Generative latent optimisation (Bojanowski et al. 2018): a network and one latent per image, fitted together.
 
-`Glo` is one training state, used by the search on its supernet and by `fit_alone` on a single architecture, so that
+`Glo` is one training state, used by the search on its supernet and by `standalone` on a single architecture, so that
 the two are trained by the same losses, latents and optimisers. Paper §3.2, spec §3.
 """
 
@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from degas.architecture import Architecture
 from degas.config import SearchSettings
 from degas.data.image_set import ImageSet
 from degas.data.loader import Batch, Batches
@@ -22,10 +21,9 @@ from degas.data.pixels import to_symmetric
 from degas.errors import UserError
 from degas.nas.latents import LatentTable, pca_latents, random_latents
 from degas.nas.reconstruction import reconstruction_terms
-from degas.nets.generator import Generator
 from degas.nets.normalisation import frozen_buffers, recalibrate
 from degas.runtime.distributed import Engine
-from degas.runtime.rng import forked_rng, torch_generator
+from degas.runtime.rng import torch_generator
 
 Terms = Callable[[Tensor, Tensor], dict[str, Tensor]]  # fakes and reals (B, C, H, W) in [−1, 1] → scalars by name
 RECALIBRATION_BATCHES = 20  # of latents, before anything is shown or measured in evaluation mode (spec §3)
@@ -221,75 +219,3 @@ class FiniteWatch:
                 raise NonFiniteError(
                     f"{self.what}: {name} is {value} at step {step}; lower --search.weight-lr and --search.latent-lr"
                 )
-
-
-def fit_alone(
-    architecture: Architecture,
-    images: ImageSet,
-    settings: SearchSettings,
-    *,
-    seed: int,
-    num_epochs: int,
-    engine: Engine,
-) -> float:
-    """ℓ over the training images after fitting one architecture by GLO alone: how good a generator it is for them.
-
-    The losses, latents, optimisers and rates are the search's; width and noise size are the architecture's. Batch norms
-    are recalibrated at the end. Raises `UserError` when the architecture makes other images than these.
-    """
-    glo, batches = alone(architecture, images, settings, seed=seed, num_epochs=num_epochs, engine=engine)
-    fit(glo, batches)
-    glo.recalibrate()
-    return glo.mean_loss()
-
-
-def fit(glo: Glo, batches: Batches) -> None:
-    """All the steps of a standalone fit. Raises `NonFiniteError` where a term stops being finite."""
-    watch = FiniteWatch("glo")
-    for step in range(glo.total_steps):
-        watch.add(step + 1, glo.step(batches(step), step))
-        if (step + 1) % batches.steps_per_epoch == 0:
-            watch.check()
-
-
-def alone(
-    architecture: Architecture,
-    images: ImageSet,
-    settings: SearchSettings,
-    *,
-    seed: int,
-    num_epochs: int,
-    engine: Engine,
-    rows: np.ndarray | None = None,
-) -> tuple[Glo, Batches]:
-    """A standalone fit before its first step, and its batches; `rows` (n,): of these images only.
-
-    Raises `UserError` when the architecture makes other images than these.
-    """
-    if (architecture.image_size, architecture.channels) != (images.image_size, images.channels):
-        raise UserError(
-            f"architecture: makes {architecture.channels} × {architecture.image_size} px images, the data are "
-            f"{images.channels} × {images.image_size} px; choose --data.image-size and --data.channels to match"
-        )
-    batches = Batches(
-        images,
-        settings.batch_images,
-        seed=seed,
-        purpose="glo",
-        rows=rows,
-        rank=engine.rank,
-        num_ranks=engine.num_ranks,
-    )
-    with forked_rng(seed, "glo weights"):
-        generator = Generator.from_architecture(architecture)
-    glo = Glo(
-        generator,
-        generator.parameters(),
-        images,
-        settings,
-        noise_size=architecture.noise_size,
-        total_steps=num_epochs * batches.steps_per_epoch,
-        seed=seed,
-        engine=engine,
-    )
-    return glo, batches

@@ -12,7 +12,8 @@ from degas.config import SearchSettings
 from degas.data.image_set import ImageSet
 from degas.data.loader import Batches, split
 from degas.errors import UserError
-from degas.nas.glo import Glo, alone, fit
+from degas.nas.glo import Glo
+from degas.nas.standalone import alone, fit
 from degas.runtime.distributed import Engine
 
 
@@ -28,8 +29,8 @@ def fit_held_out(
     """ℓ over held-out images: weights fitted to the others, then latents alone to these (our choice; spec §3 has ℓ).
 
     `settings.held_out_fraction` of the images, drawn from `seed`, are held out. The others are fitted as by
-    `glo.fit_alone`; then the network stands still, batch norms included (evaluation mode), and the held-out images'
-    latents, from the same start, get as many epochs. Raises `UserError` where a part would be empty.
+    `standalone.fit_alone`; then the network stands still, batch norms included (evaluation mode), and the held-out
+    images' latents, from the same start, get as many epochs. Raises `UserError` where a part would be empty.
     """
     fitted, held = split_held_out(images.num_images, settings.held_out_fraction, seed=seed, purpose="held out")
     glo, batches = alone(architecture, images, settings, seed=seed, num_epochs=num_epochs, engine=engine, rows=fitted)

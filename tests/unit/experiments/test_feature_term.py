@@ -11,7 +11,7 @@ from degas.data.pixels import to_symmetric
 from degas.evaluation.efficientnet import EfficientNetLite0, ImagenetExtractor
 from degas.evaluation.features import freeze
 from degas.experiments.feature_term import BLOCKS, FeatureTerm, feature_term, fit_with_features
-from degas.nas.glo import alone, fit, fit_alone
+from degas.nas.standalone import alone, fit, fit_alone
 from degas.runtime.distributed import Engine
 from degas.runtime.rng import forked_rng
 from degas.space import SearchSpace

@@ -13,7 +13,7 @@ from degas.config import SearchSettings
 from degas.data.image_set import ImageSet
 from degas.data.loader import Batches
 from degas.errors import UserError
-from degas.nas.glo import FiniteWatch, Glo, fit_alone, mean_image_loss
+from degas.nas.glo import FiniteWatch, Glo, mean_image_loss
 from degas.nas.reconstruction import reconstruction_terms
 from degas.nets.generator import Generator
 from degas.nets.normalisation import batch_norms
@@ -163,27 +163,6 @@ def test_mean_loss_does_not_depend_on_the_batch_size(
     images = make_images(21)
     losses = [make_glo(images, make_settings(batch_images=n), engine).mean_loss() for n in (1, 8, 21)]
     assert losses == pytest.approx([losses[0]] * 3, rel=1e-5)
-
-
-def test_fit_alone_learns_and_depends_on_the_seed_alone(
-    make_images: Callable[..., ImageSet], make_settings: Callable[..., SearchSettings], engine: Engine
-) -> None:
-    images, settings = make_images(), make_settings(weight_lr=1e-2)
-
-    def fit(seed: int, num_epochs: int) -> float:
-        return fit_alone(architecture(), images, settings, seed=seed, num_epochs=num_epochs, engine=engine)
-
-    fitted = fit(0, 25)
-    assert fitted < 0.7 * mean_image_loss(images, settings, engine.device)
-    assert fitted < fit(0, 2)
-    assert fit(0, 2) == fit(0, 2) != fit(1, 2)
-
-
-def test_fit_alone_refuses_other_images(
-    make_images: Callable[..., ImageSet], make_settings: Callable[..., SearchSettings], engine: Engine
-) -> None:
-    with pytest.raises(UserError, match="3 × 8 px images, the data are 1 × 16 px"):
-        fit_alone(architecture(), make_images(4, 16, 1), make_settings(), seed=0, num_epochs=1, engine=engine)
 
 
 def test_recalibration_brings_evaluation_near_training(

@@ -11,8 +11,8 @@ from degas.architecture import Architecture
 from degas.config import SearchSettings
 from degas.data.image_set import ImageSet
 from degas.errors import UserError
-from degas.nas.glo import alone, fit, fit_alone
 from degas.nas.held_out import fit_held_out, fit_latents, split_held_out
+from degas.nas.standalone import alone, fit, fit_alone
 from degas.runtime.distributed import Engine
 from degas.space import SearchSpace
 
