@@ -92,6 +92,10 @@ class SpaceSettings(Settings):
         return SearchSpace(stages, self.num_normal, self.normal_operations, self.up_operations), base
 
 
+# The pruning rules that go by losses of the finished supernet, and what each measures the loss with.
+MEASURING = {"alone": "with each operation alone on its edge", "perturbation": "without each operation"}
+
+
 class SearchSettings(Settings):
     """The GLO search: paper §3.2 and §4.1, spec §3."""
 
@@ -161,13 +165,16 @@ class SearchSettings(Settings):
     cost: Literal["parameters", "multiply-adds"] = setting("parameters", "what cost_weight counts")
     max_params: Positive | None = setting(None, "most parameters of the architecture, at the search's width")
     max_macs: Positive | None = setting(None, "most multiply-adds an image, at the search's width")
-    prune: Literal["paper", "darts", "perturbation"] = setting(
+    prune: Literal["paper", "alone", "perturbation", "darts"] = setting(
         "perturbation",
-        "pruning rule; perturbation: by the loss without each; darts: an ablation that may disconnect the graph",
+        "pruning rule; paper: by α; alone: by the loss with each operation alone on its edge; perturbation: by that "
+        "without each; darts: an ablation that may disconnect the graph",
         source="our choice; paper §3.2: paper",
     )
-    perturbation_batches: Positive = setting(8, "batches on which prune = perturbation measures the loss")
-    perturbation_tune_steps: Count = setting(0, "weight steps after each node that prune = perturbation decides")
+    perturbation_batches: Positive = setting(8, "batches on which prune = alone or perturbation measures the loss")
+    perturbation_tune_steps: Count = setting(
+        0, "weight steps after each node that prune = alone or perturbation decides"
+    )
     compare: Literal["raw", "centred", "softmax_times_k", "above_zero"] = setting(
         "raw", "how α compare across edges", source="paper §3.2"
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from degas.architecture import Architecture
+from degas.config import MEASURING
 
 
 def operations_in_words(architecture: Architecture) -> str:
@@ -33,7 +34,7 @@ def _what_else(pruning: Mapping[str, Any]) -> list[str]:
     found, lines = pruning["decisions"], []
     if "perturbation" in pruning:
         others = [f"{name} ({choice})" for name, choice in pruning["perturbation"]["by_alpha"].items()]
-        lines.append("margins are of the loss without the operation; ")
+        lines.append(f"margins are of the loss {MEASURING[pruning['rule']]}; ")
         lines[-1] += f"α alone would change {', '.join(others)}" if others else "α alone would change nothing"
     else:
         unit = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from degas.architecture import Architecture
-from degas.config import SearchSettings, SpaceSettings
+from degas.config import MEASURING, SearchSettings, SpaceSettings
 from degas.errors import UserError
 from degas.nas import second_order
 from degas.nas.capped import Budget, check_budget
@@ -24,9 +24,9 @@ def check_search(settings: SearchSettings, space: SpaceSettings, *, image_size: 
     capped = settings.max_params is not None or settings.max_macs is not None
     if capped and settings.prune == "darts":
         raise UserError("search: --search.prune darts does not weigh what fits within a cap; leave out one of them")
-    if settings.prune == "perturbation" and settings.compare != "raw":
+    if settings.prune in MEASURING and settings.compare != "raw":
         raise UserError(
-            f"search: --search.compare {settings.compare} compares α, and --search.prune perturbation compares losses; "
+            f"search: --search.compare {settings.compare} compares α, and --search.prune {settings.prune} losses; "
             f"say --search.prune paper to prune by α"
         )
     graph, base_size = space.resolve(image_size)

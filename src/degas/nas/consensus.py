@@ -21,6 +21,7 @@ from degas.nas.agreement import agreement, mean_alpha
 from degas.nas.capped import Budget
 from degas.nas.degenerate import parameter_free, without_residuals
 from degas.nas.outputs import pruned_edges, pruning_report, pruning_rules
+from degas.nas.perturbation import values_of
 from degas.nas.pruning import Alpha, choices
 from degas.runtime.run_folder import StageFolder, read_jsonl
 from degas.space import Edge, SearchSpace
@@ -33,7 +34,7 @@ class Found:
     seed: int
     architecture: Architecture
     alpha: list[dict[str, Any]]  # records of alpha.jsonl: step, epoch, edge name → {operation name: α}
-    values: Alpha  # what the pruning rule went by: the last α, or the losses of the rule `perturbation`
+    values: Alpha  # what the pruning rule went by: the last α, or what the measured losses are worth
     losses: dict[int, float]  # epoch → mean loss
     degenerate: list[dict[str, Any]]
 
@@ -48,7 +49,7 @@ def read_search(folder: Path, seed: int) -> Found:
     pruning, degenerate = (_read_json(folder / f"{name}.json") for name in ("pruning", "degenerate"))
     values = {name: value for name, value in alpha[-1].items() if isinstance(value, dict)}
     if "perturbation" in pruning:
-        values = pruning["perturbation"]["losses"]
+        values = values_of(pruning["perturbation"]["losses"], pruning["rule"])
     return Found(seed, Architecture.load(folder / "architecture.json"), alpha, values, losses, degenerate)
 
 
@@ -69,7 +70,7 @@ def write_consensus(
     """Write what several searches come to into `folder`, and return the architecture.
 
     Files: architecture.json, which the settings' rule prunes from the mean over the searches of their last α (of their
-    losses, with `perturbation`), within `budget` where there is one; alpha.jsonl and metrics.jsonl, the means epoch by
+    losses, with a rule of losses), within `budget` where there is one; alpha.jsonl and metrics.jsonl, means by
     epoch (a search that settled earlier counts with its last α); pruning.json, the consensus' decisions with their
     margins; agreement.json; degenerate.json. Written anew each time, the same bytes. Raises `UserError` where the
     `darts` rule leaves the graph of the mean disconnected.

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from degas.config import MEASURING
 from degas.data.loader import Batches
 from degas.data.pixels import to_symmetric
 from degas.nas.alpha_step import alpha_rate
@@ -89,7 +90,7 @@ def write_degenerate(
     """
     settings, mixing = glo.settings, [_mixing(record) for record in read_jsonl(folder.path / "mixing.jsonl")]
     rate = alpha_rate(settings, glo.total_steps)
-    by_alpha = settings.prune != "perturbation"  # a measured loss knows the size of the kernels
+    by_alpha = settings.prune not in MEASURING  # a measured loss knows the size of the kernels
     found = [
         parameter_free(edges, space),
         without_residuals(alphas[-1], edges, space),

@@ -10,14 +10,14 @@ import numpy as np
 import torch
 
 from degas.architecture import Architecture
-from degas.config import SearchSettings, SpaceSettings
+from degas.config import MEASURING, SearchSettings, SpaceSettings
 from degas.data.grids import save_grid
 from degas.data.pixels import to_uint8
 from degas.errors import UserError
 from degas.nas.capped import Budget, prune_capped
 from degas.nas.glo import Glo
 from degas.nas.latents import LatentGaussian
-from degas.nas.perturbation import LOSSES_COMPARE, Perturbation
+from degas.nas.perturbation import LOSSES_COMPARE, Perturbation, values_of
 from degas.nas.pruning import Alpha, choices, decisions, prune, prune_darts
 from degas.nas.supernet import Supernet
 from degas.runtime.rng import torch_generator
@@ -41,7 +41,7 @@ def write_results(
     """Write every result of a search of `step` steps, prune, and return the architecture.
 
     A second call from the same checkpoint writes the same bytes again. `budget` holds the caps, if there are any;
-    `perturbation` is what measures the supernet for that pruning rule, last of all, since its steps may change it.
+    `perturbation` is what measures the supernet for a rule of losses, last of all, since its steps may change it.
 
     Raises `UserError` when the pruning rule leaves no generator to build (the `darts` ablation); α and pruning.json
     are written even then.
@@ -54,7 +54,7 @@ def write_results(
         for name in ("reconstructions", "glo_samples"):
             folder.track_picture(step, name, folder.path / f"{name}.png")
     perturbed = perturbation.measure(settings.zero_rule) if perturbation is not None else None
-    values = supernet.alpha_by_name() if perturbed is None else perturbed.losses
+    values = supernet.alpha_by_name() if perturbed is None else values_of(perturbed.losses, settings.prune)
     report = pruning_report(values, graph, settings, budget)
     if perturbed is not None:
         differing = _differing(supernet.alpha_by_name(), values, graph, settings)
@@ -79,14 +79,14 @@ def write_results(
 
 def pruning_rules(settings: SearchSettings) -> dict[str, Any]:
     """`compare` and `zero_rule` for the values that the settings' rule goes by."""
-    compare = LOSSES_COMPARE if settings.prune == "perturbation" else settings.compare
+    compare = LOSSES_COMPARE if settings.prune in MEASURING else settings.compare
     return {"compare": compare, "zero_rule": settings.zero_rule}
 
 
 def pruned_edges(
     values: Alpha, space: SearchSpace, settings: SearchSettings, budget: Budget | None = None
 ) -> tuple[Edge, ...]:
-    """The edges that the settings' rule keeps by `values`: α, or for the rule `perturbation` its losses.
+    """The edges that the settings' rule keeps by `values`: α, or for a rule of losses what those are worth.
 
     Raises `UserError` where the `darts` ablation disconnects the graph.
     """
@@ -117,13 +117,13 @@ def pruning_report(
 ) -> dict[str, Any]:
     """Every decision of the paper's rule with its margin, and what DARTS' rule would keep and cut off.
 
-    With a budget also `cap`: what the cap made of these decisions, which are those without it. With the rule
-    `perturbation`, whose values are losses, nothing of DARTS' rule and of other ways to compare α.
+    With a budget also `cap`: what the cap made of these decisions, which are those without it. With a rule of
+    losses, nothing of DARTS' rule and of other ways to compare α.
     """
     rules = pruning_rules(settings)
     found = [{"name": decision.name, **vars(decision)} for decision in decisions(values, space, **rules)]
     report: dict[str, Any] = {"rule": settings.prune, **rules, "decisions": found}
-    if settings.prune == "perturbation":
+    if settings.prune in MEASURING:
         report["decisions"] = [{**decision, "differs_under": ()} for decision in found]
     else:
         darts = prune_darts(values, space)
@@ -131,10 +131,10 @@ def pruning_report(
     return report if budget is None else {**report, "cap": _cap_report(values, space, budget, rules)}
 
 
-def _differing(alpha: Alpha, losses: Alpha, space: SearchSpace, settings: SearchSettings) -> dict[str, str]:
+def _differing(alpha: Alpha, values: Alpha, space: SearchSpace, settings: SearchSettings) -> dict[str, str]:
     """Decision name → what the paper's rule chooses by α, where that is not what it chooses by the losses."""
     by_alpha = choices(prune(alpha, space, zero_rule=settings.zero_rule), space)
-    chosen = choices(prune(losses, space, **pruning_rules(settings)), space)
+    chosen = choices(prune(values, space, **pruning_rules(settings)), space)
     return {name: choice for name, choice in by_alpha.items() if choice != chosen[name]}
 
 

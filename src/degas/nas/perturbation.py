@@ -1,11 +1,15 @@
-"""Pruning by what the loss is without an operation, not by the size of its α. DARTS-PT (Wang et al. 2021).
+"""Pruning by measured losses, not by the size of α. After DARTS-PT (Wang et al. 2021).
 
-On the supernet as the search left it, node by node in the graph's order: each operation of each edge into the node is
-masked in turn (weight 0, the others of its edge share its weight), and the loss is measured on a fixed set of batches
-with their latents, batch norm by the batches' own statistics. The node keeps the operation of its direct edge whose
-removal hurts most, and the one of its residual edges whose removal hurts most beyond that of the edge's own `zero`;
-none where `zero`'s removal hurts more (`zero_rule`). The node is then fixed to what it keeps, before the next one is
-looked at. So the result is in the paper's space (§3.2).
+On the supernet as the search left it, node by node in the graph's order, the loss is measured for each operation of
+each edge into the node, on a fixed set of batches with their latents, batch norm by the batches' own statistics:
+
+- `alone`: with the operation alone on its edge, as the architecture will have it (weight 1). A node keeps the operation
+  of its direct edge with the least loss, and the one of its residual edges that is best against the edge's own `zero`.
+- `perturbation`, DARTS-PT's: without the operation (weight 0, the others of its edge share its weight). A node keeps
+  the operation whose removal hurts most, on a residual edge most beyond that of `zero`.
+
+No residual edge is kept where `zero` is better on all (`zero_rule`). The node is then fixed to what it keeps, before
+the next one is looked at. So the result is in the paper's space (§3.2).
 
 Of the paper's two stages only the first differs: α of a residual edge has to beat that of the direct edge. Losses must
 not be compared so: the direct edge is kept in any case, and the more a node hangs on it, the more of what its residual
@@ -25,7 +29,7 @@ import torch
 from degas.data.loader import Batches
 from degas.errors import UserError
 from degas.nas.glo import Glo
-from degas.nas.pruning import Compare, ZeroRule, node_options
+from degas.nas.pruning import Alpha, Compare, ZeroRule, node_options
 from degas.nas.supernet import Supernet
 from degas.nets.normalisation import frozen_buffers
 from degas.space import ZERO, Edge, SearchSpace, Slot
@@ -36,10 +40,16 @@ LOSSES_COMPARE: Compare = "above_zero"
 
 @dataclass(frozen=True)
 class Perturbed:
-    """`losses`: slot name → operation name → loss without it. `before`: node → loss with all that it could keep."""
+    """`losses`: slot name → operation name → loss without it, or with it alone. `before`: node → loss with all."""
 
     losses: dict[str, dict[str, float]]
     before: dict[str, float]
+
+
+def values_of(losses: Alpha, rule: str) -> dict[str, dict[str, float]]:
+    """What is compared, more being better: the loss without an operation; with `alone`, less the loss with it alone."""
+    sign = -1.0 if rule == "alone" else 1.0
+    return {slot: {name: sign * loss for name, loss in of_slot.items()} for slot, of_slot in losses.items()}
 
 
 class Perturbation:
@@ -53,6 +63,7 @@ class Perturbation:
 
     def __init__(self, supernet: Supernet, glo: Glo, batches: Batches, tune_batches: Batches, *, step: int) -> None:
         self.supernet, self.glo, self.settings = supernet, glo, glo.settings
+        self.alone = glo.settings.prune == "alone"
         self.batches, self.tune_batches, self.step = batches, tune_batches, step
         self.tuned = 0
 
@@ -64,7 +75,7 @@ class Perturbation:
         try:
             for node in space.nodes[1:]:
                 self._measure_node(node, found)
-                self._keep(node, kept_at(node, found.losses, space, zero_rule))
+                self._keep(node, kept_at(node, values_of(found.losses, self.settings.prune), space, zero_rule))
                 self._tune()
         finally:
             for slot, rule in zip(space.slots, rules, strict=True):
@@ -72,18 +83,18 @@ class Perturbation:
         return found
 
     def _measure_node(self, node: str, found: Perturbed) -> None:
-        """The loss as it is, and without each operation of each edge into `node`."""
+        """The loss as it is, and without each operation of each edge into `node`, or with it alone on its edge."""
         space = self.supernet.space
         masks = [(slot, name) for slot in space.incoming(node) for name in space.operations(slot)]
         found.before[node], *losses = self._losses(node, masks)
         _check(found.before[node], f"before {node} is decided")
         for (slot, name), loss in zip(masks, losses, strict=True):
-            _check(loss, f"without {name} on {slot.name}")
+            _check(loss, f"{'with' if self.alone else 'without'} {name} on {slot.name}")
             found.losses[slot.name][name] = loss
 
     @torch.no_grad()
     def _losses(self, node: str, masks: Sequence[tuple[Slot, str]]) -> list[float]:
-        """The mean loss over the batches, with nothing masked and with each of `masks`.
+        """The mean loss over the batches, as it is and as each of `masks` has it.
 
         What comes before `node` is the same for all of them, and computed once a batch.
         """
@@ -105,14 +116,14 @@ class Perturbation:
 
     @contextmanager
     def _masked(self, mask: tuple[Slot, str] | None) -> Iterator[None]:
-        """Within it, the operation is not part of its edge."""
+        """Within it, the operation is not part of its edge, or all of it."""
         if mask is None:
             yield
             return
         slot, name = mask
         edge = self.supernet.edge(slot)
         rule = edge.mixing_rule
-        edge.mixing_rule = replace(rule, keep=tuple(its != name for its in edge.names))
+        edge.mixing_rule = replace(rule, keep=tuple((its == name) is self.alone for its in edge.names))
         yield
         edge.mixing_rule = rule
 
@@ -132,11 +143,9 @@ class Perturbation:
             self.tuned += 1
 
 
-def kept_at(
-    node: str, losses: dict[str, dict[str, float]], space: SearchSpace, zero_rule: ZeroRule
-) -> tuple[Edge, ...]:
-    """What is kept at one node by its losses."""
-    firsts, seconds = node_options(losses, space, node, compare=LOSSES_COMPARE, zero_rule=zero_rule)
+def kept_at(node: str, values: Alpha, space: SearchSpace, zero_rule: ZeroRule) -> tuple[Edge, ...]:
+    """What is kept at one node by what its losses are worth (`values_of`)."""
+    firsts, seconds = node_options(values, space, node, compare=LOSSES_COMPARE, zero_rule=zero_rule)
     first, second = (max(options, key=lambda option: option[1])[0] for options in (firsts, seconds))
     assert first is not None
     return (first,) if second is None else (first, second)

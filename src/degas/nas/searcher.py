@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from degas.architecture import Architecture
-from degas.config import SearchSettings, SpaceSettings
+from degas.config import MEASURING, SearchSettings, SpaceSettings
 from degas.data.image_set import ImageSet
 from degas.data.loader import Batches
 from degas.errors import UserError
@@ -207,7 +207,7 @@ class Search:
     def write_results(self, folder: StageFolder, step: int) -> Architecture:
         """Everything that a search of `step` steps ends in."""
         measures: Perturbation | None = None
-        if self.settings.prune == "perturbation":
+        if self.settings.prune in MEASURING:
             _, alpha_rows = split_rows(self.images, self.settings, self.seed)
             batches = self._batches("search perturbation", alpha_rows)
             measures = Perturbation(self.supernet, self.glo, batches, self.weight_batches, step=step)

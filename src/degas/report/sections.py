@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
+from degas.config import MEASURING
 from degas.report.collect import Run, Stage, flatten, number
 from degas.report.curves import Series, curve
 from degas.report.facts import edge_facts, leading_since
@@ -56,6 +57,7 @@ def architecture(run: Run, prefix: str) -> Values | None:
         "dropped": [{"fact": fact, "since": since[fact]} for fact in facts if not fact.kept and fact.alpha is not None],
         "has_alpha": bool(alpha),
         "decided": _decided(run),
+        "measured": _measured(run),
         "firmness": _firmness(run),
         "other_rule": any(fact.margin is not None and fact.margin < 0 for fact in facts),
     }
@@ -128,7 +130,7 @@ def _firmness(run: Run) -> list[str]:
     found = run.pruning.get("decisions")
     decisions = [d for d in found if isinstance(d, dict)] if isinstance(found, list) else []
     sentences = _perturbed_and_capped(run, len(decisions))
-    if decisions and run.pruning.get("rule") != "perturbation":
+    if decisions and run.pruning.get("rule") not in MEASURING:
         differing = [d for d in decisions if d.get("differs_under")]
         rules = sorted({str(r) for d in differing if isinstance(d["differs_under"], list) for r in d["differs_under"]})
         where = ", ".join(str(d.get("name")) for d in differing)
@@ -145,12 +147,12 @@ def _firmness(run: Run) -> list[str]:
 
 
 def _decided(run: Run) -> list[Values]:
-    """Rows of the decisions that the rule `perturbation` made, well-formed ones alone; empty under a rule of α.
+    """Rows of the decisions that a rule of losses made, well-formed ones alone; empty under a rule of α.
 
-    `margin` is by how much the loss without the choice exceeds that without the runner-up, `before` the loss with all.
+    `margin` is by how much the choice's loss is the better one than the runner-up's, `before` the loss with all.
     """
     perturbation, found = run.pruning.get("perturbation"), run.pruning.get("decisions")
-    if run.pruning.get("rule") != "perturbation" or not isinstance(perturbation, dict) or not isinstance(found, list):
+    if run.pruning.get("rule") not in MEASURING or not isinstance(perturbation, dict) or not isinstance(found, list):
         return []
     losses = perturbation.get("before")
     before = losses if isinstance(losses, dict) else {}
@@ -165,16 +167,19 @@ def _decided(run: Run) -> list[Values]:
     ]
 
 
+def _measured(run: Run) -> str:
+    """What the loss that decided was measured with."""
+    return MEASURING.get(str(run.pruning.get("rule")), "of each operation")
+
+
 def _perturbed_and_capped(run: Run, num_decisions: int) -> list[str]:
-    """How the rule `perturbation` differs from α, and what a cap changed."""
+    """How a rule of losses differs from α, and what a cap changed."""
     sentences = []
     perturbation, cap = run.pruning.get("perturbation"), run.pruning.get("cap")
     if isinstance(perturbation, dict) and isinstance(perturbation.get("by_alpha"), dict):
         names = ", ".join(map(str, perturbation["by_alpha"]))
         share = f"{len(perturbation['by_alpha'])} of {num_decisions} decisions"
-        sentences.append(
-            f"Decided by the loss without each operation; α alone would change {share}{names and ': '}{names}."
-        )
+        sentences.append(f"Decided by the loss {_measured(run)}; α alone would change {share}{names and ': '}{names}.")
     if isinstance(cap, dict) and isinstance(cap.get("changed"), dict):
         limits = {"max_params": "parameters", "max_macs": "multiply-adds"}
         given = [f"{cap[key]:,} {unit}" for key, unit in limits.items() if isinstance(cap.get(key), int)]

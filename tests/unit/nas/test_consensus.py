@@ -13,6 +13,7 @@ from degas.architecture import Architecture
 from degas.errors import UserError
 from degas.nas.agreement import mean_alpha
 from degas.nas.consensus import consensus_without, loss_records, mean_records, read_search, write_consensus
+from degas.nas.perturbation import values_of
 from degas.nas.pruning import choices, prune, random_alpha
 from degas.runtime.records import read_jsonl
 from degas.runtime.run_folder import StageFolder
@@ -129,15 +130,19 @@ def test_settings_decide_the_rule(tmp_path: Path, make_settings: Make) -> None:
         assert found.edges == prune(mean_alpha(lasts), SPACE, **rule)
 
 
-def test_with_perturbation_it_goes_by_the_losses(tmp_path: Path, make_settings: Make) -> None:
+@pytest.mark.parametrize("rule", ["alone", "perturbation"])
+def test_with_a_rule_of_losses_it_goes_by_those(rule: str, tmp_path: Path, make_settings: Make) -> None:
     losses = [random_alpha(SPACE, 7 + seed) for seed in range(2)]
     for seed in range(2):
         write_search(tmp_path / str(seed), seed, 1)
-        (tmp_path / str(seed) / "pruning.json").write_text(json.dumps({"perturbation": {"losses": losses[seed]}}))
+        (tmp_path / str(seed) / "pruning.json").write_text(
+            json.dumps({"rule": rule, "perturbation": {"losses": losses[seed]}})
+        )
     searches = [read_search(tmp_path / str(seed), seed) for seed in range(2)]
     with StageFolder(tmp_path / "all", settings={}, resume=False, kind="search") as folder:
-        found = write_consensus(folder, searches, SPACE, make_settings(prune="perturbation"))
-    assert found.edges == prune(mean_alpha(losses), SPACE, compare="above_zero")
+        found = write_consensus(folder, searches, SPACE, make_settings(prune=rule))
+    values = values_of(mean_alpha(losses), rule)
+    assert found.edges == prune(values, SPACE, compare="above_zero")
     agreement = json.loads((tmp_path / "all" / "agreement.json").read_text())
     assert {one["name"]: one["consensus"] for one in agreement["decisions"]} == choices(found.edges, SPACE)
     for one in agreement["decisions"]:  # both seeds' margins are of what that rule compares

@@ -1,4 +1,4 @@
-"""Pruning by removal: losses against a supernet masked by hand, decisions by the paper's rule, and the control."""
+"""Pruning by losses: against a supernet masked by hand, decisions by the paper's rule, and the control."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from degas.data.image_set import ImageSet
 from degas.data.pixels import to_symmetric
 from degas.errors import UserError
 from degas.nas.mixing import Mixing
-from degas.nas.perturbation import LOSSES_COMPARE, Perturbation, kept_at
+from degas.nas.perturbation import LOSSES_COMPARE, Perturbation, kept_at, values_of
 from degas.nas.pruning import choices, prune, random_alpha
 from degas.nas.reconstruction import reconstruction_terms
 from degas.nas.searcher import Search, run_search
@@ -61,9 +61,12 @@ def loss_by_hand(search: Search, rules: dict[str, Mixing], num_batches: int) -> 
     return total / num_batches
 
 
-def test_each_loss_is_that_of_the_supernet_without_the_operation(make_images: Make, make_settings: Make) -> None:
+@pytest.mark.parametrize("rule", ["alone", "perturbation"])
+def test_each_loss_is_that_of_the_supernet_with_the_operation_alone_or_without_it(
+    rule: str, make_images: Make, make_settings: Make
+) -> None:
     """Also that a node is fixed to what it keeps before the next one is measured."""
-    search = make_search(make_images(), make_settings(perturbation_batches=2, alpha_init_std=0.5))
+    search = make_search(make_images(), make_settings(prune=rule, perturbation_batches=2, alpha_init_std=0.5))
     found = perturbation(search).measure("drops_edge")
     fixed: dict[str, Mixing] = {}
     for node in search.space.nodes[1:]:
@@ -71,9 +74,13 @@ def test_each_loss_is_that_of_the_supernet_without_the_operation(make_images: Ma
         for slot in search.space.incoming(node):
             names = search.space.operations(slot)
             for name in names:
-                rules = {**fixed, slot.name: Mixing(keep=tuple(its != name for its in names))}
+                kept = tuple(its == name if rule == "alone" else its != name for its in names)
+                rules = {**fixed, slot.name: Mixing(keep=kept)}
                 assert found.losses[slot.name][name] == pytest.approx(loss_by_hand(search, rules, 2), rel=1e-4)
-        edges = {edge.source: edge.operation for edge in kept_at(node, found.losses, search.space, "drops_edge")}
+        edges = {
+            edge.source: edge.operation
+            for edge in kept_at(node, values_of(found.losses, rule), search.space, "drops_edge")
+        }
         for slot in search.space.incoming(node):
             keeps = edges.get(slot.source, ZERO)
             fixed[slot.name] = Mixing(keep=tuple(its == keeps for its in search.space.operations(slot)))
@@ -145,6 +152,24 @@ def test_the_only_operation_of_an_edge_can_be_measured_too(make_images: Make, ma
     assert found.losses["N1->U1"]["deconv_4x4"] != found.before["U1"]
 
 
+def test_alone_keeps_the_operation_with_the_least_loss_and_the_edge_that_beats_doing_without_it() -> None:
+    space = SearchSpace(1)
+    losses = {slot.name: dict.fromkeys(space.operations(slot), 0.5) for slot in space.slots}
+    losses["N1->U1"]["deconv_4x4"] = 0.4
+    losses["U0->U1"] = {
+        "nearest_conv_1x1": 0.6,
+        "nearest_conv_3x3": 0.38,
+        "deconv_4x4": 0.3,
+        "deconv_6x6": 0.7,
+        ZERO: 0.39,
+    }
+    kept = kept_at("U1", values_of(losses, "alone"), space, "drops_edge")
+    assert kept == (Edge("N1", "U1", "deconv_4x4"), Edge("U0", "U1", "deconv_4x4"))
+    losses["U0->U1"][ZERO] = 0.2
+    assert kept_at("U1", values_of(losses, "alone"), space, "drops_edge") == kept[:1]
+    assert values_of(losses, "perturbation") == losses
+
+
 @pytest.mark.parametrize("zero_rule", ["drops_edge", "ignored"])
 def test_a_node_keeps_what_hurts_most_and_the_residual_that_beats_its_own_zero(zero_rule: Any) -> None:
     space, _ = SpaceSettings().resolve(32)
@@ -202,24 +227,26 @@ def run(path: Path, images: ImageSet, settings: Any) -> Architecture:
         return run_search(images, settings, SPACE, seed=0, folder=folder, engine=engine, progress=False)
 
 
+@pytest.mark.parametrize("rule", ["alone", "perturbation"])
 @pytest.mark.parametrize("train_alpha", [True, False])
 def test_a_search_prunes_by_it_and_writes_the_losses(
-    train_alpha: bool, tmp_path: Path, make_images: Make, make_settings: Make
+    train_alpha: bool, rule: str, tmp_path: Path, make_images: Make, make_settings: Make
 ) -> None:
     """With α never trained: the control, which has nothing but the weights to go by."""
-    settings = make_settings(prune="perturbation", perturbation_batches=1, train_alpha=train_alpha)
+    settings = make_settings(prune=rule, perturbation_batches=1, train_alpha=train_alpha)
     found = run(tmp_path, make_images(), settings)
     report = json.loads((tmp_path / "pruning.json").read_text())
     space, _ = SPACE.resolve(8)
-    assert report["rule"] == "perturbation"
-    assert found.edges == prune(report["perturbation"]["losses"], space)
+    assert report["rule"] == rule
+    values = values_of(report["perturbation"]["losses"], rule)
+    assert found.edges == prune(values, space, compare=LOSSES_COMPARE)
     assert set(report["perturbation"]["before"]) == {"N1", "U1"}
     alpha = [json.loads(line) for line in (tmp_path / "alpha.jsonl").read_text().splitlines()]
     last = {slot.name: alpha[-1][slot.name] for slot in space.slots}
     by_alpha, chosen = choices(prune(last, space), space), choices(found.edges, space)
     assert report["perturbation"]["by_alpha"] == {n: by_alpha[n] for n in chosen if by_alpha[n] != chosen[n]}
     margins = {d["name"]: d["margin"] for d in report["decisions"]}
-    direct = sorted(report["perturbation"]["losses"]["U0->N1"].values())
+    direct = sorted(values["U0->N1"].values())
     assert margins["N1 direct"] == pytest.approx(direct[1] - direct[0])
     assert (alpha[0]["U0->N1"] == alpha[1]["U0->N1"]) is not train_alpha
     assert all("alpha_loss" in line for line in (tmp_path / "metrics.jsonl").read_text().splitlines()) is train_alpha
