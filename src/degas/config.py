@@ -166,7 +166,7 @@ class SearchSettings(Settings):
     max_params: Positive | None = setting(None, "most parameters of the architecture, at the search's width")
     max_macs: Positive | None = setting(None, "most multiply-adds an image, at the search's width")
     prune: Literal["paper", "alone", "perturbation", "darts"] = setting(
-        "perturbation",
+        "alone",
         "pruning rule; paper: by α; alone: by the loss with each operation alone on its edge; perturbation: by that "
         "without each; darts: an ablation that may disconnect the graph",
         source="our choice; paper §3.2: paper",

@@ -33,7 +33,7 @@ VARIANTS = {
     "relaxation": "gumbel",
     "beta_weight": 1.0,
     "cost_weight": 0.1,
-    "prune": "perturbation",
+    "prune": "alone",
     "perturbation_batches": 1,
     "perturbation_tune_steps": 1,
 }

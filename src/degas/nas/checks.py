@@ -26,8 +26,8 @@ def check_search(settings: SearchSettings, space: SpaceSettings, *, image_size: 
         raise UserError("search: --search.prune darts does not weigh what fits within a cap; leave out one of them")
     if settings.prune in MEASURING and settings.compare != "raw":
         raise UserError(
-            f"search: --search.compare {settings.compare} compares α, and --search.prune {settings.prune} losses; "
-            f"say --search.prune paper to prune by α"
+            f"search: --search.compare {settings.compare} compares α, and --search.prune {settings.prune} compares "
+            f"losses; say --search.prune paper to prune by α"
         )
     graph, base_size = space.resolve(image_size)
     budget = search_budget(settings, space, graph, base_size=base_size, channels=channels)
