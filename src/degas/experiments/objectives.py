@@ -112,7 +112,7 @@ class Objectives:
     def measure(self) -> None:
         """Make every trial that is not finished: all tuning, then the runs, one seed after another."""
         for objective in self.plan.objectives:
-            for choice in self.grid(objective):
+            for choice in self.tuned(objective):
                 self._tell(self.tuning[objective].run(choice.name, partial(self._tune, choice)))
         for seed in range(self.plan.seed, self.plan.seed + self.plan.num_seeds):
             for objective in self.plan.objectives:
@@ -121,14 +121,22 @@ class Objectives:
                     self._tell(self.runs.run(f"{best.name}-s{seed}", partial(self._run, best, seed)))
 
     def grid(self, objective: Objective) -> Iterator[Choice]:
+        """Every choice that the plan allows, in order."""
         for rate in self.plan.rates:
             for critic_steps in self.plan.critic_steps:
                 yield Choice(objective, rate, critic_steps)
 
+    def tuned(self, objective: Objective) -> list[Choice]:
+        """What the tuning has to try: the grid, and nothing where that leaves no choice."""
+        choices = list(self.grid(objective))
+        return choices if len(choices) > 1 else []
+
     def chosen(self, objective: Objective) -> Choice | None:
         """The best of the grid; None while one of it is missing, or where all diverged."""
         records = self.tuning[objective].records()
-        wanted = {choice.name: choice for choice in self.grid(objective)}
+        wanted = {choice.name: choice for choice in self.tuned(objective)}
+        if not wanted:
+            return next(self.grid(objective))
         if not set(wanted) <= set(records):
             return None
         scores = {name: score for name in wanted if (score := final_score(records[name], self.plan.score)) is not None}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,16 @@ def test_the_best_of_the_grid_runs_with_every_seed(tmp_path: Path, monkeypatch: 
     names = sorted(path.name for path in (tmp_path / "runs").glob("*-s*.json"))
     assert names == [f"{o}-lr0.0004-c1-s{s}.json" for o in ("sn-gan", "wgan-gp") for s in (0, 1)]
     assert len(list((tmp_path / "tune-sn-gan").glob("*-lr*.json"))) == 4
+
+
+def test_one_choice_needs_no_tuning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "train_and_score", fake_trial({}))
+    found = measurement(tmp_path, replace(PLAN, rates=(4e-4,), critic_steps=(2,)))
+    found.measure()
+    assert found.chosen("sn-gan") == Choice("sn-gan", 4e-4, 2)
+    assert not list(tmp_path.glob("tune-*/*-lr*.json"))
+    assert len(list((tmp_path / "runs").glob("*-s*.json"))) == 4
+    assert [len(its["runs"]) for its in found.results().values()] == [2, 2]
 
 
 def test_diverged_choices_are_never_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
