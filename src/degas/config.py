@@ -104,7 +104,7 @@ class SearchSettings(Settings):
     )
     noise_size: NoiseSize = setting(128, "entries of a latent", source="CT-GAN code")
     num_epochs: Positive | None = setting(
-        None, "passes over the images; default: 5, or what makes 500 steps", source="our choice; DARTS code: 50"
+        None, "passes over the images; default: 3, or what makes 300 steps", source="our choice; DARTS code: 50"
     )
     batch_images: BatchImages = setting(64, "images a search step", source="DARTS code")
     loss: Literal["l2-lap1", "l2", "lap1"] = setting("l2-lap1", "reconstruction loss", source="paper eq. 2")
@@ -201,7 +201,7 @@ class GanSettings(Settings):
     A setting left unset takes the objective's value (`OBJECTIVES`); one that the objective does not have is refused.
     """
 
-    objective: Objective = setting("sn-gan", "adversarial objective", source="our choice; paper §3.2: ct-gan")
+    objective: Objective = setting("mmd", "adversarial objective", source="our choice; paper §3.2: ct-gan")
     num_steps: Positive = setting(5000, "generator steps", source="our choice; CT-GAN code: 100,000")
     width: Width = setting(
         64, "channels of the critic, and of a baseline generator", source="our choice; CT-GAN code: 128"

@@ -27,7 +27,7 @@ def settings_for(
     if preset not in PRESETS:
         raise UserError(f"preset: unknown preset {preset!r}{nearest(preset, PRESETS)}")
     given = dict(given or {})
-    values = {**preset_values(preset, source, given.get("objective")).get(section, {}), **given}
+    values = {**preset_values(preset, source).get(section, {}), **given}
     for key in values:
         if key not in model.model_fields:
             raise UserError(f"{section}: unknown setting {key!r}{nearest(key, model.model_fields)}")

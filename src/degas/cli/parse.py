@@ -99,8 +99,7 @@ def _defaults(model: type[Options], arguments: Sequence[str]) -> Options:
     preset = _value_of("--preset", arguments) or "default"
     if preset not in PRESETS:
         raise UserError(f"--preset: unknown preset {preset!r}{nearest(preset, PRESETS)}")
-    source, objective = _value_of("--data", arguments) or "", _value_of("--gan.objective", arguments)
-    changes = preset_values(preset, source, objective)
+    changes = preset_values(preset, _value_of("--data", arguments) or "")
     values: dict[str, Any] = {}
     for name, field in model.model_fields.items():
         default = tyro.MISSING if field.is_required() else field.get_default(call_default_factory=True)

@@ -111,14 +111,14 @@ def test_parsing_and_help_need_no_torch() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, env=environment, stdout=subprocess.DEVNULL)
 
 
-def test_another_objective_leaves_out_what_the_preset_tuned_for_its_own() -> None:
+def test_another_objective_brings_its_own_rates_under_a_preset() -> None:
     from degas.presets import resolve_gan
 
     quick = parse(RunOptions, "run", [*BASE, "--preset", "quick"])
     other = parse(RunOptions, "run", [*BASE, "--preset", "quick", "--gan.objective=sn-gan"])
-    assert resolve_gan(quick.gan).objective == "r3gan"
-    resolved = resolve_gan(other.gan)
-    assert (resolved.objective, resolved.gradient_weight, resolved.generator_lr) == ("sn-gan", None, 2e-4)
+    mine, its = resolve_gan(quick.gan), resolve_gan(other.gan)
+    assert (mine.objective, mine.repulsive_bounds, mine.generator_lr) == ("mmd", (4.0, 0.25), 5e-4)
+    assert (its.objective, its.repulsive_bounds, its.generator_lr) == ("sn-gan", None, 2e-4)
     assert other.gan.num_steps == quick.gan.num_steps
 
 
