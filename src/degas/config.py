@@ -104,7 +104,7 @@ class SearchSettings(Settings):
     )
     noise_size: NoiseSize = setting(128, "entries of a latent", source="CT-GAN code")
     num_epochs: Positive | None = setting(
-        None, "passes over the images; default: 3, or what makes 300 steps", source="our choice; DARTS code: 50"
+        None, "passes over the images; default: 5, or what makes 500 steps", source="our choice; DARTS code: 50"
     )
     batch_images: BatchImages = setting(64, "images a search step", source="DARTS code")
     loss: Literal["l2-lap1", "l2", "lap1"] = setting("l2-lap1", "reconstruction loss", source="paper eq. 2")

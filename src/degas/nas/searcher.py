@@ -39,9 +39,9 @@ from degas.runtime.run_folder import StageFolder, read_jsonl
 # The plateau check (spec §3: after epoch 2) waits for so many steps too: an epoch of a small set is only a few.
 PLATEAU_EPOCHS = 2
 PLATEAU_STEPS = 100
-# Where num_epochs is unset: what these decide, more decide alike (docs/search.md).
-FEWEST_EPOCHS = 3
-FEWEST_STEPS = 300
+# Where num_epochs is unset: more found nothing better, fewer agree less between seeds (docs/search.md).
+FEWEST_EPOCHS = 5
+FEWEST_STEPS = 500
 
 
 def run_search(

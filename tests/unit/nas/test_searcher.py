@@ -127,16 +127,16 @@ def test_held_out_share_must_leave_images(make_images: Make, make_settings: Make
 
 
 @pytest.mark.parametrize(
-    ("num_images", "given", "epochs"), [(40, None, 60), (40, 5, 5), (8, None, 300), (8 * 150, None, 3), (813, None, 3)]
+    ("num_images", "given", "epochs"), [(40, None, 100), (40, 3, 3), (8, None, 500), (8 * 150, None, 5), (813, None, 5)]
 )
-def test_epochs_unless_given_make_300_steps_and_are_three_at_least(
+def test_epochs_unless_given_make_500_steps_and_are_five_at_least(
     num_images: int, given: int | None, epochs: int, make_images: Make, make_settings: Make, engine: Engine
 ) -> None:
     settings = make_settings(num_epochs=given, batch_images=8)
     search = make_search(make_images(num_images), settings, engine)
     assert search.num_epochs == epochs
     assert search.total_steps == epochs * search.steps_per_epoch
-    assert given or search.total_steps >= 300
+    assert given or search.total_steps >= 500
 
 
 def test_joint_steps_everything_from_one_backward_pass(make_images: Make, make_settings: Make, engine: Engine) -> None:
