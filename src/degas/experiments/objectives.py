@@ -199,7 +199,9 @@ class Objectives:
     def _shared(self) -> dict[str, Any]:
         """What all trials must have in common; seeds and grids may grow from call to call."""
         plan, images = self.plan, self.images
-        generator = {"resnet": plan.num_parameters} if self.architecture is None else self.architecture.to_dict()
+        generator: dict[str, Any] = {"resnet": plan.num_parameters}
+        if self.architecture is not None:
+            generator = {k: v for k, v in self.architecture.to_dict().items() if k != "provenance"}
         return {
             "data": images.identity,
             "generator": generator,
