@@ -25,8 +25,8 @@ OBJECTIVES: dict[Objective, dict[str, Any]] = {
     },
     "wgan-gp": dict(_WGAN),
     "sn-gan": {"critic_steps": 1, "generator_lr": 2e-4, "critic_lr": 4e-4, **_CLASS},
-    # Its rates: the better ones of a short tuning on CIFAR-10 (JPEG), 2e-4 against 5e-4. The generator's class weight: a
-    # classifier agrees with 91.5 % of digits' labels at 4.0, with 87 % at 1.0 (both in docs/results.md).
+    # Its rates: the better ones of a short tuning on CIFAR-10 (JPEG), 2e-4 against 5e-4. The generator's class weight:
+    # a classifier agrees with 91.5 % of digits' labels at 4.0, with 87 % at 1.0 (both in docs/results.md).
     "mmd": {
         "critic_steps": 1,
         "generator_lr": 5e-4,
