@@ -135,7 +135,7 @@ def test_the_settings_page_holds_every_setting() -> None:
             assert line.count(" | ") >= 3
     assert "| `--gan.critic-steps` | `5` | `5` | `1` | `1` | `1` |" in page
     assert "| `--search.weight-optimizer` | `adam` |  | `sgd` |" in page
-    assert "| `--gan.num-steps` | `5,000` | `1,500` | `100,000` |" in page
+    assert "| `--gan.num-steps` | `5,000` | `2,500` | `100,000` |" in page
 
 
 def test_every_page_has_its_place_in_the_navigation() -> None:

@@ -222,7 +222,7 @@ ROWS: tuple[Row, ...] = (
         "a setting of another objective",
         f"{TRAIN} --gan.penalty-weight 3",
         2,
-        "--gan.penalty-weight: objective sn-gan has no such setting; it belongs to ct-gan, wgan-gp",
+        "--gan.penalty-weight: objective mmd has no such setting; it belongs to ct-gan, wgan-gp",
     ),
     Row(
         "a class weight without classes",
