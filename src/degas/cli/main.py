@@ -109,18 +109,28 @@ def _one_line_warnings() -> Iterator[None]:
 
 @contextmanager
 def _terminated_by_signal() -> Iterator[None]:
-    """Where no loop is waiting for SIGTERM (loading, evaluating, reporting), it ends the command in good order."""
+    """Where no loop is waiting for SIGTERM (loading, evaluating, reporting), it ends the command in good order.
+
+    A library's C code may make another error of the exception that the signal raises in it; that is the same end.
+    """
+    asked = False
     main_thread = threading.current_thread() is threading.main_thread()
     if not main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield
         return
 
     def leave(number: int, frame: object) -> None:
+        nonlocal asked
+        asked = True
         raise _Terminated
 
     signal.signal(signal.SIGTERM, leave)
     try:
         yield
+    except Exception as error:
+        if asked:
+            raise _Terminated from error
+        raise
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 

@@ -364,3 +364,21 @@ def test_outside_the_main_thread_no_signal_is_touched(capsys: Any) -> None:
     thread.start()
     thread.join()
     assert statuses == [0]
+
+
+def test_a_library_that_makes_another_error_of_sigterm_ends_as_terminated(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Seen when the signal came while safetensors read a file: a ValueError, and a traceback for the user."""
+
+    def loading(arguments: list[str]) -> int:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)  # the handler runs before this is over
+        except BaseException as error:
+            raise ValueError("could not determine the shape of object type") from error
+        return 0
+
+    monkeypatch.setattr(cli, "_dispatch", loading)
+    assert run("evaluate") == 143
+    assert capsys.readouterr().err.startswith("degas: terminated")
