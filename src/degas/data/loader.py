@@ -81,6 +81,11 @@ class Batches:
         return draws[self._rank * self.batch_images :][: self.batch_images] < 0.5
 
 
+def enough_epochs(steps_per_epoch: int, *, fewest_epochs: int, fewest_steps: int) -> int:
+    """So many epochs, or what makes so many steps: small sets are passed over more often."""
+    return max(fewest_epochs, -(-fewest_steps // steps_per_epoch))
+
+
 def split(num_images: int, num_held: int, *, seed: int, purpose: str) -> tuple[np.ndarray, np.ndarray]:
     """Row numbers (n,) of the images that stay and of the `num_held` that are held out, each in rising order.
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from degas.data.image_set import ImageSet
-from degas.data.loader import split
+from degas.data.loader import enough_epochs, split
 from degas.errors import UserError
 from degas.evaluation.classifier import VERSION, WIDTHS, ClassifierNetwork, save_classifier, to_pixels
 from degas.runtime.progress import Progress
@@ -55,7 +55,7 @@ def train_classifier(
     train, held_out = split(images.num_images, num_held_out, seed=seed, purpose="classifier/split")
     batch_images = min(batch_images, len(train))
     steps_per_epoch = len(train) // batch_images
-    num_epochs = num_epochs or max(FEWEST_EPOCHS, -(-FEWEST_STEPS // steps_per_epoch))
+    num_epochs = num_epochs or enough_epochs(steps_per_epoch, fewest_epochs=FEWEST_EPOCHS, fewest_steps=FEWEST_STEPS)
     flip = images.channels == 3 if horizontal_flip is None else horizontal_flip
     with forked_rng(seed, "classifier/init"):
         network = ClassifierNetwork(images.channels, images.num_classes)

@@ -17,7 +17,7 @@ from torch import Tensor
 from degas.architecture import Architecture
 from degas.config import MEASURING, SearchSettings, SpaceSettings
 from degas.data.image_set import ImageSet
-from degas.data.loader import Batches
+from degas.data.loader import Batches, enough_epochs
 from degas.errors import UserError
 from degas.nas.alpha_step import AlphaStep
 from degas.nas.checks import check_search, search_budget
@@ -136,7 +136,9 @@ class Search:
         self.weight_batches = self._batches("search weights", weight_rows)
         self.alpha_batches = self._batches("search alpha", alpha_rows)
         self.steps_per_epoch = self.weight_batches.steps_per_epoch
-        self.num_epochs = settings.num_epochs or max(FEWEST_EPOCHS, -(-FEWEST_STEPS // self.steps_per_epoch))
+        self.num_epochs = settings.num_epochs or enough_epochs(
+            self.steps_per_epoch, fewest_epochs=FEWEST_EPOCHS, fewest_steps=FEWEST_STEPS
+        )
         self.total_steps = self.num_epochs * self.steps_per_epoch
         with forked_rng(seed, "supernet"):
             self.supernet = Supernet(
