@@ -70,6 +70,7 @@ class MixedOp(nn.Module):
     ) -> None:
         super().__init__()
         self.names = tuple(operations)
+        self.factor = slot.factor
         self.repeats = max(slot.factor // 2, 1)  # nearest up-sampling that comes before the ×2 operations
         self.folded = self.repeats if fold_factor else 1  # the part of it that is in the kernel
         self.alpha = nn.Parameter(alpha_std * torch.randn(len(self.names)))
@@ -90,11 +91,13 @@ class MixedOp(nn.Module):
     def parts(self, value: NodeValue) -> EdgeParts:
         """The mix as a sum of what has been computed and of convolutions that have not."""
         weights = self.weights()
-        total: Tensor | None = None
-        for position, branch in self._branches():
+        computed = self._computed()
+        total = None if computed else repeat_pixels(torch.zeros_like(value.plain), self.factor)
+        for position, branch in computed:
             if not branch.dense:
                 total = _add(total, branch(value, weights[position], self.repeats))
-        conv, up = (self._mixed_kernel(kind, weights) for kind in ("conv", "up"))
+        kinds = {branch.dense for _, branch in computed}
+        conv, up = (self._mixed_kernel(kind, weights) if kind in kinds else None for kind in ("conv", "up"))
         return EdgeParts(
             total,
             conv=(value.activated, conv) if conv is not None else None,
@@ -114,9 +117,7 @@ class MixedOp(nn.Module):
             found[name] = {"weight": weight, "scaled": None if norm is None else weight * norm}
         return found
 
-    def _mixed_kernel(self, kind: str, weights: Tensor) -> Tensor | None:
-        if kind not in self.kernel_mixes:
-            return None
+    def _mixed_kernel(self, kind: str, weights: Tensor) -> Tensor:
         kernels = [branch.own_kernel() for _, branch in self._branches() if branch.dense == kind]
         return self.kernel_mixes[kind](kernels, weights)
 
@@ -128,6 +129,16 @@ class MixedOp(nn.Module):
         units = [branch.spread_kernel(unit_kernels(branch.own_kernel().shape[-1])) for _, branch in dense]
         maps = [fold_nearest(unit, self.folded).squeeze(1) for unit in units]
         return KernelMix(maps, [position for position, _ in dense])
+
+    def _computed(self) -> list[tuple[int, Branch]]:
+        """The branches to compute: without gradients none that a mask leaves out, whose weight is 0.
+
+        With gradients all of them: their weights are stepped as well, if only by what their optimiser remembers.
+        """
+        keep = self.mixing_rule.keep
+        if keep is None or torch.is_grad_enabled():
+            return self._branches()
+        return [(position, branch) for position, branch in self._branches() if keep[position]]
 
     def _branches(self) -> list[tuple[int, Branch]]:
         """Every operation but `zero`, with its place in α."""

@@ -16,6 +16,7 @@ from degas.config import SpaceSettings
 from degas.data.image_set import ImageSet
 from degas.data.pixels import to_symmetric
 from degas.errors import UserError
+from degas.nas.branch import Branch
 from degas.nas.mixing import Mixing
 from degas.nas.perturbation import LOSSES_COMPARE, Perturbation, kept_at, values_of
 from degas.nas.pruning import choices, prune, random_alpha
@@ -84,6 +85,29 @@ def test_each_loss_is_that_of_the_supernet_with_the_operation_alone_or_without_i
         for slot in search.space.incoming(node):
             keeps = edges.get(slot.source, ZERO)
             fixed[slot.name] = Mixing(keep=tuple(its == keeps for its in search.space.operations(slot)))
+
+
+def test_what_a_mask_leaves_out_is_computed_with_gradients_only(
+    make_images: Make, make_settings: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step has to move all weights alike; a measurement has no use for a part of weight 0."""
+    space = SpaceSettings(normal_operations=("max_pool_3x3", "avg_pool_3x3"), up_operations=("deconv_4x4",))
+    search = make_search(make_images(), make_settings(), space)
+    calls, forward = [0], Branch.forward
+
+    def counting(*args: Any) -> torch.Tensor:
+        calls[0] += 1
+        return forward(*args)
+
+    monkeypatch.setattr(Branch, "forward", counting)
+    normal = [slot for slot in search.space.slots if slot.factor == 1]
+    search.supernet.edge(normal[0]).mixing_rule = Mixing(keep=(True, False))
+    latents = search.glo.table.rows[:2]
+    for gradients, expected in ((False, 2 * len(normal) - 1), (True, 2 * len(normal))):
+        calls[0] = 0
+        with torch.set_grad_enabled(gradients):
+            search.supernet(latents)
+        assert calls[0] == expected
 
 
 def test_nothing_is_changed_without_tuning(make_images: Make, make_settings: Make) -> None:

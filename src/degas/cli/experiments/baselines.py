@@ -34,7 +34,7 @@ class Options(Settings):
         10, "members alive at a time; the oldest dies", source="our choice; Real et al.: 100"
     )
     tournament: Positive = setting(
-        3, "members drawn, of which the best gets a child", source="our choice; Real et al.: 25"
+        10, "members drawn, of which the best gets a child", source="our choice; Real et al.: 25"
     )
     architecture: str | None = setting(None, f"also fit this one, to compare with, and take its sizes: {FILE}")
     summary: bool = setting(False, "make no trial; only write the summary of those that are finished")
