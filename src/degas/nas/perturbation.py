@@ -1,7 +1,8 @@
 """Pruning by measured losses, not by the size of α. After DARTS-PT (Wang et al. 2021).
 
 On the supernet as the search left it, node by node in the graph's order, the loss is measured for each operation of
-each edge into the node, on a fixed set of batches with their latents, batch norm by the batches' own statistics:
+each edge into the node, on a fixed set of batches with their latents, batch norm by the batches' own statistics, for as
+many of them as it may still be what is kept (`nas.race`):
 
 - `alone`: with the operation alone on its edge, as the architecture will have it (weight 1). A node keeps the operation
   of its direct edge with the least loss, and the one of its residual edges that is best against the edge's own `zero`.
@@ -30,6 +31,7 @@ from degas.data.loader import Batches
 from degas.errors import UserError
 from degas.nas.glo import Glo
 from degas.nas.pruning import Alpha, Compare, ZeroRule, node_options
+from degas.nas.race import FACTOR, Race
 from degas.nas.supernet import Supernet
 from degas.nets.normalisation import frozen_buffers
 from degas.space import ZERO, Edge, SearchSpace, Slot
@@ -56,7 +58,7 @@ class Perturbation:
     """Measures a supernet whose weights and latents `glo` holds.
 
     Args:
-        batches: where the loss is measured; the first `perturbation_batches` of them.
+        batches: where the loss is measured; at most the first `perturbation_batches` of them (`nas.race`).
         tune_batches: of the weight steps between decisions, from `step` on, at the rate of that step.
         step: steps that the search has done.
     """
@@ -86,33 +88,52 @@ class Perturbation:
         """The loss as it is, and without each operation of each edge into `node`, or with it alone on its edge."""
         space = self.supernet.space
         masks = [(slot, name) for slot in space.incoming(node) for name in space.operations(slot)]
-        found.before[node], *losses = self._losses(node, masks)
-        _check(found.before[node], f"before {node} is decided")
-        for (slot, name), loss in zip(masks, losses, strict=True):
-            _check(loss, f"{'with' if self.alone else 'without'} {name} on {slot.name}")
+        race = self._race(masks)
+        for number in range(self.settings.perturbation_batches):
+            if not race.open:
+                break
+            measured = [masks[place] for place in race.open]
+            as_it_is, *losses = self._losses(node, number, measured)
+            _check(as_it_is, f"before {node} is decided")
+            for (slot, name), loss in zip(measured, losses, strict=True):
+                _check(loss, f"{'with' if self.alone else 'without'} {name} on {slot.name}")
+            race.add(as_it_is, losses)
+        found.before[node] = race.reference
+        for (slot, name), loss in zip(masks, race.estimates(), strict=True):
             found.losses[slot.name][name] = loss
 
-    @torch.no_grad()
-    def _losses(self, node: str, masks: Sequence[tuple[Slot, str]]) -> list[float]:
-        """The mean loss over the batches, as it is and as each of `masks` has it.
+    def _race(self, masks: Sequence[tuple[Slot, str]]) -> Race:
+        """One among the operations of the direct edge, one among those of all residual edges, as `kept_at` decides.
 
-        What comes before `node` is the same for all of them, and computed once a batch.
+        A residual operation counts by how far it is from the `zero` of its edge; so `zero` itself is the same on each.
+        Under a cap on size the second best may be what is kept: all are measured to the end.
+        """
+        zeros = {slot: place for place, (slot, name) in enumerate(masks) if name == ZERO}
+        groups: list[str | None] = ["residual" if slot in zeros else "direct" for slot, _ in masks]
+        for place in list(zeros.values())[1:]:
+            groups[place] = None
+        factor = FACTOR if self.settings.max_params is self.settings.max_macs is None else math.inf
+        return Race(groups, [zeros.get(slot) for slot, _ in masks], most=not self.alone, factor=factor)
+
+    @torch.no_grad()
+    def _losses(self, node: str, number: int, masks: Sequence[tuple[Slot, str]]) -> list[float]:
+        """The loss on batch `number`, as it is and as each of `masks` has it.
+
+        What comes before `node` is the same for all of them, and computed once.
         """
         backbone, engine = self.supernet.backbone, self.glo.engine
-        totals = torch.zeros(1 + len(masks), dtype=torch.float64, device=engine.device)
+        losses = torch.zeros(1 + len(masks), dtype=torch.float64, device=engine.device)
+        batch = self.batches(number)
+        latents = self.glo.table.rows[batch.index.to(engine.device)]  # (B, d)
         with frozen_buffers(self.supernet):
-            for number in range(self.settings.perturbation_batches):
-                batch = self.batches(number)
-                latents = self.glo.table.rows[batch.index.to(engine.device)]  # (B, d)
-                with engine.autocast():
-                    maps = backbone.maps(latents, before=node)
-                for place, mask in enumerate([None, *masks]):
-                    with self._masked(mask), engine.autocast():
-                        fake_images = backbone.image(maps)
-                    terms = self.glo.terms_of(fake_images, batch.images)
-                    totals[place] += torch.stack(list(terms.values())).sum()
-        engine.all_reduce_mean([totals])  # so that all ranks decide alike
-        return (totals / self.settings.perturbation_batches).tolist()
+            with engine.autocast():
+                maps = backbone.maps(latents, before=node)
+            for place, mask in enumerate([None, *masks]):
+                with self._masked(mask), engine.autocast():
+                    fake_images = backbone.image(maps)
+                losses[place] = torch.stack(list(self.glo.terms_of(fake_images, batch.images).values())).sum()
+        engine.all_reduce_mean([losses])  # so that all ranks decide alike
+        return losses.tolist()
 
     @contextmanager
     def _masked(self, mask: tuple[Slot, str] | None) -> Iterator[None]:

@@ -20,6 +20,7 @@ from degas.nas.branch import Branch
 from degas.nas.mixing import Mixing
 from degas.nas.perturbation import LOSSES_COMPARE, Perturbation, kept_at, values_of
 from degas.nas.pruning import choices, prune, random_alpha
+from degas.nas.race import FIRST
 from degas.nas.reconstruction import reconstruction_terms
 from degas.nas.searcher import Search, run_search
 from degas.runtime.distributed import Engine
@@ -85,6 +86,27 @@ def test_each_loss_is_that_of_the_supernet_with_the_operation_alone_or_without_i
         for slot in search.space.incoming(node):
             keeps = edges.get(slot.source, ZERO)
             fixed[slot.name] = Mixing(keep=tuple(its == keeps for its in search.space.operations(slot)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "factor", "shortened"), [({}, 0.0, True), ({}, 1e9, False), ({"max_params": 10**9}, 0.0, False)]
+)
+def test_who_is_clearly_behind_is_measured_on_fewer_batches_unless_a_cap_may_want_it(
+    changes: dict[str, Any],
+    factor: float,
+    shortened: bool,
+    make_images: Make,
+    make_settings: Make,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("degas.nas.perturbation.FACTOR", factor)
+    search = make_search(make_images(), make_settings(prune="alone", perturbation_batches=5, **changes))
+    measure, asked = perturbation(search), []
+    losses = measure._losses
+    measure._losses = lambda node, number, masks: asked.append(len(masks)) or losses(node, number, masks)  # type: ignore[assignment, func-returns-value]
+    measure.measure("drops_edge")
+    everything = 5 * sum(len(search.space.operations(slot)) for slot in search.space.slots)
+    assert sum(asked) == (everything * FIRST // 5 if shortened else everything)
 
 
 def test_what_a_mask_leaves_out_is_computed_with_gradients_only(

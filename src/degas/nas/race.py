@@ -1,0 +1,88 @@
+"""Measuring many candidates on batch after batch, and none for longer than it may still win. Our choice.
+
+The idea is that of Hoeffding races (Maron and Moore 1993), with the noise estimated in place of bounded. On one batch
+all candidates see the same images and latents, so most of what differs from batch to batch is common to them, and
+differences are far steadier than losses. A candidate that is behind the best of its group by several times the noise
+of such differences stops; what is close is measured on all batches.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+
+FIRST = 3  # batches before anyone stops: of two, the noise is a guess
+FACTOR = 4.0  # standard errors of a deficit, pooled over the group, beyond which a candidate stops (docs/search.md)
+
+
+class Race:
+    """Candidates in groups. Within a group the least value wins, or with `most` the greatest.
+
+    Args:
+        groups: of each candidate, by its place; None for one that is only a baseline.
+        baselines: the place of the candidate whose loss is taken off a candidate's, which is then its value; None for
+            its loss itself. A baseline is measured for as long as someone needs it.
+        most: whether more is better.
+        factor: standard errors of a deficit beyond which a candidate stops; infinite for never.
+    """
+
+    def __init__(
+        self,
+        groups: Sequence[Hashable],
+        baselines: Sequence[int | None],
+        *,
+        most: bool = False,
+        factor: float = FACTOR,
+    ) -> None:
+        self._baselines, self._sign, self._factor = baselines, -1.0 if most else 1.0, factor
+        self._running = [
+            [place for place, its in enumerate(groups) if its == group] for group in set(groups) - {None}
+        ]  # by group, who may yet win it; empty once that is known
+        self._references: list[float] = []
+        self._losses: list[list[float]] = [[] for _ in groups]
+        self.open = list(range(len(groups)))  # places to measure on the next batch, ascending
+
+    def add(self, reference: float, losses: Sequence[float]) -> None:
+        """The next batch: the loss of what all candidates are variants of, and those of the open ones."""
+        self._references.append(reference)
+        for place, loss in zip(self.open, losses, strict=True):
+            self._losses[place].append(loss)
+        if len(self._references) >= FIRST:
+            self._running = [self._doubtful(places) for places in self._running]
+            running = {place for places in self._running for place in places}
+            needed = {baseline for baseline in map(self._baselines.__getitem__, running) if baseline is not None}
+            self.open = sorted(running | needed)
+
+    @property
+    def reference(self) -> float:
+        """The mean loss of the reference."""
+        return float(np.mean(self._references))
+
+    def estimates(self) -> list[float]:
+        """The mean loss of each candidate: the reference's, and their mean difference where both were measured."""
+        return [self.reference + float(self._differences(place).mean()) for place in range(len(self._losses))]
+
+    def _differences(self, place: int) -> np.ndarray:
+        """Its losses less the reference's, (batches,)."""
+        losses = np.asarray(self._losses[place])
+        return losses - np.asarray(self._references[: len(losses)])
+
+    def _values(self, place: int) -> np.ndarray:
+        """(batches,), less being better."""
+        values, baseline = self._differences(place), self._baselines[place]
+        return self._sign * (values if baseline is None else values - self._differences(baseline))
+
+    def _doubtful(self, places: Sequence[int]) -> list[int]:
+        """Those who may yet win the group; none where one alone is left."""
+        if len(places) < 2:
+            return []
+        values = np.stack([self._values(place) for place in places])  # (k, batches)
+        best = int(values.mean(axis=1).argmin())
+        deficits = values - values[best]
+        others = np.arange(len(places)) != best
+        error = math.sqrt(deficits[others].var(axis=1, ddof=1).mean() / deficits.shape[1])
+        limit = self._factor * error if error else 0.0  # an infinite factor times 0 is no number
+        stays = [not mean > limit for mean in deficits.mean(axis=1)]
+        return [place for place, its in zip(places, stays, strict=True) if its] if sum(stays) > 1 else []
