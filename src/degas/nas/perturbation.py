@@ -26,6 +26,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
+from torch import Tensor
 
 from degas.data.loader import Batches
 from degas.errors import UserError
@@ -61,10 +62,22 @@ class Perturbation:
         batches: where the loss is measured; at most the first `perturbation_batches` of them (`nas.race`).
         tune_batches: of the weight steps between decisions, from `step` on, at the rate of that step.
         step: steps that the search has done.
+        cost_shares: of each edge's operations (`penalties.cost_shares`): `cost_weight` times the cost of the mix is
+            part of every loss, as it is of the search's; none for no such part.
     """
 
-    def __init__(self, supernet: Supernet, glo: Glo, batches: Batches, tune_batches: Batches, *, step: int) -> None:
+    def __init__(
+        self,
+        supernet: Supernet,
+        glo: Glo,
+        batches: Batches,
+        tune_batches: Batches,
+        *,
+        step: int,
+        cost_shares: Sequence[Tensor] = (),
+    ) -> None:
         self.supernet, self.glo, self.settings = supernet, glo, glo.settings
+        self.cost_shares = cost_shares
         self.alone = glo.settings.prune == "alone"
         self.batches, self.tune_batches, self.step = batches, tune_batches, step
         self.tuned = 0
@@ -129,11 +142,19 @@ class Perturbation:
             with engine.autocast():
                 maps = backbone.maps(latents, before=node)
             for place, mask in enumerate([None, *masks]):
-                with self._masked(mask), engine.autocast():
-                    fake_images = backbone.image(maps)
-                losses[place] = torch.stack(list(self.glo.terms_of(fake_images, batch.images).values())).sum()
+                with self._masked(mask):
+                    with engine.autocast():
+                        fake_images = backbone.image(maps)
+                    losses[place] = self._cost()
+                losses[place] += torch.stack(list(self.glo.terms_of(fake_images, batch.images).values())).sum()
         engine.all_reduce_mean([losses])  # so that all ranks decide alike
         return losses.tolist()
+
+    def _cost(self) -> Tensor | float:
+        """The cost of the mix as it is masked, by its weight in the loss: Σ over edges of Σ_k w_k · share_k."""
+        edges = (self.supernet.edge(slot) for slot in self.supernet.space.slots)
+        terms = [(edge.weights() * share).sum() for edge, share in zip(edges, self.cost_shares, strict=False)]
+        return self.settings.cost_weight * torch.stack(terms).sum() if terms else 0.0
 
     @contextmanager
     def _masked(self, mask: tuple[Slot, str] | None) -> Iterator[None]:

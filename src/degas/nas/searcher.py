@@ -212,7 +212,10 @@ class Search:
         if self.settings.prune in MEASURING:
             _, alpha_rows = split_rows(self.images, self.settings, self.seed)
             batches = self._batches("search perturbation", alpha_rows)
-            measures = Perturbation(self.supernet, self.glo, batches, self.weight_batches, step=step)
+            shares = self.alpha_step.penalties.shares
+            measures = Perturbation(
+                self.supernet, self.glo, batches, self.weight_batches, step=step, cost_shares=shares
+            )
         return write_results(
             folder,
             self.glo,

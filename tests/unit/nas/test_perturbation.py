@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +38,10 @@ def make_search(images: ImageSet, settings: Any, space: SpaceSettings = SPACE, s
     return search
 
 
-def perturbation(search: Search) -> Perturbation:
+def perturbation(search: Search, cost_shares: Sequence[torch.Tensor] = ()) -> Perturbation:
     batches = search._batches("search perturbation", None)
-    return Perturbation(search.supernet, search.glo, batches, search.weight_batches, step=3)
+    rest = (search.supernet, search.glo, batches, search.weight_batches)
+    return Perturbation(*rest, step=3, cost_shares=cost_shares)
 
 
 def loss_by_hand(search: Search, rules: dict[str, Mixing], num_batches: int) -> float:
@@ -86,6 +87,39 @@ def test_each_loss_is_that_of_the_supernet_with_the_operation_alone_or_without_i
         for slot in search.space.incoming(node):
             keeps = edges.get(slot.source, ZERO)
             fixed[slot.name] = Mixing(keep=tuple(its == keeps for its in search.space.operations(slot)))
+
+
+@pytest.mark.parametrize("rule", ["alone", "perturbation"])
+def test_the_weighted_cost_of_the_mix_is_part_of_every_loss(
+    rule: str, make_images: Make, make_settings: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a node whose predecessors are not decided yet: the first one. Without a weight, the loss alone."""
+    monkeypatch.setattr("degas.nas.perturbation.FACTOR", 1e9)
+    settings = make_settings(prune=rule, perturbation_batches=1, cost_weight=0.5, alpha_init_std=0.5)
+    search = make_search(make_images(), settings)
+    shares = search.alpha_step.penalties.shares
+    with_cost = perturbation(search, shares).measure("drops_edge")
+    without = perturbation(search).measure("drops_edge")
+    weights = {slot.name: torch.softmax(search.supernet.edge(slot).alpha.detach(), 0) for slot in search.space.slots}
+    all_edges = sum(float((weights[slot.name] * s).sum()) for slot, s in zip(search.space.slots, shares, strict=True))
+    assert with_cost.before["N1"] - without.before["N1"] == pytest.approx(0.5 * all_edges, rel=1e-4)
+    own = float((weights["U0->N1"] * shares[0]).sum())
+    for place, name in enumerate(search.space.operations(search.space.slots[0])):
+        other = 1 - place  # of two: without the one the other has all the weight
+        mine = float(shares[0][place if rule == "alone" else other])
+        found = with_cost.losses["U0->N1"][name] - without.losses["U0->N1"][name]
+        assert found == pytest.approx(0.5 * (all_edges - own + mine), rel=1e-4)
+
+
+@pytest.mark.parametrize("rule", ["alone", "perturbation"])
+def test_a_heavy_cost_leaves_the_smallest_architecture(
+    rule: str, make_images: Make, make_settings: Make, tmp_path: Path
+) -> None:
+    settings = make_settings(prune=rule, perturbation_batches=1, cost_weight=1e4, num_epochs=1)
+    found = run(tmp_path / "run", make_images(), settings)
+    graph = found.graph
+    assert {edge.operation for edge in found.edges} == {"skip", "nearest_conv_1x1"}
+    assert len(found.edges) == len(graph.nodes) - 1  # no residual edge
 
 
 @pytest.mark.parametrize(
