@@ -56,7 +56,7 @@ class Options(Settings):
     space: SpaceSettings = SpaceSettings()
     search: SearchSettings = SearchSettings()
     gan: GanSettings = setting(
-        GanSettings(objective="r3gan", num_steps=600, width=32, lr_decay="none"),
+        GanSettings(objective="mmd", num_steps=600, width=32, lr_decay="none"),
         "the adversarial training, alike for all",
     )
     evaluate: EvaluateSettings = EvaluateSettings(num_samples=2000)
