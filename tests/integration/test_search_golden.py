@@ -36,7 +36,7 @@ def gradients_of_light(num_images: int, size: int) -> np.ndarray:
 )
 @pytest.mark.parametrize(("schedule", "name"), [("alternate", "search.json"), ("joint", "search-joint.json")])
 def test_twenty_steps_give_the_stored_losses_and_alpha(schedule: str, name: str, device: str) -> None:
-    """The CPU's numbers, on a CUDA device too: every draw is made on the CPU, and convolutions are of whole float32 here."""
+    """The CPU's numbers, on a CUDA device too: draws are made on the CPU, convolutions of whole float32 here."""
     images = ImageSet(gradients_of_light(32, 16), None, (), "golden", "0")
     settings = SearchSettings(width=8, noise_size=16, num_epochs=5, batch_images=8, schedule=schedule)  # type: ignore[arg-type]
     search = Search(images, settings, SpaceSettings(), seed=0, engine=Engine(device=device))
