@@ -125,8 +125,8 @@ class Perturbation:
         groups: list[str | None] = ["residual" if slot in zeros else "direct" for slot, _ in masks]
         for place in list(zeros.values())[1:]:
             groups[place] = None
-        factor = FACTOR if self.settings.max_params is self.settings.max_macs is None else math.inf
-        return Race(groups, [zeros.get(slot) for slot, _ in masks], most=not self.alone, factor=factor)
+        capped = (self.settings.max_params, self.settings.max_macs) != (None, None)
+        return Race(groups, [zeros.get(slot) for slot, _ in masks], most=not self.alone, factor=math.inf if capped else FACTOR)
 
     @torch.no_grad()
     def _losses(self, node: str, number: int, masks: Sequence[tuple[Slot, str]]) -> list[float]:
