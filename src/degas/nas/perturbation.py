@@ -126,7 +126,8 @@ class Perturbation:
         for place in list(zeros.values())[1:]:
             groups[place] = None
         capped = (self.settings.max_params, self.settings.max_macs) != (None, None)
-        return Race(groups, [zeros.get(slot) for slot, _ in masks], most=not self.alone, factor=math.inf if capped else FACTOR)
+        baselines = [zeros.get(slot) for slot, _ in masks]
+        return Race(groups, baselines, most=not self.alone, factor=math.inf if capped else FACTOR)
 
     @torch.no_grad()
     def _losses(self, node: str, number: int, masks: Sequence[tuple[Slot, str]]) -> list[float]:
