@@ -12,6 +12,7 @@ from degas.data.image_set import ImageSet
 from degas.data.loader import Batches
 from degas.errors import UserError
 from degas.nas.glo import FiniteWatch, Glo
+from degas.nets.backbone import FLAT
 from degas.nets.generator import Generator
 from degas.runtime.distributed import Engine
 from degas.runtime.rng import forked_rng
@@ -96,7 +97,7 @@ def alone(
         num_ranks=engine.num_ranks,
     )
     with forked_rng(seed, "glo weights"):
-        generator = Generator.from_architecture(architecture)
+        generator = Generator.from_architecture(architecture, image_gain=FLAT)
     glo = Glo(
         generator,
         generator.parameters(),

@@ -36,9 +36,10 @@ class Generator(nn.Module):
     Build one with `from_architecture`, `from_baseline` or `load`. `num_classes` is 0 for an unconditional generator,
     which ignores labels; a conditional one takes labels (N,) in 0 … num_classes − 1. `sampling_bn` says which
     batch-norm statistics `sample` uses: the stored ones, or with `batch` those of each batch of samples (CT-GAN).
+    `image_gain` sets the scale of an architecture's first images, untrained (`nets.backbone`).
     """
 
-    def __init__(self, config: Mapping[str, Any], where: str = "generator") -> None:
+    def __init__(self, config: Mapping[str, Any], where: str = "generator", *, image_gain: float = 1.0) -> None:
         super().__init__()
         self.config = checked_config(config, where)
         sizes: dict[str, Any] = self.config.get("architecture") or self.config["sizes"]
@@ -48,7 +49,7 @@ class Generator(nn.Module):
         self.class_names: tuple[str, ...] = tuple(self.config["class_names"])
         self.num_classes: int = self.config["num_classes"]
         self.sampling_bn: SamplingBn = self.config["sampling_bn"]
-        self.network = _build_network(self.config, where)
+        self.network = _build_network(self.config, where, image_gain)
         self.loaded_from: Path | None = None
 
     @classmethod
@@ -58,9 +59,15 @@ class Generator(nn.Module):
         num_classes: int = 0,
         class_names: Sequence[str] = (),
         sampling_bn: SamplingBn = "running",
+        image_gain: float = 1.0,
     ) -> Generator:
-        """The generator of an architecture file, with fresh weights."""
-        return cls(make_config("architecture", architecture.to_dict(), num_classes, class_names, sampling_bn))
+        """The generator of an architecture file, with fresh weights.
+
+        Its first images are of unit variance before their tanh, which suits a critic; for a fit by reconstruction say
+        `image_gain=backbone.FLAT` (docs/results.md).
+        """
+        config = make_config("architecture", architecture.to_dict(), num_classes, class_names, sampling_bn)
+        return cls(config, image_gain=image_gain)
 
     @classmethod
     def from_baseline(
@@ -206,7 +213,7 @@ def draw_labels(n: int, num_classes: int, seed: int) -> Tensor:
     return torch.cat(draws)[:n] if draws else torch.empty(0, dtype=torch.long)
 
 
-def _build_network(config: Mapping[str, Any], where: str) -> nn.Module:
+def _build_network(config: Mapping[str, Any], where: str, image_gain: float) -> nn.Module:
     num_classes = config["num_classes"]
     if config["kind"] != "architecture":
         return BASELINES[config["kind"]](**config["sizes"], num_classes=num_classes)
@@ -227,4 +234,5 @@ def _build_network(config: Mapping[str, Any], where: str) -> nn.Module:
             norm=lambda width: make_norm(width, num_classes),
             separable_order=architecture.separable_order,
         ),
+        image_gain=image_gain,
     )

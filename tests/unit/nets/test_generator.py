@@ -11,6 +11,7 @@ import torch
 
 from degas.architecture import Architecture
 from degas.errors import UserError
+from degas.nets.backbone import FLAT
 from degas.nets.generator import Generator, draw_labels, draw_noise
 from degas.space import SearchSpace
 
@@ -137,3 +138,15 @@ def test_damaged_weights_and_a_missing_folder_are_refused(tmp_path: Path) -> Non
     (tmp_path / "model.safetensors").write_bytes((tmp_path / "model.safetensors").read_bytes()[:100])
     with pytest.raises(UserError, match=r"model\.safetensors"):
         Generator.load(tmp_path)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_gain_scales_the_first_images_and_nothing_else(seed: int) -> None:
+    """A generator for a critic starts with lively images, one for a fit with nearly flat ones; same weights else."""
+    lively, flat = found(seed), found(seed, image_gain=FLAT)
+    noise = torch.randn(64, 8)
+    assert 0.3 < lively(noise).std() < 0.9  # of tanh of about unit variance: 0.63
+    assert flat(noise).std() < 0.12
+    for name, value in flat.state_dict().items():
+        scaled = 10 * value if name == "network.to_image.weight" else value
+        torch.testing.assert_close(lively.state_dict()[name], scaled)
