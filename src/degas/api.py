@@ -199,7 +199,7 @@ def _fresh_generator(
             )
         found = load_architecture(architecture, BASELINES).for_image_size(images.image_size)
         resized = found.resized(width=gan.generator_width, noise_size=gan.noise_size, channels=images.channels)
-        return Generator.from_architecture(resized, sampling_bn=gan.sampling_bn, **classes)
+        return Generator.from_architecture(resized, sampling_bn=gan.sampling_bn, image_gain=gan.image_gain, **classes)
 
 
 def _small_evaluation(

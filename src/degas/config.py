@@ -212,6 +212,9 @@ class GanSettings(Settings):
     noise_size: NoiseSize | None = setting(
         None, "entries of the noise; default: the architecture file's, or 128", source="CT-GAN code: 128"
     )
+    image_gain: Rate = setting(
+        1.0, "variance, about, of a found generator's first images before their tanh; fits by GLO have 0.01"
+    )
     supervised: bool = setting(False, "conditional batch norm and an auxiliary classifier", source="paper §4.1")
     batch_images: BatchImages = setting(64, "real images a critic step", source="CT-GAN code")
     generator_batch_images: BatchImages | None = setting(

@@ -13,12 +13,14 @@ import torch
 from tiny_extractor import TinyExtractor
 
 from degas import api
-from degas.config import DataSettings
+from degas.architecture import Architecture
+from degas.config import DataSettings, GanSettings, SpaceSettings
 from degas.data.image_set import ImageSet, content_fingerprint
 from degas.errors import UserError
 from degas.evaluation import evaluate as evaluation
 from degas.evaluation.features import Extractor, freeze
 from degas.nets.generator import Generator
+from degas.space import SearchSpace
 
 GAN = {"width": 4, "batch_images": 4, "num_steps": 4, "evaluate_steps": 1, "noise_size": 4, "objective": "sn-gan"}
 Built = list[Extractor]
@@ -174,3 +176,17 @@ def test_scores_join_those_of_the_same_generator_only(
     with torch.no_grad():
         next(generator.parameters()).mul_(2)
     assert set(measure(generator, images, out=tmp_path)["scores"]) == first
+
+
+def test_settings_of_the_generator_reach_the_one_that_is_built(images: ImageSet) -> None:
+    """Those that the trainer itself does not read."""
+    drawn = Architecture(1, 1, 4, 6, 8, 3, SearchSpace(1).draw(0))
+
+    def built(**changes: Any) -> Generator:
+        return api._fresh_generator(drawn, images, GanSettings(**changes), SpaceSettings(), seed=0)
+
+    assert built().network.width == 6
+    assert built(generator_width=5).network.width == 5
+    assert built(noise_size=3).noise_size == 3
+    weight, flat = (g.network.to_image.weight for g in (built(), built(image_gain=0.01)))
+    torch.testing.assert_close(weight, 10 * flat)

@@ -89,4 +89,6 @@ def fresh_generator(architecture: Architecture, settings: GanSettings, seed: int
     `classes`: `num_classes` and `class_names`, for a conditional one.
     """
     with forked_rng(seed, "generator weights"):
-        return Generator.from_architecture(architecture, sampling_bn=settings.sampling_bn, **classes)
+        return Generator.from_architecture(
+            architecture, sampling_bn=settings.sampling_bn, image_gain=settings.image_gain, **classes
+        )

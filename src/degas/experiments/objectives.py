@@ -202,6 +202,7 @@ class Objectives:
         generator: dict[str, Any] = {"resnet": plan.num_parameters}
         if self.architecture is not None:
             generator = {k: v for k, v in self.architecture.to_dict().items() if k != "provenance"}
+            generator["image_gain"] = GanSettings().image_gain
         return {
             "data": images.identity,
             "generator": generator,

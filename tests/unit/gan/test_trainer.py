@@ -215,7 +215,7 @@ SWITCHES: dict[str, tuple[dict[str, Any], Any]] = {
     "precision": (BASE, "bfloat16"),
 }
 # Read where the generator is built, not here.
-ELSEWHERE = {"generator_width", "noise_size"}
+ELSEWHERE = {"generator_width", "noise_size", "image_gain"}
 
 
 def test_no_setting_is_forgotten() -> None:
