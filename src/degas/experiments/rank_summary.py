@@ -19,17 +19,19 @@ SCOPES = {"equal": "equal size", "any": "spread over all sizes", "all": "both to
 METRICS = ("kid", "fid")
 
 
-def summarise(records: Records, metric: str = "kid") -> dict[str, Any]:
-    """τ of every predictor with the adversarial score, the seeds' own agreement, and counts of trials.
+def summarise(records: Records, metric: str = "kid", mark: int = -1) -> dict[str, Any]:
+    """τ of every predictor with the adversarial score at a mark, the seeds' own agreement, and counts of trials.
 
-    Keys: `metric`; `finished` (trials by part); `diverged` (their names); `scopes`: for `equal`, `any` and `all` the
+    `mark`: its place among the marks of a training, from the end if negative. Keys: `metric`; `steps` of the mark;
+    `finished` (trials by part); `diverged` (their names); `scopes`: for `equal`, `any` and `all` the
     `reliability` of the score, `reliability_by_steps` at each mark, and `predictors`: name → `tau`, `low`, `high`,
     `num_architectures` (None for too few) and the predictor's own `reliability`.
     """
     parts = (ADVERSARIAL, *ALL_PREDICTORS)
     groups = {record["architecture"]: record["group"] for record in records.values()}
-    score = part_values(records, ADVERSARIAL, metric)
+    score = part_values(records, ADVERSARIAL, metric, mark)
     predicted = all_predictors(records, metric)
+    marks = _marks(records)
     scopes = {}
     for scope in SCOPES:
         names = sorted(name for name, group in groups.items() if scope in ("all", group))
@@ -40,6 +42,7 @@ def summarise(records: Records, metric: str = "kid") -> dict[str, Any]:
         }
     return {
         "metric": metric,
+        "steps": marks[mark] if marks else None,
         "finished": {part: sum(record["part"] == part for record in records.values()) for part in parts},
         "diverged": sorted(name for name, record in records.items() if record["value"] is None),
         "scopes": scopes,
@@ -65,15 +68,15 @@ def all_predictors(records: Records, metric: str) -> dict[str, Values]:
     return found
 
 
-def write_summary(records: Records, folder: Path, metric: str = "kid") -> dict[str, Any]:
-    """`summary.json`, `table.md`, `tau.png` and `scatter.png`; returns the summary by `metric`."""
-    summary = summarise(records, metric)
+def write_summary(records: Records, folder: Path, metric: str = "kid", mark: int = -1) -> dict[str, Any]:
+    """`summary.json`, `table.md`, `tau.png` and `scatter.png`; returns the summary by `metric` at `mark`."""
+    summary = summarise(records, metric, mark)
     other = METRICS[1 - METRICS.index(metric)]
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "summary.json", {metric: summary, other: summarise(records, other)})
+    write_json(folder / "summary.json", {metric: summary, other: summarise(records, other, mark)})
     write_text(folder / "table.md", format_table(summary))
     draw_taus(summary, folder / "tau.png")
-    draw_scatter(records, summary, folder / "scatter.png")
+    draw_scatter(records, summary, folder / "scatter.png", mark)
     return summary
 
 
@@ -86,7 +89,8 @@ def format_table(summary: Mapping[str, Any]) -> str:
         own = entries[-1]["reliability"]
         rows.append([name, *(_cell(entry["correlation"]) for entry in entries), _cell(own)])
     own = [_cell(summary["scopes"][scope]["reliability"]) for scope in SCOPES]
-    rows.append([f"the {summary['metric'].upper()} itself, other seed", *own, ""])
+    steps = f" after {summary['steps']} steps" if summary["steps"] else ""
+    rows.append([f"the {summary['metric'].upper()}{steps} itself, other seed", *own, ""])
     return markdown(head, rows)
 
 
@@ -110,11 +114,11 @@ def draw_taus(summary: Mapping[str, Any], path: Path) -> None:
             one.set_yticks(range(len(names)), names if scope == "equal" else [""] * len(names))
 
 
-def draw_scatter(records: Records, summary: Mapping[str, Any], path: Path) -> None:
+def draw_scatter(records: Records, summary: Mapping[str, Any], path: Path, mark: int = -1) -> None:
     """A panel a predictor: its mean over seeds against the score's mean, the groups in two colours."""
     metric = summary["metric"]
     groups = {record["architecture"]: record["group"] for record in records.values()}
-    score = seed_means(part_values(records, ADVERSARIAL, metric), list(groups))
+    score = seed_means(part_values(records, ADVERSARIAL, metric, mark), list(groups))
     predicted = all_predictors(records, metric)
     columns = math.ceil(len(predicted) / 2)
     with saved_figure(path, (3.0 * columns, 5.6), columns=columns, rows=2) as axes:
@@ -144,11 +148,16 @@ def _row(values: Values, score: Values, names: Sequence[str]) -> dict[str, Any]:
 
 def _by_steps(records: Records, metric: str, names: Sequence[str]) -> dict[str, Any]:
     """Steps of a mark → agreement of two seeds there: how long a training must be for seeds to rank alike."""
-    trained = [r for r in records.values() if r["part"] == ADVERSARIAL and r["value"] is not None]
-    marks = [entry["steps"] for entry in trained[0]["history"]] if trained else []
     return {
-        str(steps): reliability(part_values(records, ADVERSARIAL, metric, k), names) for k, steps in enumerate(marks)
+        str(steps): reliability(part_values(records, ADVERSARIAL, metric, k), names)
+        for k, steps in enumerate(_marks(records))
     }
+
+
+def _marks(records: Records) -> list[int]:
+    """The steps of the marks of a training."""
+    trained = [r for r in records.values() if r["part"] == ADVERSARIAL and r["value"] is not None]
+    return [entry["steps"] for entry in trained[0]["history"]] if trained else []
 
 
 def _cell(entry: Mapping[str, Any] | None) -> str:

@@ -13,6 +13,7 @@ from tiny_extractor import TinyExtractor
 from toy_gan import toy_images
 
 from degas.architecture import Architecture
+from degas.cli.experiments import rank_correlation as cli
 from degas.config import EvaluateSettings, GanSettings, SearchSettings
 from degas.errors import UserError
 from degas.evaluation.features import freeze
@@ -109,6 +110,25 @@ def test_the_seeds_own_agreement_stands_beside_and_at_every_mark() -> None:
     assert clean["reliability"]["tau"] == 1.0
     assert {steps: entry["tau"] for steps, entry in clean["reliability_by_steps"].items()} == {"4": -1.0, "8": 1.0}
     assert summarise(known_records(3.0))["scopes"]["all"]["reliability"]["tau"] < 0.7
+
+
+def test_an_earlier_mark_may_be_what_is_predicted(tmp_path: Path) -> None:
+    """At the first one the seeds' scores cancel: no mean to rank."""
+    early, late = (summarise(known_records(), mark=mark) for mark in (0, -1))
+    assert (early["steps"], late["steps"]) == (4, 8)
+    assert early["scopes"]["all"]["reliability"]["tau"] == -1.0
+    assert early["scopes"]["all"]["predictors"]["glo-l2"]["correlation"] is None
+    rest = {name: record for name, record in known_records().items() if record["seed"] == 0}
+    one_seed = write_summary(rest, tmp_path, mark=0)
+    assert one_seed["scopes"]["all"]["predictors"]["glo-l2"]["correlation"]["tau"] == 1.0
+    assert "the KID after 4 steps itself" in (tmp_path / "table.md").read_text()
+
+
+def test_a_mark_that_is_not_scored_is_refused(tmp_path: Path) -> None:
+    options = cli.Options(source="digits", out=tmp_path / "out", score_at=0.3, summary=True)
+    with pytest.raises(UserError, match=r"--score-at: 0\.3 is none of --marks 0\.25 0\.5 1$"):
+        cli.main(options)
+    assert not (tmp_path / "out").exists()
 
 
 def test_diverged_and_missing_trials_are_left_out() -> None:

@@ -50,6 +50,7 @@ class Options(Settings):
         (0.25, 0.5, 1.0), "shares of the steps at which a training is scored; the last one counts"
     )
     score: Literal["kid", "fid"] = setting("kid", "score that is to be predicted")
+    score_at: Share | None = setting(None, "the mark whose score is to be predicted; default: the last of --marks")
     summary: bool = setting(False, "make no trial; only write the summary of those that are finished")
     device: Device = setting("auto", "where to compute")
     data: DataSettings = DataSettings()
@@ -77,6 +78,9 @@ def main(options: Options) -> None:
         raise UserError("--num-equal: more than --num-architectures; lower it")
     if options.gan.supervised:
         raise UserError("--gan.supervised: this measurement trains without labels; leave it out")
+    marks = tuple(sorted(set(options.marks)))
+    if options.score_at is not None and options.score_at not in marks:
+        raise UserError(f"--score-at: {options.score_at:g} is none of --marks {' '.join(f'{m:g}' for m in marks)}")
     gan, images = resolve_gan(options.gan), load_images(options.source, options.data)
     space, base_size = options.space.resolve(images.image_size)
     width, noise_size = gan.generator_width or options.search.width, gan.noise_size or options.search.noise_size
@@ -85,7 +89,7 @@ def main(options: Options) -> None:
     names = ("num_architectures", "num_equal", "equal_parameters", "seed", "num_epochs", "proxy_share")
     plan = Plan(
         num_seeds=options.seeds,
-        marks=tuple(sorted(set(options.marks))),
+        marks=marks,
         **{name: getattr(options, name) for name in names},
     )
     with Engine(gan.precision, options.device) as engine:
@@ -94,4 +98,6 @@ def main(options: Options) -> None:
         if not options.summary:
             parts = {part for name in options.only for part in (PREDICTORS if name == "predictors" else (name,))}
             measurement.measure(sorted(parts))
-        print(format_table(write_summary(measurement.trials.records(), options.out, options.score)), end="")
+        place = -1 if options.score_at is None else marks.index(options.score_at)
+        summary = write_summary(measurement.trials.records(), options.out, options.score, place)
+        print(format_table(summary), end="")
