@@ -48,7 +48,7 @@ def plot(result: Mapping[str, Any], path: Path) -> None:
     _draw_steps(axes[0], result)
     for one, (name, points) in zip(axes[1:], growth.items(), strict=True):
         one.plot([point[name] for point in points], [point["ours_ms"] for point in points], marker="o")
-        one.set(xlabel=name.replace("_", " "), ylabel="search step, ms", ylim=(0, None))
+        one.set(xlabel=name.replace("_", " "), ylabel="search step, ms", ylim=(0, 1.1 * max(point["ours_ms"] for point in points)))
     figure.savefig(path, dpi=150)
 
 
