@@ -47,8 +47,9 @@ def plot(result: Mapping[str, Any], path: Path) -> None:
     axes = figure.subplots(1, 1 + len(growth), squeeze=False, width_ratios=[2.0] + [1.0] * len(growth))[0]
     _draw_steps(axes[0], result)
     for one, (name, points) in zip(axes[1:], growth.items(), strict=True):
-        one.plot([point[name] for point in points], [point["ours_ms"] for point in points], marker="o")
-        one.set(xlabel=name.replace("_", " "), ylabel="search step, ms", ylim=(0, 1.1 * max(point["ours_ms"] for point in points)))
+        times = [point["ours_ms"] for point in points]
+        one.plot([point[name] for point in points], times, marker="o")
+        one.set(xlabel=name.replace("_", " "), ylabel="search step, ms", ylim=(0, 1.1 * max(times)))
     figure.savefig(path, dpi=150)
 
 
