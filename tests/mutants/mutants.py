@@ -132,8 +132,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(METRICS, "= math.inf", "= 0"),
     Mutant(
         MIXED,
-        "weights = self.weights()\n        total",
-        "weights = torch.sigmoid(self.alpha)\n        total",
+        "weights = self.weights()\n        computed",
+        "weights = torch.sigmoid(self.alpha)\n        computed",
     ),
     Mutant(MIXED, "branch(value, weights[position], self.repeats)", "branch(value, weights[0], self.repeats)"),
     Mutant(MIXED, "return [(self.names.index(name), cast", "return [(list(self.branches).index(name), cast"),
