@@ -23,6 +23,7 @@ from degas.data.sources import load_images
 from degas.errors import UserError
 from degas.evaluation.evaluate import Evaluator, evaluate_generator
 from degas.evaluation.record import record_evaluation
+from degas.gan.fresh import fresh_generator
 from degas.given import Section, generator_folder, load_architecture, settings_for
 from degas.nets.baselines import BASELINES
 from degas.nets.generator import Generator
@@ -184,9 +185,9 @@ def _fresh_generator(
     classes: dict[str, Any] = (
         {"num_classes": images.num_classes, "class_names": images.class_names} if gan.supervised else {}
     )
-    with forked_rng(seed, "generator weights"):
-        if isinstance(architecture, str) and architecture in BASELINES:
-            graph, base_size = space.resolve(images.image_size)
+    if isinstance(architecture, str) and architecture in BASELINES:
+        graph, base_size = space.resolve(images.image_size)
+        with forked_rng(seed, "generator weights"):
             return Generator.from_baseline(
                 architecture,
                 width=gan.generator_width or gan.width,
@@ -197,9 +198,9 @@ def _fresh_generator(
                 sampling_bn=gan.sampling_bn,
                 **classes,
             )
-        found = load_architecture(architecture, BASELINES).for_image_size(images.image_size)
-        resized = found.resized(width=gan.generator_width, noise_size=gan.noise_size, channels=images.channels)
-        return Generator.from_architecture(resized, sampling_bn=gan.sampling_bn, image_gain=gan.image_gain, **classes)
+    found = load_architecture(architecture, BASELINES).for_image_size(images.image_size)
+    resized = found.resized(width=gan.generator_width, noise_size=gan.noise_size, channels=images.channels)
+    return fresh_generator(resized, gan, seed, **classes)
 
 
 def _small_evaluation(

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-from degas.architecture import Architecture
 from degas.config import GanSettings
 from degas.data.image_set import ImageSet
 from degas.experiments.stopwatch import Clock, Stopwatch
@@ -16,7 +15,6 @@ from degas.gan.trainer import check_fit, published
 from degas.gan.watch import NonFiniteError
 from degas.nets.generator import Generator
 from degas.runtime.distributed import Engine
-from degas.runtime.rng import forked_rng
 
 Score = Callable[[Generator], dict[str, float]]
 
@@ -81,14 +79,3 @@ def _finite(scores: dict[str, float]) -> dict[str, float]:
         if not math.isfinite(value):
             raise NonFiniteScore(f"{name} is {value}")
     return scores
-
-
-def fresh_generator(architecture: Architecture, settings: GanSettings, seed: int, **classes: Any) -> Generator:
-    """The generator of an architecture, with weights drawn from `seed` as `degas train` draws them.
-
-    `classes`: `num_classes` and `class_names`, for a conditional one.
-    """
-    with forked_rng(seed, "generator weights"):
-        return Generator.from_architecture(
-            architecture, sampling_bn=settings.sampling_bn, image_gain=settings.image_gain, **classes
-        )

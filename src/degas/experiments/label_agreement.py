@@ -21,8 +21,9 @@ from degas.errors import UserError
 from degas.evaluation.classifier import ClassifierExtractor
 from degas.evaluation.evaluate import Evaluator
 from degas.evaluation.train_classifier import train_classifier
-from degas.experiments.adversarial import fresh_generator, train_and_score
+from degas.experiments.adversarial import train_and_score
 from degas.experiments.trials import Trials
+from degas.gan.fresh import fresh_generator
 from degas.nets.generator import Generator
 from degas.runtime.distributed import Engine
 from degas.runtime.rng import numpy_generator

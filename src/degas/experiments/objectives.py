@@ -22,10 +22,11 @@ from degas.architecture import Architecture
 from degas.config import GanSettings, Objective, SpaceSettings
 from degas.data.image_set import ImageSet
 from degas.errors import UserError
-from degas.experiments.adversarial import Score, fresh_generator, train_and_score
+from degas.experiments.adversarial import Score, train_and_score
 from degas.experiments.scorer import Scorer
 from degas.experiments.stopwatch import Clock
 from degas.experiments.trials import Trials
+from degas.gan.fresh import fresh_generator
 from degas.nets.baselines import ResnetGenerator
 from degas.nets.cost import count_parameters
 from degas.nets.generator import Generator

@@ -21,10 +21,11 @@ from degas.architecture import Architecture
 from degas.config import GanSettings, SearchSettings
 from degas.data.image_set import ImageSet
 from degas.errors import UserError
-from degas.experiments.adversarial import fresh_generator, train_and_score
+from degas.experiments.adversarial import train_and_score
 from degas.experiments.feature_term import FeatureTerm, feature_term, fit_with_features
 from degas.experiments.scorer import Scorer
 from degas.experiments.trials import Trials
+from degas.gan.fresh import fresh_generator
 from degas.nas.glo import NonFiniteError
 from degas.nas.held_out import fit_held_out
 from degas.nas.standalone import fit_alone, fit_settings

@@ -1,0 +1,21 @@
+"""The generator that a training begins with: one place for what its settings and its seed make of an architecture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from degas.architecture import Architecture
+from degas.config import GanSettings
+from degas.nets.generator import Generator
+from degas.runtime.rng import forked_rng
+
+
+def fresh_generator(architecture: Architecture, settings: GanSettings, seed: int, **classes: Any) -> Generator:
+    """The generator of an architecture, with weights drawn from `seed` as `degas train` draws them.
+
+    `classes`: `num_classes` and `class_names`, for a conditional one.
+    """
+    with forked_rng(seed, "generator weights"):
+        return Generator.from_architecture(
+            architecture, sampling_bn=settings.sampling_bn, image_gain=settings.image_gain, **classes
+        )
