@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from degas.runtime.rng import derive_seed
+
 BLOCK_ROWS = 1024  # rows of a kernel or distance matrix held at a time
 _CONDITION = 1e-9  # a squared Cholesky pivot below this share of the largest counts as rank lost
 
@@ -93,7 +95,7 @@ def kernel_distance(
     size = max(2, min(subset_images, min(len(fake), len(real)) // 2))
     if min(len(fake), len(real)) < 2:
         raise ValueError("kernel_distance: needs at least two images on each side")
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed if seed >= 0 else derive_seed(seed, "kid subsets"))  # numpy takes no negative
     members_fake, members_real = (_subsets(len(f), size, num_subsets, rng) for f in (fake, real))
     fake, real = fake.double().cpu(), real.double().cpu()
     fake_sums, fake_whole = _kernel_sums(fake, fake, members_fake, members_fake, drop_diagonal=True)

@@ -36,7 +36,7 @@ from degas.nets.resampling import as_defined
 from degas.presets import resolve_gan
 from degas.runtime.distributed import Engine
 from degas.runtime.environment import write_environment
-from degas.runtime.rng import forked_rng
+from degas.runtime.rng import forked_rng, numpy_generator
 
 NUM_BATCHES = 4  # of images: enough that a step's two batches differ
 NUM_FEATURES = 1280  # of the offline extractor, for the Fréchet distance
@@ -58,7 +58,7 @@ class Sizes:
     def images(self, seed: int) -> ImageSet:
         count = self.num_images or NUM_BATCHES * self.batch_images
         shape = (max(count, self.batch_images), self.channels, self.image_size, self.image_size)
-        pixels = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+        pixels = numpy_generator(seed, "benchmark images").integers(0, 256, shape, dtype=np.uint8)
         return ImageSet(pixels, None, (), "noise", "")
 
     def search(self) -> SearchSettings:

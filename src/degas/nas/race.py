@@ -37,9 +37,9 @@ class Race:
         factor: float = FACTOR,
     ) -> None:
         self._baselines, self._sign, self._factor = baselines, -1.0 if most else 1.0, factor
-        self._running = [
-            [place for place, its in enumerate(groups) if its == group] for group in set(groups) - {None}
-        ]  # by group, who may yet win it; empty once that is known
+        self._groups = [[place for place, its in enumerate(groups) if its == group] for group in set(groups) - {None}]
+        self._running = list(self._groups)  # by group, who may yet win it; empty once that is known
+        self._raced = [0] * len(groups)  # batches that a candidate took part in
         self._references: list[float] = []
         self._losses: list[list[float]] = [[] for _ in groups]
         self.open = list(range(len(groups)))  # places to measure on the next batch, ascending
@@ -49,6 +49,8 @@ class Race:
         self._references.append(reference)
         for place, loss in zip(self.open, losses, strict=True):
             self._losses[place].append(loss)
+        for place in (place for places in self._running for place in places):
+            self._raced[place] = len(self._references)
         if len(self._references) >= FIRST:
             self._running = [self._doubtful(places) for places in self._running]
             running = {place for places in self._running for place in places}
@@ -61,8 +63,33 @@ class Race:
         return float(np.mean(self._references))
 
     def estimates(self) -> list[float]:
-        """The mean loss of each candidate: the reference's, and their mean difference where both were measured."""
-        return [self.reference + float(self._differences(place).mean()) for place in range(len(self._losses))]
+        """The mean loss of each candidate, as if all had been measured on the same batches.
+
+        Who stopped early did not see the later batches, and what all candidates share may be more or less there. So it
+        counts as what its group's winner came to, and what it was behind on the batches that both saw: who was dropped
+        cannot come out ahead.
+        """
+        means = [self.reference + float(self._differences(place).mean()) for place in range(len(self._losses))]
+        for places in self._groups:
+            winner = self._winner(places)
+            for place in places:
+                baseline = self._baselines[place]
+                if baseline != place:
+                    value = self._sign * self._behind(place, winner)
+                    means[place] = value + (self.reference if baseline is None else means[baseline])
+        return means
+
+    def _winner(self, places: Sequence[int]) -> int:
+        """Of those who raced longest the one of the least mean value."""
+        longest = max(self._raced[place] for place in places)
+        finalists = [place for place in places if self._raced[place] == longest]
+        return min(finalists, key=lambda place: self._values(place).mean())
+
+    def _behind(self, place: int, winner: int) -> float:
+        """The winner's mean value, and by how much `place` was behind on the batches that both saw."""
+        values, best = self._values(place), self._values(winner)
+        shared = min(len(values), len(best))
+        return float(best.mean() + (values[:shared] - best[:shared]).mean())
 
     def _differences(self, place: int) -> np.ndarray:
         """Its losses less the reference's, (batches,)."""
@@ -72,7 +99,7 @@ class Race:
     def _values(self, place: int) -> np.ndarray:
         """(batches,), less being better."""
         values, baseline = self._differences(place), self._baselines[place]
-        return self._sign * (values if baseline is None else values - self._differences(baseline))
+        return self._sign * (values if baseline is None else values - self._differences(baseline)[: len(values)])
 
     def _doubtful(self, places: Sequence[int]) -> list[int]:
         """Those who may yet win the group; none where one alone is left."""

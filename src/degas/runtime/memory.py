@@ -7,9 +7,10 @@ from pathlib import Path
 from degas.errors import UserError
 
 _MEMINFO = Path("/proc/meminfo")
-_CONTAINER = (  # limit and use of a container, by the second and the first version of control groups
-    (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),
-    (Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"), Path("/sys/fs/cgroup/memory/memory.usage_in_bytes")),
+_V1, _V2 = Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")
+_CONTAINER = (  # limit, use and statistics of a container, by the second and the first version of control groups
+    (_V2 / "memory.max", _V2 / "memory.current", _V2 / "memory.stat"),
+    (_V1 / "memory.limit_in_bytes", _V1 / "memory.usage_in_bytes", _V1 / "memory.stat"),
 )
 
 
@@ -22,12 +23,23 @@ def available_bytes() -> int | None:
                 found.append(1024 * int(line.split()[1]))
     except (OSError, ValueError, IndexError):
         pass
-    for limit, use in _CONTAINER:
+    for limit, use, statistics in _CONTAINER:
         try:
-            found.append(max(0, int(limit.read_text()) - int(use.read_text())))
+            in_use = int(use.read_text()) - _cached_bytes(statistics)
+            found.append(max(0, int(limit.read_text()) - in_use))
         except (OSError, ValueError):  # no container, or "max"
             continue
     return min(found) if found else None
+
+
+def _cached_bytes(statistics: Path) -> int:
+    """Of a container's use, what caches files: counted as used, and given up as soon as anyone asks for memory."""
+    try:
+        values = dict(line.split() for line in statistics.read_text().splitlines())
+        both = (int(values.get(f"total_{name}", values.get(name, 0))) for name in ("active_file", "inactive_file"))
+        return sum(both)
+    except (OSError, ValueError):
+        return 0
 
 
 def refuse_beyond_memory(what: str, num_bytes: int, lower: str) -> None:
@@ -38,6 +50,9 @@ def refuse_beyond_memory(what: str, num_bytes: int, lower: str) -> None:
     free = available_bytes()
     if free is not None and num_bytes > free:
         raise UserError(
-            f"{what}: needs at least {num_bytes / 2**30:.1f} GiB of memory and {free / 2**30:.1f} GiB are free; "
-            f"lower {lower}"
+            f"{what}: needs at least {_in_words(num_bytes)} of memory and {_in_words(free)} are free; lower {lower}"
         )
+
+
+def _in_words(num_bytes: int) -> str:
+    return f"{num_bytes / 2**30:.1f} GiB" if num_bytes >= 2**30 else f"{num_bytes / 2**20:.0f} MiB"

@@ -61,6 +61,31 @@ def test_groups_race_apart() -> None:
 
 
 @pytest.mark.parametrize("most", [False, True])
+@pytest.mark.parametrize("baseline", [None, 0])
+def test_who_was_dropped_cannot_come_out_ahead(baseline: int | None, most: bool) -> None:
+    """Place 2 is behind on every batch. It is dropped after three, and the later ones cost everyone more."""
+    sign = -1.0 if most else 1.0
+    race = Race(["a"] * 3, [baseline] * 3, most=most)
+    for number, shared in enumerate([0.10, 0.10, 0.10, 0.13, 0.13, 0.13]):
+        full = [1 + sign * shared, 1 + sign * (shared + 1e-4 * (-1) ** number), 1 + sign * (shared + 0.005)]
+        race.add(1.0, [full[place] for place in race.open])
+    estimates = race.estimates()
+    assert estimates[2] - estimates[0] == pytest.approx(sign * 0.005, abs=2e-4)
+    assert 2 not in race.open
+
+
+def test_estimates_are_the_means_of_all_batches_but_for_noise() -> None:
+    """Of any candidate, however early it stopped and with whatever baseline, since the differences hardly vary."""
+    references, losses = drawn([0.0, 0.02, 0.3, 0.0, 0.001, 0.5], noise=0.001)
+    race = Race(["a", "a", "a", None, "b", "b"], [None, None, None, 3, 3, 3])
+    assert run(race, references, losses) < losses.size
+    assert race.estimates() == pytest.approx(losses.mean(axis=0).tolist(), abs=0.02)
+    differences = np.subtract.outer(race.estimates()[:3], race.estimates()[:3])
+    want = np.subtract.outer(losses.mean(axis=0)[:3], losses.mean(axis=0)[:3])
+    assert differences == pytest.approx(want, abs=0.003)
+
+
+@pytest.mark.parametrize("most", [False, True])
 def test_what_counts_is_the_distance_to_the_baseline(most: bool) -> None:
     """Place 0 is the baseline of 1, and 2 of 3: by its loss 1 is far ahead, by its distance the two are close."""
     sign = -1.0 if most else 1.0

@@ -13,7 +13,7 @@ from degas.runtime import memory
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "meminfo")
-    monkeypatch.setattr(memory, "_CONTAINER", ((tmp_path / "max", tmp_path / "current"),))
+    monkeypatch.setattr(memory, "_CONTAINER", ((tmp_path / "max", tmp_path / "current", tmp_path / "stat"),))
     return tmp_path
 
 
@@ -29,6 +29,22 @@ def test_a_container_allows_less(files: Path) -> None:
     assert memory.available_bytes() == 3000
     (files / "max").write_text("max\n")
     assert memory.available_bytes() == 2 * 2**20
+
+
+@pytest.mark.parametrize("prefix", ["", "total_"])  # the second and the first version of control groups
+def test_what_caches_files_is_free(prefix: str, files: Path) -> None:
+    (files / "max").write_text("5000\n")
+    (files / "current").write_text("4900\n")
+    (files / "stat").write_text(f"anon 7\n{prefix}inactive_file 3000\n{prefix}active_file 400\n")
+    assert memory.available_bytes() == 3500
+    (files / "stat").write_text("of another kind\n")
+    assert memory.available_bytes() == 100
+
+
+def test_small_figures_are_told_in_small_units(files: Path) -> None:
+    (files / "meminfo").write_text("MemAvailable: 3072 kB\n")
+    with pytest.raises(UserError, match=r"needs at least 5 MiB of memory and 3 MiB are free"):
+        memory.refuse_beyond_memory("search", 5 * 2**20, "--search.width")
 
 
 @pytest.mark.parametrize("content", [None, "", "MemAvailable:\n", "MemAvailable: much kB\n"])
