@@ -28,7 +28,8 @@ from degas.given import Section, generator_folder, load_architecture, settings_f
 from degas.nets.baselines import BASELINES
 from degas.nets.generator import Generator
 from degas.presets import resolve_gan
-from degas.runtime.distributed import Engine
+from degas.runtime.distributed import Engine, chosen_device
+from degas.runtime.environment import is_rank_0, num_ranks
 from degas.runtime.folder_lock import owned_folder
 from degas.runtime.rng import forked_rng
 from degas.runtime.run_folder import StageFolder, write_environment
@@ -160,16 +161,18 @@ def evaluate(
     """Measure a generator against a data set (paper §4): the object of scores.json.
 
     Scores of an earlier evaluation of the same generator on the same images are kept beside the new ones. Writes
-    scores.json, config.json and environment.json into `out`/evaluation when `out` is given.
+    scores.json, config.json and environment.json into `out`/evaluation when `out` is given; of several processes the
+    first one does.
     """
     settings = settings_for("evaluate", EvaluateSettings, evaluate, preset, _source(data))
     images = _images(data, data_settings)
-    folder = None if out is None else Path(out) / "evaluation"
+    folder = Path(out) / "evaluation" if out is not None and is_rank_0() else None
     with nullcontext() if folder is None else owned_folder(folder):
-        loaded = generator if isinstance(generator, Generator) else Generator.load(generator_folder(generator))
+        where = chosen_device(device)
+        loaded = generator if isinstance(generator, Generator) else Generator.load(generator_folder(generator), where)
         _check_fit(loaded, images)
         cache = _statistics_cache(data, images, data_settings)
-        scores = evaluate_generator(loaded, images, settings, seed=seed, device=device, cache=cache, progress=progress)
+        scores = evaluate_generator(loaded, images, settings, seed=seed, device=where, cache=cache, progress=progress)
         if not isinstance(generator, Generator):
             scores["generator"] = {"path": str(generator), **scores["generator"]}
         if folder is None:
@@ -251,6 +254,8 @@ def _source(data: Data) -> str:
 
 
 def _out(out: str | Path | None) -> Path:
+    if out is None and num_ranks() > 1:
+        raise UserError("out: name a folder; several processes have to share it, and each would make one of its own")
     return Path(out) if out is not None else Path(tempfile.mkdtemp(prefix="degas-"))
 
 

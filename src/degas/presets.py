@@ -5,6 +5,7 @@ Knows no torch and no stage.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -91,13 +92,17 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "evaluate": {"extractor": "inception", "num_samples": 50_000},
     },
 }
+SLOWER = re.compile(r"(?<![a-z])(stl[-_]?10|celeb[-_]?a)(?![a-z])")  # sets that the paper searches with a lower rate
 PresetName = Literal["quick", "default", "paper"]
 
 
 def preset_values(preset: str, source: str = "") -> dict[str, dict[str, Any]]:
-    """What `preset` changes, section by section. The paper's search rate depends on the data set, `source` (§4.1)."""
+    """What `preset` changes, section by section.
+
+    The paper's search rate depends on the data set (§4.1), which `source`, a path or a name, tells by a name in it.
+    """
     values = {section: dict(changes) for section, changes in PRESETS[preset].items()}
-    if preset == "paper" and any(word in source.lower() for word in ("stl", "celeba")):
+    if preset == "paper" and SLOWER.search(source.lower()):
         values["search"].update(weight_lr=0.03, latent_lr=0.03)
     return values
 
@@ -116,6 +121,11 @@ def resolve_gan(gan: GanSettings) -> GanSettings:
         if given:
             raise UserError(f"--gan.{given.replace('_', '-')}: there is no class loss without --gan.supervised")
         table = {name: value for name, value in table.items() if name not in _CLASS}
+    if gan.class_weight_critic == 0 and gan.class_weight_generator != 0:
+        raise UserError(
+            "--gan.class-weight-critic 0: nobody would teach the critic the classes that the generator is to follow; "
+            "say --gan.class-weight-generator 0 as well"
+        )
     filled = {name: value for name, value in table.items() if getattr(gan, name) is None}
     if gan.generator_batch_images is None:
         filled["generator_batch_images"] = 2 * gan.batch_images

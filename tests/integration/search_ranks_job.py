@@ -49,6 +49,7 @@ def main(folder: Path) -> None:
         glo_steps(images, settings, engine, folder)
         search(images, settings, engine, folder / "search")
         search(images, settings.model_copy(update=VARIANTS), engine, folder / "variants")
+        resumed_search(images, settings, engine, folder / "resumed")
 
 
 def glo_steps(images: ImageSet, settings: SearchSettings, engine: Engine, folder: Path) -> None:
@@ -76,6 +77,18 @@ def search(images: ImageSet, settings: SearchSettings, engine: Engine, folder: P
     alphas = again.supernet.alpha_by_name()
     if engine.is_main:
         stage.append("again.jsonl", {"step": 0, **alphas})
+
+
+def resumed_search(images: ImageSet, settings: SearchSettings, engine: Engine, folder: Path) -> None:
+    """Cut short after the second of three steps."""
+    with StageFolder(folder, settings={}, resume=False, kind="search") as stage:
+        begun = Search(images, settings, SpaceSettings(), seed=0, engine=engine)
+        for step in range(2):
+            begun.step(step)
+        stage.save(2, begun.state_dict())
+        engine.wait()
+    with StageFolder(folder, settings={}, resume=True, kind="search") as stage:
+        run_search(images, settings, SpaceSettings(), seed=0, folder=stage, engine=engine, progress=False)
 
 
 if __name__ == "__main__":

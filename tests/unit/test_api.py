@@ -190,3 +190,20 @@ def test_settings_of_the_generator_reach_the_one_that_is_built(images: ImageSet)
     assert built(noise_size=3).noise_size == 3
     weight, flat = (g.network.to_image.weight for g in (built(), built(image_gain=0.01)))
     torch.testing.assert_close(weight, 10 * flat)
+
+
+def test_several_processes_need_a_folder_to_share(images: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for stage in (lambda: api.search(images), lambda: api.train("dcgan", images, gan=GAN)):
+        with pytest.raises(UserError, match="out: name a folder; several processes have to share it"):
+            stage()
+
+
+def test_an_evaluation_loads_the_generator_where_it_is_to_run(
+    images: ImageSet, generator: Generator, built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator.save(tmp_path / "generator")
+    asked, load = [], Generator.load
+    monkeypatch.setattr(Generator, "load", lambda folder, device: asked.append(device) or load(folder, device))
+    api.evaluate(tmp_path / "generator", images, device="cpu", progress=False, evaluate={"num_samples": 16})
+    assert asked == [torch.device("cpu")]

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from degas.config import GanSettings
 from degas.errors import UserError
-from degas.presets import OBJECTIVES, PRESETS, resolve_gan, sources
+from degas.presets import OBJECTIVES, PRESETS, preset_values, resolve_gan, sources
 
 VALUES: dict[str, Any] = {
     "penalty_weight": 1.0,
@@ -114,3 +114,26 @@ def test_sources_name_preset_and_user() -> None:
 def test_values_out_of_range_and_unknown_names_are_errors(name: str, value: Any) -> None:
     with pytest.raises(ValidationError):
         GanSettings(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("source", "rate"),
+    [
+        ("/data/stl10_binary.tar.gz", 0.03),
+        ("STL-10/unlabeled", 0.03),
+        ("/data/img_align_celeba.zip", 0.03),
+        ("hub:someone/CelebA", 0.03),
+        ("/home/kristl/cifar-10-python.tar.gz", 0.3),
+        ("/data/castles", 0.3),
+        ("digits", 0.3),
+    ],
+)
+def test_the_papers_rate_depends_on_the_data_set_and_not_on_letters_in_its_path(source: str, rate: float) -> None:
+    search = preset_values("paper", source)["search"]
+    assert (search["weight_lr"], search["latent_lr"]) == (rate, rate)
+
+
+def test_a_class_head_that_nobody_teaches_is_refused() -> None:
+    with pytest.raises(UserError, match=r"--gan\.class-weight-critic 0: nobody would teach"):
+        resolve_gan(GanSettings(supervised=True, class_weight_critic=0.0))
+    resolve_gan(GanSettings(supervised=True, class_weight_critic=0.0, class_weight_generator=0.0))

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import errno
 import importlib
+import io
 import signal
 import sys
 import threading
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from typing import Any
 
 from degas.errors import UserError, nearest
@@ -50,6 +51,7 @@ LOWER = {
 # How a command that was stopped goes on, where it does; the others start anew.
 GOES_ON = dict.fromkeys(("run", "search", "train"), "; go on with --resume")
 GOES_ON["experiment"] = "; the same command goes on with what is missing"
+SHARED = ("run", "search", "train")  # what several processes do together
 # What the operating system may answer to a path, a disk or a limit of the user's; anything else is a bug of ours.
 THE_USERS = "EACCES EPERM ENOENT EEXIST ENOTDIR EISDIR ENAMETOOLONG ENOSPC EDQUOT EROFS EMFILE ENFILE ELOOP EIO EFBIG"
 
@@ -147,8 +149,21 @@ def _dispatch(arguments: list[str]) -> int:
     from degas.cli.parse import parse
 
     module, name, rest = find_command(arguments)
-    module.main(parse(module.Options, name, rest))
+    options = parse(module.Options, name, rest)
+    with _one_voice(arguments[0]):
+        module.main(options)
     return 0
+
+
+@contextmanager
+def _one_voice(command: str) -> Iterator[None]:
+    """Of several processes under one launcher the first one prints; refuses what only one can do."""
+    from degas.runtime.environment import is_rank_0, num_ranks
+
+    if num_ranks() > 1 and command not in SHARED:
+        raise UserError(f"degas {command} is for one process; start it without a launcher such as torchrun")
+    with nullcontext() if is_rank_0() else redirect_stdout(io.StringIO()):
+        yield
 
 
 def find_command(arguments: Sequence[str]) -> tuple[Any, str, list[str]]:

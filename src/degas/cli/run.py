@@ -17,6 +17,7 @@ def main(options: Options) -> None:
     from degas.data.sources import load_images
     from degas.report.model_card import write_model_card
     from degas.report.render import write_report
+    from degas.runtime.environment import is_rank_0
 
     out = options.out
     print(f"loading {options.source}")
@@ -41,6 +42,8 @@ def main(options: Options) -> None:
     print("2. train")
     generator = api.train(architecture, images, out, gan=options.gan, evaluate=options.evaluate, **shared)
 
+    if not is_rank_0():  # of several processes one measures and reports
+        return
     print("\n3. evaluate")
     folder = out / "train" / "generator"
     scores = api.evaluate(

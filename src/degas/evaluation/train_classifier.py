@@ -5,6 +5,7 @@ Recipe after Jordan 2024 (the numbers are our choice, sized for ten minutes on t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -105,13 +106,14 @@ def _train(
             with cast:
                 _, logits = network(pixels)
             loss = F.cross_entropy(logits.float(), labels.to(device), label_smoothing=0.1)
-            if not torch.isfinite(loss):
-                raise FloatingPointError(f"classifier: the loss is not finite at step {step}")
+            value = float(loss.detach())
+            if not math.isfinite(value):
+                raise UserError(f"classifier: the loss is {value} at step {step}; lower learning_rate")
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             schedule.step()
-            display.update(step, loss=float(loss.detach()))
+            display.update(step, loss=value)
 
 
 def cycle(step: int, num_steps: int) -> float:

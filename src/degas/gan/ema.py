@@ -33,5 +33,9 @@ class Average:
     def update(self, module: nn.Module, images_seen: int, batch_images: int) -> None:
         """Take in `module` after a step of `batch_images`; `images_seen` counts them, this step's included."""
         decay = decay_of(images_seen, batch_images, self.half_life_images)
-        averages, values = list(self.module.state_dict().values()), list(module.state_dict().values())
+        pairs = list(zip(self.module.state_dict().values(), module.state_dict().values(), strict=True))
+        averages, values = zip(*(pair for pair in pairs if pair[0].is_floating_point()), strict=True)
         torch._foreach_lerp_(averages, values, 1.0 - decay)
+        for average, value in pairs:
+            if not average.is_floating_point():  # a counter of somebody's own operation
+                average.copy_(value)

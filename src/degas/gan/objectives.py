@@ -34,6 +34,7 @@ class Objective(ABC):
     class_weight_generator: float
 
     compares_with_reals: ClassVar[bool] = False  # whether the generator's loss needs real images, as many as fakes
+    fewest_images: ClassVar[int] = 1  # in a batch
     critic_options: ClassVar[dict[str, Any]] = {}
 
     @abstractmethod
@@ -157,6 +158,7 @@ class RepulsiveMmd(Objective):
     lower: float
 
     compares_with_reals: ClassVar[bool] = True
+    fewest_images: ClassVar[int] = 2  # its losses are means over pairs
     critic_options: ClassVar[dict[str, Any]] = {"spectral": True, "score_pool": "sum", "output_size": 16}
 
     def critic_loss(
@@ -250,7 +252,7 @@ def _scored_reals(critic: CriticCall, real_images: Tensor | None) -> CriticOutpu
 def _with_class_loss(
     loss: Tensor, terms: Terms, output: CriticOutput, labels: Tensor | None, weight: float
 ) -> tuple[Tensor, Terms]:
-    if weight and output.class_logits is not None and labels is not None:
+    if output.class_logits is not None and labels is not None:  # also of weight 0: processes share every gradient
         terms = {**terms, "class": losses.class_loss(output.class_logits, labels)}
         loss = loss + weight * terms["class"]
     return loss, {name: value.detach() for name, value in terms.items()}

@@ -12,6 +12,7 @@ from degas.config import GanSettings
 from degas.data.image_set import ImageSet
 from degas.data.loader import Batches
 from degas.data.pixels import dequantise
+from degas.errors import UserError
 from degas.gan.augment import diffaugment
 from degas.gan.ema import Average
 from degas.gan.objectives import Objective, Terms, make_objective
@@ -67,6 +68,7 @@ class Steps:
         self.watch = Watch(deferred=engine.device.type != "cpu")
         self.batches = self._make_batches(images, settings.batch_images, "critic reals")
         self.generator_batches = self._make_batches(images, _given(settings.generator_batch_images), "generator reals")
+        self._check_batches(images.source)
 
     def critic_step(self, step: int, turn: int) -> dict[str, Tensor]:
         """Critic step `turn` of the round before generator step `step`; returns its loss and terms, detached."""
@@ -129,6 +131,14 @@ class Steps:
         self.critic_optimizer.load_state_dict(state["critic_optimizer"])
         if self.average is not None:
             self.average.module.load_state_dict(state["average"])
+
+    def _check_batches(self, source: str) -> None:
+        fewest = min(self.batches.batch_images, self.generator_batches.batch_images)
+        if fewest < self.objective.fewest_images:
+            raise UserError(
+                f"{source}: {self.settings.objective} compares the images of a batch with each other, and a batch has "
+                f"{fewest} a process; raise --gan.batch-images and --gan.generator-batch-images, or give more images"
+            )
 
     def _make_batches(self, images: ImageSet, batch_images: int, purpose: str) -> Batches:
         return Batches(

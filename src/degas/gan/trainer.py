@@ -80,7 +80,7 @@ def run_training(
         for step in range(start, settings.num_steps):
             critic, values = steps.both(step)
             run.after_step(step + 1, critic, values, bar)
-            if engine.any_rank(stop.requested):
+            if engine.all_stop(stop.requested, step + 1):
                 run.save(step + 1)
                 stop.leave()
     return run.finish()
@@ -126,6 +126,7 @@ class Run:
             values = self._log(done, critic, generator)
             bar.update(done, critic=values["critic_loss"], generator=values["generator_loss"])
         if due["sample"] or due["evaluate"]:
+            self.steps.watch.settle()  # never show, or choose, what has diverged
             shown = self.published()
             if due["sample"]:
                 self._sample(done, shown)

@@ -7,6 +7,7 @@ from degas.config import MEASURING, SearchSettings, SpaceSettings
 from degas.errors import UserError
 from degas.nas import second_order
 from degas.nas.capped import Budget, check_budget
+from degas.nets.normalisation import ONE_VALUE
 from degas.space import SearchSpace
 
 
@@ -30,6 +31,8 @@ def check_search(settings: SearchSettings, space: SpaceSettings, *, image_size: 
             f"losses; say --search.prune paper to prune by α"
         )
     graph, base_size = space.resolve(image_size)
+    if base_size == 1 and settings.batch_images == 1:
+        raise UserError(f"search: --search.batch-images 1: {ONE_VALUE}")
     budget = search_budget(settings, space, graph, base_size=base_size, channels=channels)
     if budget is not None:
         check_budget(graph, budget)

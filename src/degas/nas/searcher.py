@@ -39,6 +39,7 @@ from degas.runtime.run_folder import StageFolder, read_jsonl
 # The plateau check (spec §3: after epoch 2) waits for so many steps too: an epoch of a small set is only a few.
 PLATEAU_EPOCHS = 2
 PLATEAU_STEPS = 100
+INDISTINCT = 0.02  # a mean image's loss for images that differ by a grey level or two: then it is all there is to learn
 # Where num_epochs is unset: more found nothing better, fewer agree less between seeds (docs/search.md).
 FEWEST_EPOCHS = 5
 FEWEST_STEPS = 500
@@ -105,7 +106,7 @@ def run_search(
                 search.alpha_history.append(alpha)
                 settled = search.is_settled(step)
 
-            stopping = engine.any_rank(stop.requested)
+            stopping = engine.all_stop(stop.requested, step)
             if stopping or step % settings.checkpoint_steps == 0 or settled or step == search.total_steps:
                 watch.check()  # never save what is not finite
                 folder.save(step, search.state_dict())
@@ -240,7 +241,7 @@ class Search:
         if epoch != first or not self.settings.plateau_share:
             return
         mean_image = mean_image_loss(self.images, self.settings, self.engine.device)
-        if loss > self.settings.plateau_share * mean_image:
+        if loss > self.settings.plateau_share * mean_image > INDISTINCT:
             raise UserError(
                 f"search: nothing was learned: the loss of epoch {epoch} is {loss:.4f}, and one mean image for all has "
                 f"{mean_image:.4f}; use --search.latent-init pca with --search.weight-optimizer adam and "
@@ -255,11 +256,12 @@ class Search:
     # ------------------------------------------------------------------------------------------ checkpoints
 
     def state_dict(self) -> dict[str, Any]:
-        self.engine.all_reduce_mean(list(self.supernet.buffers()))  # each rank's own until now; unused in training
+        # Each rank's own until now; unused in training.
+        self.engine.all_reduce_mean(b for b in self.supernet.buffers() if b.is_floating_point())
         return {
             "glo": self.glo.state_dict(),
             "alpha_optimizer": self.alpha_step.optimizer.state_dict(),
-            "epoch_loss": self.epoch_loss,
+            "epoch_loss": self.engine.gather(self.epoch_loss.view(1)),  # (ranks,): each rank's own sum
         }
 
     def restore(self, folder: StageFolder) -> int:
@@ -271,7 +273,7 @@ class Search:
         self.relaxation.rest(step)
         self.glo.load_state_dict(state["glo"])
         load_optimizer(self.alpha_step.optimizer, state["alpha_optimizer"])
-        self.epoch_loss.copy_(state["epoch_loss"])
+        self.epoch_loss.copy_(state["epoch_loss"].reshape(-1)[self.engine.rank])
         records = [record for record in read_jsonl(folder.path / "alpha.jsonl") if record["step"] <= step]
         self.alpha_history = [{slot.name: record[slot.name] for slot in self.space.slots} for record in records]
         return step

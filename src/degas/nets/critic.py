@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from typing import Literal, NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
 from degas.nets.initialisation import GLOROT, biased_conv, started
@@ -102,12 +104,19 @@ class Critic(nn.Module):
         self.dropouts = nn.ModuleList(nn.Dropout(rate) for rate in dropout)
         self.score = started(nn.Linear(width, output_size), GLOROT)
         self.score_pool = score_pool
-        if spectral:
-            for layer in [m for m in self.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]:
-                spectral_norm(layer)
+        self.spectral = [m for m in self.modules() if isinstance(m, (nn.Conv2d, nn.Linear))] if spectral else []
+        for layer in self.spectral:
+            spectral_norm(layer)
         self.classify = started(nn.Linear(width, num_classes), GLOROT) if num_classes else None
 
     def forward(self, images: Tensor) -> CriticOutput:
+        with parametrize.cached():
+            with torch.autocast(images.device.type, enabled=False):  # norms in float32, whatever convolutions run in
+                for layer in self.spectral:
+                    _ = layer.weight
+            return self._score(images)
+
+    def _score(self, images: Tensor) -> CriticOutput:
         x = self.extra(self.image_block(images))
         for block, dropout in zip(self.blocks, self.dropouts, strict=True):
             x = dropout(block(x))

@@ -13,6 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from degas.errors import UserError
+
+ONE_VALUE = "one image of 1×1 pixels has no batch statistics; take two images or more at a time, or a base size above 1"
+
 
 class BatchNorm(nn.Module):
     """Batch normalisation over (N, H, W) of a (N, C, H, W) input; `labels` are accepted and ignored.
@@ -39,11 +43,13 @@ class BatchNorm(nn.Module):
     def normalise(self, x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
         if not self.training:
             return F.batch_norm(x, self.running_mean, self.running_var, weight, bias, False, 0.0, self.eps)
+        if x.numel() == x.shape[1]:
+            raise UserError(ONE_VALUE)
         if not self.update_buffers:
             return F.batch_norm(x, None, None, weight, bias, True, 0.0, self.eps)
+        count = x.numel() // x.shape[1]
         mean, unbiased = torch.zeros_like(self.running_mean), torch.ones_like(self.running_var)
         normalised = F.batch_norm(x, mean, unbiased, weight, bias, True, 1.0, self.eps)
-        count = x.numel() // x.shape[1]
         with torch.no_grad():
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(unbiased * ((count - 1) / count), self.momentum)

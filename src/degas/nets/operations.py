@@ -177,7 +177,8 @@ def build_operation(
     """The module of one operation.
 
     Args:
-        name: a key of the table; `UserError` otherwise.
+        name: a key of the table; `UserError` otherwise, or where a registered operation has a batch norm of torch's
+            own, which nobody would freeze in a critic's step or recalibrate.
         width: channels in and out.
         factor: 1 for a normal edge; 2, 4, … for an up edge (nearest by factor/2 first, then the ×2 operation, so an
             operation has the same parameters at every factor).
@@ -188,4 +189,6 @@ def build_operation(
     if name not in _BUILDERS:
         raise UserError(f"unknown operation {name!r}{nearest(name, _BUILDERS)}")
     operation = _BUILDERS[name](Site(width, norm, separable_order, pool_norm))
+    if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in operation.modules()):
+        raise UserError(f"operation {name!r}: torch's batch norm moves statistics that must hold still; use site.norm")
     return Chain(Nearest(factor // 2), operation) if factor > 2 else operation

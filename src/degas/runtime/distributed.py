@@ -7,6 +7,7 @@ import os
 import warnings
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
+from datetime import timedelta
 from types import TracebackType
 from typing import Literal, cast
 
@@ -18,6 +19,10 @@ from degas.errors import UserError
 from degas.runtime.interrupts import Interrupted, Terminated
 
 _DEVICES = ("auto", "cpu", "cuda")
+# How long a rank waits for another one: rank 0 evaluates alone, which may take longer than torch's 10 or 30 minutes.
+# The launcher ends all ranks when one dies.
+PATIENCE = timedelta(days=1)
+VOTING_STEPS = 8
 _store: torch.distributed.Store | None = None  # the launcher's, kept for the next engine of this process
 _num_groups = 0
 
@@ -51,7 +56,7 @@ class Engine:
         if precision not in ("float32", "bfloat16"):
             raise ValueError(f"precision {precision!r} is neither 'float32' nor 'bfloat16'")
         self.precision = precision
-        cpu = not _wants_cuda(device)
+        cpu = chosen_device(device).type == "cpu"
         if not torch.distributed.is_initialized():
             # accelerate keeps the first engine's device for the whole process; one process may well use two in turn
             AcceleratorState._reset_state(reset_partial_state=True)
@@ -128,12 +133,19 @@ class Engine:
         return torch.cat(rows)
 
     def any_rank(self, flag: bool) -> bool:
-        """Whether any rank says so: all must stop at the same step, while a signal may reach one of them alone."""
+        """Whether any rank says so. The ranks wait for each other and for their devices."""
         if self.num_ranks == 1:
             return flag
         votes = torch.tensor(float(flag), device=self.device)
         torch.distributed.all_reduce(votes)
         return bool(votes.item() > 0)
+
+    def all_stop(self, asked: bool, step: int) -> bool:
+        """Whether to stop after `step`, asked of this rank: all must at the same step, a signal may reach one alone.
+
+        Several ranks vote every `VOTING_STEPS` steps only, since a vote waits for the device.
+        """
+        return asked if self.num_ranks == 1 else step % VOTING_STEPS == 0 and self.any_rank(asked)
 
     def _wrap(self, module: nn.Module) -> nn.Module:
         for buffer in module.buffers():
@@ -171,12 +183,13 @@ def _join_group(backend: str) -> None:
     store = torch.distributed.PrefixStore(f"engine-{_num_groups}", _store)
     _num_groups += 1
     rank, num_ranks = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    torch.distributed.init_process_group(backend, store=store, rank=rank, world_size=num_ranks)
+    torch.distributed.init_process_group(backend, store=store, rank=rank, world_size=num_ranks, timeout=PATIENCE)
 
 
-def _wants_cuda(device: str) -> bool:
+def chosen_device(device: str) -> torch.device:
+    """What `auto`, `cpu` or `cuda` means here, for one process; `UserError` where there is no such device."""
     if device not in _DEVICES:
         raise UserError(f"device {device!r}: choose from {', '.join(_DEVICES)}")
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("device 'cuda': torch sees no CUDA device here; use 'cpu' or 'auto'")
-    return device != "cpu" and torch.cuda.is_available()
+    return torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")

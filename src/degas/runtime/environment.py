@@ -32,7 +32,7 @@ def write_environment(path: Path, command: list[str]) -> None:
         "num_threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name() if cuda else "cpu",
         "num_devices": torch.cuda.device_count() if cuda else 0,
-        "num_ranks": int(os.environ.get("WORLD_SIZE", "1")),
+        "num_ranks": num_ranks(),
         "command": [str(word) for word in command],
     }
     target = Path(path) if Path(path).suffix == ".json" else Path(path) / "environment.json"
@@ -42,8 +42,14 @@ def write_environment(path: Path, command: list[str]) -> None:
 
 def is_rank_0() -> bool:
     """Read from the launcher's variables (torchrun, accelerate), so that no process group is needed yet."""
-    rank, ranks = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")
-    return not (rank.isdigit() and ranks.isdigit() and int(ranks) > 1 and int(rank) > 0)
+    rank = os.environ.get("RANK", "0")
+    return not (rank.isdigit() and num_ranks() > 1 and int(rank) > 0)
+
+
+def num_ranks() -> int:
+    """How many processes the launcher started; 1 without one."""
+    ranks = os.environ.get("WORLD_SIZE", "1")
+    return max(1, int(ranks)) if ranks.isdigit() else 1
 
 
 def _version(distribution: str) -> str:

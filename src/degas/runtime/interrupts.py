@@ -31,7 +31,7 @@ class StopRequest:
         with StopRequest() as stop:
             for step in …:
                 …
-                if engine.any_rank(stop.requested):
+                if engine.all_stop(stop.requested, step):
                     folder.save(step, state)
                     stop.leave()
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from degas.errors import UserError
 from degas.runtime.durable import append_line, full_disk_named, replace_file, sync_folder
-from degas.runtime.environment import is_rank_0, write_environment
+from degas.runtime.environment import is_rank_0, num_ranks, write_environment
 from degas.runtime.folder_lock import lock_folder, unlock_folder
 from degas.runtime.records import (
     as_json,
@@ -43,7 +43,8 @@ class StageFolder:
 
     Args:
         path: the stage's folder, such as `RUN/search`; made if missing.
-        settings: the resolved settings, written to `config.json` beside `kind`; JSON values, tuples and paths.
+        settings: the resolved settings, written to `config.json` beside `kind` and, of several processes, `num_ranks`,
+            on which batches and their order depend as well; JSON values, tuples and paths.
         resume: go on with the run that the folder holds; its settings must be the same. An empty folder starts afresh.
         kind: the stage, such as "search".
 
@@ -70,7 +71,8 @@ class StageFolder:
         if self.writes:
             self._lock = lock_folder(self.path)
         try:
-            self.resuming = self._claim(as_json({"kind": kind, **settings}), resume)
+            ranks = {"num_ranks": num_ranks()} if num_ranks() > 1 else {}
+            self.resuming = self._claim(as_json({"kind": kind, **ranks, **settings}), resume)
         except BaseException:
             self.close()
             raise
@@ -215,5 +217,8 @@ class StageFolder:
             self.write_json("config.json", config)
             sync_folder(self.path.parent)
             return False
-        refuse_difference(self.path, read_config(self.path / "config.json"), config)
+        old, new = ({"num_ranks": 1, **each} for each in (read_config(self.path / "config.json"), config))
+        if self.done():  # then it is only read
+            old["num_ranks"] = new["num_ranks"]
+        refuse_difference(self.path, old, new)
         return True

@@ -382,3 +382,11 @@ def test_a_library_that_makes_another_error_of_sigterm_ends_as_terminated(
     monkeypatch.setattr(cli, "_dispatch", loading)
     assert run("evaluate") == 143
     assert capsys.readouterr().err.startswith("degas: terminated")
+
+
+def test_what_is_for_one_process_refuses_a_launcher(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert run("space") == 2
+    assert capsys.readouterr().err == (
+        "degas: degas space is for one process; start it without a launcher such as torchrun\n"
+    )

@@ -46,3 +46,12 @@ def test_average_shares_nothing_with_the_module_and_needs_no_gradient() -> None:
         module.weight.add_(1)
     assert not torch.equal(average.module.weight, module.weight)
     assert not any(parameter.requires_grad for parameter in average.module.parameters())
+
+
+def test_what_is_no_floating_point_number_is_copied() -> None:
+    """A counter among somebody's own buffers."""
+    module = nn.BatchNorm2d(3)
+    average = Average(module, half_life_images=50)
+    module(torch.randn(2, 3, 4, 4))
+    average.update(module, 1000, 100)
+    assert average.module.num_batches_tracked == module.num_batches_tracked == 1

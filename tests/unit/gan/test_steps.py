@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 
 import plain_ctgan
@@ -9,14 +10,16 @@ import pytest
 import torch
 from plain_ctgan import Masks
 from torch import Tensor, nn
-from toy_gan import toy_images, toy_settings, toy_steps
+from toy_gan import toy_generator, toy_images, toy_settings, toy_steps
 
 from degas.data.pixels import dequantise
+from degas.errors import UserError
 from degas.gan import objectives
 from degas.gan.steps import Steps
 from degas.nets.critic import Critic
 from degas.nets.normalisation import batch_norms
 from degas.presets import OBJECTIVES
+from degas.runtime.distributed import Engine
 
 ROWS = 4  # batch_images of the toy settings
 
@@ -255,3 +258,15 @@ def test_objective_options_reach_the_critic() -> None:
     assert [d.p for d in critic(objective="wgan-gp").dropouts] == [0.0, 0.0, 0.0]
     assert critic(objective="sn-gan", supervised=True).classify.out_features == 2
     assert toy_settings(objective="ct-gan").dropout == (0.2, 0.5, 0.5)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"batch_images": 1}, {"generator_batch_images": 1}, {"batch_images": 8, "num_images": 1}]
+)
+def test_mmd_needs_pairs(changes: dict[str, int]) -> None:
+    """Its losses are means over pairs of images: of one image they were 0/0, and the training seemed to diverge."""
+    images = toy_images()
+    num_images = changes.pop("num_images", images.num_images)
+    few = dataclasses.replace(images, images=images.images[:num_images], labels=None, class_names=())
+    with pytest.raises(UserError, match="mmd compares the images of a batch with each other, and a batch has 1"):
+        Steps(toy_generator(), few, toy_settings(objective="mmd", **changes), seed=1, engine=Engine(device="cpu"))

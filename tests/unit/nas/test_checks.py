@@ -42,6 +42,13 @@ def test_one_clear_line(changes: dict[str, Any], message: str, make_images: Make
         Search(make_images(), make_settings(**changes), SpaceSettings(), seed=0, engine=Engine(device="cpu"))
 
 
+def test_one_image_at_a_time_needs_more_than_one_pixel(make_settings: Make) -> None:
+    settings, message = make_settings(batch_images=1), "--search.batch-images 1: one image of 1×1 pixels has no batch"
+    with pytest.raises(UserError, match=message):
+        check_search(settings, SpaceSettings(base_size=1), image_size=8, channels=3)
+    check_search(settings, SpaceSettings(base_size=2), image_size=8, channels=3)
+
+
 def test_the_defaults_and_what_goes_together_pass(make_settings: Make) -> None:
     for changes in (
         {},

@@ -372,6 +372,17 @@ def test_a_search_that_learns_passes_the_plateau_check(
     assert asked[-1][1] < 0.7 * asked[0][1]
 
 
+@pytest.mark.parametrize("num_images", [1, 20])
+def test_images_that_are_all_equal_are_learned_and_not_complained_of(
+    num_images: int, tmp_path: Path, make_images: Make, make_settings: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their mean image has no loss at all, which no loss is below."""
+    monkeypatch.setattr(searcher, "PLATEAU_STEPS", 1)
+    one = make_images().images[:1]
+    images = ImageSet(np.repeat(one, num_images, axis=0), None, (), "equal", "equal")
+    run(tmp_path, images, make_settings(num_epochs=3, batch_images=1, plateau_share=0.95))
+
+
 # ------------------------------------------------------------------------------------------ resume
 
 

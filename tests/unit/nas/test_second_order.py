@@ -166,3 +166,18 @@ def test_it_moves_alpha_alone_and_otherwise_than_the_first_order(make_images: Ma
     assert all(torch.equal(a, b) for a, b in zip(momenta, kept, strict=True) if b is not None)
     first = sgd_search(make_images, make_settings, order="first")
     assert first.supernet.alpha_by_name() != sgd_search(make_images, make_settings).supernet.alpha_by_name()
+
+
+def test_cudas_convolutions_keep_to_float32_meanwhile() -> None:
+    tiny, seen = Tiny(), []
+
+    def alpha_loss() -> Tensor:
+        seen.append(torch.backends.cudnn.allow_tf32)
+        return tiny.loss(1, tiny.weights, tiny.alphas)
+
+    before = torch.backends.cudnn.allow_tf32
+    weight_loss = lambda: tiny.loss(0, tiny.weights, tiny.alphas)  # noqa: E731
+    options = {"lr": 0.1, "momentum": 0.0, "decay": 0.0, "momenta": [None] * len(tiny.weights)}
+    unrolled_gradient(weight_loss, alpha_loss, tiny.weights, tiny.alphas, **options)
+    assert seen == [False]
+    assert torch.backends.cudnn.allow_tf32 == before

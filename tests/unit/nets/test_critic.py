@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import pytest
@@ -87,7 +88,7 @@ def test_spectral_norm_bounds_every_layer_but_the_class_head() -> None:
     layers = [m for m in critic.modules() if isinstance(m, nn.Conv2d | nn.Linear) and m is not critic.classify]
     assert len(layers) == 11
     for layer in layers:
-        assert float(torch.linalg.matrix_norm(layer.weight.flatten(1), 2)) == pytest.approx(1.0, abs=0.02)
+        assert float(torch.linalg.matrix_norm(layer.weight.detach().flatten(1), 2)) == pytest.approx(1.0, abs=0.02)
     assert not hasattr(critic.classify, "parametrizations")
 
 
@@ -113,3 +114,21 @@ def test_start_of_a_transposed_convolution_counts_the_taps_a_pixel_sees() -> Non
     torch.manual_seed(0)
     layer = started(nn.ConvTranspose2d(32, 32, 4, stride=2), GLOROT)
     assert float(layer.weight.var()) == pytest.approx(2 / (64 * 4), rel=0.05)
+
+
+def test_spectral_norms_are_computed_in_float32_within_autocast() -> None:
+    """On CUDA the products of the power iteration would else be rounded to bfloat16."""
+    critic = Critic(width=8, channels=3, image_size=16, spectral=True)
+    plain = copy.deepcopy(critic)
+    seen = []
+    for layer in critic.spectral:
+        layer.parametrizations.weight[0].register_forward_pre_hook(
+            lambda *_: seen.append(torch.is_autocast_enabled("cpu"))
+        )
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        critic(images())
+        assert torch.is_autocast_enabled("cpu")
+    assert seen == [False] * len(critic.spectral)  # and each once
+    plain(images())
+    for ours, its in zip(critic.state_dict().values(), plain.state_dict().values(), strict=True):
+        assert torch.equal(ours, its)

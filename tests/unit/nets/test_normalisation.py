@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from degas.errors import UserError
 from degas.nets.normalisation import BatchNorm, ConditionalBatchNorm, frozen_buffers, recalibrate
 
 
@@ -74,3 +75,13 @@ def test_the_conditional_norm_scales_by_label() -> None:
 def test_the_conditional_norm_asks_for_labels() -> None:
     with pytest.raises(ValueError, match="labels"):
         ConditionalBatchNorm(2, 3)(torch.randn(4, 2, 3, 3))
+
+
+@pytest.mark.parametrize("still", [False, True])
+def test_one_value_a_channel_is_refused_in_one_line(still: bool) -> None:
+    norm = BatchNorm(3)
+    norm.update_buffers = not still
+    with pytest.raises(UserError, match="one image of 1×1 pixels has no batch statistics; take two"):
+        norm(torch.randn(1, 3, 1, 1))
+    norm(torch.randn(2, 3, 1, 1))
+    norm.eval()(torch.randn(1, 3, 1, 1))

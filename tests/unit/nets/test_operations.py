@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
 from degas.errors import UserError
 from degas.nets import operations
@@ -110,3 +111,9 @@ def test_a_registered_operation_is_built_and_its_name_taken() -> None:
             register_operation("nearest_conv_5x5", "up", build)
     finally:
         del operations._BUILDERS["nearest_conv_5x5"], OPERATION_KINDS["nearest_conv_5x5"]
+
+
+def test_torchs_own_batch_norm_is_refused_with_what_to_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(operations._BUILDERS, "conv_bn", lambda site: Chain(nn.ReLU(), nn.BatchNorm2d(site.width)))
+    with pytest.raises(UserError, match=r"operation 'conv_bn': torch's batch norm .* use site\.norm"):
+        build_operation("conv_bn", 4)

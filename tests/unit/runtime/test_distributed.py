@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from degas.errors import UserError
-from degas.runtime.distributed import Engine
+from degas.runtime.distributed import VOTING_STEPS, Engine
 from degas.runtime.interrupts import Terminated
 
 
@@ -146,3 +146,11 @@ def test_an_engine_warns_of_nothing() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         Engine(device="cpu").prepare(network())
+
+
+def test_several_ranks_vote_on_a_stop_now_and_then(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert engine.all_stop(True, 1)
+    assert not engine.all_stop(False, VOTING_STEPS)
+    monkeypatch.setattr(engine, "num_ranks", 2)
+    monkeypatch.setattr(engine, "any_rank", lambda flag: True)  # the other one says yes
+    assert [step for step in range(1, 20) if engine.all_stop(False, step)] == [8, 16]

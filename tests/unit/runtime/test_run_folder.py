@@ -344,3 +344,16 @@ def test_the_import_brings_no_torch() -> None:
     code = "import sys, degas.runtime.run_folder; print({'torch', 'numpy', 'rich', 'accelerate'} & set(sys.modules))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "set()"
+
+
+def test_another_number_of_processes_is_another_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches and their order, steps of an epoch and rates depend on it."""
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with make(tmp_path / "search"):
+        assert json.loads((tmp_path / "search/config.json").read_text())["num_ranks"] == 2
+    make(tmp_path / "search", resume=True).close()
+    monkeypatch.delenv("WORLD_SIZE")
+    with pytest.raises(UserError, match="num_ranks was 2 and is 1 now"):
+        make(tmp_path / "search", resume=True)
+    (tmp_path / "search/done.json").write_text("{}")
+    make(tmp_path / "search", resume=True).close()  # a finished one is only read
