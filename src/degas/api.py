@@ -21,9 +21,11 @@ from degas.data.cache import cache_folder
 from degas.data.image_set import ImageSet, content_fingerprint
 from degas.data.sources import load_images
 from degas.errors import UserError
-from degas.evaluation.evaluate import Evaluator, evaluate_generator
+from degas.evaluation.evaluate import Evaluator, check_counts, evaluate_generator
+from degas.evaluation.features import build_extractor
 from degas.evaluation.record import record_evaluation
 from degas.gan.fresh import fresh_generator
+from degas.gan.steps import check_images
 from degas.given import Section, generator_folder, load_architecture, settings_for
 from degas.nets.baselines import BASELINES
 from degas.nets.generator import Generator
@@ -109,8 +111,7 @@ def train(
     evaluate_settings = settings_for("evaluate", EvaluateSettings, evaluate, preset, source)
     space_settings = settings_for("space", SpaceSettings, space, preset, source)
     images = _images(data, data_settings)
-    if gan_settings.supervised and not images.num_classes:
-        raise UserError(f"{images.source}: --gan.supervised needs labels; sort the images into class folders")
+    check_images(images, gan_settings, num_ranks())
     generator = _fresh_generator(architecture, images, gan_settings, space_settings, seed)
     resolved = {
         **stage_head(images, seed, preset),
@@ -145,6 +146,14 @@ def train(
         return Generator.load(folder.path / "generator")
 
 
+def refuse_in_vain(images: ImageSet, *, gan: GanSettings, evaluate: EvaluateSettings, device: str) -> None:
+    """Raise the `UserError` that `train` or `evaluate` would raise for these images and settings, before a search."""
+    chosen_device(device)
+    check_images(images, resolve_gan(gan), num_ranks())
+    check_counts(evaluate.num_samples, images.num_images)
+    build_extractor(evaluate, torch.device("cpu"))
+
+
 def evaluate(
     generator: Generator | str | Path,
     data: Data,
@@ -167,10 +176,11 @@ def evaluate(
     settings = settings_for("evaluate", EvaluateSettings, evaluate, preset, _source(data))
     images = _images(data, data_settings)
     folder = Path(out) / "evaluation" if out is not None and is_rank_0() else None
+    where = chosen_device(device)
+    loaded = generator if isinstance(generator, Generator) else Generator.load(generator_folder(generator), where)
+    _check_fit(loaded, images)
+    check_counts(settings.num_samples, images.num_images)
     with nullcontext() if folder is None else owned_folder(folder):
-        where = chosen_device(device)
-        loaded = generator if isinstance(generator, Generator) else Generator.load(generator_folder(generator), where)
-        _check_fit(loaded, images)
         cache = _statistics_cache(data, images, data_settings)
         scores = evaluate_generator(loaded, images, settings, seed=seed, device=where, cache=cache, progress=progress)
         if not isinstance(generator, Generator):

@@ -24,6 +24,8 @@ def settings_for(
     """A section's settings: defaults, then the preset's changes, then what is given."""
     if isinstance(given, model):
         return given
+    if not isinstance(given, Mapping | None):
+        raise UserError(f"{section}: settings are a {model.__name__} or a dictionary, not {type(given).__name__}")
     if preset not in PRESETS:
         raise UserError(f"preset: unknown preset {preset!r}{nearest(preset, PRESETS)}")
     given = dict(given or {})
@@ -44,6 +46,8 @@ def architecture_file(path: str | Path) -> Path:
     name, path = str(path), Path(path)
     candidates = [path / "search" / "architecture.json", path / "architecture.json"] if path.is_dir() else [path]
     found = next((candidate for candidate in candidates if candidate.is_file()), None)
+    if found is None and path.is_dir():
+        raise UserError(f"{path}: holds no architecture.json; give the file, or the run folder of a search")
     return found or shipped_file(name) or candidates[0]
 
 

@@ -9,6 +9,7 @@ The commands run in a folder made by `make_folder`. `python tests/reference/bad_
 from __future__ import annotations
 
 import json
+import os
 import struct
 import zipfile
 import zlib
@@ -25,6 +26,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "bad-input.md"
 TINY = "--data images --data.image-size 8"
 SEARCH = f"search {TINY} --out new --quiet"
 TRAIN = f"train {TINY} --out new --quiet --architecture arch.json"
+RUN = f"run {TINY} --out new --quiet --search.width 2"
 EVALUATE = f"evaluate {TINY} --out new --quiet --generator gen"
 
 
@@ -247,6 +249,114 @@ ROWS: tuple[Row, ...] = (
         f"{SEARCH} --device tpu",
         2,
         "--device: unknown value 'tpu'; did you mean 'cpu'?; see degas search --help",
+    ),
+    Row(
+        "an evaluation on a GPU where there is none",
+        f"{EVALUATE} --device cuda",
+        2,
+        "device 'cuda': torch sees no CUDA device here; use 'cpu' or 'auto'",
+    ),
+    Row(
+        "one image to train with",
+        "train --data one --data.image-size 8 --architecture resnet --out new --quiet",
+        2,
+        "one: adversarial training needs at least two images",
+    ),
+    Row(
+        "pairs of one image",
+        f"{TRAIN} --gan.batch-images 1",
+        2,
+        "images: mmd compares the images of a batch with each other, and a batch has 1 a process; raise --gan.batch-images and --gan.generator-batch-images, or give more images",
+    ),
+    Row(
+        "a class head that nobody teaches",
+        f"{TRAIN} --gan.supervised --gan.class-weight-critic 0",
+        2,
+        "--gan.class-weight-critic 0: nobody would teach the critic the classes that the generator is to follow; say --gan.class-weight-generator 0 as well",
+    ),
+    Row(
+        "too few samples for evaluations on the way",
+        f"{TRAIN} --gan.evaluate-steps 1 --evaluate.num-samples 3",
+        2,
+        "--evaluate.num-samples: 3 images are too few to measure; at least 8 are needed",
+    ),
+    Row(
+        "a whole job with a setting of another objective",
+        f"{RUN} --gan.penalty-weight 3",
+        2,
+        "--gan.penalty-weight: objective mmd has no such setting; it belongs to ct-gan, wgan-gp",
+    ),
+    Row(
+        "a whole job with too few samples",
+        f"{RUN} --evaluate.num-samples 3",
+        2,
+        "--evaluate.num-samples: 3 images are too few to measure; at least 8 are needed",
+    ),
+    Row(
+        "a whole job without the classifier it is to measure with",
+        f"{RUN} --evaluate.extractor classifier",
+        2,
+        "…--evaluate.classifier…",
+    ),
+    Row(
+        "a whole job with one image",
+        "run --data one --data.image-size 8 --out new --quiet",
+        2,
+        "one: adversarial training needs at least two images",
+    ),
+    Row(
+        "a benchmark of images with less than no pixels",
+        "benchmark --image-size -3 --out new.json",
+        2,
+        "--image-size: input should be greater than or equal to 1, not -3; see degas benchmark --help",
+    ),
+    Row(
+        "a benchmark of nothing",
+        "benchmark --parts --out new.json",
+        2,
+        "--parts: …; see degas benchmark --help",
+    ),
+    Row(
+        "a benchmark's figures where its picture goes",
+        "benchmark --out new.png",
+        2,
+        "--out new.png: the picture would take its place; name a file that ends in .json",
+    ),
+    Row(
+        "a benchmark's figures into a folder",
+        "benchmark --out images",
+        2,
+        "images: cannot be written (Is a directory); give another --out",
+    ),
+    Row(
+        "a program that cannot be written",
+        "export --generator gen --format torch-export --out file.txt/x.pt2",
+        2,
+        "file.txt/x.pt2: cannot be written (…); give another --out",
+    ),
+    Row(
+        "a link to no picture",
+        "search --data link --out new",
+        2,
+        "link/a.png: is no file but a broken link, a pipe or a device; remove it",
+    ),
+    Row(
+        "a pipe that is called .png",
+        "search --data pipe --out new",
+        2,
+        "pipe/a.png: is no file but a broken link, a pipe or a device; remove it",
+    ),
+    Row(
+        "a folder without an architecture",
+        "describe images",
+        2,
+        "images: holds no architecture.json; give the file, or the run folder of a search",
+    ),
+    Row(
+        "a generator of a later version",
+        f"{EVALUATE} --generator gen-version",
+        2,
+        "gen-version/config.json: not a generator's config.json of version 1; update degas, or mend the path",
     ),
     Row(
         "data that are not there",
@@ -769,7 +879,8 @@ def make_folder(root: Path) -> None:
     _generators(root)
     (root / "run" / "search").mkdir(parents=True)
     (root / "run" / "search" / "config.json").write_text('{"kind": "search", "preset": "quick"}')
-    (root / "run" / "search" / "done.json").write_text("{}")
+    for name, content in (("done.json", "{}"), (".lock", "")):
+        (root / "run" / "search" / name).write_text(content)
 
 
 def _bad_images(root: Path) -> None:
@@ -780,6 +891,10 @@ def _bad_images(root: Path) -> None:
     _save(root / "both" / "loose.png", np.zeros((8, 8), np.uint8))
     _save(root / "both" / "class" / "a.png", np.zeros((8, 8), np.uint8))
     _save(root / "one" / "a.png", np.zeros((8, 8), np.uint8))
+    for name in ("link", "pipe"):
+        (root / name).mkdir()
+    (root / "link" / "a.png").symlink_to("nowhere.png")
+    os.mkfifo(root / "pipe" / "a.png")
     (root / "cut.zip").write_bytes(b"PK\3\4 and no more")
     (root / "cut.npz").write_bytes(b"PK\3\4 and no more")
     with zipfile.ZipFile(root / "out.zip", "w") as archive:
@@ -815,7 +930,16 @@ def _generators(root: Path) -> None:
         Generator.from_architecture(Architecture.load(root / "arch.json")).save(root / "gen")
     config = (root / "gen" / "config.json").read_text()
     weights = (root / "gen" / "model.safetensors").read_bytes()
-    for name in ("gen-cut", "gen-header", "gen-pickle", "gen-wide", "gen-kind", "gen-other", "gen-config"):
+    for name in (
+        "gen-cut",
+        "gen-header",
+        "gen-pickle",
+        "gen-wide",
+        "gen-kind",
+        "gen-other",
+        "gen-config",
+        "gen-version",
+    ):
         _write(root / name / "config.json", config.encode())
         _write(root / name / "model.safetensors", weights)
     (root / "gen-cut" / "model.safetensors").write_bytes(weights[:-100])
@@ -825,6 +949,7 @@ def _generators(root: Path) -> None:
     (root / "gen-kind" / "config.json").write_text(config.replace('"kind": "architecture"', '"kind": "resnett"'))
     (root / "gen-other" / "config.json").write_text(config.replace('"width": 4', '"width": 8'))
     (root / "gen-config" / "config.json").write_text("{")
+    (root / "gen-version" / "config.json").write_text(config.replace('"version": 1', '"version": 2', 1))
 
 
 def bomb(width: int, height: int) -> bytes:

@@ -207,3 +207,8 @@ def test_an_evaluation_loads_the_generator_where_it_is_to_run(
     monkeypatch.setattr(Generator, "load", lambda folder, device: asked.append(device) or load(folder, device))
     api.evaluate(tmp_path / "generator", images, device="cpu", progress=False, evaluate={"num_samples": 16})
     assert asked == [torch.device("cpu")]
+
+
+def test_settings_that_are_none_are_refused(images: ImageSet) -> None:
+    with pytest.raises(UserError, match="search: settings are a SearchSettings or a dictionary, not int"):
+        api.search(images, search=5)  # type: ignore[arg-type]

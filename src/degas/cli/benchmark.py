@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import tyro
 from pydantic import Field
 
-from degas.config import Settings, setting
+from degas.config import ImageSize, Settings, setting
 
 __all__ = ["Options", "main"]
 
@@ -22,12 +22,12 @@ class Options(Settings):
     """
 
     out: Annotated[Path, tyro.conf.arg(metavar="FILE")] = setting(Path("benchmark.json"), "the JSON file")
-    parts: tuple[Part, ...] = setting(
+    parts: Annotated[tuple[Part, ...], Field(min_length=1)] = setting(
         ("search", "adversarial-search", "adversarial", "sampling", "features", "fid"), "what to measure"
     )
     width: Annotated[int, Field(ge=1, le=2048)] = setting(32, "channels of every feature map, and of the critic")
-    batch_images: Annotated[int, Field(ge=2)] = setting(64, "images a step")
-    image_size: int = setting(32, "pixels along each side")
+    batch_images: Annotated[int, Field(ge=2, le=65536)] = setting(64, "images a step")
+    image_size: ImageSize = setting(32, "pixels along each side")
     rounds: Annotated[int, Field(ge=1)] = setting(9, "interleaved runs of each; the median counts")
     growth: bool = setting(False, "also our search step over width, image size, batch and number of images")
     seed: int = setting(0, "seed of weights and images")
@@ -42,11 +42,16 @@ def main(options: Options) -> None:
     from rich.console import Console
 
     from degas.cli.parse import command_line
+    from degas.errors import UserError
     from degas.experiments.benchmark import Sizes, run_benchmark
     from degas.experiments.benchmark_table import plot, table
     from degas.runtime.distributed import Engine
+    from degas.runtime.durable import refuse_unwritable
     from degas.runtime.records import write_json
 
+    if options.out.suffix.lower() == ".png":
+        raise UserError(f"--out {options.out}: the picture would take its place; name a file that ends in .json")
+    refuse_unwritable(options.out)
     result = run_benchmark(
         Sizes(options.width, options.batch_images, options.image_size),
         parts=options.parts,
@@ -57,7 +62,6 @@ def main(options: Options) -> None:
         engine=Engine(options.precision, options.device),
         command=command_line(),
     )
-    options.out.parent.mkdir(parents=True, exist_ok=True)
     write_json(options.out, result)
     picture = options.out.with_suffix(".png")
     plot(result, picture)

@@ -9,6 +9,8 @@ from degas.cli.options import DataOptions as Options
 
 __all__ = ["Options", "main"]
 
+SHOWN = 3  # pictures named of a problem
+
 
 def main(options: Options) -> None:
     if options.action == "fetch":
@@ -35,9 +37,14 @@ def in_words(facts: dict[str, Any]) -> str:
     ]
     if facts["classes"]:
         lines.append("classes   " + ", ".join(f"{name} ({count:,})" for name, count in facts["classes"].items()))
-    lines += [f"problem   {problem['count']:,} {problem['text']}" for problem in facts["problems"]] or [
-        "problems  none found"
-    ]
+    lines += [_problem(problem) for problem in facts["problems"]] or ["problems  none found"]
     if "grid" in facts:
         lines.append(f"grid      {facts['grid']}")
     return "\n".join(lines)
+
+
+def _problem(problem: dict[str, Any]) -> str:
+    """How many pictures have it, and which, as far as a line goes; `--json` names more."""
+    named = [" = ".join(its) if isinstance(its, list) else str(its) for its in problem["examples"][:SHOWN]]
+    more = ", …" if problem["count"] > len(named) else ""
+    return f"problem   {problem['count']:,} {problem['text']}{': ' if named else ''}{', '.join(named)}{more}"

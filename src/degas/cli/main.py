@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from typing import Any
 
+from degas.cli.streams import no_reader, polite_streams
 from degas.errors import UserError, nearest
 
 # Command → (one line of help, module of `degas.cli`). A module has `Options` and `main(options)`; the order is help's.
@@ -51,6 +52,7 @@ LOWER = {
 # How a command that was stopped goes on, where it does; the others start anew.
 GOES_ON = dict.fromkeys(("run", "search", "train"), "; go on with --resume")
 GOES_ON["experiment"] = "; the same command goes on with what is missing"
+READ = ("space", "describe", "random", "data")  # commands that are nothing but what they print
 SHARED = ("run", "search", "train")  # what several processes do together
 # What the operating system may answer to a path, a disk or a limit of the user's; anything else is a bug of ours.
 THE_USERS = "EACCES EPERM ENOENT EEXIST ENOTDIR EISDIR ENAMETOOLONG ENOSPC EDQUOT EROFS EMFILE ENFILE ELOOP EIO EFBIG"
@@ -61,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     command = arguments[0] if arguments else ""
     try:
-        with _polite_streams(), _one_line_warnings(), _terminated_by_signal():
+        with polite_streams(enduring=command not in READ), _one_line_warnings(), _terminated_by_signal():
             return _dispatch(arguments)
     except UserError as error:
         return _fail(str(error), 2)
@@ -71,8 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail("interrupted", 130)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 0
-    except BrokenPipeError:  # `degas space | head`
-        sys.stderr.close()
+    except BrokenPipeError:  # `degas space | head`: who read has read enough
+        no_reader(sys.stdout)
+        no_reader(sys.stderr)
         return 0
     except MemoryError:
         return _fail(_out_of_memory(command), 1)
@@ -82,15 +85,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 class _Terminated(BaseException):
     """SIGTERM came where no loop was there to save anything."""
-
-
-@contextmanager
-def _polite_streams() -> Iterator[None]:
-    """A terminal that cannot show α or × gets a question mark, not a traceback."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
-    yield
 
 
 @contextmanager
@@ -211,7 +205,10 @@ def _out_of_memory(command: str) -> str:
 
 
 def _fail(message: str, status: int) -> int:
-    print(f"degas: {' '.join(message.split())}", file=sys.stderr)
+    try:
+        print(f"degas: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        no_reader(sys.stderr)
     return status
 
 

@@ -23,6 +23,7 @@ def main(options: Options) -> None:
     print(f"loading {options.source}")
     images = load_images(options.source, options.data)
     print(f"{images.num_images:,} images, {images.channels}×{images.image_size}×{images.image_size}\n")
+    api.refuse_in_vain(images, gan=options.gan, evaluate=options.evaluate, device=options.device)
     shared: dict[str, Any] = {
         "preset": options.preset,
         "seed": options.seed,

@@ -109,6 +109,8 @@ def _scan(folder: str, prefix: str, seen: set[tuple[int, int]], found: dict[str,
             if entry.is_dir():
                 _scan(entry.path, f"{prefix}{entry.name}/", seen, found)
             elif entry.name.lower().endswith(SUFFIXES):
+                if not entry.is_file():
+                    raise UserError(f"{entry.path}: is no file but a broken link, a pipe or a device; remove it")
                 status = entry.stat()
                 found[prefix + entry.name] = [
                     prefix + entry.name, status.st_size, status.st_mtime_ns, status.st_ctime_ns
@@ -173,9 +175,21 @@ def _records(where: str, names: list[str], read: Callable[[Sequence[str], np.nda
             f"{where}: holds both loose images ({loose[0]}, …) and folders of images; keep one kind of the two"
         )
     classes = sorted({parts[0] for parts in below})
+    for name in classes:
+        if not _is_utf8(name):
+            raise UserError(f"{where}: the class folder {name!a} has a name that is not valid UTF-8; rename it")
     number = {name: k for k, name in enumerate(classes)}
     labels = np.array([number[parts[0]] for parts in below], np.int64)
     return Records(len(names), lambda rows: read(names, rows), labels, tuple(classes))
+
+
+def _is_utf8(name: str) -> bool:
+    """Whether a configuration or a report can hold it; a name in another encoding reads as surrogates."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _digest_of(stamps: list[list[Any]]) -> str:

@@ -252,6 +252,8 @@ def _download(folder: Path) -> Path:
     missing = f"the Inception weights are not in {folder / WEIGHTS_NAME}"
     try:
         import pooch
+
+        pooch.get_logger().setLevel("WARNING")  # one line is ours to say
     except ImportError:
         raise UserError(f"{missing} and the `data` extra, which downloads them, is not installed; {_REMEDY}") from None
     try:

@@ -54,6 +54,7 @@ class Steps:
     def __init__(
         self, generator: Generator, images: ImageSet, settings: GanSettings, *, seed: int, engine: Engine
     ) -> None:
+        check_images(images, settings, engine.num_ranks)
         self.settings, self.seed, self.engine = settings, seed, engine
         self.objective = make_objective(settings)
         self.augment: Augment = diffaugment if settings.augment == "diffaugment" else lambda images: images
@@ -68,7 +69,6 @@ class Steps:
         self.watch = Watch(deferred=engine.device.type != "cpu")
         self.batches = self._make_batches(images, settings.batch_images, "critic reals")
         self.generator_batches = self._make_batches(images, _given(settings.generator_batch_images), "generator reals")
-        self._check_batches(images.source)
 
     def critic_step(self, step: int, turn: int) -> dict[str, Tensor]:
         """Critic step `turn` of the round before generator step `step`; returns its loss and terms, detached."""
@@ -132,14 +132,6 @@ class Steps:
         if self.average is not None:
             self.average.module.load_state_dict(state["average"])
 
-    def _check_batches(self, source: str) -> None:
-        fewest = min(self.batches.batch_images, self.generator_batches.batch_images)
-        if fewest < self.objective.fewest_images:
-            raise UserError(
-                f"{source}: {self.settings.objective} compares the images of a batch with each other, and a batch has "
-                f"{fewest} a process; raise --gan.batch-images and --gan.generator-batch-images, or give more images"
-            )
-
     def _make_batches(self, images: ImageSet, batch_images: int, purpose: str) -> Batches:
         return Batches(
             images,
@@ -202,6 +194,21 @@ class Steps:
         self.watch.observe(step, kind, values)
         optimizer.step()
         return values
+
+
+def check_images(images: ImageSet, settings: GanSettings, num_ranks: int = 1) -> None:
+    """Raise `UserError` for images that no training with these settings (resolved) can begin with."""
+    if settings.supervised and not images.num_classes:
+        raise UserError(f"{images.source}: --gan.supervised needs labels; sort the images into class folders")
+    if images.num_images < 2:
+        raise UserError(f"{images.source}: adversarial training needs at least two images")
+    each = images.num_images // num_ranks
+    fewest = min(settings.batch_images, _given(settings.generator_batch_images), each)
+    if fewest < make_objective(settings).fewest_images:
+        raise UserError(
+            f"{images.source}: {settings.objective} compares the images of a batch with each other, and a batch has "
+            f"{fewest} a process; raise --gan.batch-images and --gan.generator-batch-images, or give more images"
+        )
 
 
 def build_critic(settings: GanSettings, images: ImageSet, objective: Objective, seed: int) -> Critic:

@@ -19,7 +19,7 @@ from degas.data.grids import save_grid
 from degas.data.image_set import ImageSet
 from degas.errors import UserError
 from degas.gan import watch
-from degas.gan.steps import Steps
+from degas.gan.steps import Steps, check_images
 from degas.nets.generator import Generator, draw_labels, draw_noise
 from degas.nets.normalisation import recalibrate
 from degas.runtime.distributed import Engine
@@ -250,16 +250,13 @@ def published(steps: Steps, settings: GanSettings, seed: int) -> Generator:
 
 def check_fit(generator: Generator, images: ImageSet, settings: GanSettings) -> None:
     """Raises `UserError` where generator, images and settings do not fit together."""
+    check_images(images, settings)
     made = f"{generator.image_size} px, {generator.channels} channel(s)"
     given = f"{images.image_size} px, {images.channels} channel(s)"
     if made != given:
         raise UserError(f"{images.source}: the images have {given}, the generator makes {made}; set --data.image-size")
-    if settings.supervised and not images.num_classes:
-        raise UserError(f"{images.source}: --gan.supervised needs labels, and these images have none")
     if generator.num_classes != (images.num_classes if settings.supervised else 0):
         raise UserError(
             f"{images.source}: a generator of {generator.num_classes} classes cannot be trained with "
             f"--gan.supervised {settings.supervised} on {images.num_classes} classes"
         )
-    if images.num_images < 2:
-        raise UserError(f"{images.source}: adversarial training needs at least two images")

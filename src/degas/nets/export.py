@@ -168,7 +168,8 @@ def _write_program(generator: Generator, path: Path) -> None:
     arguments, dynamic = _example(generator)
     program = torch.export.export(generator, arguments, dynamic_shapes=dynamic)
     config = json.dumps(generator.config, ensure_ascii=False)
-    torch.export.save(program, path, extra_files={f"{CONFIG_KEY}.json": config})
+    with path.open("wb") as file:  # torch's own errors say what its C++ saw
+        torch.export.save(program, file, extra_files={f"{CONFIG_KEY}.json": config})
 
 
 def _load_program(path: Path) -> Run:

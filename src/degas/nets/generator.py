@@ -97,6 +97,12 @@ class Generator(nn.Module):
         return Architecture.from_dict(self.config["architecture"]) if "architecture" in self.config else None
 
     def forward(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
+        if noise.ndim != 2 or noise.shape[1] != self.noise_size:
+            raise UserError(f"noise: this generator takes (N, {self.noise_size}), not {tuple(noise.shape)}")
+        if self.num_classes and labels is None:
+            raise UserError(f"labels: this generator has {self.num_classes} classes; give one label an image")
+        if not self.num_classes and labels is not None:
+            raise UserError("labels: this generator is unconditional; train one with --gan.supervised")
         return self.network(noise, labels)
 
     def images(
@@ -107,6 +113,8 @@ class Generator(nn.Module):
         Labels are drawn uniformly where a conditional generator is given none. With `sampling_bn` = batch an image
         also depends on its batch, so `batch_images` matters there, and there alone.
         """
+        if n < 0:
+            raise UserError(f"n: {n} images cannot be drawn")
         device = next(self.parameters()).device
         chosen = self._labels(n, seed, labels)
         was_training = self.training

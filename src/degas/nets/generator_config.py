@@ -32,7 +32,7 @@ def make_config(
 def checked_config(config: Mapping[str, Any], where: str) -> dict[str, Any]:
     """The configuration with every value validated, before any memory is taken."""
     if not isinstance(config, Mapping) or config.get("format") != FORMAT or config.get("version") != VERSION:
-        raise UserError(f"{where}: not a generator's config.json of version {VERSION}")
+        raise UserError(f"{where}: not a generator's config.json of version {VERSION}; update degas, or mend the path")
     kinds = ["architecture", *BASELINES]
     if config.get("kind") not in kinds:
         kind = str(config.get("kind"))[:60]

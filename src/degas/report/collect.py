@@ -132,7 +132,7 @@ def flatten(value: Mapping[str, Any], head: str = "") -> Record:
 
 def _stage(run: Run, name: str) -> Stage | None:
     folder = run.path / name
-    if not folder.is_dir() or not any(folder.iterdir()):
+    if not folder.is_dir() or all(entry.name == ".lock" for entry in folder.iterdir()):
         return None
     return Stage(
         _json(run, folder / "config.json"),

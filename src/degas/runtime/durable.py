@@ -52,6 +52,19 @@ def replace_file(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
+def refuse_unwritable(path: Path) -> None:
+    """Raise `UserError` where the file `path` could not be written, before work whose result it is to hold."""
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.part")
+        part.touch()
+        part.unlink()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror}); give another --out") from error
+
+
 def append_line(path: Path, line: str) -> None:
     """Adds one line. Where only half of it fits, the half is taken back before the error goes on."""
     data = memoryview(f"{line}\n".encode())

@@ -18,7 +18,7 @@ from typing import Any
 from degas.errors import UserError
 from degas.runtime.durable import append_line, full_disk_named, replace_file, sync_folder
 from degas.runtime.environment import is_rank_0, num_ranks, write_environment
-from degas.runtime.folder_lock import lock_folder, unlock_folder
+from degas.runtime.folder_lock import lock_folder, make_folder, take_back, unlock_folder
 from degas.runtime.records import (
     as_json,
     keep_line,
@@ -30,6 +30,7 @@ from degas.runtime.records import (
 )
 from degas.runtime.tracking import Tracker, distributions_of, numbers_of
 
+_CLAIM = ("config.json", "environment.json")  # what a folder holds before anything was done in it
 _RUN_ENTRIES = ("config.json", "done.json", "metrics.jsonl", "checkpoints")
 
 __all__ = ["StageFolder", "read_jsonl", "write_environment", "write_json"]
@@ -38,7 +39,9 @@ __all__ = ["StageFolder", "read_jsonl", "write_environment", "write_json"]
 class StageFolder:
     """Owns one stage's folder from construction to `close()` (or the end of the `with` block).
 
-    The lock belongs to the process and ends with it, however it ends, so there is no stale lock to clear. Of several
+    The lock belongs to the process and ends with it, however it ends, so there is no stale lock to clear. A `with`
+    block that ends in a `UserError` before anything was written but the claim takes that back, so that the command can
+    be mended and given again. Of several
     processes started by one launcher only rank 0 owns the folder; for the others every writing method does nothing.
 
     Args:
@@ -67,7 +70,7 @@ class StageFolder:
         self.writes = is_rank_0()
         self.tracker: Tracker | None = None
         self._lock: int | None = None
-        self._make()
+        self._made = make_folder(self.path)
         if self.writes:
             self._lock = lock_folder(self.path)
         try:
@@ -83,6 +86,8 @@ class StageFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind is not None and issubclass(kind, UserError):
+            self._take_back()
         self.close()
 
     def close(self) -> None:
@@ -198,12 +203,10 @@ class StageFolder:
 
     # ------------------------------------------------------------------------------------------ claiming
 
-    def _make(self) -> None:
-        try:
-            with full_disk_named(self.path, "while making it"):
-                self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"{self.path}: cannot be made a folder ({error.strerror}); give another --out") from error
+    def _take_back(self) -> None:
+        """Leave no trace of a fresh run that did not get to do anything."""
+        if self.writes and not self.resuming:
+            take_back(self.path, self._made, _CLAIM)
 
     def _claim(self, config: dict, resume: bool) -> bool:
         """Whether this goes on with the run in the folder; writes config.json for a fresh one."""

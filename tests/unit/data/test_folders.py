@@ -224,3 +224,12 @@ def test_several_parts_without_a_choice_are_listed(tmp_path: Path) -> None:
             write(tmp_path / "data" / part / name / "0.png", 1)
     with pytest.raises(UserError, match=r"choose a part with --data\.split: test, valid"):
         load(tmp_path / "data", tmp_path)
+
+
+def test_a_class_folder_in_another_encoding_is_named(tmp_path: Path) -> None:
+    for name in (b"good", b"caf\xe9"):
+        folder = os.fsencode(tmp_path) + b"/" + name
+        os.mkdir(folder)
+        Image.fromarray(np.zeros((8, 8), np.uint8)).save(os.fsdecode(folder) + "/a.png")
+    with pytest.raises(UserError, match=r"the class folder 'caf\\udce9' has a name that is not valid UTF-8; rename it"):
+        load_images(str(tmp_path), DataSettings(image_size=8))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from degas.cli import main as cli
 from degas.config import DataSettings
 from degas.data.inspect import describe_source
 from degas.errors import UserError
@@ -85,3 +86,17 @@ def test_an_archive_of_an_official_name_but_another_checksum_is_told(tmp_path: P
 def test_an_unknown_source_is_an_error() -> None:
     with pytest.raises(UserError, match="no such file"):
         describe_source("/no/such/folder", DataSettings())
+
+
+def test_a_problem_names_the_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 8, 8), dtype=np.uint8)
+    for name, its in (("a", pixels[0]), ("b", pixels[0]), ("c", pixels[1])):
+        Image.fromarray(its).save(tmp_path / f"{name}.png")
+    for k in range(4):
+        (tmp_path / f"empty{k}.png").touch()
+    assert cli.main(["data", "info", str(tmp_path), "--data.image-size", "8"]) == 0
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("problem")]
+    unreadable = next(line for line in said if "cannot be used" in line)
+    assert all(f"empty{k}.png" in unreadable for k in range(3))
+    assert unreadable.endswith(", …")
+    assert any(f"{tmp_path / 'a.png'} = {tmp_path / 'b.png'}" in line for line in said)

@@ -150,3 +150,17 @@ def test_the_gain_scales_the_first_images_and_nothing_else(seed: int) -> None:
     for name, value in flat.state_dict().items():
         scaled = 10 * value if name == "network.to_image.weight" else value
         torch.testing.assert_close(lively.state_dict()[name], scaled)
+
+
+def test_what_it_cannot_take_is_refused_in_one_line() -> None:
+    plain, conditional = found(), found(num_classes=3)
+    noise, labels = torch.randn(2, 8), torch.tensor([0, 1])
+    for call, message in (
+        (lambda: plain(torch.randn(2, 7)), r"noise: this generator takes \(N, 8\), not \(2, 7\)"),
+        (lambda: plain(torch.randn(8)), r"not \(8,\)"),
+        (lambda: conditional(noise), "labels: this generator has 3 classes; give one label an image"),
+        (lambda: plain(noise, labels), "labels: this generator is unconditional"),
+        (lambda: plain.sample(-1), "n: -1 images cannot be drawn"),
+    ):
+        with pytest.raises(UserError, match=message):
+            call()

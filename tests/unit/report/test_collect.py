@@ -172,3 +172,10 @@ def test_the_environment_of_a_search_is_read(tmp_path: Path) -> None:
     again = collect_run(tmp_path / "run")
     assert again.train is not None
     assert again.train.warnings == json.loads('[{"step": 1, "kind": "penalty", "warning": "high"}]')
+
+
+def test_a_folder_with_a_lock_alone_holds_nothing(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / ".lock").touch()
+    with pytest.raises(UserError, match="holds no search, train or evaluation results"):
+        collect_run(tmp_path)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from degas.errors import UserError
+from degas.runtime import folder_lock
 from degas.runtime.folder_lock import lock_folder, owned_folder, unlock_folder
 
 
@@ -69,3 +70,35 @@ def test_an_owned_folder_is_made_held_and_given_back(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"cannot be made a folder \(Not"), owned_folder(tmp_path / "file" / "x"):
         pass
+
+
+def test_a_lock_file_that_its_owner_removed_meanwhile_is_not_taken_for_the_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one opened the file, its owner was refused and took it back, and then it was free to lock."""
+    opened, first = folder_lock._locked, []
+
+    def after_the_owner_left(path: Path) -> int:
+        descriptor = opened(path)
+        if not first:
+            (path / ".lock").unlink()
+        first.append(descriptor)
+        return descriptor
+
+    monkeypatch.setattr(folder_lock, "_locked", after_the_owner_left)
+    lock = lock_folder(tmp_path)
+    assert os.path.samestat(os.fstat(lock), os.stat(tmp_path / ".lock"))
+    with pytest.raises(UserError, match="uses it"):
+        lock_folder(tmp_path)
+    unlock_folder(lock)
+
+
+def test_a_refusal_inside_takes_the_made_folder_back(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no weights"), owned_folder(tmp_path / "new" / "evaluation"):
+        raise UserError("no weights")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "scores.json").touch()
+    with pytest.raises(UserError, match="late"), owned_folder(tmp_path / "new"):
+        raise UserError("late")
+    assert (tmp_path / "new" / "scores.json").exists()

@@ -357,3 +357,34 @@ def test_another_number_of_processes_is_another_run(tmp_path: Path, monkeypatch:
         make(tmp_path / "search", resume=True)
     (tmp_path / "search/done.json").write_text("{}")
     make(tmp_path / "search", resume=True).close()  # a finished one is only read
+
+
+def test_a_refused_start_leaves_nothing_in_the_way_of_the_mended_command(tmp_path: Path) -> None:
+    out = tmp_path / "RUN" / "search"
+    with pytest.raises(UserError, match="no such device"), make(out):
+        raise UserError("no such device")
+    assert list(tmp_path.iterdir()) == []
+    out.mkdir(parents=True)
+    with pytest.raises(UserError, match="no such device"), make(out, resume=True):
+        raise UserError("no such device")
+    assert [path.name for path in out.iterdir()] == [".lock"]  # the folder was the user's
+    make(out).close()
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "checkpoints", "mine.txt"])
+def test_a_run_that_did_anything_stays(name: str, tmp_path: Path) -> None:
+    folder = make(tmp_path / "search")
+    (tmp_path / "search" / name).touch()
+    with pytest.raises(UserError, match="diverged"), folder:
+        raise UserError("diverged")
+    assert (tmp_path / "search/config.json").is_file()
+    (tmp_path / "search" / name).unlink()
+    with pytest.raises(UserError, match="diverged"), make(tmp_path / "search", resume=True):  # one that goes on
+        raise UserError("diverged")
+    assert (tmp_path / "search/config.json").is_file()
+
+
+def test_an_interrupted_start_stays(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), make(tmp_path / "search"):
+        raise KeyboardInterrupt
+    assert (tmp_path / "search/config.json").is_file()

@@ -1,0 +1,56 @@
+"""A reader who leaves: what only prints ends in good order, and work goes on."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from degas.cli import main as cli
+from degas.cli.streams import polite_streams
+
+SEARCH = """search --data digits --preset quick --search.width 2 --search.num-epochs 40 --search.log-steps 1
+    --data.image-size 8 --data.max-images 32"""
+
+
+class Gone(io.StringIO):
+    """A pipe without a reader."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_what_is_written_to_nobody_is_lost_and_no_more(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, name, Gone())
+    with polite_streams(enduring=True):
+        print("hello", file=getattr(sys, name), flush=True)
+    with polite_streams(enduring=False), pytest.raises(BrokenPipeError):
+        print("hello", file=getattr(sys, name))
+
+
+def test_an_error_that_nobody_reads_still_has_its_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", Gone())
+    assert cli.main(["serach"]) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pipe", ["2>&1 | head -1", "2> >(head -1 >/dev/null)"])
+def test_a_search_outlives_its_terminal(pipe: str, tmp_path: Path) -> None:
+    command = (
+        f"{sys.executable} -m degas {' '.join(SEARCH.split())} --out {tmp_path / 'run'} {pipe}; exit ${{PIPESTATUS[0]}}"
+    )
+    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert (tmp_path / "run/search/architecture.json").is_file()
+
+
+@pytest.mark.slow
+def test_what_only_prints_ends_in_good_order() -> None:
+    command = f"{sys.executable} -m degas space 2>&1 | head -1; exit ${{PIPESTATUS[0]}}"
+    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert len(result.stdout.splitlines()) == 1
