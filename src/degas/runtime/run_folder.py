@@ -41,8 +41,8 @@ class StageFolder:
 
     The lock belongs to the process and ends with it, however it ends, so there is no stale lock to clear. A `with`
     block that ends in a `UserError` before anything was written but the claim takes that back, so that the command can
-    be mended and given again. Of several
-    processes started by one launcher only rank 0 owns the folder; for the others every writing method does nothing.
+    be mended and given again. Of several processes started by one launcher only rank 0 owns the folder; for the others
+    every writing method does nothing.
 
     Args:
         path: the stage's folder, such as `RUN/search`; made if missing.
