@@ -97,7 +97,7 @@ MEASURING = {"alone": "with each operation alone on its edge", "perturbation": "
 
 
 class SearchSettings(Settings):
-    """The GLO search: paper §3.2 and §4.1, spec §3."""
+    """The GLO search: paper §3.2 and §4.1, docs/equations.md."""
 
     width: Width = setting(
         32, "channels of every feature map", source="our choice; paper: 128, fitted to its model sizes"
@@ -196,7 +196,7 @@ class SearchSettings(Settings):
 
 
 class GanSettings(Settings):
-    """Adversarial training: CT-GAN as its authors' CIFAR-10 code has it, and the objectives beside it; spec §6.
+    """Adversarial training: CT-GAN as its authors' CIFAR-10 code has it, and the objectives beside it.
 
     A setting left unset takes the objective's value (`OBJECTIVES`); one that the objective does not have is refused.
     """
@@ -268,7 +268,7 @@ class GanSettings(Settings):
 
 
 class EvaluateSettings(Settings):
-    """Measuring a generator: paper §4, spec §7."""
+    """Measuring a generator: paper §4, docs/equations.md."""
 
     extractor: Extractor = setting("imagenet", "feature network", source="our choice; paper §4: inception")
     num_samples: Positive = setting(5000, "generated images", source="our choice; paper §4: 50,000")

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from degas.config import GanSettings, Objective, Settings
 from degas.errors import UserError
 
-# What each objective takes where a setting is unset, and thereby which settings it has. Spec §6.
+# What each objective takes where a setting is unset, and thereby which settings it has.
 _CLASS = {"class_weight_critic": 1.0, "class_weight_generator": 0.1}
 _DROPOUT = {"dropout": (0.2, 0.5, 0.5)}
 _WGAN = {"critic_steps": 5, "generator_lr": 2e-4, "critic_lr": 2e-4, "penalty_weight": 10.0, **_CLASS}

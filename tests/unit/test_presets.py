@@ -63,7 +63,7 @@ def test_resolving_fills_everything_and_twice_is_once(objective: str, supervised
 
 
 def test_the_paper_preset_is_ct_gans_code() -> None:
-    """Every value of spec §6."""
+    """Every value that an objective sets."""
     gan = resolve_gan(GanSettings(supervised=True, **PRESETS["paper"]["gan"]))
     expected = {
         "objective": "ct-gan",

@@ -1,4 +1,4 @@
-"""The three conversions between stored pixels and network values; each has one name and one use (spec §3, §6)."""
+"""The three conversions between stored pixels and network values; each has one name and one use."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _LEVELS = 2**16
 
 
 def to_symmetric(images: Tensor) -> Tensor:
-    """x/127.5 − 1: uint8 of any shape → float32 in [−1, 1], for the GLO search (our choice, spec §3)."""
+    """x/127.5 − 1: uint8 of any shape → float32 in [−1, 1], for the GLO search (our choice)."""
     _require_uint8(images)
     return images.to(torch.float32).div_(127.5).sub_(1.0)
 
 
 def dequantise(images: Tensor, generator: torch.Generator) -> Tensor:
-    """2·(x/256 − ½) + U(0, 1/128): uint8 of any shape → float32 in [−1, 1), for GAN training (CT-GAN code, spec §6).
+    """2·(x/256 − ½) + U(0, 1/128): uint8 of any shape → float32 in [−1, 1), for GAN training (CT-GAN's code).
 
     `generator` lives on the device of `images`. `to_uint8` inverts this exactly.
     """

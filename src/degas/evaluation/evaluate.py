@@ -112,7 +112,7 @@ def evaluate_generator(
     progress: bool = True,
     extractor: Extractor | None = None,
 ) -> dict[str, Any]:
-    """Scores of `settings.num_samples` samples against the training images `images` (paper §4, spec §7).
+    """Scores of `settings.num_samples` samples against the training images `images` (paper §4, docs/equations.md).
 
     Returns plain JSON values in the layout of scores.json. Raises `UserError` where the generator's size is not the
     images', there are fewer than 8 of either, or the extractor's weights are missing.

@@ -1,7 +1,7 @@
 """Feature extractors: uint8 images → features, and logits where the network has classes.
 
 Every extractor owns its one resize rule, its name in the protocol string and the fingerprint of its weights. Which one
-is used is part of every score's name (spec §7), so figures of two extractors never meet in one column.
+is used is part of every score's name, so figures of two extractors never meet in one column.
 """
 
 from __future__ import annotations

@@ -138,7 +138,7 @@ def _row_blocks(num_rows: int) -> Iterator[slice]:
 class ClassScore:
     """Inception Score (Salimans et al. 2016) of a stream: exp(mean KL(p(y|x) ‖ p(y))) in each of `num_splits` splits.
 
-    Splits are consecutive and in order, split s holds samples ⌊sN/S⌋ … ⌊(s+1)N/S⌋ − 1 (spec §7); mean and std with
+    Splits are consecutive and in order, split s holds samples ⌊sN/S⌋ … ⌊(s+1)N/S⌋ − 1; mean and std with
     ddof 0. Only Σp and Σ p·log p of each split are kept, so memory does not grow with N.
     """
 

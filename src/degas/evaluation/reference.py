@@ -1,8 +1,8 @@
 """The real side of every score: statistics of the training images, and of the two parts that give the floor.
 
-**Reference.** All training images; of a larger set than 50,000, that many drawn with a fixed seed (spec §7: 50,000
-samples against 50,000 training images). It does not shrink with the number of samples, so the bias of a score with
-few samples comes from the samples alone.
+**Reference.** All training images; of a larger set than 50,000, that many drawn with a fixed seed (the
+number of published scores). It does not shrink with the number of samples, so the bias of a score with few samples
+comes from the samples alone.
 
 **Floor.** The images are put in a fixed random order. The first m = min(num_samples, half of them) play the part of
 the samples and the others that of the reference. A generator that had learnt the data perfectly would score about

@@ -2,7 +2,7 @@
 
 Trained alone by GLO under an equal budget: the found architecture against uniformly drawn ones, drawn ones of equal
 parameter count (± 10 %), and the smallest and the biggest of the space. Size explains part of the loss, so every row
-carries its parameter count (spec §3).
+carries its parameter count.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The losses of adversarial training, pure functions of scores, features and gradients. Spec §6.
+"""The losses of adversarial training, pure functions of scores, features and gradients.
 
 Shapes: scores (N,) unless said otherwise; features (N, F); images (N, C, H, W). Every loss is a mean over the batch
 and comes out as a scalar. D is the critic's score, G the generator, z the noise.

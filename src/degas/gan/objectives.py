@@ -1,4 +1,4 @@
-"""One small object per adversarial objective: what the critic minimises and what the generator minimises. Spec §6.
+"""One small object per adversarial objective: what the critic minimises and what the generator minimises.
 
 Each returns (loss, terms): the loss to go backward from, and its named parts without their weights, detached, for the
 logs. The critic sees a step's images in as few calls as can be: it has no batch norm, so rows do not affect each other.

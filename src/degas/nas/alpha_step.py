@@ -1,4 +1,4 @@
-"""The update of α: its optimiser, its rate, and what is held constant while it moves. Paper §3.2, spec §3."""
+"""The update of α: its optimiser, its rate, and what is held constant while it moves. Paper §3.2, docs/equations.md."""
 
 from __future__ import annotations
 

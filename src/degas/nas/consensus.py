@@ -1,4 +1,4 @@
-"""What several searches come to together: from their folders to one architecture, its α and their agreement. Spec §3.
+"""What several searches come to together: from their folders to one architecture, its α and their agreement.
 
 The searches are read from their files alone, so that a finished one need not be made again.
 """

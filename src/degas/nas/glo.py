@@ -1,7 +1,7 @@
 """Generative latent optimisation (Bojanowski et al. 2018): a network and one latent per image, fitted together.
 
 `Glo` is one training state, used by the search on its supernet and by `standalone` on a single architecture, so that
-the two are trained by the same losses, latents and optimisers. Paper §3.2, spec §3.
+the two are trained by the same losses, latents and optimisers. Paper §3.2, docs/equations.md.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from degas.runtime.distributed import Engine
 from degas.runtime.rng import torch_generator
 
 Terms = Callable[[Tensor, Tensor], dict[str, Tensor]]  # fakes and reals (B, C, H, W) in [−1, 1] → scalars by name
-RECALIBRATION_BATCHES = 20  # of latents, before anything is shown or measured in evaluation mode (spec §3)
+RECALIBRATION_BATCHES = 20  # of latents, before anything is shown or measured in evaluation mode
 
 
 class Glo:

@@ -26,7 +26,7 @@ def fit_held_out(
     num_epochs: int,
     engine: Engine,
 ) -> float:
-    """ℓ over held-out images: weights fitted to the others, then latents alone to these (our choice; spec §3 has ℓ).
+    """ℓ over held-out images: weights fitted to the others, then latents alone to these (our choice).
 
     `settings.held_out_fraction` of the images, drawn from `seed`, are held out. The others are fitted as by
     `standalone.fit_alone`; then the network stands still, batch norms included (evaluation mode), and the held-out

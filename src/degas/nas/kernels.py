@@ -1,4 +1,4 @@
-"""Kernels and what is done with them: the algebra that makes a mix of convolutions one convolution. Spec §2.
+"""Kernels and what is done with them: the algebra that makes a mix of convolutions one convolution.
 
 Kernels of convolutions are (C_out, C_in, k, k) with k odd, those of transposed ones (C_in, C_out, k, k) with k even;
 both are centred: the image keeps its size, or is exactly `stride` times as large.

@@ -1,4 +1,4 @@
-"""One latent per image, in the unit ℓ2 ball: start, step, projection, and the Gaussian fitted to them. Spec §3.
+"""One latent per image, in the unit ℓ2 ball: start, step, projection, and the Gaussian fitted to them.
 
 The optimiser is row-wise: each row has its own moments and step count, and rows outside the batch do not change by a
 single bit. A dense Adam would move unvisited rows by momentum; torch's SparseAdam corrects its bias by a count common

@@ -1,4 +1,4 @@
-"""MixedOp, o(x) = Σ_k softmax(α)_k · o_k(x) (paper eq. 1), computed in kernel space. Spec §2.
+"""MixedOp, o(x) = Σ_k softmax(α)_k · o_k(x) (paper eq. 1), computed in kernel space.
 
 Batch norm in the supernet has no affine part, so every operation that begins with BN, ReLU begins with the *same*
 ReLU(BN(x)): a node computes it once for all edges that leave it (`NodeValue`). What is left of a dense convolution is

@@ -175,7 +175,7 @@ def save_reconstructions(glo: Glo, path: Path, num_images: int = 32) -> None:
 
 @torch.no_grad()
 def save_samples(glo: Glo, path: Path, num_images: int = 64) -> None:
-    """New images from a Gaussian fitted to the latents and projected like them (spec §3)."""
+    """New images from a Gaussian fitted to the latents and projected like them."""
     generator = torch_generator(glo.seed, "glo samples")
     latents = LatentGaussian.fit(glo.table.rows).sample(num_images, generator).to(glo.engine.device)
     glo.network.eval()
@@ -185,7 +185,7 @@ def save_samples(glo: Glo, path: Path, num_images: int = 64) -> None:
 
 
 def _provenance(glo: Glo, space: SpaceSettings) -> dict[str, Any]:
-    """Where an architecture came from; no time and no path (spec §5)."""
+    """Where an architecture came from; no time and no path."""
     images = glo.images
     return {
         "method": "search",

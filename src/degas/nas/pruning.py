@@ -1,4 +1,4 @@
-"""From named α to the edges of an architecture: pure functions. Paper §3.2 "Pruning phase", spec §4.
+"""From named α to the edges of an architecture: pure functions. Paper §3.2 "Pruning phase", docs/equations.md.
 
 `alpha` is a mapping from slot name (`U0->N1`) to a mapping from operation name to α. Order never decides: operations
 are looked up by name, and equal values fall to the space's fixed order (node, direct first, source, table).

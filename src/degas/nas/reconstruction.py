@@ -1,4 +1,4 @@
-"""The reconstruction loss of GLO: squared error and Laplacian pyramid. Paper eq. 2, spec §3.
+"""The reconstruction loss of GLO: squared error and Laplacian pyramid. Paper eq. 2, docs/equations.md.
 
 The pyramid is Burt and Adelson's (1983): *reduce* blurs with [1 4 6 4 1]/16 each way and keeps every second pixel,
 *expand* is its counterpart, a band is what expanding loses. Both are linear and separable, so each is one small
@@ -17,7 +17,7 @@ LOSSES = {"l2-lap1": ("l2", "lap1"), "l2": ("l2",), "lap1": ("lap1",)}
 
 
 def num_bands(size: int) -> int:
-    """Band levels for images of `size` pixels: ⌊log2(size)⌋ − 2, at least 1 (our choice; spec §3).
+    """Band levels for images of `size` pixels: ⌊log2(size)⌋ − 2, at least 1 (our choice).
 
     32 px has bands at 32, 16 and 8 px and a low-pass residual at 4 px. An image of one pixel has no band.
     """

@@ -1,4 +1,4 @@
-"""The search: fit weights, latents and α to the images, prune α to an architecture. Paper §3.2, spec §3.
+"""The search: fit weights, latents and α to the images, prune α to an architecture. Paper §3.2, docs/equations.md.
 
 One search step is one update of the generator's weights and this batch's latents, then one of α on another batch,
 whose latents are constants in it: neither they, nor their moments, nor any batch norm buffer change.
@@ -36,7 +36,7 @@ from degas.runtime.progress import Progress
 from degas.runtime.rng import forked_rng
 from degas.runtime.run_folder import StageFolder, read_jsonl
 
-# The plateau check (spec §3: after epoch 2) waits for so many steps too: an epoch of a small set is only a few.
+# The plateau check (after epoch 2) waits for so many steps too: an epoch of a small set is only a few.
 PLATEAU_EPOCHS = 2
 PLATEAU_STEPS = 100
 INDISTINCT = 0.02  # a mean image's loss for images that differ by a grey level or two: then it is all there is to learn

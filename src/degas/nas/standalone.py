@@ -1,4 +1,4 @@
-"""An architecture fitted by GLO on its own, as its supernet was: what measurements rank architectures by. Spec §3."""
+"""An architecture fitted by GLO on its own, as its supernet was: what measurements rank architectures by."""
 
 from __future__ import annotations
 

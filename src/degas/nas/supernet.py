@@ -99,7 +99,7 @@ class Supernet(nn.Module):
     def mixing_by_name(self) -> dict[str, dict[str, dict[str, float | None]]]:
         """Slot name → operation name → `weight`, softmax(α), and `scaled`, weight · ‖kernel‖.
 
-        A kernel that grows could stand in for α; this shows whether it does (spec §3). The kernel is the mixed one's
+        A kernel that grows could stand in for α; this shows whether it does. The kernel is the mixed one's
         share for a dense convolution, else the operation's last convolution; None for an operation without any.
         """
         return {slot.name: self.edge(slot).mixing() for slot in self.space.slots}

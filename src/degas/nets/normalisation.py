@@ -1,7 +1,7 @@
 """Batch normalisation as the search needs it: biased running variance, optional labels, buffers that can hold still.
 
 The running variance is biased (divides by N, not N − 1) everywhere, because nearest up-sampling commutes with the
-biased statistics and not with the unbiased ones (spec §2).
+biased statistics and not with the unbiased ones.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Operation name → module: the only such table. To add one, call `register_operation`.
 
 Every operation maps (N, width, H, W) to (N, width, factor·H, factor·W) and is called as `operation(x, labels)`.
-Convolutions have no biases (spec §1). Sources: paper §3.2; DARTS for separable and dilated convolutions and pooling.
+Convolutions have no biases. Sources: paper §3.2; DARTS for separable and dilated convolutions and pooling.
 """
 
 from __future__ import annotations

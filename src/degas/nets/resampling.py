@@ -2,7 +2,7 @@
 
 Nearest up-sampling and then a k×k convolution is one transposed convolution with a (k + factor − 1)×(k + factor − 1)
 kernel, and a k×k convolution and then a mean pool 2×2 is one convolution of stride 2 with a (k + 1)×(k + 1) kernel
-(spec §2 has the first for the supernet). For k = 3 and factor 2 both take 16 products where the definition takes 36.
+For k = 3 and factor 2 both take 16 products where the definition takes 36.
 Exact but for rounding, derivatives of any order included; `as_defined` computes the definitions instead.
 """
 
@@ -75,7 +75,7 @@ def up_convolve(x: Tensor, kernel: Tensor, stride: int = 2, bias: Tensor | None 
 
 
 def fold_nearest(kernel: Tensor, repeats: int) -> Tensor:
-    """The kernel of stride 2·repeats for nearest up-sampling by `repeats` and then `kernel` with stride 2 (spec §2).
+    """The kernel of stride 2·repeats for nearest up-sampling by `repeats` and then `kernel` with stride 2.
 
     The pixels that nearest makes of one are one apart, hence the copies of the kernel two.
     """

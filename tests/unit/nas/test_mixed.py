@@ -161,7 +161,7 @@ def test_the_up_operations_are_all_one_kernel_and_dense_convolutions_too() -> No
 
 @pytest.mark.parametrize("size", [1, 2, 7])
 def test_nearest_and_convolution_is_the_flipped_kernel_at_four_offsets(size: int) -> None:
-    """Spec §2, and a bug kept alive: the unflipped kernel is simply wrong."""
+    """A bug kept alive: the unflipped kernel is simply wrong."""
     torch.manual_seed(0)
     x, weight = image(size), torch.randn(WIDTH, WIDTH, 3, 3, dtype=torch.float64)
     plain = F.conv2d(F.interpolate(x, scale_factor=2, mode="nearest"), weight, padding=1)

@@ -126,7 +126,7 @@ def test_folded_factor_is_the_same_function() -> None:
 
 
 def drop_pool_norms(supernet: Supernet, edges: dict[str, str]) -> None:
-    """What the derived generator lacks: the supernet's pools are followed by batch norm (spec §1). Take it away."""
+    """What the derived generator lacks: the supernet's pools are followed by batch norm. Take it away."""
     for slot in supernet.space.slots:
         for name, branch in supernet.edge(slot).branches.items():
             if name.endswith("pool_3x3") and edges.get(slot.name) == name:

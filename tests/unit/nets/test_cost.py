@@ -1,4 +1,4 @@
-"""Costs against closed forms, and the range of the whole space (spec §1)."""
+"""Costs against closed forms, and the range of the whole space."""
 
 from __future__ import annotations
 
