@@ -61,8 +61,9 @@ def search(
 
     Writes `out`/search (a temporary folder when `out` is None) and returns the architecture. With `seeds` (two or
     more) that is the consensus of as many searches, with `seed`, `seed` + 1, …, each in `out`/search/seed-N: what their
-    mean α prunes to; how far they agree stands in `out`/search/agreement.json. Raises `UserError` where the input or a
-    setting is at fault, or the folder holds another run; warns of a degenerate end (degenerate.json).
+    mean measured losses, or mean α, prune to; how far they agree stands in `out`/search/agreement.json. Raises
+    `UserError` where the input or a setting is at fault, or the folder holds another run; warns of a degenerate end
+    (degenerate.json).
     """
     source = _source(data)
     job = SearchJob(

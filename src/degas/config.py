@@ -100,7 +100,9 @@ class SearchSettings(Settings):
     """The GLO search: paper §3.2 and §4.1, docs/equations.md."""
 
     width: Width = setting(
-        32, "channels of every feature map", source="our choice; paper: 128, fitted to its model sizes"
+        32,
+        "channels of every feature map",
+        source="our choice; paper: 128, which its model sizes fit if their MB are millions of parameters",
     )
     noise_size: NoiseSize = setting(128, "entries of a latent", source="CT-GAN code")
     num_epochs: Positive | None = setting(
@@ -182,7 +184,7 @@ class SearchSettings(Settings):
         "drops_edge", "a residual edge whose largest α is zero is no candidate, or zero is passed over"
     )
     plateau_share: Weight = setting(
-        0.95, "stop when the loss after epoch 2 is above this share of the mean image's; 0: never"
+        0.95, "stop when the loss after epoch 2 (and 100 steps) is above this share of the mean image's; 0: never"
     )
     settle_epochs: Count = setting(
         0, "stop early once the pruned architecture has stayed the same for so many epochs, no decision close; 0: never"

@@ -76,8 +76,8 @@ def search_once(
 def search_seeds(job: SearchJob, stage: Path, *, seed: int, num_seeds: int, resume: bool) -> Architecture:
     """Searches with `seed`, `seed` + 1, … in `stage`/seed-N each, and in `stage` itself what they come to together.
 
-    Returns the consensus: the architecture pruned from their mean α. Finished searches are skipped on resume, one cut
-    short goes on. Raises `UserError` for fewer than two seeds.
+    Returns the consensus: the architecture pruned from their mean measured losses or α. Finished searches are skipped
+    on resume, one cut short goes on. Raises `UserError` for fewer than two seeds.
     """
     if num_seeds < 2:
         raise UserError(f"search: seeds is {num_seeds}; agreement needs two or more, and one search needs none given")

@@ -92,6 +92,7 @@ class EvaluateOptions(Shared):
     """Measure a generator against a data set. Writes RUN/evaluation/scores.json."""
 
     generator: Path = setting(..., "generator folder, or a run folder that holds one")
+    resume: bool = setting(False, "of no effect: a measurement begins anew, and keeps scores of other kinds")
     inception_weights: Path | None = setting(None, "short for --evaluate.inception-weights")
     evaluate: EvaluateSettings = EvaluateSettings()
 
@@ -99,6 +100,7 @@ class EvaluateOptions(Shared):
 class RunOptions(Searching):
     """The whole job in order: search, train, evaluate, sample, report; what is already done is skipped."""
 
+    resume: bool = setting(False, "of no effect: what the folder holds is gone on with in any case")
     space: SpaceSettings = SpaceSettings()
     gan: GanSettings = GanSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
@@ -129,7 +131,7 @@ class ExportOptions(Settings):
 class ReportOptions(Settings):
     """Write one self-contained HTML page about one run, or several side by side."""
 
-    runs: Annotated[tyro.conf.Positional[tuple[Path, ...]], Field(min_length=1)] = setting(..., "run folders")
+    runs: tyro.conf.Positional[tuple[Path, ...]] = setting((), "run folders, one or more")
     out: Path | None = setting(None, "HTML file; default: report.html in the first run folder")
 
 

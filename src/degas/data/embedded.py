@@ -77,5 +77,5 @@ def _sklearn_datasets() -> Any:
         return import_module("sklearn.datasets")
     except ImportError as error:
         raise UserError(
-            "digits and photos come with scikit-learn, which is missing; run: pip install degas-nas[data]"
+            "digits and photos come with scikit-learn, which is missing; in degas' folder: pip install -e '.[data]'"
         ) from error

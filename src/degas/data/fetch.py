@@ -83,7 +83,9 @@ def _pooch() -> Any:
     try:
         pooch = import_module("pooch")
     except ImportError as error:
-        raise UserError("degas data fetch needs the library pooch; run: pip install degas-nas[data]") from error
+        raise UserError(
+            "degas data fetch needs the library pooch; in degas' folder: pip install -e '.[data]'"
+        ) from error
     pooch.get_logger().setLevel("WARNING")
     return pooch
 

@@ -68,7 +68,7 @@ def _library() -> Any:
         return import_module("datasets")
     except ImportError as error:
         raise UserError(
-            "hub data sets and parquet need the library datasets; run: pip install degas-nas[data]"
+            "hub data sets and parquet need the library datasets; in degas' folder: pip install -e '.[data]'"
         ) from error
 
 

@@ -31,6 +31,7 @@ def load_images(source: str, settings: DataSettings) -> ImageSet:
     Rows stand in the order of the source. Raises `UserError` for anything that cannot be read: nothing is skipped.
     """
     origin = find_origin(source, settings)
+    source = source.rstrip("/") or source  # photos/ and photos are one folder, and a run of one goes on with the other
     try:
         return (load_cached if origin.cached else decode_in_memory)(source, origin, settings)
     except MemoryError as error:

@@ -102,7 +102,7 @@ def _check(generator: Generator, path: Path, file_format: str) -> None:
         return
     missing = [name for name in ONNX_PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
-        raise UserError(f"--format onnx needs {', '.join(missing)}: pip install 'degas-nas[export]'")
+        raise UserError(f"--format onnx needs {', '.join(missing)}; in degas' folder: pip install -e '.[export]'")
     size = sum(value.numel() * value.element_size() for value in generator.state_dict().values())
     if size > MAX_BYTES:
         raise UserError(f"{path}: the generator has {size >> 20} MiB and ONNX ends at 2 GiB; use --format torch-export")

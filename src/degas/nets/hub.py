@@ -99,7 +99,7 @@ def _hub(name: str) -> ModuleType:
     try:
         import huggingface_hub
     except ImportError:
-        raise UserError(f"{name}: the hub needs huggingface_hub: pip install 'degas-nas[hub]'") from None
+        raise UserError(f"{name}: the hub needs huggingface_hub; in degas' folder: pip install -e '.[hub]'") from None
     return huggingface_hub
 
 

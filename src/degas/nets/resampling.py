@@ -1,9 +1,9 @@
 """Convolutions beside a change of size, computed at the smaller size: the same sums with fewer multiplications.
 
 Nearest up-sampling and then a k×k convolution is one transposed convolution with a (k + factor − 1)×(k + factor − 1)
-kernel, and a k×k convolution and then a mean pool 2×2 is one convolution of stride 2 with a (k + 1)×(k + 1) kernel
-For k = 3 and factor 2 both take 16 products where the definition takes 36.
-Exact but for rounding, derivatives of any order included; `as_defined` computes the definitions instead.
+kernel, and a k×k convolution and then a mean pool 2×2 is one convolution of stride 2 with a (k + 1)×(k + 1) kernel.
+For k = 3 and factor 2 both take 16 products where the definition takes 36. Exact but for rounding, derivatives of any
+order included; `as_defined` computes the definitions instead.
 """
 
 from __future__ import annotations

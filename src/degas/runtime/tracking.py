@@ -45,7 +45,9 @@ class TensorBoardTracker:
 
     def __init__(self, path: Path) -> None:
         if importlib.util.find_spec("tensorboard") is None:
-            raise UserError("--tracker tensorboard needs tensorboard: pip install 'degas-nas[tensorboard]'")
+            raise UserError(
+                "--tracker tensorboard needs tensorboard; in degas' folder: pip install -e '.[tensorboard]'"
+            )
         self.path = path
         self._writer: SummaryWriter | None = None
 

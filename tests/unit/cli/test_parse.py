@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from degas.cli import report
 from degas.cli.options import DescribeOptions, RandomOptions, ReportOptions, RunOptions, SearchOptions, TrainOptions
 from degas.cli.parse import option_names, parse
 from degas.errors import UserError
@@ -85,8 +86,8 @@ def test_missing_options_are_named() -> None:
         parse(TrainOptions, "train", ["--out", "x"])
     with pytest.raises(UserError, match="missing FILE"):
         parse(DescribeOptions, "describe", [])
-    with pytest.raises(UserError, match="at least 1"):
-        parse(ReportOptions, "report", [])
+    with pytest.raises(UserError, match="missing PATH: give one or more run folders"):
+        report.main(parse(ReportOptions, "report", []))
 
 
 def test_help_shows_defaults_and_sources(capsys: pytest.CaptureFixture[str]) -> None:

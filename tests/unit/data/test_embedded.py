@@ -77,5 +77,5 @@ def test_embedded_sets_have_no_parts() -> None:
 def test_without_scikit_learn_the_extra_is_named(monkeypatch) -> None:
     real = builtins.__import__
     monkeypatch.setattr("degas.data.embedded.import_module", lambda name: real("no_such_module_for_sure"))
-    with pytest.raises(UserError, match=r"pip install degas-nas\[data\]"):
+    with pytest.raises(UserError, match=r"pip install -e '\.\[data\]'"):
         load_images("digits", DataSettings())

@@ -103,5 +103,5 @@ def test_an_unknown_name_and_a_missing_library_are_named(tmp_path: Path, monkeyp
         raise ImportError(name)
 
     monkeypatch.setattr(fetching, "import_module", missing)
-    with pytest.raises(UserError, match=r"pip install degas-nas\[data\]"):
+    with pytest.raises(UserError, match=r"pip install -e '\.\[data\]'"):
         fetch("cifar10", tmp_path)

@@ -52,7 +52,7 @@ def test_the_second_start_does_not_need_the_library(parquet: Path, tmp_path: Pat
     first = load(parquet, tmp_path)
     monkeypatch.setitem(sys.modules, "datasets", None)
     assert load(parquet, tmp_path).fingerprint == first.fingerprint
-    with pytest.raises(UserError, match=r"pip install degas-nas\[data\]"):
+    with pytest.raises(UserError, match=r"pip install -e '\.\[data\]'"):
         load(parquet, tmp_path, max_images=2)
 
 

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from degas.config import DataSettings
 from degas.data.sources import load_images
@@ -46,3 +47,11 @@ def test_running_out_of_memory_is_an_instruction(monkeypatch) -> None:
     monkeypatch.setattr("degas.data.sources.decode_in_memory", exhausted)
     with pytest.raises(UserError, match=r"--data\.max-images"):
         load_images("digits", DataSettings())
+
+
+def test_a_folder_has_one_name_with_and_without_its_slash(tmp_path: Path) -> None:
+    """A run that began with the one goes on with the other."""
+    Image.new("L", (8, 8)).save(tmp_path / "a.png")
+    settings = DataSettings(image_size=8, cache=tmp_path / "cache")
+    plain, slashed = (load_images(f"{tmp_path}{end}", settings) for end in ("", "/"))
+    assert (slashed.source, slashed.fingerprint) == (plain.source, plain.fingerprint)

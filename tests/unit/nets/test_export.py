@@ -144,7 +144,7 @@ def test_the_check_sees_what_is_not_a_number_and_a_baked_in_batch() -> None:
 
 def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(export.importlib.util, "find_spec", lambda name: None if name == "onnxscript" else object())
-    with pytest.raises(UserError, match=r"needs onnxscript: pip install 'degas-nas\[export\]'"):
+    with pytest.raises(UserError, match=r"needs onnxscript; in degas' folder: pip install -e '\.\[export\]'"):
         export_generator(small(), tmp_path / "g.onnx")
 
 

@@ -37,9 +37,9 @@ def test_a_folder_needs_no_hub(tmp_path: Path, monkeypatch: Any) -> None:
     ]
     assert equal(Generator.from_pretrained(tmp_path / "mine"), made)
     assert equal(Generator.from_pretrained(str(tmp_path / "mine"), device="cpu"), made)
-    with pytest.raises(UserError, match=r"pip install 'degas-nas\[hub\]'"):
+    with pytest.raises(UserError, match=r"pip install -e '\.\[hub\]'"):
         Generator.from_pretrained("someone/digits")
-    with pytest.raises(UserError, match=r"pip install 'degas-nas\[hub\]'"):
+    with pytest.raises(UserError, match=r"pip install -e '\.\[hub\]'"):
         made.push_to_hub("someone/digits")
 
 

@@ -133,7 +133,7 @@ def test_nothing_is_written_where_nothing_was_logged(tmp_path: Path, monkeypatch
 
 def test_a_missing_extra_and_an_unknown_name(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(tracking.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"pip install 'degas-nas\[tensorboard\]'"):
+    with pytest.raises(UserError, match=r"pip install -e '\.\[tensorboard\]'"):
         make_tracker("tensorboard", tmp_path)
     assert make_tracker("none", tmp_path) is None
     with pytest.raises(UserError, match="did you mean 'tensorboard'"):
