@@ -7,7 +7,6 @@ whose latents are constants in it: neither they, nor their moments, nor any batc
 from __future__ import annotations
 
 import sys
-import time
 from typing import Any
 
 import numpy as np
@@ -21,13 +20,14 @@ from degas.data.loader import Batches, enough_epochs
 from degas.errors import UserError
 from degas.nas.alpha_step import AlphaStep
 from degas.nas.checks import check_search, search_budget
-from degas.nas.glo import FiniteWatch, Glo, load_optimizer, mean_image_loss
+from degas.nas.glo import Glo, load_optimizer, mean_image_loss
 from degas.nas.held_out import split_held_out
 from degas.nas.inspection import read_signs, write_degenerate
 from degas.nas.outputs import standing, write_results
 from degas.nas.penalties import Penalties
 from degas.nas.perturbation import Perturbation
 from degas.nas.relaxation import Relaxation
+from degas.nas.search_loop import SearchLoop
 from degas.nas.settle import has_settled
 from degas.nas.supernet import Supernet
 from degas.runtime.distributed import Engine
@@ -72,49 +72,18 @@ def run_search(
         return Architecture.load(folder.path / "architecture.json")
     search = Search(images, settings, space, seed=seed, engine=engine)
     step = search.restore(folder)
-    watch = FiniteWatch("search")
     quiet = not (progress and engine.is_main)
     with StopRequest() as stop, Progress("search", search.total_steps, start_step=step, quiet=quiet) as bar:
-        began, began_step = time.perf_counter(), step
-        settled = search.is_settled(step)
-        while step < search.total_steps and not settled:
+        loop = SearchLoop(search, folder, bar, step)
+        while loop.goes_on(step):
             terms = search.step(step)
             step += 1  # from here on: finished steps
-            epoch = (step - 1) // search.steps_per_epoch + 1
-            ends_epoch = step % search.steps_per_epoch == 0
-            watch.add(step, terms)
-
-            note = f"epoch {epoch}/{search.num_epochs}"
-            if step == 1 or step % settings.log_steps == 0 or ends_epoch:
-                watch.check()
-                values = search.log_values(terms, step - 1)
-                if ends_epoch:
-                    values["epoch_loss"] = search.take_epoch_loss()
-                folder.log_metrics(step, epoch=epoch, **values)
-                seconds = time.perf_counter() - began
-                folder.log_timing(step, seconds=seconds, steps_per_second=(step - began_step) / seconds)
-                bar.update(step, note, loss=values["loss"])
-            else:
-                bar.update(step, note)
-
-            if ends_epoch:
-                alpha = search.supernet.alpha_by_name()
-                bar.say(f"epoch {epoch}  loss {values['epoch_loss']:.4f}  {search.standing(alpha)}")
-                folder.append("alpha.jsonl", {"step": step, "epoch": epoch, **alpha})
-                folder.append("mixing.jsonl", {"step": step, "epoch": epoch, **search.supernet.mixing_by_name()})
-                search.check_plateau(epoch, values["epoch_loss"])
-                search.alpha_history.append(alpha)
-                settled = search.is_settled(step)
-
+            loop.after_step(step, terms)
             stopping = engine.all_stop(stop.requested, step)
-            if stopping or step % settings.checkpoint_steps == 0 or settled or step == search.total_steps:
-                watch.check()  # never save what is not finite
-                folder.save(step, search.state_dict())
-                if stopping and step < search.total_steps and not settled:
-                    stop.leave()
-        if settled:
-            bar.end_at(step)
-            bar.say(f"settled after epoch {step // search.steps_per_epoch} of {search.num_epochs}")
+            loop.save_if_due(step, stopping=stopping)
+            if stopping and loop.goes_on(step):
+                stop.leave()
+        loop.end(step)
     signs = read_signs(search.glo, search.weight_batches, step) if engine.is_main else None
     architecture = search.write_results(folder, step)
     if signs is not None:
