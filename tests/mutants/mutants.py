@@ -17,6 +17,7 @@ class Mutant(NamedTuple):
 # Which tests must notice, by file; fast ones first.
 TESTS = {
     "nas/pruning.py": ["tests/unit/nas/test_pruning.py"],
+    "nas/race.py": ["tests/unit/nas/test_race.py"],
     "gan/losses.py": ["tests/unit/gan/test_losses.py", "tests/unit/gan/test_objectives.py"],
     "evaluation/metrics.py": ["tests/unit/evaluation/test_metrics.py"],
     "nas/mixed.py": ["tests/unit/nas/test_mixed.py", "tests/unit/nas/test_supernet.py"],
@@ -28,6 +29,7 @@ TESTS = {
 }
 
 PRUNING = "nas/pruning.py"
+RACE = "nas/race.py"
 LOSSES = "gan/losses.py"
 METRICS = "evaluation/metrics.py"
 MIXED = "nas/mixed.py"
@@ -80,6 +82,18 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(PRUNING, "value - ranking[1][1])", "value + ranking[1][1])"),
     Mutant(PRUNING, "if edge.source in reached:", "if edge.target in reached:"),
+    Mutant(RACE, "best.mean() + (values[:shared] - best[:shared]).mean()", "values.mean()"),
+    Mutant(
+        RACE,
+        "best.mean() + (values[:shared] - best[:shared]).mean()",
+        "best.mean() - (values[:shared] - best[:shared]).mean()",
+    ),
+    Mutant(RACE, "longest = max(self._raced[place]", "longest = min(self._raced[place]"),
+    Mutant(RACE, "self._sign * self._behind(place, winner)", "self._behind(place, winner)"),
+    Mutant(RACE, "value + (self.reference if baseline is None else means[baseline])", "value + self.reference"),
+    Mutant(RACE, "if len(self._references) >= FIRST:", "if len(self._references) > FIRST:"),
+    Mutant(RACE, "deficits.mean(axis=1)]", "-deficits.mean(axis=1)]"),
+    Mutant(RACE, "if sum(stays) > 1 else []", "if sum(stays) > 0 else []"),
     Mutant(LOSSES, "return fake_scores.mean() - real_scores.mean()", "return real_scores.mean() - fake_scores.mean()"),
     Mutant(LOSSES, "return -fake_scores.mean()", "return fake_scores.mean()"),
     Mutant(LOSSES, "* (fake_images - real_images)", "* (real_images - fake_images)"),
