@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import types
 from pathlib import Path
@@ -155,7 +156,7 @@ def empty_caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _fake_pooch(monkeypatch: pytest.MonkeyPatch, retrieve: Any) -> None:
-    monkeypatch.setitem(sys.modules, "pooch", types.SimpleNamespace(retrieve=retrieve))
+    monkeypatch.setitem(sys.modules, "pooch", types.SimpleNamespace(retrieve=retrieve, get_logger=logging.getLogger))
 
 
 def test_without_network_the_instruction_is_clear(empty_caches: Path, monkeypatch: pytest.MonkeyPatch) -> None:

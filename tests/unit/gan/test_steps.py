@@ -15,7 +15,7 @@ from toy_gan import toy_generator, toy_images, toy_settings, toy_steps
 from degas.data.pixels import dequantise
 from degas.errors import UserError
 from degas.gan import objectives
-from degas.gan.steps import Steps
+from degas.gan.steps import Steps, check_images
 from degas.nets.critic import Critic
 from degas.nets.normalisation import batch_norms
 from degas.presets import OBJECTIVES
@@ -260,13 +260,18 @@ def test_objective_options_reach_the_critic() -> None:
     assert toy_settings(objective="ct-gan").dropout == (0.2, 0.5, 0.5)
 
 
-@pytest.mark.parametrize(
-    "changes", [{"batch_images": 1}, {"generator_batch_images": 1}, {"batch_images": 8, "num_images": 1}]
-)
+@pytest.mark.parametrize("changes", [{"batch_images": 1}, {"generator_batch_images": 1}])
 def test_mmd_needs_pairs(changes: dict[str, int]) -> None:
     """Its losses are means over pairs of images: of one image they were 0/0, and the training seemed to diverge."""
-    images = toy_images()
-    num_images = changes.pop("num_images", images.num_images)
-    few = dataclasses.replace(images, images=images.images[:num_images], labels=None, class_names=())
+    settings = toy_settings(objective="mmd", **changes)
     with pytest.raises(UserError, match="mmd compares the images of a batch with each other, and a batch has 1"):
-        Steps(toy_generator(), few, toy_settings(objective="mmd", **changes), seed=1, engine=Engine(device="cpu"))
+        Steps(toy_generator(), toy_images(), settings, seed=1, engine=Engine(device="cpu"))
+
+
+def test_mmd_needs_pairs_on_every_process() -> None:
+    images = toy_images()
+    three = dataclasses.replace(images, images=images.images[:3], labels=None, class_names=())
+    check_images(three, toy_settings(objective="mmd"), 1)
+    with pytest.raises(UserError, match="a batch has 1 a process"):
+        check_images(three, toy_settings(objective="mmd"), 2)
+    check_images(three, toy_settings(objective="sn-gan"), 2)
