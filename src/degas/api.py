@@ -21,8 +21,7 @@ from degas.data.cache import cache_folder
 from degas.data.image_set import ImageSet, content_fingerprint
 from degas.data.sources import load_images
 from degas.errors import UserError
-from degas.evaluation.evaluate import Evaluator, check_counts, evaluate_generator
-from degas.evaluation.features import build_extractor
+from degas.evaluation.evaluate import Evaluator, evaluate_generator
 from degas.evaluation.record import record_evaluation
 from degas.gan.fresh import fresh_generator
 from degas.gan.steps import check_images
@@ -151,8 +150,7 @@ def refuse_in_vain(images: ImageSet, *, gan: GanSettings, evaluate: EvaluateSett
     """Raise the `UserError` that `train` or `evaluate` would raise for these images and settings, before a search."""
     chosen_device(device)
     check_images(images, resolve_gan(gan), num_ranks())
-    check_counts(evaluate.num_samples, images.num_images)
-    build_extractor(evaluate, torch.device("cpu"))
+    Evaluator(images, evaluate, device="cpu")
 
 
 def evaluate(
@@ -177,11 +175,10 @@ def evaluate(
     settings = settings_for("evaluate", EvaluateSettings, evaluate, preset, _source(data))
     images = _images(data, data_settings)
     folder = Path(out) / "evaluation" if out is not None and is_rank_0() else None
-    where = chosen_device(device)
-    loaded = generator if isinstance(generator, Generator) else Generator.load(generator_folder(generator), where)
-    _check_fit(loaded, images)
-    check_counts(settings.num_samples, images.num_images)
     with nullcontext() if folder is None else owned_folder(folder):
+        where = chosen_device(device)
+        loaded = generator if isinstance(generator, Generator) else Generator.load(generator_folder(generator), where)
+        _check_fit(loaded, images)
         cache = _statistics_cache(data, images, data_settings)
         scores = evaluate_generator(loaded, images, settings, seed=seed, device=where, cache=cache, progress=progress)
         if not isinstance(generator, Generator):

@@ -276,7 +276,7 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         "too few samples for evaluations on the way",
-        f"{TRAIN} --gan.evaluate-steps 1 --evaluate.num-samples 3",
+        f"{TRAIN} --gan.evaluate-steps 1000 --evaluate.num-samples 3",
         2,
         "--evaluate.num-samples: 3 images are too few to measure; at least 8 are needed",
     ),

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from degas.architecture import Architecture
 from degas.errors import UserError
 from degas.report.pictures import Picture, read_picture
+from degas.runtime.folder_lock import LOCK
 
 MAX_JSON_BYTES = 64 << 20
 MAX_FRAMES = 40  # pictures in a slider; more are thinned evenly, first and last kept
@@ -132,7 +133,7 @@ def flatten(value: Mapping[str, Any], head: str = "") -> Record:
 
 def _stage(run: Run, name: str) -> Stage | None:
     folder = run.path / name
-    if not folder.is_dir() or all(entry.name == ".lock" for entry in folder.iterdir()):
+    if not folder.is_dir() or all(entry.name == LOCK for entry in folder.iterdir()):
         return None
     return Stage(
         _json(run, folder / "config.json"),
