@@ -1,20 +1,24 @@
 #!/usr/bin/env bash
 # What issue "a search in minutes" asks of a GPU, in parts of under ten minutes each.
 #
-#     benchmarks/gpu.sh PART [OUT]      PART: bench | growth | search | gan      OUT: folder, default runs/gpu
+#     benchmarks/gpu.sh PART [OUT]      PART: check | bench | growth | search | gan      OUT: folder, default runs/gpu
 #
-# Needs a CUDA device and `degas` on the path (or PYTHONPATH=src and DEGAS="python -m degas"). Each part writes its
+# First `check`: whether the GPU's numbers are the CPU's, step by step and as CUDA graphs. Where it fails, the timings
+# mean nothing. GRAPHS=1 runs search and gan as CUDA graphs. Needs a CUDA device and `degas` on the path (or PYTHONPATH=src and DEGAS="python -m degas"). Each part writes its
 # own files into OUT and can be run alone; search and gan go on where they stopped (--resume). Data: CIFAR-10's
 # official archive or unpacked folder in $DATA; without it, the parts that need images draw noise of the same size.
 set -euo pipefail
 
-part=${1:?which part: bench, growth, search or gan}
+part=${1:?which part: check, bench, growth, search or gan}
 out=${2:-runs/gpu}
 degas=${DEGAS:-degas}
 data=${DATA:-}
 limit=${LIMIT_SECONDS:-570}
 device=${DEVICE:-cuda}
 extra=${EXTRA:-} # more options, for a trial at a small size
+suffix=
+if [ "${GRAPHS:-0}" = 1 ]; then suffix=-graphs; fi
+graph_option() { if [ -n "$suffix" ]; then echo "--$1.cuda-graphs"; fi; }
 mkdir -p "$out"
 
 if [ -z "$data" ] && { [ "$part" = search ] || [ "$part" = gan ]; }; then
@@ -41,11 +45,17 @@ within_limit() {
 }
 
 case $part in
+check)
+    python -m pytest -q -rs tests/integration/test_search_golden.py tests/unit/gan/test_steps.py
+    # shellcheck disable=SC2086
+    $degas benchmark --device $device --parts graphs --width 16 --rounds 3 --out "$out/check.json" $extra
+    ;;
 bench)  # side by side at the sizes of the CPU table and of the paper, in both precisions
     for width in 32 128; do
         for precision in float32 bfloat16; do
             # shellcheck disable=SC2086
             $degas benchmark --device $device --width $width --precision $precision --rounds 21 \
+                --parts search adversarial-search adversarial sampling features fid ${GRAPH_PART-graphs} \
                 --out "$out/bench-$width-$precision.json" $extra
         done
     done
@@ -56,18 +66,20 @@ growth)
     ;;
 search)  # 50,000 images, C = 128, 50 epochs (20 PFLOP); goal: at most 6 minutes on one H100
     # shellcheck disable=SC2086
-    within_limit $degas search --data "$data" --out "$out/search" --device $device --resume \
-        --search.width 128 --search.num-epochs 50 --search.precision bfloat16 --search.plateau-share 0 $extra
+    within_limit $degas search --data "$data" --out "$out/search$suffix" --device $device --resume \
+        --search.width 128 --search.num-epochs 50 --search.precision bfloat16 --search.plateau-share 0 \
+        $(graph_option search) $extra
     ;;
 gan)  # steps per second of adversarial training, from timing.jsonl
-    architecture=$out/search/search/architecture.json
+    architecture=$out/search$suffix/search/architecture.json
     [ -f "$architecture" ] || { architecture=$out/drawn.json; $degas random --seed 0 --width 128 --out "$architecture"; }
     # shellcheck disable=SC2086
-    within_limit $degas train --data "$data" --out "$out/gan" --device $device --resume \
-        --architecture "$architecture" --gan.objective ct-gan --gan.width 128 --gan.num-steps 500 $extra
+    within_limit $degas train --data "$data" --out "$out/gan$suffix" --device $device --resume \
+        --architecture "$architecture" --gan.objective ct-gan --gan.width 128 --gan.num-steps 500 \
+        $(graph_option gan) $extra
     ;;
 *)
-    echo "unknown part $part: bench, growth, search or gan" >&2
+    echo "unknown part $part: check, bench, growth, search or gan" >&2
     exit 2
     ;;
 esac

@@ -32,6 +32,7 @@ from degas.presets import resolve_gan
 from degas.runtime.distributed import Engine, chosen_device
 from degas.runtime.environment import is_rank_0, num_ranks
 from degas.runtime.folder_lock import owned_folder
+from degas.runtime.replay import check_graphs
 from degas.runtime.rng import forked_rng
 from degas.runtime.run_folder import StageFolder, write_environment
 from degas.runtime.tracking import Tracker, make_tracker
@@ -148,7 +149,9 @@ def train(
 
 def refuse_in_vain(images: ImageSet, *, gan: GanSettings, evaluate: EvaluateSettings, device: str) -> None:
     """Raise the `UserError` that `train` or `evaluate` would raise for these images and settings, before a search."""
-    chosen_device(device)
+    where = chosen_device(device)
+    if gan.cuda_graphs:
+        check_graphs("gan", where, num_ranks())
     check_images(images, resolve_gan(gan), num_ranks())
     Evaluator(images, evaluate, device="cpu")
 

@@ -195,6 +195,7 @@ class SearchSettings(Settings):
     checkpoint_steps: Positive = setting(200, "search steps between checkpoints")
     log_steps: Positive = setting(10, "search steps between lines of metrics.jsonl")
     precision: Literal["float32", "bfloat16"] = setting("float32", "arithmetic of the supernet's convolutions")
+    cuda_graphs: bool = setting(False, "replay each step as one CUDA graph; experimental: not yet run on a GPU")
 
 
 class GanSettings(Settings):
@@ -267,6 +268,7 @@ class GanSettings(Settings):
     sample_steps: Positive = setting(500, "generator steps between sample grids")
     evaluate_steps: Count = setting(0, "generator steps between small evaluations, best generator kept; 0: never")
     precision: Literal["float32", "bfloat16"] = setting("float32", "arithmetic of the convolutions")
+    cuda_graphs: bool = setting(False, "replay each step as one CUDA graph; experimental: not yet run on a GPU")
 
 
 class EvaluateSettings(Settings):

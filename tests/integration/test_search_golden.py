@@ -30,15 +30,19 @@ def gradients_of_light(num_images: int, size: int) -> np.ndarray:
     return np.stack(waves).round().astype(np.uint8)
 
 
+NEEDS_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+
+
 @pytest.mark.parametrize(
-    "device",
-    ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"))],
+    ("device", "graphs"),
+    [("cpu", False), pytest.param("cuda", False, marks=NEEDS_CUDA), pytest.param("cuda", True, marks=NEEDS_CUDA)],
 )
 @pytest.mark.parametrize(("schedule", "name"), [("alternate", "search.json"), ("joint", "search-joint.json")])
-def test_twenty_steps_give_the_stored_losses_and_alpha(schedule: str, name: str, device: str) -> None:
+def test_twenty_steps_give_the_stored_losses_and_alpha(schedule: Any, name: str, device: str, graphs: bool) -> None:
     """The CPU's numbers, on a CUDA device too: draws are made on the CPU, convolutions of whole float32 here."""
     images = ImageSet(gradients_of_light(32, 16), None, (), "golden", "0")
-    settings = SearchSettings(width=8, noise_size=16, num_epochs=5, batch_images=8, schedule=schedule)  # type: ignore[arg-type]
+    sizes = {"width": 8, "noise_size": 16, "num_epochs": 5, "batch_images": 8}
+    settings = SearchSettings(**sizes, schedule=schedule, cuda_graphs=graphs)
     search = Search(images, settings, SpaceSettings(), seed=0, engine=Engine(device=device))
     with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         terms = [search.step(step) for step in range(20)]

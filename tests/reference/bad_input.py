@@ -257,6 +257,36 @@ ROWS: tuple[Row, ...] = (
         "device 'cuda': torch sees no CUDA device here; use 'cpu' or 'auto'",
     ),
     Row(
+        "a search as CUDA graphs without a GPU",
+        f"{SEARCH} --device cpu --search.cuda-graphs",
+        2,
+        "--search.cuda-graphs: there are none on the CPU; leave it out",
+    ),
+    Row(
+        "a search as CUDA graphs whose steps differ",
+        f"{SEARCH} --search.cuda-graphs --search.relaxation gumbel",
+        2,
+        "search: --search.cuda-graphs repeats one step, and --search.relaxation gumbel makes every step another one",
+    ),
+    Row(
+        "a training as CUDA graphs without a GPU",
+        f"{TRAIN} --device cpu --gan.cuda-graphs",
+        2,
+        "--gan.cuda-graphs: there are none on the CPU; leave it out",
+    ),
+    Row(
+        "a training as CUDA graphs without a GPU, after a search",
+        f"{RUN} --device cpu --gan.cuda-graphs",
+        2,
+        "--gan.cuda-graphs: there are none on the CPU; leave it out",
+    ),
+    Row(
+        "a measurement of CUDA graphs without a GPU",
+        "benchmark --device cpu --parts graphs --out new.json",
+        2,
+        "--parts graphs: CUDA graphs need a GPU; leave it out",
+    ),
+    Row(
         "one image to train with",
         "train --data one --data.image-size 8 --architecture resnet --out new --quiet",
         2,

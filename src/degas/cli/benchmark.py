@@ -12,7 +12,7 @@ from degas.config import ImageSize, Settings, setting
 
 __all__ = ["Options", "main"]
 
-Part = Literal["search", "adversarial-search", "adversarial", "sampling", "features", "fid"]
+Part = Literal["search", "adversarial-search", "adversarial", "sampling", "features", "fid", "graphs"]
 
 
 class Options(Settings):
@@ -23,7 +23,8 @@ class Options(Settings):
 
     out: Annotated[Path, tyro.conf.arg(metavar="FILE")] = setting(Path("benchmark.json"), "the JSON file")
     parts: Annotated[tuple[Part, ...], Field(min_length=1)] = setting(
-        ("search", "adversarial-search", "adversarial", "sampling", "features", "fid"), "what to measure"
+        ("search", "adversarial-search", "adversarial", "sampling", "features", "fid"),
+        "what to measure; graphs: our steps as CUDA graphs, which need a GPU",
     )
     width: Annotated[int, Field(ge=1, le=2048)] = setting(32, "channels of every feature map, and of the critic")
     batch_images: Annotated[int, Field(ge=2, le=65536)] = setting(64, "images a step")
@@ -43,8 +44,9 @@ def main(options: Options) -> None:
 
     from degas.cli.parse import command_line
     from degas.errors import UserError
-    from degas.experiments.benchmark import Sizes, run_benchmark
+    from degas.experiments.benchmark import run_benchmark
     from degas.experiments.benchmark_table import plot, table
+    from degas.experiments.sizes import Sizes
     from degas.runtime.distributed import Engine
     from degas.runtime.durable import refuse_unwritable
     from degas.runtime.records import write_json

@@ -9,13 +9,17 @@ import torch
 from torch import Tensor
 
 from degas.data.image_set import ImageSet
+from degas.data.store import Store
 from degas.errors import UserError
 from degas.runtime.rng import numpy_generator
 
 
 @dataclass(frozen=True)
 class Batch:
-    """`index`: int64 (B,), row numbers of the image set; `images`: uint8 (B, C, H, W); `labels`: int64 (B,) or None."""
+    """`index`: int64 (B,), row numbers of the image set; `images`: uint8 (B, C, H, W); `labels`: int64 (B,) or None.
+
+    All on the device of the `Batches` that made it.
+    """
 
     index: Tensor
     images: Tensor
@@ -28,7 +32,7 @@ class Batches:
     A step takes the next batch_images·num_ranks entries, rank r the r-th slice of them, so that several ranks see
     together what one with the larger batch sees. The incomplete rest of an epoch is dropped; being a fresh
     permutation each time, it is another rest. With fewer rows than that, an epoch is one step, and each rank takes
-    an equal slice of the whole set.
+    an equal slice of the whole set. Batches lie where `store` has its images; default: on the CPU.
     """
 
     def __init__(
@@ -42,8 +46,10 @@ class Batches:
         num_ranks: int = 1,
         rows: np.ndarray | None = None,
         horizontal_flip: bool = False,
+        store: Store | None = None,
     ) -> None:
         self._set = images
+        self._store = store or Store(images.images, torch.device("cpu"))
         self._rows = np.arange(images.num_images) if rows is None else np.asarray(rows, dtype=np.int64)
         if len(self._rows) < num_ranks:
             raise UserError(f"{images.source}: {len(self._rows)} images cannot feed {num_ranks} processes")
@@ -58,16 +64,12 @@ class Batches:
         epoch, position = divmod(step, self.steps_per_epoch)
         start = (position * self._num_ranks + self._rank) * self.batch_images
         rows = self._permuted(epoch)[start : start + self.batch_images]
-        pixels = self._set.images[rows]  # (B, C, H, W), a copy
+        pixels = self._store(rows)  # (B, C, H, W), a copy
         if self._flip:
-            mirrored = self._mirrored(step)
-            pixels[mirrored] = pixels[mirrored, :, :, ::-1]
+            mirrored = self._store.send(self._mirrored(step))[:, None, None, None]
+            pixels = torch.where(mirrored, pixels.flip(3), pixels)
         labels = self._set.labels
-        return Batch(
-            torch.from_numpy(rows.copy()),
-            torch.from_numpy(np.ascontiguousarray(pixels)),
-            None if labels is None else torch.from_numpy(labels[rows]),
-        )
+        return Batch(self._store.send(rows.copy()), pixels, None if labels is None else self._store.send(labels[rows]))
 
     def _permuted(self, epoch: int) -> np.ndarray:
         if self._order[0] != epoch:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from degas.runtime.transfer import to_device
+
 # Noise levels inside one grey level. With 2^16 of them every dequantised value is exact in float32, so that
 # `to_uint8` gives the stored pixel back without exception; torch.rand's 2^24 would round up to the next level
 # about once in a million pixels.
@@ -20,11 +22,13 @@ def to_symmetric(images: Tensor) -> Tensor:
 def dequantise(images: Tensor, generator: torch.Generator) -> Tensor:
     """2·(x/256 − ½) + U(0, 1/128): uint8 of any shape → float32 in [−1, 1), for GAN training (CT-GAN's code).
 
-    `generator` lives on the device of `images`. `to_uint8` inverts this exactly.
+    The noise is drawn where `generator` lives, so that one on the CPU gives the same values on any device.
+    `to_uint8` inverts this exactly.
     """
     _require_uint8(images)
-    noise = torch.randint(0, _LEVELS, images.shape, generator=generator, device=images.device, dtype=torch.int32)
-    return images.to(torch.float32).div_(128.0).sub_(1.0).add_(noise.to(torch.float32), alpha=1 / (128 * _LEVELS))
+    drawn = torch.randint(0, _LEVELS, images.shape, generator=generator, device=generator.device, dtype=torch.int32)
+    noise = to_device(drawn, images.device).to(torch.float32)
+    return images.to(torch.float32).div_(128.0).sub_(1.0).add_(noise, alpha=1 / (128 * _LEVELS))
 
 
 def to_uint8(images: Tensor) -> Tensor:

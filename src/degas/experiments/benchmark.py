@@ -9,23 +9,25 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from degas.architecture import Architecture
-from degas.config import GanSettings, Objective, SearchSettings, SpaceSettings
+from degas.config import GanSettings, Objective, SpaceSettings
 from degas.data.image_set import ImageSet
 from degas.data.pixels import to_symmetric
+from degas.errors import UserError
 from degas.evaluation.efficientnet import ImagenetExtractor
 from degas.evaluation.metrics import frechet_distance
 from degas.evaluation.statistics import FORWARD_IMAGES
 from degas.experiments.adversarial_search import AdversarialSearch
+from degas.experiments.graphs import as_graphs
 from degas.experiments.roofline import roofline_ms
+from degas.experiments.sizes import Sizes
 from degas.experiments.textbook_steps import PlainCtGan, TextbookSearch
 from degas.experiments.timing import CLOCKS, interleaved_ms, peak_mib
 from degas.gan.steps import Steps
@@ -36,40 +38,11 @@ from degas.nets.resampling import as_defined
 from degas.presets import resolve_gan
 from degas.runtime.distributed import Engine
 from degas.runtime.environment import write_environment
-from degas.runtime.rng import forked_rng, numpy_generator
+from degas.runtime.rng import forked_rng
 
-NUM_BATCHES = 4  # of images: enough that a step's two batches differ
 NUM_FEATURES = 1280  # of the offline extractor, for the Fréchet distance
 SEARCH_OBJECTIVES: tuple[Objective, ...] = ("sn-gan", "ct-gan")
 GROWTH = {"width": (16, 32, 64), "image_size": (16, 32, 64), "batch_images": (16, 64, 128), "num_images": (256, 4096)}
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """What to measure at."""
-
-    width: int = 32
-    batch_images: int = 64
-    image_size: int = 32
-    noise_size: int = 128
-    channels: int = 3
-    num_images: int = 0  # 0: a few batches
-
-    def images(self, seed: int) -> ImageSet:
-        count = self.num_images or NUM_BATCHES * self.batch_images
-        shape = (max(count, self.batch_images), self.channels, self.image_size, self.image_size)
-        pixels = numpy_generator(seed, "benchmark images").integers(0, 256, shape, dtype=np.uint8)
-        return ImageSet(pixels, None, (), "noise", "")
-
-    def search(self) -> SearchSettings:
-        """The paper's two half steps, as the textbook's side takes them."""
-        return SearchSettings(
-            width=self.width,
-            noise_size=self.noise_size,
-            batch_images=self.batch_images,
-            latent_init="random",
-            schedule="alternate",
-        )
 
 
 class Benchmark:
@@ -218,6 +191,21 @@ class Benchmark:
                 curves.setdefault(name, []).append({**point, "ours_peak_mib": peak_mib(call, self.engine.device)})
         return curves
 
+    def graphs(self) -> dict[str, dict[str, float]]:
+        """The step of a search as it is by default, and those of `adversarial_steps`, as CUDA graphs."""
+        if self.engine.device.type != "cuda":
+            raise UserError("--parts graphs: CUDA graphs need a GPU; leave it out")
+        settings = GanSettings(objective="ct-gan", width=self.sizes.width, batch_images=self.sizes.batch_images)
+        return as_graphs(
+            self.sizes.images(self.seed),
+            self.sizes.search().model_copy(update={"schedule": "joint"}),
+            resolve_gan(settings),
+            self._generator,
+            rounds=self.rounds,
+            seed=self.seed,
+            engine=self.engine,
+        )
+
     def _generator(self) -> Generator:
         space, base_size = SpaceSettings().resolve(self.sizes.image_size)
         architecture = Architecture(
@@ -264,6 +252,7 @@ def run_benchmark(
         "sampling": lambda: {"sampling": bench.sampling()},
         "features": lambda: {"features": bench.features()},
         "fid": lambda: {"fid": bench.fid()},
+        "graphs": bench.graphs,
     }
     for part in parts:
         say(f"measuring: {part}")

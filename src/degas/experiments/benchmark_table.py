@@ -9,7 +9,8 @@ from typing import Any
 from rich.table import Table
 
 SEARCH_STEPS = ("search_step", "search_step_beside_sn_gan", "search_step_beside_ct_gan")
-STEPS = (*SEARCH_STEPS, "critic_step", "generator_step", "sampling", "features", "fid")
+GRAPH_STEPS = ("search_step_as_graph", "critic_step_as_graph", "generator_step_as_graph")
+STEPS = (*SEARCH_STEPS, "critic_step", "generator_step", "sampling", "features", "fid", *GRAPH_STEPS)
 
 OTHERS = ("textbook", "plain", "adversarial")
 

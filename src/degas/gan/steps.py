@@ -12,6 +12,7 @@ from degas.config import GanSettings
 from degas.data.image_set import ImageSet
 from degas.data.loader import Batches
 from degas.data.pixels import dequantise
+from degas.data.store import Store
 from degas.errors import UserError
 from degas.gan.augment import diffaugment
 from degas.gan.ema import Average
@@ -21,7 +22,9 @@ from degas.nets.critic import NO_DROPOUT, Critic
 from degas.nets.generator import Generator
 from degas.nets.normalisation import frozen_buffers
 from degas.runtime.distributed import Engine
+from degas.runtime.replay import CudaGraphs, Inputs, Recorder, Replayed, check_graphs
 from degas.runtime.rng import forked_rng, torch_generator
+from degas.runtime.transfer import to_device
 
 Augment = Callable[[Tensor], Tensor]
 
@@ -66,44 +69,82 @@ class Steps:
         self.average = Average(self.generator, settings.ema_half_life_images) if settings.ema_half_life_images else None
         self.critic_optimizer = _adam(self.critic, settings)
         self.generator_optimizer = _adam(self.generator, settings)
+        self.recorder: Recorder | None = None
+        self.replayed: dict[str, Replayed] = {}  # with a recorder: the steps on critic and generator
+        if settings.cuda_graphs:
+            check_graphs("gan", engine.device, engine.num_ranks)
+            self.recorder = CudaGraphs()
         self.watch = Watch(deferred=engine.device.type != "cpu")
+        self.store = Store(images.images, engine.device)
         self.batches = self._make_batches(images, settings.batch_images, "critic reals")
         self.generator_batches = self._make_batches(images, _given(settings.generator_batch_images), "generator reals")
 
     def critic_step(self, step: int, turn: int) -> dict[str, Tensor]:
         """Critic step `turn` of the round before generator step `step`; returns its loss and terms, detached."""
         index = step * _given(self.settings.critic_steps) + turn
-        self._prepare(self.critic_optimizer, _given(self.settings.critic_lr), step)
+        real_images, labels = self._reals(self.batches, index, "critic dequantisation")
+        inputs = {
+            "real_images": real_images,
+            "noise": self._noise(len(real_images), "critic noise", index),
+            "labels": labels,
+            "rate": self._rate(_given(self.settings.critic_lr), step),
+        }
         with forked_rng(self.seed, "critic step", index, self.engine.rank):
-            real_images, labels = self._reals(self.batches, index, "critic dequantisation")
-            fake_images = self._fakes_for_critic(len(real_images), labels, index)
-            with self.engine.autocast():
-                loss, terms = self.critic_loss(real_images, fake_images, labels)
-            self.engine.backward(loss)
-        return self._update(step, "critic", self.critic, self.critic_optimizer, loss, terms)
+            return self._taken("critic", inputs, step)
 
     def generator_step(self, step: int) -> dict[str, Tensor]:
         """Generator step `step`, counted from 0; returns its loss and terms, detached."""
-        self._prepare(self.generator_optimizer, _given(self.settings.generator_lr), step)
-        self.critic.requires_grad_(False)  # its weights' gradients are not wanted here, and cost a third of the step
+        real_images, num_images = None, _given(self.settings.generator_batch_images)
+        if self.objective.compares_with_reals:
+            real_images, _ = self._reals(self.generator_batches, step, "generator dequantisation")
+            num_images = len(real_images)
+        inputs = {
+            "real_images": real_images,
+            "noise": self._noise(num_images, "generator noise", step),
+            "labels": self._uniform_labels(num_images, step),
+            "rate": self._rate(_given(self.settings.generator_lr), step),
+        }
         with forked_rng(self.seed, "generator step", step, self.engine.rank):
-            real_images = None
-            num_images = _given(self.settings.generator_batch_images)
-            if self.objective.compares_with_reals:
-                real_images, _ = self._reals(self.generator_batches, step, "generator dequantisation")
-                num_images, real_images = len(real_images), self.augment(real_images)
-            noise = self._noise(num_images, "generator noise", step)
-            labels = self._uniform_labels(num_images, step)
-            with self.engine.autocast():
-                fake_images = self.augment(self.wrapped_generator(noise, labels))
-                loss, terms = self.objective.generator_loss(self.critic, fake_images, labels, real_images)
-            self.engine.backward(loss)
-        self.critic.requires_grad_(True)
-        values = self._update(step, "generator", self.generator, self.generator_optimizer, loss, terms)
+            values = self._taken("generator", inputs, step)
         if self.average is not None:
             batch_images = num_images * self.engine.num_ranks
             self.average.update(self.generator, (step + 1) * batch_images, batch_images)
         return values
+
+    def _taken(self, kind: str, inputs: Inputs, step: int) -> Terms:
+        """Take the step, in the ordinary way or as a replay of one."""
+        move = self._move_critic if kind == "critic" else self._move_generator
+        if self.recorder is None:
+            return move(inputs, step)
+        if kind not in self.replayed:
+            self.replayed[kind] = Replayed(move, self.engine.device, self.recorder)
+        values = self.replayed[kind](inputs)
+        self.watch.observe(step, kind, values)
+        return values
+
+    def _move_critic(self, inputs: Inputs, step: int | None = None) -> Terms:
+        """The critic step on its inputs; without `step` the numbers are not looked at."""
+        real_images, noise, labels = _tensors(inputs)
+        _prepare(self.critic_optimizer, inputs["rate"])
+        fake_images = self._fakes_for_critic(noise, labels)
+        with self.engine.autocast():
+            loss, terms = self.critic_loss(real_images, fake_images, labels)
+        self.engine.backward(loss)
+        return self._update(step, "critic", self.critic, self.critic_optimizer, loss, terms)
+
+    def _move_generator(self, inputs: Inputs, step: int | None = None) -> Terms:
+        """The generator step on its inputs, likewise."""
+        real_images, noise, labels = _tensors(inputs)
+        _prepare(self.generator_optimizer, inputs["rate"])
+        self.critic.requires_grad_(False)  # its weights' gradients are not wanted here, and cost a third of the step
+        if real_images is not None:
+            real_images = self.augment(real_images)
+        with self.engine.autocast():
+            fake_images = self.augment(self.wrapped_generator(noise, labels))
+            loss, terms = self.objective.generator_loss(self.critic, fake_images, labels, real_images)
+        self.engine.backward(loss)
+        self.critic.requires_grad_(True)
+        return self._update(step, "generator", self.generator, self.generator_optimizer, loss, terms)
 
     def both(self, step: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """A whole step: `critic_steps` of the critic, one of the generator; the values of the last of each."""
@@ -141,20 +182,19 @@ class Steps:
             rank=self.engine.rank,
             num_ranks=self.engine.num_ranks,
             horizontal_flip=self.settings.horizontal_flip,
+            store=self.store,
         )
 
     def _reals(self, batches: Batches, index: int, purpose: str) -> tuple[Tensor, Tensor | None]:
         """Dequantised reals of batch `index`, and their labels if training is supervised."""
         batch = batches(index)
         random = torch_generator(self.seed, purpose, index, self.engine.rank)
-        images = dequantise(batch.images, random).to(self.engine.device, memory_format=torch.channels_last)
-        labels = _given(batch.labels).to(self.engine.device) if self.settings.supervised else None
-        return images, labels
+        images = dequantise(batch.images, random).contiguous(memory_format=torch.channels_last)
+        return images, _given(batch.labels) if self.settings.supervised else None
 
     @torch.no_grad()
-    def _fakes_for_critic(self, n: int, labels: Tensor | None, index: int) -> Tensor:
-        """Fakes (n, C, H, W) with the reals' labels, made in training mode without moving batch-norm buffers."""
-        noise = self._noise(n, "critic noise", index)
+    def _fakes_for_critic(self, noise: Tensor, labels: Tensor | None) -> Tensor:
+        """Fakes (N, C, H, W) with the reals' labels, made in training mode without moving batch-norm buffers."""
         with frozen_buffers(self.generator), self.engine.autocast():
             return self.generator(noise, labels).to(noise.dtype)  # out of half precision
 
@@ -170,28 +210,26 @@ class Steps:
         return self._own_rows(torch.randint(self.generator.num_classes, (n * self.engine.num_ranks,), generator=random))
 
     def _own_rows(self, rows: Tensor) -> Tensor:
-        return rows.chunk(self.engine.num_ranks)[self.engine.rank].to(self.engine.device)
+        return to_device(rows.chunk(self.engine.num_ranks)[self.engine.rank], self.engine.device)
 
-    def _prepare(self, optimizer: torch.optim.Optimizer, lr: float, step: int) -> None:
-        decay = 1.0 - step / self.settings.num_steps if self.settings.lr_decay == "linear" else 1.0
-        for group in optimizer.param_groups:
-            group["lr"] = lr * decay
-        optimizer.zero_grad(set_to_none=True)
+    def _rate(self, lr: float, step: int) -> float:
+        return lr * (1.0 - step / self.settings.num_steps if self.settings.lr_decay == "linear" else 1.0)
 
     def _update(
         self,
-        step: int,
+        step: int | None,
         kind: str,
         module: nn.Module,
         optimizer: torch.optim.Optimizer,
         loss: Tensor,
         terms: Terms,
     ) -> dict[str, Tensor]:
-        """Check the numbers, then move the weights."""
+        """Check the numbers, unless they are checked elsewhere (`step` is None); then move the weights."""
         gradients = [p.grad for p in module.parameters() if p.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
         values = {"loss": loss.detach(), **terms, "gradient_norm": norm}
-        self.watch.observe(step, kind, values)
+        if step is not None:
+            self.watch.observe(step, kind, values)
         optimizer.step()
         return values
 
@@ -225,8 +263,19 @@ def build_critic(settings: GanSettings, images: ImageSet, objective: Objective, 
 
 
 def _adam(module: nn.Module, settings: GanSettings) -> torch.optim.Adam:
-    # The rate is set before every step; fused runs the whole update in one pass over the weights.
-    return torch.optim.Adam(module.parameters(), lr=0.0, betas=settings.betas, fused=True)
+    # The rate is set before every step; fused runs the whole update in one pass, capturable lets a CUDA graph have it.
+    return torch.optim.Adam(module.parameters(), lr=0.0, betas=settings.betas, fused=True, capturable=True)
+
+
+def _prepare(optimizer: torch.optim.Optimizer, rate: Tensor | float | None) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    optimizer.zero_grad(set_to_none=True)
+
+
+def _tensors(inputs: Inputs) -> tuple[Any, Any, Any]:
+    """Reals, noise and labels of a step; the first and the last may be None."""
+    return inputs["real_images"], inputs["noise"], inputs["labels"]
 
 
 def _given(value: Any) -> Any:

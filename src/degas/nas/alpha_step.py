@@ -13,6 +13,7 @@ from degas.nas.relaxation import Relaxation
 from degas.nas.second_order import momenta_of, unrolled_gradient
 from degas.nas.supernet import Supernet
 from degas.nets.normalisation import frozen_buffers
+from degas.runtime.transfer import to_device
 
 
 class AlphaStep:
@@ -45,12 +46,17 @@ class AlphaStep:
             betas=settings.alpha_betas,
             weight_decay=settings.alpha_weight_decay,
             fused=True,
+            capturable=True,
         )
 
-    def __call__(self, weight_batch: Batch, step: int) -> dict[str, Tensor]:
-        """Step α in search step `step`, after the weights were stepped on `weight_batch`; returns the loss's terms."""
+    def batch(self, weight_batch: Batch, step: int) -> Batch:
+        """What α is stepped on in search step `step`, beside a step of the weights on `weight_batch`."""
+        shared = self.settings.schedule == "joint" or self.settings.alpha_batch == "same"
+        return weight_batch if shared or not self.settings.train_alpha else self.batches(step)
+
+    def __call__(self, batch: Batch, step: int) -> dict[str, Tensor]:
+        """Step α in search step `step`, after the weights were stepped; returns the loss's terms."""
         self.relaxation.draw(step, "alpha")
-        batch = weight_batch if self.settings.alpha_batch == "same" else self.batches(step)
         self.require_gradients(weights=False, alphas=False)
         if self.settings.alpha_batch == "held_out":  # or α would see nothing but latents that lag
             for _ in range(self.settings.held_out_latent_steps):
@@ -86,7 +92,7 @@ class AlphaStep:
         return loss
 
     def _loss(self, batch: Batch) -> Tensor:
-        latents = self.glo.table.rows[batch.index.to(self.glo.engine.device)]  # (B, d), no gradient
+        latents = self.glo.table.rows[to_device(batch.index, self.glo.engine.device)]  # (B, d), no gradient
         return torch.stack(list(self.glo.loss_terms(latents, batch.images).values())).sum()
 
     def apply(self, step: int) -> dict[str, Tensor]:

@@ -22,6 +22,8 @@ def check_search(settings: SearchSettings, space: SpaceSettings, *, image_size: 
         )
     if settings.settle_margin is not None and not settings.settle_epochs:
         raise UserError("search: --search.settle-margin counts with --search.settle-epochs only; give both")
+    if settings.cuda_graphs and (why := _goes_by_the_step(settings)):
+        raise UserError(f"search: --search.cuda-graphs repeats one step, and {why} makes every step another one")
     capped = settings.max_params is not None or settings.max_macs is not None
     if capped and settings.prune == "darts":
         raise UserError("search: --search.prune darts does not weigh what fits within a cap; leave out one of them")
@@ -36,6 +38,18 @@ def check_search(settings: SearchSettings, space: SpaceSettings, *, image_size: 
     budget = search_budget(settings, space, graph, base_size=base_size, channels=channels)
     if budget is not None:
         check_budget(graph, budget)
+
+
+def _goes_by_the_step(settings: SearchSettings) -> str:
+    """The setting by which a search step depends on more than its batches and the rates; empty where none does."""
+    found = {
+        "--search.order second": settings.order == "second",
+        "--search.relaxation gumbel": settings.relaxation == "gumbel",
+        "--search.temperature-end": settings.temperature_end is not None,
+        "--search.beta-weight": settings.beta_weight > 0,
+        "--search.alpha-batch held_out": settings.alpha_batch == "held_out",
+    }
+    return next((name for name, on in found.items() if on), "")
 
 
 def search_budget(

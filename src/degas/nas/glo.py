@@ -24,6 +24,7 @@ from degas.nas.reconstruction import reconstruction_terms
 from degas.nets.normalisation import frozen_buffers, recalibrate
 from degas.runtime.distributed import Engine
 from degas.runtime.rng import torch_generator
+from degas.runtime.transfer import to_device
 
 Terms = Callable[[Tensor, Tensor], dict[str, Tensor]]  # fakes and reals (B, C, H, W) in [−1, 1] → scalars by name
 RECALIBRATION_BATCHES = 20  # of latents, before anything is shown or measured in evaluation mode
@@ -74,18 +75,22 @@ class Glo:
 
     def terms_of(self, fake_images: Tensor, images: Tensor) -> dict[str, Tensor]:
         """The reconstruction terms of images (B, C, H, W) in [−1, 1] against uint8 ones."""
-        real_images = to_symmetric(images.to(self.engine.device, non_blocking=True))
+        real_images = to_symmetric(to_device(images, self.engine.device))
         terms = reconstruction_terms(fake_images.float(), real_images, self.settings.loss)
         further = {} if self.further_terms is None else self.further_terms(fake_images.float(), real_images)
         return {**terms, **further}
 
     def step(self, batch: Batch, step: int) -> dict[str, Tensor]:
+        """`move` at the rates of step `step`."""
+        return self.move(batch, self.rate_share(step))
+
+    def move(self, batch: Batch, rate_share: float | Tensor) -> dict[str, Tensor]:
         """One update of the weights and of exactly the batch's latents; returns the terms and the gradients' norms.
 
-        Nothing here waits for the device: the values are tensors.
+        `rate_share`: that of the rates, 0 to 1. Nothing here waits for the device: the values are tensors.
         """
         self.optimizer.zero_grad(set_to_none=True)
-        index = batch.index.to(self.engine.device)
+        index = to_device(batch.index, self.engine.device)
         latents = self.table.batch(index)  # (B, d)
         terms = self.loss_terms(latents, batch.images)
         torch.stack(list(terms.values())).sum().backward()
@@ -93,22 +98,22 @@ class Glo:
         self.engine.all_reduce_mean(gradients)
         norm = nn.utils.clip_grad_norm_(self.weights, self.settings.clip_norm or math.inf)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.settings.weight_lr * self.rate_share(step)
+            group["lr"] = self.settings.weight_lr * rate_share
         self.optimizer.step()
-        latent_norm = self._step_latents(index, latents, self.settings.latent_lr * self.rate_share(step))
+        latent_norm = self._step_latents(index, latents, self.settings.latent_lr * rate_share)
         found = {name: term.detach() for name, term in terms.items()}
         return {**found, "gradient_norm": norm, "latent_gradient_norm": latent_norm}
 
     def step_latents_only(self, batch: Batch, step: int) -> None:
         """One update of the batch's latents by a frozen network, whose batch norm buffers hold still too."""
-        index = batch.index.to(self.engine.device)
+        index = to_device(batch.index, self.engine.device)
         latents = self.table.batch(index)
         with frozen_buffers(self.network):
             terms = self.loss_terms(latents, batch.images)
         torch.stack(list(terms.values())).sum().backward(inputs=[latents])
         self._step_latents(index, latents, self.settings.latent_lr * self.rate_share(step))
 
-    def _step_latents(self, index: Tensor, latents: Tensor, lr: float) -> Tensor:
+    def _step_latents(self, index: Tensor, latents: Tensor, lr: float | Tensor) -> Tensor:
         """Every rank applies every rank's rows, so that all hold the same table. Returns the mean row gradient norm."""
         assert latents.grad is not None
         gradient = self.engine.gather(latents.grad / self.engine.num_ranks)
@@ -124,7 +129,7 @@ class Glo:
         batches = Batches(self.images, self.settings.batch_images, seed=self.seed, purpose=purpose, rows=rows)
         recalibrate(
             self.network,
-            lambda k: self.network(self.table.rows[batches(k).index.to(self.engine.device)]),
+            lambda k: self.network(self.table.rows[to_device(batches(k).index, self.engine.device)]),
             RECALIBRATION_BATCHES,
         )
 
@@ -158,7 +163,7 @@ class Glo:
 def weight_optimizer(weights: list[nn.Parameter], settings: SearchSettings) -> torch.optim.Optimizer:
     lr, decay = settings.weight_lr, settings.weight_decay
     if settings.weight_optimizer == "adam":
-        return torch.optim.Adam(weights, lr=lr, weight_decay=decay, fused=True)
+        return torch.optim.Adam(weights, lr=lr, weight_decay=decay, fused=True, capturable=True)
     return torch.optim.SGD(weights, lr=lr, momentum=settings.weight_momentum, weight_decay=decay, fused=True)
 
 

@@ -70,7 +70,7 @@ class LatentTable:
         return self.rows[index].requires_grad_()
 
     @torch.no_grad()
-    def step(self, index: Tensor, gradient: Tensor, lr: float) -> None:
+    def step(self, index: Tensor, gradient: Tensor, lr: float | Tensor) -> None:
         """Move the rows `index` (B,), all different, against `gradient` (B, d) and project them to the unit ball."""
         if self.first_moment is None or self.second_moment is None or self.num_steps is None:
             self.rows[index] = project(self.rows[index] - lr * gradient)

@@ -14,6 +14,7 @@ from degas.config import SearchSettings
 from degas.nas.mixing import Mixing
 from degas.nas.supernet import Supernet
 from degas.runtime.rng import torch_generator
+from degas.runtime.transfer import to_device
 
 
 class Relaxation:
@@ -48,4 +49,4 @@ def gumbel(like: Tensor, generator: torch.Generator) -> Tensor:
     """Standard Gumbel noise of the shape and on the device of `like`; drawn on the CPU, so on any device the same."""
     uniform = torch.rand(like.shape, generator=generator, dtype=torch.float64)
     tiny = torch.finfo(torch.float64).tiny  # u = 0 would be −∞
-    return -torch.log(-torch.log(uniform.clamp(min=tiny))).to(like)
+    return to_device(-torch.log(-torch.log(uniform.clamp(min=tiny))).to(like.dtype), like.device)

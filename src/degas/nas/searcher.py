@@ -7,7 +7,7 @@ whose latents are constants in it: neither they, nor their moments, nor any batc
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -16,7 +16,8 @@ from torch import Tensor
 from degas.architecture import Architecture
 from degas.config import MEASURING, SearchSettings, SpaceSettings
 from degas.data.image_set import ImageSet
-from degas.data.loader import Batches, enough_epochs
+from degas.data.loader import Batch, Batches, enough_epochs
+from degas.data.store import Store
 from degas.errors import UserError
 from degas.nas.alpha_step import AlphaStep
 from degas.nas.checks import check_search, search_budget
@@ -33,6 +34,7 @@ from degas.nas.supernet import Supernet
 from degas.runtime.distributed import Engine
 from degas.runtime.interrupts import StopRequest
 from degas.runtime.progress import Progress
+from degas.runtime.replay import CudaGraphs, Inputs, Replayed, check_graphs
 from degas.runtime.rng import forked_rng
 from degas.runtime.run_folder import StageFolder, read_jsonl
 
@@ -99,9 +101,12 @@ class Search:
         self, images: ImageSet, settings: SearchSettings, space: SpaceSettings, *, seed: int, engine: Engine
     ) -> None:
         check_search(settings, space, image_size=images.image_size, channels=images.channels)
+        if settings.cuda_graphs:
+            check_graphs("search", engine.device, engine.num_ranks)
         self.images, self.settings, self.space_settings = images, settings, space
         self.seed, self.engine = seed, engine
         self.space, self.base_size = space.resolve(images.image_size)
+        self.store = Store(images.images, engine.device)
         weight_rows, alpha_rows = split_rows(images, settings, seed)
         self.weight_batches = self._batches("search weights", weight_rows)
         self.alpha_batches = self._batches("search alpha", alpha_rows)
@@ -119,7 +124,7 @@ class Search:
                 channels=images.channels,
                 separable_order=space.separable_order,
                 alpha_std=settings.alpha_init_std,
-            )
+            ).to(engine.device)
         self.glo = Glo(
             self.supernet,
             self.supernet.weights(),
@@ -145,22 +150,41 @@ class Search:
         self.epoch_loss = torch.zeros((), dtype=torch.float64, device=engine.device)
         self.alpha_start = self.supernet.alpha_by_name()
         self.alpha_history: list[dict[str, dict[str, float]]] = []  # after each epoch
+        self.replayed = Replayed(self._replayable, engine.device, CudaGraphs()) if settings.cuda_graphs else None
 
     # ------------------------------------------------------------------------------------------ one step
 
     def step(self, step: int) -> dict[str, Tensor]:
         """Search step `step` (from 0): weights and latents, then α; with `joint` all from one backward pass."""
         batch = self.weight_batches(step)
+        alpha_batch = self.alpha_step.batch(batch, step)
+        if self.replayed is None:
+            return self._move(batch, alpha_batch, step, self.glo.rate_share(step))
+        inputs: dict[str, Tensor | float] = {"rate_share": self.glo.rate_share(step)}
+        for name, given in (("weights", batch), ("alpha", alpha_batch)):
+            inputs |= {f"{name} index": given.index, f"{name} images": given.images}
+        return self.replayed(inputs)
+
+    def _move(self, batch: Batch, alpha_batch: Batch, step: int, rate_share: float | Tensor) -> dict[str, Tensor]:
+        """The step on its batches; `rate_share` is that of the weights' and latents' rates."""
         trained, joint = self.settings.train_alpha, self.settings.schedule == "joint"
         self.relaxation.draw(step, "weights")
         self.alpha_step.require_gradients(weights=True, alphas=trained and joint)
         self.alpha_step.optimizer.zero_grad(set_to_none=True)
-        terms = self.glo.step(batch, step)
+        terms = self.glo.move(batch, rate_share)
         self.epoch_loss += self._loss(terms)
         if trained:
-            terms |= self.alpha_step.apply(step) if joint else self.alpha_step(batch, step)
+            terms |= self.alpha_step.apply(step) if joint else self.alpha_step(alpha_batch, step)
         self.relaxation.rest(step + 1)
         return terms
+
+    def _replayable(self, inputs: Inputs) -> dict[str, Tensor]:
+        """`_move` as a function of tensors. Nothing in it goes by the step's number: `check_search` sees to that."""
+        batch, alpha_batch = (
+            Batch(cast(Tensor, inputs[f"{name} index"]), cast(Tensor, inputs[f"{name} images"]), None)
+            for name in ("weights", "alpha")
+        )
+        return self._move(batch, alpha_batch, 0, cast(Tensor, inputs["rate_share"]))
 
     # ------------------------------------------------------------------------------------------ what is written
 
@@ -259,6 +283,7 @@ class Search:
             rank=self.engine.rank,
             num_ranks=self.engine.num_ranks,
             rows=rows,
+            store=self.store,
         )
 
 

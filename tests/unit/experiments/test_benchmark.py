@@ -5,14 +5,20 @@ from pathlib import Path
 
 import pytest
 import torch
+from recorder import ListRecorder
 
 from degas.cli.main import main
-from degas.config import SpaceSettings
+from degas.config import GanSettings, SpaceSettings
 from degas.data.pixels import to_symmetric
-from degas.experiments.benchmark import Benchmark, Sizes
+from degas.experiments.benchmark import Benchmark
+from degas.experiments.graphs import as_graphs, difference
+from degas.experiments.sizes import Sizes
 from degas.experiments.textbook import TextbookMixedOp
 from degas.experiments.textbook_steps import TextbookSearch
+from degas.gan import steps
+from degas.nas import searcher
 from degas.nas.searcher import Search
+from degas.presets import resolve_gan
 from degas.runtime.distributed import Engine
 
 SMALL = Sizes(width=4, batch_images=4, image_size=8, noise_size=8)
@@ -77,3 +83,26 @@ def test_a_search_step_is_measured_beside_one_with_a_critic() -> None:
     for row in found.values():
         assert row["speedup"] == pytest.approx(row["adversarial_ms"] / row["ours_ms"])
         assert row["ours_peak_mib"] < row["adversarial_peak_mib"]
+
+
+def test_graphs_are_measured_beside_the_same_steps_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a recorder in a graph's place; both do the same, so their values agree but for the rounding of rates."""
+    for module in (searcher, steps):
+        monkeypatch.setattr(module, "check_graphs", lambda *_: None)
+        monkeypatch.setattr(module, "CudaGraphs", ListRecorder)
+    settings = resolve_gan(GanSettings(objective="ct-gan", width=4, batch_images=4))
+    bench = Benchmark(SMALL, rounds=1, seed=0, engine=Engine(device="cpu"))
+    joint = SMALL.search().model_copy(update={"schedule": "joint"})
+    found = as_graphs(SMALL.images(0), joint, settings, bench._generator, rounds=1, seed=0, engine=Engine(device="cpu"))
+    assert set(found) == {"search_step_as_graph", "critic_step_as_graph", "generator_step_as_graph"}
+    for row in found.values():
+        assert row["speedup"] == pytest.approx(row["plain_ms"] / row["ours_ms"])
+        assert row["difference"] < 1e-3
+    assert difference({"a": torch.tensor(1.0), "b": torch.tensor(0.0)}, {"a": 0.9, "b": 0.0}) == pytest.approx(0.1)
+
+
+def test_graphs_are_refused_without_a_gpu(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "bench.json"
+    assert main(["benchmark", "--out", str(out), "--parts", "graphs", "--device", "cpu"]) == 2
+    assert "--parts graphs: CUDA graphs need a GPU; leave it out" in capsys.readouterr().err
+    assert not out.exists()

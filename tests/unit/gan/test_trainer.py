@@ -214,8 +214,8 @@ SWITCHES: dict[str, tuple[dict[str, Any], Any]] = {
     "evaluate_steps": (BASE, 1),
     "precision": (BASE, "bfloat16"),
 }
-# Read where the generator is built, not here.
-ELSEWHERE = {"generator_width", "noise_size", "image_gain"}
+# Read where the generator is built, not here; and what needs a GPU (test_replayed_steps.py).
+ELSEWHERE = {"generator_width", "noise_size", "image_gain", "cuda_graphs"}
 
 
 def test_no_setting_is_forgotten() -> None:

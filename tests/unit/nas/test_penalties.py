@@ -85,7 +85,7 @@ def test_gradients_add_to_those_of_the_loss(make_images: Make, make_settings: Ma
     kept: list[list[torch.Tensor]] = []
     for search in (with_terms, without):
         search.alpha_step.optimizer.step = lambda: None  # type: ignore[method-assign]
-        terms = search.alpha_step(search.weight_batches(0), 3)
+        terms = search.alpha_step(search.alpha_step.batch(search.weight_batches(0), 3), 3)
         kept.append([alpha.grad.clone() for alpha in search.supernet.alphas() if alpha.grad is not None])
         assert set(terms) == {"alpha_loss"} | ({"expected_cost", "alpha_logsumexp"} if search is with_terms else set())
     alphas = [alpha.detach().clone().requires_grad_() for alpha in without.supernet.alphas()]

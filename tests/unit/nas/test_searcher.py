@@ -76,7 +76,7 @@ def test_the_alpha_step_moves_alpha_alone(
     """Weights, latents, their moments and every batch norm buffer are bit-identical, and it moves every α."""
     search = warm(make_search(make_images(), make_settings(alpha_batch=alpha_batch), engine))
     before = flat(search.state_dict())
-    search.alpha_step(search.weight_batches(3), 3)
+    search.alpha_step(search.alpha_step.batch(search.weight_batches(3), 3), 3)
     after = flat(search.state_dict())
     moved = changed(before, after)
     alphas = {name for name in after if name.startswith(".glo.network") and name.endswith(".alpha")}
@@ -110,7 +110,7 @@ def test_held_out_images_have_their_latents_stepped_first_and_no_weights(
     assert sorted([*weight_rows, *alpha_rows]) == list(range(40))
     assert (len(weight_rows), len(alpha_rows)) == (30, 10)
     before = flat(search.state_dict())
-    search.alpha_step(search.weight_batches(3), 3)
+    search.alpha_step(search.alpha_step.batch(search.weight_batches(3), 3), 3)
     after = flat(search.state_dict())
     steps = after[".glo.latents.num_steps"] - before[".glo.latents.num_steps"]
     assert set(steps.nonzero()[:, 0].tolist()) <= set(alpha_rows.tolist())
@@ -156,7 +156,7 @@ def test_alpha_gradient_of_joint_is_that_of_alternate_on_the_same_batch(
     joint = make_search(images, make_settings(schedule="joint"), engine)
     alone = make_search(images, make_settings(alpha_batch="same"), engine)
     joint.step(0)
-    alone.alpha_step(alone.weight_batches(0), 0)
+    alone.alpha_step(alone.alpha_step.batch(alone.weight_batches(0), 0), 0)
     for a, b in zip(joint.supernet.alphas(), alone.supernet.alphas(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
 

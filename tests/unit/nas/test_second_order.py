@@ -144,7 +144,7 @@ def test_the_search_unrolls_the_step_that_comes_next(make_images: Make, make_set
     """The loss of α is that of the supernet which has taken the next weight step (not clipped)."""
     settings = {"weight_decay": 0.01, "clip_norm": 0.0, "alpha_batch": "same"}
     ours, twin = (sgd_search(make_images, make_settings, **settings) for _ in range(2))
-    loss = ours.alpha_step(ours.weight_batches(0), 3)["alpha_loss"]
+    loss = ours.alpha_step(ours.alpha_step.batch(ours.weight_batches(0), 3), 3)["alpha_loss"]
     rows = twin.glo.table.rows.clone()
     twin.alpha_step.require_gradients(weights=True, alphas=False)
     twin.glo.step(twin.weight_batches(4), 4)
@@ -158,7 +158,7 @@ def test_it_moves_alpha_alone_and_otherwise_than_the_first_order(make_images: Ma
     before = {name: value.clone() for name, value in second.supernet.state_dict().items()}
     momenta = [m.clone() for m in momenta_of(second.glo.optimizer, second.glo.weights) if m is not None]
     rows = second.glo.table.rows.clone()
-    second.alpha_step(second.weight_batches(3), 3)
+    second.alpha_step(second.alpha_step.batch(second.weight_batches(3), 3), 3)
     moved = {name for name, value in second.supernet.state_dict().items() if not torch.equal(value, before[name])}
     assert moved == {name for name in before if name.endswith("alpha")}
     assert torch.equal(rows, second.glo.table.rows)

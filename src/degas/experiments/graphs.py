@@ -1,0 +1,81 @@
+"""Our steps as CUDA graphs, beside the same steps kernel by kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from degas.config import GanSettings, SearchSettings, SpaceSettings
+from degas.data.image_set import ImageSet
+from degas.experiments.timing import interleaved_ms
+from degas.gan.steps import Steps
+from degas.nas.searcher import Search
+from degas.nets.generator import Generator
+from degas.runtime.distributed import Engine
+from degas.runtime.replay import WARM_UP_CALLS
+
+STEPS = ("search_step", "critic_step", "generator_step")
+Calls = dict[str, Callable[[], Any]]
+
+
+def as_graphs(
+    images: ImageSet,
+    search: SearchSettings,
+    gan: GanSettings,
+    make_generator: Callable[[], Generator],
+    *,
+    rounds: int,
+    seed: int,
+    engine: Engine,
+) -> dict[str, dict[str, float]]:
+    """`search_step_as_graph` and so on: `ours_ms` (the graph), `plain_ms`, `speedup`, `difference`.
+
+    `difference` is the largest relative one between the values (losses, norms) of the last of all steps, both ways.
+    """
+    calls = {True: _calls(images, search, gan, make_generator, seed, engine, graphs=True)}
+    calls[False] = _calls(images, search, gan, make_generator, seed, engine, graphs=False)
+    found = {}
+    for step in STEPS:
+        pair = {"ours": Kept(calls[True][step]), "plain": Kept(calls[False][step])}
+        times = interleaved_ms(pair, rounds=rounds, warm_up=WARM_UP_CALLS + 1, device=engine.device)
+        row = {"ours_ms": times["ours"], "plain_ms": times["plain"], "speedup": times["plain"] / times["ours"]}
+        found[f"{step}_as_graph"] = {**row, "difference": difference(pair["ours"].values, pair["plain"].values)}
+    return found
+
+
+class Kept:
+    """A call that keeps the values of the last time."""
+
+    def __init__(self, call: Callable[[], Any]) -> None:
+        self.call = call
+        self.values: Mapping[str, Any] = {}
+
+    def __call__(self) -> None:
+        self.values = self.call()
+
+
+def difference(mine: Mapping[str, Any], others: Mapping[str, Any]) -> float:
+    """The largest |a − b| / max(|a|, |b|) of values of the same names; 0 where both are 0."""
+    pairs = [(float(mine[name]), float(others[name])) for name in mine]
+    return max(abs(a - b) / (max(abs(a), abs(b)) or 1.0) for a, b in pairs)
+
+
+def _calls(
+    images: ImageSet,
+    search: SearchSettings,
+    gan: GanSettings,
+    make_generator: Callable[[], Generator],
+    seed: int,
+    engine: Engine,
+    *,
+    graphs: bool,
+) -> Calls:
+    change = {"cuda_graphs": graphs}
+    searching = Search(images, search.model_copy(update=change), SpaceSettings(), seed=seed, engine=engine)
+    steps = Steps(make_generator(), images, gan.model_copy(update=change), seed=seed, engine=engine)
+    return {
+        "search_step": partial(searching.step, 0),
+        "critic_step": partial(steps.critic_step, 0, 0),
+        "generator_step": partial(steps.generator_step, 0),
+    }

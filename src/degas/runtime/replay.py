@@ -1,0 +1,108 @@
+"""A step that is recorded once and then repeated: on a GPU its thousands of kernels as one CUDA graph, for one call.
+
+A replay runs the same kernels on the same memory with the same numbers. So whatever differs from step to step must come
+in through the step's inputs, a learning rate included, and the step must ask nothing of its tensors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from degas.errors import UserError
+
+Inputs = Mapping[str, Tensor | float | None]
+Values = dict[str, Tensor]
+WARM_UP_CALLS = 3  # before recording: libraries and optimisers set themselves up in the first (torch's own advice)
+
+
+def check_graphs(stage: str, device: torch.device, num_ranks: int) -> None:
+    """Raise `UserError` where `--STAGE.cuda-graphs` has no GPU, or more than one process."""
+    if device.type != "cuda":
+        raise UserError(f"--{stage}.cuda-graphs: there are none on the {device.type.upper()}; leave it out")
+    if num_ranks > 1:
+        raise UserError(f"--{stage}.cuda-graphs: one process only, not {num_ranks}; leave it out")
+
+
+class Recorder(Protocol):
+    """How a run is recorded; `CudaGraphs`, or a test's own."""
+
+    def warm_up(self, run: Callable[[], Values]) -> Values:
+        """Run it once in the ordinary way."""
+
+    def record(self, run: Callable[[], Values]) -> tuple[Callable[[], object], Values]:
+        """Run it once; returns what runs it again, and the tensors in which its values lie after each run."""
+
+
+class CudaGraphs:
+    """Records with `torch.cuda.graph`. What torch's global generators draw is drawn anew from their state then."""
+
+    def __init__(self) -> None:
+        self._stream = torch.cuda.Stream()  # a graph is never recorded on the default one
+
+    def warm_up(self, run: Callable[[], Values]) -> Values:
+        here = torch.cuda.current_stream()
+        self._stream.wait_stream(here)
+        with torch.cuda.stream(self._stream):
+            values = run()
+        here.wait_stream(self._stream)
+        return values
+
+    def record(self, run: Callable[[], Values]) -> tuple[Callable[[], object], Values]:
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, stream=self._stream):
+            values = run()
+        graph.replay()  # recording alone computes nothing
+        return graph.replay, values
+
+
+class Replayed:
+    """`function(inputs)` → scalars by name, recorded at its fourth call and replayed from then on.
+
+    Args:
+        function: moves tensors that live as long as this object does; a number among its inputs reaches it as a
+            float32 tensor without dimensions. It is given the same keys, and tensors of the same shape, every time.
+        device: where it computes.
+    """
+
+    def __init__(self, function: Callable[[Inputs], Values], device: torch.device, recorder: Recorder) -> None:
+        self.function, self.device, self.recorder = function, device, recorder
+        self._inputs: dict[str, Tensor | None] = {}
+        self._replay: Callable[[], object] | None = None
+        self._values: Values = {}
+        self._num_calls = 0
+
+    def __call__(self, inputs: Inputs) -> Values:
+        """The values of this call; they stay when the next one comes."""
+        self._take(inputs)
+        self._num_calls += 1
+        if self._num_calls <= WARM_UP_CALLS:
+            return self.recorder.warm_up(self._run)
+        if self._replay is None:
+            self._replay, self._values = self.recorder.record(self._run)
+        else:
+            self._replay()
+        return {name: value.clone() for name, value in self._values.items()}
+
+    def _run(self) -> Values:
+        return self.function(self._inputs)
+
+    def _take(self, inputs: Inputs) -> None:
+        """Fill the tensors that hold the inputs; they are made at the first call."""
+        for name, value in inputs.items():
+            held = self._inputs.get(name)
+            if held is None:
+                self._inputs[name] = _held(value, self.device)
+            elif isinstance(value, Tensor):
+                held.copy_(value)
+            elif value is not None:
+                held.fill_(value)
+
+
+def _held(value: Tensor | float | None, device: torch.device) -> Tensor | None:
+    if isinstance(value, Tensor):
+        return value.to(device, copy=True)
+    return None if value is None else torch.full((), value, dtype=torch.float32, device=device)

@@ -1,0 +1,73 @@
+"""The adversarial steps as a CUDA graph would take them: recorded once, with the second backward pass, and replayed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from recorder import ListRecorder
+from toy_gan import toy_steps
+
+from degas.errors import UserError
+from degas.gan.steps import Steps
+from degas.gan.watch import NonFiniteError
+from degas.presets import OBJECTIVES
+from degas.runtime.replay import WARM_UP_CALLS
+
+NUM_STEPS = WARM_UP_CALLS + 4
+CASES: list[dict[str, Any]] = [{"objective": name} for name in OBJECTIVES]
+CASES += [{"objective": name, "supervised": True, "augment": "diffaugment"} for name in OBJECTIVES]
+CASES += [{"objective": "ct-gan", "precision": "bfloat16"}, {"objective": "sn-gan", "critic_steps": 3}]
+
+
+class NeverRecords(ListRecorder):
+    def record(self, run: Any) -> Any:
+        return lambda: found.update(run()), (found := run())
+
+
+def replaying(recorder: Any, **changes: Any) -> Steps:
+    """Steps recorded by `recorder`, as those of settings that ask for graphs are by `CudaGraphs`."""
+    steps = toy_steps(**changes)
+    steps.recorder = recorder
+    return steps
+
+
+def taken(steps: Steps) -> list[dict[str, float]]:
+    both = [steps.both(step) for step in range(NUM_STEPS)]
+    return [{name: float(value) for name, value in values.items()} for pair in both for values in pair]
+
+
+@pytest.mark.parametrize("changes", CASES, ids=lambda changes: "-".join(str(value) for value in changes.values()))
+def test_replayed_steps_are_the_same_steps(changes: dict[str, Any]) -> None:
+    """Bit for bit the steps of the same float32 rates, and the plain ones but for the rounding of those."""
+    changes = {"num_steps": NUM_STEPS, **changes}
+    recorder = ListRecorder()
+    replayed, same, plain = replaying(recorder, **changes), replaying(NeverRecords(), **changes), toy_steps(**changes)
+    values = taken(replayed)
+    assert recorder.num_recorded == 2  # the critic's step and the generator's
+    assert values == taken(same)
+    for name, value in replayed.state_dict()["generator"].items():
+        assert torch.equal(value, same.state_dict()["generator"][name]), name
+    assert replayed.average is not None
+    assert same.average is not None
+    for mine, its in zip(replayed.average.module.parameters(), same.average.module.parameters(), strict=True):
+        assert torch.equal(mine, its)
+    for mine_values, its_values in zip(values, taken(plain), strict=True):
+        rel = 5e-2 if plain.settings.precision == "bfloat16" else 1e-3
+        assert mine_values == pytest.approx(its_values, rel=rel, abs=1e-4)
+
+
+def test_a_replay_that_diverges_is_noticed() -> None:
+    steps = replaying(ListRecorder(), objective="sn-gan", num_steps=NUM_STEPS)
+    for step in range(NUM_STEPS - 1):
+        steps.both(step)
+    with torch.no_grad():
+        next(steps.critic.parameters()).fill_(torch.nan)
+    with pytest.raises(NonFiniteError, match=f"step {NUM_STEPS - 1}: critic loss is nan"):
+        steps.both(NUM_STEPS - 1)
+
+
+def test_graphs_are_refused_without_a_gpu() -> None:
+    with pytest.raises(UserError, match=r"^--gan.cuda-graphs: there are none on the CPU; leave it out$"):
+        toy_steps(cuda_graphs=True)

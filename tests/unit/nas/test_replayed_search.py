@@ -1,0 +1,85 @@
+"""The search step as a CUDA graph would take it, and as any GPU takes it: nothing in it waits for the device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from recorder import ListRecorder
+
+from degas.config import SpaceSettings
+from degas.errors import UserError
+from degas.nas.searcher import Search
+from degas.runtime.distributed import Engine
+from degas.runtime.replay import WARM_UP_CALLS, Replayed
+
+Make = Callable[..., Any]
+NUM_STEPS = WARM_UP_CALLS + 4
+CASES = [
+    {},
+    {"schedule": "alternate"},
+    {"schedule": "alternate", "alpha_batch": "same", "weight_optimizer": "sgd", "latent_optimizer": "sgd"},
+    {"cost_weight": 0.1, "temperature": 0.5, "num_epochs": 9},
+    {"precision": "bfloat16"},
+    {"train_alpha": False},
+]
+
+
+def steps_of(images: Any, settings: Any, recorder: Any) -> tuple[Search, list[dict[str, float]]]:
+    search = Search(images, settings, SpaceSettings(), seed=0, engine=Engine(settings.precision, device="cpu"))
+    if recorder is not None:
+        search.replayed = Replayed(search._replayable, torch.device("cpu"), recorder)
+    terms = [search.step(step) for step in range(NUM_STEPS)]
+    return search, [{name: float(value) for name, value in values.items()} for values in terms]
+
+
+class NeverRecords(ListRecorder):
+    def record(self, run: Any) -> Any:
+        return lambda: found.update(run()), (found := run())
+
+
+@pytest.mark.parametrize("changes", CASES, ids=str)
+def test_a_replayed_search_is_the_same_search(changes: dict[str, Any], make_images: Make, make_settings: Make) -> None:
+    """Bit for bit the step of the same float32 rates, and the plain one but for the rounding of its rates."""
+    images, settings = make_images(), make_settings(**{"num_epochs": 8, **changes})
+    recorder = ListRecorder()
+    replayed, terms = steps_of(images, settings, recorder)
+    assert recorder.num_recorded == 1
+    same, same_terms = steps_of(images, settings, NeverRecords())
+    assert terms == same_terms
+    for mine, its in zip(replayed.supernet.state_dict().items(), same.supernet.state_dict().items(), strict=True):
+        assert torch.equal(mine[1], its[1]), mine[0]
+    assert torch.equal(replayed.glo.table.rows, same.glo.table.rows)
+    assert torch.equal(replayed.epoch_loss, same.epoch_loss)
+
+    plain, plain_terms = steps_of(images, settings, None)
+    assert [list(values) for values in terms] == [list(values) for values in plain_terms]
+    for mine, its in zip(terms, plain_terms, strict=True):
+        assert mine == pytest.approx(its, rel=2e-2 if settings.precision == "bfloat16" else 1e-4)
+    moved = (plain.glo.table.rows - replayed.glo.table.rows).abs().max()
+    assert float(moved) < (1e-2 if settings.precision == "bfloat16" else 1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"relaxation": "gumbel"}, "--search.relaxation gumbel"),
+        ({"temperature_end": 0.5}, "--search.temperature-end"),
+        ({"beta_weight": 1.0}, "--search.beta-weight"),
+        ({"schedule": "alternate", "alpha_batch": "held_out"}, "--search.alpha-batch held_out"),
+        ({"schedule": "alternate", "order": "second", "weight_optimizer": "sgd"}, "--search.order second"),
+    ],
+)
+def test_what_changes_from_step_to_step_is_refused(
+    changes: dict[str, Any], named: str, make_images: Make, make_settings: Make
+) -> None:
+    settings = make_settings(cuda_graphs=True, **changes)
+    with pytest.raises(UserError, match=f"{named} makes every step another one"):
+        Search(make_images(), settings, SpaceSettings(), seed=0, engine=Engine(device="cpu"))
+
+
+def test_without_a_gpu_they_are_refused(make_images: Make, make_settings: Make) -> None:
+    with pytest.raises(UserError, match=r"--search.cuda-graphs: there are none on the CPU"):
+        Search(make_images(), make_settings(cuda_graphs=True), SpaceSettings(), seed=0, engine=Engine(device="cpu"))
