@@ -46,7 +46,7 @@ within_limit() {
 
 case $part in
 check)
-    python -m pytest -q -rs tests/integration/test_search_golden.py tests/unit/gan/test_steps.py
+    python -m pytest -q -rs tests/integration/test_search_golden.py tests/unit/gan/test_steps_on_cuda.py
     # shellcheck disable=SC2086
     $degas benchmark --device $device --parts graphs --width 16 --rounds 3 --out "$out/check.json" $extra
     ;;
