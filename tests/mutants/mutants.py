@@ -26,6 +26,9 @@ TESTS = {
     "nas/branch.py": ["tests/unit/nas/test_mixed.py", "tests/unit/nas/test_supernet.py"],
     "nas/latents.py": ["tests/unit/nas/test_latents.py"],
     "nas/reconstruction.py": ["tests/unit/nas/test_reconstruction.py"],
+    "runtime/replay.py": ["tests/unit/runtime/test_replay.py"],
+    "data/store.py": ["tests/unit/data/test_store.py"],
+    "data/loader.py": ["tests/unit/data/test_store.py", "tests/unit/data/test_loader.py"],
 }
 
 PRUNING = "nas/pruning.py"
@@ -38,6 +41,9 @@ RESAMPLING = "nets/resampling.py"
 BRANCH = "nas/branch.py"
 LATENTS = "nas/latents.py"
 RECONSTRUCTION = "nas/reconstruction.py"
+REPLAY = "runtime/replay.py"
+STORE = "data/store.py"
+LOADER = "data/loader.py"
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
@@ -91,7 +97,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(RACE, "longest = max(self._raced[place]", "longest = min(self._raced[place]"),
     Mutant(RACE, "self._sign * self._behind(place, winner)", "self._behind(place, winner)"),
     Mutant(RACE, "value + (self.reference if baseline is None else means[baseline])", "value + self.reference"),
-    Mutant(RACE, "if len(self._references) >= FIRST:", "if len(self._references) > FIRST:"),
+    Mutant(RACE, "if len(self._references) < fewest_batches", "if len(self._references) <= fewest_batches"),
+    Mutant(RACE, "1 - -FREEDOM // (num_candidates - 1)", "1 - -FREEDOM // num_candidates"),
     Mutant(RACE, "deficits.mean(axis=1)]", "-deficits.mean(axis=1)]"),
     Mutant(RACE, "if sum(stays) > 1 else []", "if sum(stays) > 0 else []"),
     Mutant(LOSSES, "return fake_scores.mean() - real_scores.mean()", "return real_scores.mean() - fake_scores.mean()"),
@@ -195,4 +202,15 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(RECONSTRUCTION, "4**j * level", "2**j * level"),
     Mutant(RECONSTRUCTION, "+= 2 * KERNEL[offset]", "+= KERNEL[offset]"),
     Mutant(RECONSTRUCTION, "current - expand(smaller", "current + expand(smaller"),
+    Mutant(REPLAY, "held.copy_(value)", "held.copy_(held)"),
+    Mutant(REPLAY, "held.fill_(value)", "held.fill_(0.0)"),
+    Mutant(REPLAY, "{name: value.clone() for name", "{name: value for name"),
+    Mutant(REPLAY, "if self._num_calls <= WARM_UP_CALLS:", "if self._num_calls <= 0:"),
+    Mutant(REPLAY, "value.to(device, copy=True)", "value.to(device)"),
+    Mutant(REPLAY, "if num_ranks > 1:", "if num_ranks > 2:"),
+    Mutant(STORE, "return False  # they are there", "return True"),
+    Mutant(STORE, "images.nbytes <= RESIDENT_SHARE", "images.nbytes >= RESIDENT_SHARE"),
+    Mutant(STORE, "self._resident[self.send(rows)]", "self._resident[: len(rows)]"),
+    Mutant(LOADER, "torch.where(mirrored, pixels.flip(3), pixels)", "torch.where(mirrored, pixels.flip(2), pixels)"),
+    Mutant(LOADER, "return draws[self._rank * self.batch_images :]", "return draws[0:]"),
 )

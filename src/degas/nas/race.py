@@ -13,8 +13,14 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
-FIRST = 3  # batches before anyone stops: of two, the noise is a guess
+# Degrees of freedom of the noise's estimate before it is more than a guess: a group's deficits times batches less one.
+FREEDOM = 4
 FACTOR = 4.0  # standard errors of a deficit, pooled over the group, beyond which a candidate stops (docs/search.md)
+
+
+def fewest_batches(num_candidates: int) -> int:
+    """Before any of a group of so many (2 or more) stops: two for five candidates, three for three, five for two."""
+    return 1 - -FREEDOM // (num_candidates - 1)
 
 
 class Race:
@@ -51,11 +57,10 @@ class Race:
             self._losses[place].append(loss)
         for place in (place for places in self._running for place in places):
             self._raced[place] = len(self._references)
-        if len(self._references) >= FIRST:
-            self._running = [self._doubtful(places) for places in self._running]
-            running = {place for places in self._running for place in places}
-            needed = {baseline for baseline in map(self._baselines.__getitem__, running) if baseline is not None}
-            self.open = sorted(running | needed)
+        self._running = [self._doubtful(places) for places in self._running]
+        running = {place for places in self._running for place in places}
+        needed = {baseline for baseline in map(self._baselines.__getitem__, running) if baseline is not None}
+        self.open = sorted(running | needed)
 
     @property
     def reference(self) -> float:
@@ -105,6 +110,8 @@ class Race:
         """Those who may yet win the group; none where one alone is left."""
         if len(places) < 2:
             return []
+        if len(self._references) < fewest_batches(len(places)):
+            return list(places)
         values = np.stack([self._values(place) for place in places])  # (k, batches)
         best = int(values.mean(axis=1).argmin())
         deficits = values - values[best]

@@ -20,7 +20,7 @@ from degas.nas.branch import Branch
 from degas.nas.mixing import Mixing
 from degas.nas.perturbation import LOSSES_COMPARE, Perturbation, kept_at, values_of
 from degas.nas.pruning import choices, prune, random_alpha
-from degas.nas.race import FIRST
+from degas.nas.race import fewest_batches
 from degas.nas.reconstruction import reconstruction_terms
 from degas.nas.searcher import Search, run_search
 from degas.runtime.distributed import Engine
@@ -134,13 +134,14 @@ def test_who_is_clearly_behind_is_measured_on_fewer_batches_unless_a_cap_may_wan
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("degas.nas.perturbation.FACTOR", factor)
-    search = make_search(make_images(), make_settings(prune="alone", perturbation_batches=5, **changes))
+    settings = make_settings(prune="alone", perturbation_batches=5, **changes)
+    search = make_search(make_images(), settings, SpaceSettings())  # N1, and U1 with one residual edge
     measure, asked = perturbation(search), []
     losses = measure._losses
     measure._losses = lambda node, number, masks: asked.append(len(masks)) or losses(node, number, masks)  # type: ignore[assignment, func-returns-value]
     measure.measure("drops_edge")
-    everything = 5 * sum(len(search.space.operations(slot)) for slot in search.space.slots)
-    assert sum(asked) == (everything * FIRST // 5 if shortened else everything)
+    sizes = [len(search.space.operations(slot)) for slot in search.space.slots]
+    assert sum(asked) == sum(size * (fewest_batches(size) if shortened else 5) for size in sizes)
 
 
 def test_what_a_mask_leaves_out_is_computed_with_gradients_only(

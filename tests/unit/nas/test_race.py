@@ -7,7 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from degas.nas.race import FIRST, Race
+from degas.nas.race import Race, fewest_batches
+
+THREE = fewest_batches(3)
 
 
 def run(race: Race, references: np.ndarray, losses: np.ndarray) -> int:
@@ -40,23 +42,32 @@ def test_without_a_limit_all_are_measured_on_all_batches_and_the_estimate_is_the
 def test_a_clear_loser_stops_first_and_the_close_ones_go_on() -> None:
     references, losses = drawn([0.0, 0.001, 1.0])
     race = Race(["a"] * 3, [None] * 3)
-    for number in range(FIRST):
+    for number in range(THREE):
         assert race.open == [0, 1, 2]
         race.add(references[number], losses[number].tolist())
     assert race.open == [0, 1]
 
 
+def test_the_fewer_race_the_longer_all_are_measured() -> None:
+    """The noise is estimated from all deficits of a group, so a small group needs more batches for it."""
+    assert [fewest_batches(count) for count in (2, 3, 4, 5, 6, 20)] == [5, 3, 3, 2, 2, 2]
+    for count in (2, 3, 5, 9):
+        references, losses = drawn([0.0, *[9.0] * (count - 1)])
+        race = Race(["a"] * count, [None] * count)
+        assert run(race, references, losses) == count * fewest_batches(count)
+
+
 def test_a_race_with_one_left_is_over() -> None:
     references, losses = drawn([0.0, 1.0, 2.0])
     race = Race(["a"] * 3, [None] * 3)
-    assert run(race, references, losses) == 3 * FIRST
+    assert run(race, references, losses) == 3 * THREE
     assert race.open == []
 
 
 def test_groups_race_apart() -> None:
     references, losses = drawn([0.0, 0.001, 5.0, 5.001, 9.0], seed=1)
     race = Race(["a", "a", "b", "b", "b"], [None] * 5)
-    run(race, references[:FIRST], losses[:FIRST])
+    run(race, references[:THREE], losses[:THREE])
     assert race.open == [0, 1, 2, 3]
 
 
@@ -91,14 +102,14 @@ def test_what_counts_is_the_distance_to_the_baseline(most: bool) -> None:
     sign = -1.0 if most else 1.0
     references, losses = drawn([sign * mean for mean in (-3.0, -4.0, 3.0, 2.001)])
     race = Race([None, "a", None, "a"], [None, 0, None, 2], most=most)
-    run(race, references[:FIRST], losses[:FIRST])
+    run(race, references[:THREE], losses[:THREE])
     assert race.open == [0, 1, 2, 3]
 
 
 def test_a_baseline_stops_with_those_who_need_it() -> None:
     references, losses = drawn([0.0, -1.0, 0.0, -5.0, -5.001])
     race = Race([None, "a", None, "a", "a"], [None, 0, None, 2, 2])
-    run(race, references[:FIRST], losses[:FIRST])
+    run(race, references[:THREE], losses[:THREE])
     assert race.open == [2, 3, 4]
 
 
@@ -113,7 +124,7 @@ def test_a_baseline_may_win_its_group() -> None:
 def test_the_greatest_wins_where_more_is_better() -> None:
     references, losses = drawn([0.0, 1.0, 0.999])
     race = Race(["a"] * 3, [None] * 3, most=True)
-    run(race, references[:FIRST], losses[:FIRST])
+    run(race, references[:THREE], losses[:THREE])
     assert race.open == [1, 2]
 
 

@@ -70,6 +70,14 @@ def test_the_recorder_catches_what_a_graph_cannot_do() -> None:
         reads({"x": torch.ones(())})
 
 
+def test_what_a_caller_gives_stays_the_callers() -> None:
+    step = Replayed(lambda inputs: {"y": inputs["x"] + 1.0}, CPU, ListRecorder())  # type: ignore[operator, dict-item]
+    given = [torch.full((2,), float(k)) for k in range(NUM_CALLS)]
+    for x in given:
+        step({"x": x})
+    assert [x.tolist() for x in given] == [[float(k)] * 2 for k in range(NUM_CALLS)]
+
+
 def test_another_shape_is_refused() -> None:
     step = Replayed(lambda inputs: {"y": inputs["x"] + 1.0}, CPU, ListRecorder())  # type: ignore[operator, dict-item]
     step({"x": torch.ones(3)})
