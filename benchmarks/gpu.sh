@@ -4,8 +4,10 @@
 #     benchmarks/gpu.sh PART [OUT]      PART: check | bench | growth | search | gan      OUT: folder, default runs/gpu
 #
 # First `check`: whether the GPU's numbers are the CPU's, step by step and as CUDA graphs. Where it fails, the timings
-# mean nothing. GRAPHS=1 runs search and gan as CUDA graphs. Needs a CUDA device and `degas` on the path (or PYTHONPATH=src and DEGAS="python -m degas"). Each part writes its
-# own files into OUT and can be run alone; search and gan go on where they stopped (--resume). Data: CIFAR-10's
+# mean nothing. GRAPHS=1 runs search and gan as CUDA graphs. Each part writes its own files into OUT and can be run
+# alone; search and gan go on where they stopped (--resume).
+#
+# Needs a CUDA device and `degas` on the path (or PYTHONPATH=src and DEGAS="python -m degas"). Data: CIFAR-10's
 # official archive or unpacked folder in $DATA; without it, the parts that need images draw noise of the same size.
 set -euo pipefail
 
