@@ -5,7 +5,7 @@
 #
 # First `check`: whether the GPU's numbers are the CPU's, step by step and as CUDA graphs. Where it fails, the timings
 # mean nothing. GRAPHS=1 runs search and gan as CUDA graphs. Each part writes its own files into OUT and can be run
-# alone; search and gan go on where they stopped (--resume).
+# alone; search and gan go on where they stopped (--resume). GRAPH_PART= leaves graphs out of bench.
 #
 # Needs a CUDA device and `degas` on the path (or PYTHONPATH=src and DEGAS="python -m degas"). Data: CIFAR-10's
 # official archive or unpacked folder in $DATA; without it, the parts that need images draw noise of the same size.
@@ -48,9 +48,17 @@ within_limit() {
 
 case $part in
 check)
-    python -m pytest -q -rs tests/integration/test_search_golden.py tests/unit/gan/test_steps_on_cuda.py
+    python -m pytest -q -rs tests/integration/test_search_golden.py tests/unit/*/test_*_on_cuda.py
     # shellcheck disable=SC2086
     $degas benchmark --device $device --parts graphs --width 16 --rounds 3 --out "$out/check.json" $extra
+    python3 - "$out/check.json" <<'PY'
+import json
+import sys
+
+rows = {name: row["difference"] for name, row in json.load(open(sys.argv[1])).items() if name.endswith("_as_graph")}
+print("graphs beside the same steps without, largest relative difference:", rows)
+sys.exit(0 if len(rows) == 3 and max(rows.values()) < 0.02 else "they differ: the graphs' timings mean nothing")
+PY
     ;;
 bench)  # side by side at the sizes of the CPU table and of the paper, in both precisions
     for width in 32 128; do

@@ -2,8 +2,9 @@
 
 It notes every operation below autograd while a step runs, and runs the list again: results are written over those of
 the recording, views are left alone, in-place operations done again. What the host decided in between, a number that it
-computed, a tensor that it made and filled, stays as it was. Reading a value out of a tensor is an error, as it is
-while a graph is captured.
+computed, a tensor that it made and filled, stays as it was. `item()` and operations whose results' size depends on
+values are errors, as they are while a graph is captured. `tolist()` goes unseen (`pretend_gpu` refuses it), as do
+copies from the host, streams and a graph's pool of memory.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from torch.utils._pytree import tree_leaves
 
 from degas.runtime.replay import Values
 
-READS = {torch.ops.aten._local_scalar_dense.default, torch.ops.aten.equal.default, torch.ops.aten.nonzero.default}
+ATEN = torch.ops.aten
+READS = {ATEN._local_scalar_dense.default, ATEN.equal.default}
+READS |= {ATEN.nonzero.default, ATEN.masked_select.default, ATEN._unique2.default}
 
 
 class OperationList(TorchDispatchMode):
@@ -29,7 +32,8 @@ class OperationList(TorchDispatchMode):
         self.calls: list[tuple[Any, Any, Any, Any]] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in READS:
+        masks = func is ATEN.index.Tensor and any(tensor.dtype == torch.bool for tensor in tensors(args[1]))
+        if func in READS or masks:
             raise RuntimeError(f"{func} reads a tensor while a step is recorded")
         result = func(*args, **(kwargs or {}))
         self.calls.append((func, args, kwargs or {}, result))

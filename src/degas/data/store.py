@@ -8,6 +8,7 @@ from torch import Tensor
 
 from degas.runtime.transfer import to_device
 
+CHUNK_IMAGES = 4096
 RESIDENT_SHARE = 0.25  # of a GPU's free memory that pixels may take; our choice, the rest is for the networks
 
 
@@ -23,8 +24,7 @@ class Store:
     def __init__(self, images: np.ndarray, device: torch.device) -> None:
         self.device = device
         self._host = images
-        # A copy first: what the cache maps may only be read, and torch warns of such memory.
-        self._resident = torch.from_numpy(np.array(images)).to(device) if _fits(images, device) else None
+        self._resident = _moved(images, device) if _fits(images, device) else None
 
     def __call__(self, rows: np.ndarray) -> Tensor:
         if self._resident is not None:
@@ -32,8 +32,16 @@ class Store:
         return self.send(self._host[rows])
 
     def send(self, values: np.ndarray) -> Tensor:
-        """A copy on the device, for which the host does not wait."""
+        """The same values on the device; the host does not wait for them."""
         return to_device(torch.from_numpy(np.ascontiguousarray(values)), self.device)
+
+
+def _moved(images: np.ndarray, device: torch.device) -> Tensor:
+    """A few at a time, for they may lie on a disk; each time a copy, since what is mapped from there is read-only."""
+    moved = torch.empty(images.shape, dtype=torch.uint8, device=device)
+    for start in range(0, len(images), CHUNK_IMAGES):
+        moved[start : start + CHUNK_IMAGES] = torch.from_numpy(np.array(images[start : start + CHUNK_IMAGES]))
+    return moved
 
 
 def _fits(images: np.ndarray, device: torch.device) -> bool:

@@ -161,6 +161,7 @@ class Run:
 
     def finish(self) -> Generator:
         """Publish: the best generator if there were evaluations, else the last one."""
+        self.steps.replayed.clear()  # their graphs' memory is not needed from here on
         self.save(self.settings.num_steps)
         self._publish(best=bool(self.best))  # again, for the last time may have been killed before it got so far
         self.folder.mark_done()

@@ -13,13 +13,14 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
-# Degrees of freedom of the noise's estimate before it is more than a guess: a group's deficits times batches less one.
+# Degrees of freedom, at most, of the noise's estimate before it is more than a guess: a group's deficits times its
+# batches less one. (The deficits share the best one's noise, so there are fewer; FACTOR is large for that.)
 FREEDOM = 4
 FACTOR = 4.0  # standard errors of a deficit, pooled over the group, beyond which a candidate stops (docs/search.md)
 
 
 def fewest_batches(num_candidates: int) -> int:
-    """Before any of a group of so many (2 or more) stops: two for five candidates, three for three, five for two."""
+    """Before one of so many (2 or more) that still race may stop: 2 for five and more, 3 for three, 5 for two."""
     return 1 - -FREEDOM // (num_candidates - 1)
 
 

@@ -7,7 +7,7 @@ matrix a side, borders included, and the pyramid of a difference is the differen
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -73,7 +73,7 @@ def expand(images: Tensor, height: int, width: int) -> Tensor:
     return rows @ images @ columns.T
 
 
-@lru_cache(maxsize=64)
+@cache
 def reduce_matrix(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """(⌈size/2⌉, size): blur with replicated borders, then every second pixel."""
     matrix = torch.zeros((size + 1) // 2, size, dtype=torch.float64)
@@ -83,7 +83,7 @@ def reduce_matrix(size: int, dtype: torch.dtype, device: torch.device) -> Tensor
     return matrix.to(device, dtype)
 
 
-@lru_cache(maxsize=64)
+@cache
 def expand_matrix(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """(size, ⌈size/2⌉): twice the kernel around every second pixel, with replicated borders."""
     small = (size + 1) // 2

@@ -86,6 +86,7 @@ def run_search(
             if stopping and loop.goes_on(step):
                 stop.leave()
         loop.end(step)
+    search.replayed = None  # its graph's memory is not needed from here on
     signs = read_signs(search.glo, search.weight_batches, step) if engine.is_main else None
     architecture = search.write_results(folder, step)
     if signs is not None:
@@ -115,16 +116,7 @@ class Search:
             self.steps_per_epoch, fewest_epochs=FEWEST_EPOCHS, fewest_steps=FEWEST_STEPS
         )
         self.total_steps = self.num_epochs * self.steps_per_epoch
-        with forked_rng(seed, "supernet"):
-            self.supernet = Supernet(
-                self.space,
-                base_size=self.base_size,
-                width=settings.width,
-                noise_size=settings.noise_size,
-                channels=images.channels,
-                separable_order=space.separable_order,
-                alpha_std=settings.alpha_init_std,
-            ).to(engine.device)
+        self.supernet = self._fresh_supernet()
         self.glo = Glo(
             self.supernet,
             self.supernet.weights(),
@@ -152,6 +144,19 @@ class Search:
         self.alpha_history: list[dict[str, dict[str, float]]] = []  # after each epoch
         self.replayed = Replayed(self._replayable, engine.device, CudaGraphs()) if settings.cuda_graphs else None
 
+    def _fresh_supernet(self) -> Supernet:
+        with forked_rng(self.seed, "supernet"):
+            supernet = Supernet(
+                self.space,
+                base_size=self.base_size,
+                width=self.settings.width,
+                noise_size=self.settings.noise_size,
+                channels=self.images.channels,
+                separable_order=self.space_settings.separable_order,
+                alpha_std=self.settings.alpha_init_std,
+            )
+        return supernet.to(self.engine.device)
+
     # ------------------------------------------------------------------------------------------ one step
 
     def step(self, step: int) -> dict[str, Tensor]:
@@ -161,8 +166,9 @@ class Search:
         if self.replayed is None:
             return self._move(batch, alpha_batch, step, self.glo.rate_share(step))
         inputs: dict[str, Tensor | float] = {"rate_share": self.glo.rate_share(step)}
-        for name, given in (("weights", batch), ("alpha", alpha_batch)):
-            inputs |= {f"{name} index": given.index, f"{name} images": given.images}
+        inputs |= {"index": batch.index, "images": batch.images}
+        if alpha_batch is not batch:
+            inputs |= {"alpha_index": alpha_batch.index, "alpha_images": alpha_batch.images}
         return self.replayed(inputs)
 
     def _move(self, batch: Batch, alpha_batch: Batch, step: int, rate_share: float | Tensor) -> dict[str, Tensor]:
@@ -180,11 +186,11 @@ class Search:
 
     def _replayable(self, inputs: Inputs) -> dict[str, Tensor]:
         """`_move` as a function of tensors. Nothing in it goes by the step's number: `check_search` sees to that."""
-        batch, alpha_batch = (
-            Batch(cast(Tensor, inputs[f"{name} index"]), cast(Tensor, inputs[f"{name} images"]), None)
-            for name in ("weights", "alpha")
-        )
-        return self._move(batch, alpha_batch, 0, cast(Tensor, inputs["rate_share"]))
+        given = cast(dict[str, Tensor], inputs)
+        batch = alpha_batch = Batch(given["index"], given["images"], None)
+        if "alpha_index" in given:
+            alpha_batch = Batch(given["alpha_index"], given["alpha_images"], None)
+        return self._move(batch, alpha_batch, 0, given["rate_share"])
 
     # ------------------------------------------------------------------------------------------ what is written
 

@@ -66,7 +66,7 @@ class Engine:
         # samples alone would wait for the others for ever. static_graph stays off: seen silently wrong with a penalty.
         ddp = DistributedDataParallelKwargs(broadcast_buffers=False)
         self._accelerator = Accelerator(cpu=cpu, mixed_precision="no", kwargs_handlers=[ddp])
-        self.device: torch.device = self._accelerator.device
+        self.device: torch.device = _numbered(self._accelerator.device)
         self.rank: int = self._accelerator.process_index
         self.num_ranks: int = self._accelerator.num_processes
         self.is_main: bool = self.rank == 0
@@ -184,6 +184,13 @@ def _join_group(backend: str) -> None:
     _num_groups += 1
     rank, num_ranks = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     torch.distributed.init_process_group(backend, store=store, rank=rank, world_size=num_ranks, timeout=PATIENCE)
+
+
+def _numbered(device: torch.device) -> torch.device:
+    """With the number that its tensors bear: `cuda` alone is not equal to `cuda:0`."""
+    if device.type == "cuda" and device.index is None:
+        return torch.device("cuda", torch.cuda.current_device())
+    return device
 
 
 def chosen_device(device: str) -> torch.device:

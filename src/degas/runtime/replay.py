@@ -6,6 +6,7 @@ in through the step's inputs, a learning rate included, and the step must ask no
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -52,6 +53,7 @@ class CudaGraphs:
         return values
 
     def record(self, run: Callable[[], Values]) -> tuple[Callable[[], object], Values]:
+        gc.collect()  # an earlier graph that went with its search would else free its memory while this one records
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, stream=self._stream):
             values = run()
@@ -62,9 +64,12 @@ class CudaGraphs:
 class Replayed:
     """`function(inputs)` → scalars by name, recorded at its fourth call and replayed from then on.
 
+    A graph keeps the memory of a whole step for itself. Whoever owns the tensors that `function` moves drops this
+    object when the steps are done, for the two hold each other.
+
     Args:
         function: moves tensors that live as long as this object does; a number among its inputs reaches it as a
-            float32 tensor without dimensions. It is given the same keys, and tensors of the same shape, every time.
+            float32 tensor without dimensions.
         device: where it computes.
     """
 
@@ -76,7 +81,11 @@ class Replayed:
         self._num_calls = 0
 
     def __call__(self, inputs: Inputs) -> Values:
-        """The values of this call; they stay when the next one comes."""
+        """The values of this call; they stay when the next one comes.
+
+        Raises:
+            ValueError: inputs of other names, shapes or types than those of the first call.
+        """
         self._take(inputs)
         self._num_calls += 1
         if self._num_calls <= WARM_UP_CALLS:
@@ -92,13 +101,16 @@ class Replayed:
 
     def _take(self, inputs: Inputs) -> None:
         """Fill the tensors that hold the inputs; they are made at the first call."""
+        if not self._num_calls:
+            self._inputs = {name: _held(value, self.device) for name, value in inputs.items()}
+            return
+        if _kinds(inputs) != _kinds(self._inputs):
+            raise ValueError(f"a replayed step got {_kinds(inputs)}, and was first given {_kinds(self._inputs)}")
         for name, value in inputs.items():
-            held = self._inputs.get(name)
-            if held is None:
-                self._inputs[name] = _held(value, self.device)
-            elif isinstance(value, Tensor):
+            held = self._inputs[name]
+            if isinstance(value, Tensor) and held is not None:
                 held.copy_(value)
-            elif value is not None:
+            elif held is not None and value is not None:
                 held.fill_(value)
 
 
@@ -106,3 +118,14 @@ def _held(value: Tensor | float | None, device: torch.device) -> Tensor | None:
     if isinstance(value, Tensor):
         return value.to(device, copy=True)
     return None if value is None else torch.full((), value, dtype=torch.float32, device=device)
+
+
+def _kinds(inputs: Inputs) -> dict[str, str]:
+    """What each input is: a tensor's type and shape (a number is one without dimensions), or nothing."""
+
+    def kind(value: Tensor | float | None) -> str:
+        if isinstance(value, Tensor):
+            return f"{value.dtype} {tuple(value.shape)}"
+        return "none" if value is None else f"{torch.float32} ()"
+
+    return {name: kind(value) for name, value in inputs.items()}

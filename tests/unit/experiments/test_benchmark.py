@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,7 @@ def test_graphs_are_measured_beside_the_same_steps_without(monkeypatch: pytest.M
     for row in found.values():
         assert row["speedup"] == pytest.approx(row["plain_ms"] / row["ours_ms"])
         assert row["difference"] < 1e-3
+    assert difference({"a": 1.0, "b": math.nan}, {"a": 1.0, "b": 1.0}) == math.inf
     assert difference({"a": torch.tensor(1.0), "b": torch.tensor(0.0)}, {"a": 0.9, "b": 0.0}) == pytest.approx(0.1)
 
 

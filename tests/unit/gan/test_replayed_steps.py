@@ -6,19 +6,16 @@ from typing import Any
 
 import pytest
 import torch
+from graph_twins import TRAININGS, moved_alike, parameters
 from recorder import ListRecorder
 from toy_gan import toy_steps
 
 from degas.errors import UserError
 from degas.gan.steps import Steps
 from degas.gan.watch import NonFiniteError
-from degas.presets import OBJECTIVES
 from degas.runtime.replay import WARM_UP_CALLS
 
 NUM_STEPS = WARM_UP_CALLS + 4
-CASES: list[dict[str, Any]] = [{"objective": name} for name in OBJECTIVES]
-CASES += [{"objective": name, "supervised": True, "augment": "diffaugment"} for name in OBJECTIVES]
-CASES += [{"objective": "ct-gan", "precision": "bfloat16"}, {"objective": "sn-gan", "critic_steps": 3}]
 
 
 class NeverRecords(ListRecorder):
@@ -38,7 +35,7 @@ def taken(steps: Steps) -> list[dict[str, float]]:
     return [{name: float(value) for name, value in values.items()} for pair in both for values in pair]
 
 
-@pytest.mark.parametrize("changes", CASES, ids=lambda changes: "-".join(str(value) for value in changes.values()))
+@pytest.mark.parametrize("changes", TRAININGS, ids=lambda changes: "-".join(str(value) for value in changes.values()))
 def test_replayed_steps_are_the_same_steps(changes: dict[str, Any]) -> None:
     """Bit for bit the steps of the same float32 rates, and the plain ones but for the rounding of those."""
     changes = {"num_steps": NUM_STEPS, **changes}
@@ -56,6 +53,23 @@ def test_replayed_steps_are_the_same_steps(changes: dict[str, Any]) -> None:
     for mine_values, its_values in zip(values, taken(plain), strict=True):
         rel = 5e-2 if plain.settings.precision == "bfloat16" else 1e-3
         assert mine_values == pytest.approx(its_values, rel=rel, abs=1e-4)
+
+
+@pytest.mark.parametrize("frozen", ["_rate", "_noise"])
+def test_the_twins_of_a_gpu_would_notice_an_input_that_stays(frozen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`moved_alike`, which judges graphs on a GPU (test_steps_on_cuda.py), on an input of the recording's."""
+    runs = [replaying(ListRecorder(), objective="mmd", num_steps=12) for _ in range(2)] + [
+        toy_steps(objective="mmd", num_steps=12)
+    ]
+    start = parameters(generator=runs[0].generator)
+    given = getattr(runs[0], frozen)
+    monkeypatch.setattr(runs[0], frozen, lambda *places: given(*places[:-1], min(places[-1], WARM_UP_CALLS)))
+    for steps in runs:
+        for step in range(12):
+            steps.both(step)
+    stuck, sound, plain = (parameters(generator=steps.generator) for steps in runs)
+    assert moved_alike(start, plain, sound)
+    assert not moved_alike(start, plain, stuck)
 
 
 def test_a_replay_that_diverges_is_noticed() -> None:

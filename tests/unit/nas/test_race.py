@@ -57,6 +57,20 @@ def test_the_fewer_race_the_longer_all_are_measured() -> None:
         assert run(race, references, losses) == count * fewest_batches(count)
 
 
+def test_who_is_left_of_many_counts() -> None:
+    """Three of five stop after two batches; the two that are left go on to the fifth, as two alone would.
+
+    After the third batch place 4 is behind by more than six standard errors, but of an estimate of two deficits.
+    """
+    race = Race(["a"] * 5, [None] * 5)
+    open_after = []
+    for sign in (1, -1, 1, -1, 1):
+        losses = [0.0, *[9.0 + 0.001 * sign] * 3, 0.002 + 0.0005 * sign]
+        race.add(0.0, [losses[place] for place in race.open])
+        open_after.append(race.open)
+    assert open_after == [[0, 1, 2, 3, 4], [0, 4], [0, 4], [0, 4], []]
+
+
 def test_a_race_with_one_left_is_over() -> None:
     references, losses = drawn([0.0, 1.0, 2.0])
     race = Race(["a"] * 3, [None] * 3)

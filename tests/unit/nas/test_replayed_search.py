@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from graph_twins import SEARCHES
 from recorder import ListRecorder
 
 from degas.config import SpaceSettings
@@ -17,14 +18,6 @@ from degas.runtime.replay import WARM_UP_CALLS, Replayed
 
 Make = Callable[..., Any]
 NUM_STEPS = WARM_UP_CALLS + 4
-CASES = [
-    {},
-    {"schedule": "alternate"},
-    {"schedule": "alternate", "alpha_batch": "same", "weight_optimizer": "sgd", "latent_optimizer": "sgd"},
-    {"cost_weight": 0.1, "temperature": 0.5, "num_epochs": 9},
-    {"precision": "bfloat16"},
-    {"train_alpha": False},
-]
 
 
 def steps_of(images: Any, settings: Any, recorder: Any) -> tuple[Search, list[dict[str, float]]]:
@@ -40,7 +33,7 @@ class NeverRecords(ListRecorder):
         return lambda: found.update(run()), (found := run())
 
 
-@pytest.mark.parametrize("changes", CASES, ids=str)
+@pytest.mark.parametrize("changes", SEARCHES, ids=str)
 def test_a_replayed_search_is_the_same_search(changes: dict[str, Any], make_images: Make, make_settings: Make) -> None:
     """Bit for bit the step of the same float32 rates, and the plain one but for the rounding of its rates."""
     images, settings = make_images(), make_settings(**{"num_epochs": 8, **changes})

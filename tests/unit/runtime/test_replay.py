@@ -57,17 +57,23 @@ def test_a_replay_computes_what_the_step_computes() -> None:
     assert torch.equal(weight, plain_weight)
 
 
-def test_the_recorder_catches_what_a_graph_cannot_do() -> None:
-    """A number of the host's own stays that of the recording; a value read out is an error."""
+def test_a_number_of_the_hosts_own_stays_that_of_the_recording() -> None:
     counts = iter(range(100))
     stuck = Replayed(lambda inputs: {"y": inputs["x"] * next(counts)}, CPU, ListRecorder())  # type: ignore[operator, dict-item]
     found = [float(stuck({"x": torch.ones(())})["y"]) for _ in range(NUM_CALLS)]
     assert found == [0.0, 1.0, 2.0, 3.0, 3.0, 3.0, 3.0]
-    reads = Replayed(lambda inputs: {"y": torch.full((), inputs["x"].item())}, CPU, ListRecorder())  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "read",
+    [lambda x: torch.full((), x.sum().item()), lambda x: x[x > 0].sum(), lambda x: x.masked_select(x > 0).sum()],
+)
+def test_a_value_read_out_is_an_error(read: Callable[[Tensor], Tensor]) -> None:
+    reads = Replayed(lambda inputs: {"y": read(inputs["x"])}, CPU, ListRecorder())  # type: ignore[arg-type]
     for _ in range(WARM_UP_CALLS):
-        reads({"x": torch.ones(())})
+        reads({"x": torch.ones(3)})
     with pytest.raises(RuntimeError, match="reads a tensor"):
-        reads({"x": torch.ones(())})
+        reads({"x": torch.ones(3)})
 
 
 def test_what_a_caller_gives_stays_the_callers() -> None:
@@ -78,11 +84,24 @@ def test_what_a_caller_gives_stays_the_callers() -> None:
     assert [x.tolist() for x in given] == [[float(k)] * 2 for k in range(NUM_CALLS)]
 
 
-def test_another_shape_is_refused() -> None:
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"x": torch.ones(4), "n": None, "rate": 0.1},
+        {"x": torch.ones(1), "n": None, "rate": 0.1},
+        {"x": torch.ones(3, dtype=torch.float64), "n": None, "rate": 0.1},
+        {"x": None, "n": None, "rate": 0.1},
+        {"x": torch.ones(3), "n": torch.ones(3), "rate": 0.1},
+        {"x": torch.ones(3), "n": None},
+    ],
+)
+def test_other_inputs_than_the_first_are_refused(other: Inputs) -> None:
+    """A graph would go on with what it has, and copying would spread or round without a word."""
     step = Replayed(lambda inputs: {"y": inputs["x"] + 1.0}, CPU, ListRecorder())  # type: ignore[operator, dict-item]
-    step({"x": torch.ones(3)})
-    with pytest.raises(RuntimeError, match="size"):
-        step({"x": torch.ones(4)})
+    step({"x": torch.ones(3), "n": None, "rate": 0.1})
+    step({"x": torch.ones(3), "n": None, "rate": 0.2})
+    with pytest.raises(ValueError, match="a replayed step got"):
+        step(other)
 
 
 @pytest.mark.parametrize(
