@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from graph_twins import TRAININGS, moved_alike, parameters
 from recorder import ListRecorder
-from toy_gan import toy_steps
+from toy_gan import toy_steps, toy_training
 
 from degas.errors import UserError
 from degas.gan.steps import Steps
@@ -85,3 +86,16 @@ def test_a_replay_that_diverges_is_noticed() -> None:
 def test_graphs_are_refused_without_a_gpu() -> None:
     with pytest.raises(UserError, match=r"^--gan.cuda-graphs: there are none on the CPU; leave it out$"):
         toy_steps(cuda_graphs=True)
+
+
+def test_a_training_lets_go_of_its_graphs_at_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("degas.gan.steps.check_graphs", lambda *_: None)
+    monkeypatch.setattr("degas.gan.steps.CudaGraphs", ListRecorder)
+    made: list[Steps] = []
+    monkeypatch.setattr(
+        "degas.gan.trainer.Steps", lambda *given, **named: made.append(Steps(*given, **named)) or made[0]
+    )
+    toy_training(tmp_path, num_steps=NUM_STEPS, cuda_graphs=True)
+    assert isinstance(made[0].recorder, ListRecorder)
+    assert made[0].recorder.num_recorded == 2
+    assert made[0].replayed == {}

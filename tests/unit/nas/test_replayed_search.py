@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +13,11 @@ from recorder import ListRecorder
 
 from degas.config import SpaceSettings
 from degas.errors import UserError
+from degas.nas import searcher
 from degas.nas.searcher import Search
 from degas.runtime.distributed import Engine
 from degas.runtime.replay import WARM_UP_CALLS, Replayed
+from degas.runtime.run_folder import StageFolder
 
 Make = Callable[..., Any]
 NUM_STEPS = WARM_UP_CALLS + 4
@@ -76,3 +79,22 @@ def test_what_changes_from_step_to_step_is_refused(
 def test_without_a_gpu_they_are_refused(make_images: Make, make_settings: Make) -> None:
     with pytest.raises(UserError, match=r"--search.cuda-graphs: there are none on the CPU"):
         Search(make_images(), make_settings(cuda_graphs=True), SpaceSettings(), seed=0, engine=Engine(device="cpu"))
+
+
+def test_a_search_lets_go_of_its_graph_before_it_prunes(
+    make_images: Make, make_settings: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A graph keeps the memory of a whole step, and holds its search as its search holds it."""
+    monkeypatch.setattr(searcher, "check_graphs", lambda *_: None)
+    recorders = [ListRecorder()]
+    monkeypatch.setattr(searcher, "CudaGraphs", lambda: recorders[0])
+    kept: list[Any] = []
+    write = Search.write_results
+    monkeypatch.setattr(Search, "write_results", lambda self, *given: kept.append(self.replayed) or write(self, *given))
+    settings = make_settings(num_epochs=3, cuda_graphs=True)
+    with StageFolder(tmp_path / "run", settings={}, resume=False, kind="search") as folder:
+        searcher.run_search(
+            make_images(), settings, SpaceSettings(), seed=0, folder=folder, engine=Engine(device="cpu"), progress=False
+        )
+    assert recorders[0].num_recorded == 1
+    assert kept == [None]
