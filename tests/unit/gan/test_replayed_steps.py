@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from graph_twins import TRAININGS, moved_alike, parameters
-from recorder import ListRecorder
+from recorder import ListRecorder, NeverRecords
 from toy_gan import toy_steps, toy_training
 
 from degas.errors import UserError
@@ -17,11 +17,6 @@ from degas.gan.watch import NonFiniteError
 from degas.runtime.replay import WARM_UP_CALLS
 
 NUM_STEPS = WARM_UP_CALLS + 4
-
-
-class NeverRecords(ListRecorder):
-    def record(self, run: Any) -> Any:
-        return lambda: found.update(run()), (found := run())
 
 
 def replaying(recorder: Any, **changes: Any) -> Steps:

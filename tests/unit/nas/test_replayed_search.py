@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from graph_twins import SEARCHES
-from recorder import ListRecorder
+from recorder import ListRecorder, NeverRecords
 
 from degas.config import SpaceSettings
 from degas.errors import UserError
@@ -29,11 +29,6 @@ def steps_of(images: Any, settings: Any, recorder: Any) -> tuple[Search, list[di
         search.replayed = Replayed(search._replayable, torch.device("cpu"), recorder)
     terms = [search.step(step) for step in range(NUM_STEPS)]
     return search, [{name: float(value) for name, value in values.items()} for values in terms]
-
-
-class NeverRecords(ListRecorder):
-    def record(self, run: Any) -> Any:
-        return lambda: found.update(run()), (found := run())
 
 
 @pytest.mark.parametrize("changes", SEARCHES, ids=str)
