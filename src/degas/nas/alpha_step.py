@@ -13,7 +13,6 @@ from degas.nas.relaxation import Relaxation
 from degas.nas.second_order import momenta_of, unrolled_gradient
 from degas.nas.supernet import Supernet
 from degas.nets.normalisation import frozen_buffers
-from degas.runtime.transfer import to_device
 
 
 class AlphaStep:
@@ -92,7 +91,7 @@ class AlphaStep:
         return loss
 
     def _loss(self, batch: Batch) -> Tensor:
-        latents = self.glo.table.rows[to_device(batch.index, self.glo.engine.device)]  # (B, d), no gradient
+        latents = self.glo.table.rows[batch.index]  # (B, d), no gradient
         return torch.stack(list(self.glo.loss_terms(latents, batch.images).values())).sum()
 
     def apply(self, step: int) -> dict[str, Tensor]:

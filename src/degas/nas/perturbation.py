@@ -35,7 +35,6 @@ from degas.nas.pruning import Alpha, Compare, ZeroRule, node_options
 from degas.nas.race import FACTOR, Race
 from degas.nas.supernet import Supernet
 from degas.nets.normalisation import frozen_buffers
-from degas.runtime.transfer import to_device
 from degas.space import ZERO, Edge, SearchSpace, Slot
 
 # Of the rules of `pruning`: a residual edge's losses are weighed against that of its own `zero`.
@@ -139,7 +138,7 @@ class Perturbation:
         backbone, engine = self.supernet.backbone, self.glo.engine
         losses = torch.zeros(1 + len(masks), dtype=torch.float64, device=engine.device)
         batch = self.batches(number)
-        latents = self.glo.table.rows[to_device(batch.index, engine.device)]  # (B, d)
+        latents = self.glo.table.rows[batch.index]  # (B, d)
         with frozen_buffers(self.supernet):
             with engine.autocast():
                 maps = backbone.maps(latents, before=node)

@@ -155,7 +155,7 @@ class Search:
                 separable_order=self.space_settings.separable_order,
                 alpha_std=self.settings.alpha_init_std,
             )
-        return supernet.to(self.engine.device)
+        return supernet.to(self.engine.device)  # now: whoever lists its weights must list those that are moved
 
     # ------------------------------------------------------------------------------------------ one step
 

@@ -76,6 +76,7 @@ class Replayed:
     def __init__(self, function: Callable[[Inputs], Values], device: torch.device, recorder: Recorder) -> None:
         self.function, self.device, self.recorder = function, device, recorder
         self._inputs: dict[str, Tensor | None] = {}
+        self._kinds: dict[str, str] = {}  # of the inputs, as the first call gave them
         self._replay: Callable[[], object] | None = None
         self._values: Values = {}
         self._num_calls = 0
@@ -103,9 +104,10 @@ class Replayed:
         """Fill the tensors that hold the inputs; they are made at the first call."""
         if not self._num_calls:
             self._inputs = {name: _held(value, self.device) for name, value in inputs.items()}
+            self._kinds = _kinds(inputs)
             return
-        if _kinds(inputs) != _kinds(self._inputs):
-            raise ValueError(f"a replayed step got {_kinds(inputs)}, and was first given {_kinds(self._inputs)}")
+        if (given := _kinds(inputs)) != self._kinds:
+            raise ValueError(f"a replayed step got {given}, and was first given {self._kinds}")
         for name, value in inputs.items():
             held = self._inputs[name]
             if isinstance(value, Tensor) and held is not None:
