@@ -189,7 +189,7 @@ class Steps:
         """Dequantised reals of batch `index`, and their labels if training is supervised."""
         batch = batches(index)
         random = torch_generator(self.seed, purpose, index, self.engine.rank)
-        images = dequantise(batch.images, random).contiguous(memory_format=torch.channels_last)
+        images = dequantise(batch.images, random).to(memory_format=torch.channels_last)
         return images, _given(batch.labels) if self.settings.supervised else None
 
     @torch.no_grad()
