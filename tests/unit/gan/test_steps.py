@@ -275,3 +275,12 @@ def test_mmd_needs_pairs_on_every_process() -> None:
     with pytest.raises(UserError, match="a batch has 1 a process"):
         check_images(three, toy_settings(objective="mmd"), 2)
     check_images(three, toy_settings(objective="sn-gan"), 2)
+
+
+def test_reals_of_one_channel_are_laid_out_channels_last_too() -> None:
+    """`contiguous(memory_format=…)` would leave them as they are, and convolutions would take another way."""
+    images = toy_images(channels=1)
+    steps = Steps(toy_generator(channels=1), images, toy_settings(), seed=0, engine=Engine(device="cpu"))
+    reals, _ = steps._reals(steps.batches, 0, "critic dequantisation")
+    assert reals.stride() == torch.empty(reals.shape).to(memory_format=torch.channels_last).stride()
+    assert reals.stride() != torch.empty(reals.shape).stride()
