@@ -8,8 +8,8 @@ from degas.config import GanSettings, Objective, SearchSettings, SpaceSettings
 from degas.data.pixels import to_symmetric
 from degas.experiments.adversarial_search import AdversarialSearch
 from degas.experiments.benchmark import Sizes
+from degas.gan.settings import resolve_gan
 from degas.nas.searcher import Search
-from degas.presets import resolve_gan
 from degas.runtime.distributed import Engine
 
 SIZES = Sizes(width=4, batch_images=4, image_size=8, noise_size=8)
