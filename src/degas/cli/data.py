@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from degas.cli.options import DataOptions as Options
+from degas.data.notes import Note
 
 __all__ = ["Options", "main"]
 
@@ -25,7 +26,7 @@ def main(options: Options) -> None:
 
 
 def in_words(facts: dict[str, Any]) -> str:
-    """The facts of a data source, a line each; problems last."""
+    """The facts of a data source, a line each; what was assumed and left out, and problems, last."""
     size, channels = facts["image_size"], facts["channels"]
     sizes = ", ".join(f"{name} ({count:,})" for name, count in facts["source_sizes"].items())
     more = facts["num_source_sizes"] - len(facts["source_sizes"])
@@ -37,6 +38,7 @@ def in_words(facts: dict[str, Any]) -> str:
     ]
     if facts["classes"]:
         lines.append("classes   " + ", ".join(f"{name} ({count:,})" for name, count in facts["classes"].items()))
+    lines += [f"note      {Note.from_facts(note)}" for note in facts["notes"]]
     lines += [_problem(problem) for problem in facts["problems"]] or ["problems  none found"]
     if "grid" in facts:
         lines.append(f"grid      {facts['grid']}")

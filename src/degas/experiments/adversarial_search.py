@@ -31,8 +31,8 @@ class AdversarialSearch:
     def __init__(self, search: Search, settings: CompleteGan, real_images: Tensor, *, seed: int) -> None:
         self.supernet, self.search_settings, self.settings = search.supernet, search.settings, settings
         self.real_images, self.critic_steps = real_images, settings.own.critic_steps
-        self.objective = settings.own
-        self.critic = search.engine.prepare(build_critic(settings, search.images, seed))
+        self.engine, self.objective = search.engine, settings.own
+        self.critic = self.engine.prepare(build_critic(settings, search.images, seed))
         self.weights, self.alphas = self.supernet.weights(), self.supernet.alphas()
         self.critic_optimizer = _adam(self.critic.parameters(), settings.own.critic_lr, settings.betas)
         self.weight_optimizer = _adam(self.weights, settings.own.generator_lr, settings.betas)
@@ -49,9 +49,10 @@ class AdversarialSearch:
 
     def critic_step(self) -> None:
         self.critic_optimizer.zero_grad(set_to_none=True)
-        with torch.no_grad(), frozen_buffers(self.supernet):
+        with torch.no_grad(), frozen_buffers(self.supernet), self.engine.autocast():
             fake_images = self.supernet(self._noise())
-        loss, _ = self.objective.critic_loss(self.critic, self._reals(), fake_images)
+        with self.engine.autocast():
+            loss, _ = self.objective.critic_loss(self.critic, self._reals(), fake_images)
         loss.backward()
         self.critic_optimizer.step()
 
@@ -63,7 +64,8 @@ class AdversarialSearch:
         for parameter in parameters:
             parameter.requires_grad_(True)
         reals = self._reals() if self.objective.compares_with_reals else None
-        loss, _ = self.objective.generator_loss(self.critic, self.supernet(self._noise()), None, reals)
+        with self.engine.autocast():
+            loss, _ = self.objective.generator_loss(self.critic, self.supernet(self._noise()), None, reals)
         loss.backward()
         optimizer.step()
         self.critic.requires_grad_(True)
