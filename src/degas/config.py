@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from degas.errors import UserError
-from degas.space import LIMITS, MAX_IMAGE_SIZE, NORMAL_OPERATIONS, UP_OPERATIONS, SearchSpace
+from degas.space import LIMITS, MAX_IMAGE_SIZE, NORMAL_OPERATIONS, UP_OPERATIONS, Order, SearchSpace
 
 Extractor = Literal["inception", "imagenet", "classifier"]
 Positive = Annotated[int, Field(ge=1)]
@@ -79,6 +79,7 @@ class SpaceSettings(Settings):
     )
     normal_operations: tuple[str, ...] = setting(NORMAL_OPERATIONS, "candidates of normal edges", source="paper §3.2")
     up_operations: tuple[str, ...] = setting(UP_OPERATIONS, "candidates of up edges", source="paper §3.2")
+    order: Order = setting("normal-up", "normal maps before a stage's up-sampling or after it", source="paper Fig. 2")
     separable_order: Literal["preact", "darts"] = setting(
         "preact",
         "BN, ReLU before the convolutions, or ReLU before and BN after",
@@ -88,7 +89,7 @@ class SpaceSettings(Settings):
     def resolve(self, image_size: int) -> tuple[SearchSpace, int]:
         """The graph for `image_size` pixels, and its base size; raises `UserError` where none fits."""
         base, stages = _base_and_stages(image_size, self.base_size)
-        return SearchSpace(stages, self.num_normal, self.normal_operations, self.up_operations), base
+        return SearchSpace(stages, self.num_normal, self.normal_operations, self.up_operations, self.order), base
 
 
 # The pruning rules that go by losses of the finished supernet, and what each measures the loss with.

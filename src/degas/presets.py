@@ -24,7 +24,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "default": {},
     "paper": {
-        "space": {"separable_order": "darts"},
+        "space": {"order": "normal-up", "separable_order": "darts"},
         "search": {
             "width": 128,
             "num_epochs": 50,

@@ -47,7 +47,13 @@ def toy_steps(seed: int = 1, **changes: Any) -> Steps:
 
 
 def toy_training(
-    path: Path, *, resume: bool = False, on_evaluate: Any = None, seed: int = 1, **changes: Any
+    path: Path,
+    *,
+    resume: bool = False,
+    on_evaluate: Any = None,
+    seed: int = 1,
+    progress: bool = False,
+    **changes: Any,
 ) -> Generator:
     settings = toy_settings(**changes)
     generator = toy_generator(2 if settings.supervised else 0)
@@ -60,5 +66,5 @@ def toy_training(
             folder=folder,
             engine=Engine(settings.precision, "cpu"),
             on_evaluate=on_evaluate,
-            progress=False,
+            progress=progress,
         )

@@ -125,6 +125,8 @@ class Run:
         if due["log"]:
             values = self._log(done, critic, generator)
             bar.update(done, critic=values["critic_loss"], generator=values["generator_loss"])
+        else:
+            bar.update(done)  # a run that is stopped says at which step
         if due["sample"] or due["evaluate"]:
             self.steps.watch.settle()  # never show, or choose, what has diverged
             shown = self.published()

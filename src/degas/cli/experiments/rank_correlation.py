@@ -86,7 +86,7 @@ def main(options: Options) -> None:
     width = options.gan.generator_width or options.search.width
     noise_size = options.gan.noise_size or options.search.noise_size
     sizes = (space.num_stages, space.num_normal, base_size, width, noise_size, images.channels)
-    pattern = Architecture(*sizes, space.draw(0), options.space.separable_order)
+    pattern = Architecture(*sizes, space.draw(0), options.space.separable_order, space.order)
     names = ("num_architectures", "num_equal", "equal_parameters", "seed", "num_epochs", "proxy_share")
     plan = Plan(
         num_seeds=options.seeds,
