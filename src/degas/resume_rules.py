@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from degas.config import Settings
 from degas.runtime.comparison import Rules
 
@@ -17,20 +20,21 @@ DATA_SENTENCES = {
 }
 
 
-def resume_rules(**defaults: Settings) -> Rules:
-    """The rules of a stage whose config.json holds these sections; `defaults` are their settings where none is given.
+def resume_rules(*, complete: Mapping[str, Mapping[str, Any]] | None = None, **defaults: Settings) -> Rules:
+    """The rules of a stage whose config.json holds these sections.
 
     A setting says itself, by `decides=False`, that it changes no result.
+
+    Args:
+        complete: the defaults in full of a section whose settings complete each other.
+        defaults: of each section, the settings where none is given.
     """
     ignored = [
         f"{section}.{name}"
         for section, settings in defaults.items()
         for name, info in type(settings).model_fields.items()
-        if not (info.json_schema_extra or {})["decides"]  # type: ignore[index]
+        if not (info.json_schema_extra or {}).get("decides", True)  # type: ignore[union-attr]
     ]
-    values = {
-        f"{section}.{name}": value
-        for section, settings in defaults.items()
-        for name, value in settings.model_dump(mode="json").items()
-    }
+    sections = {name: settings.model_dump(mode="json") for name, settings in defaults.items()} | dict(complete or {})
+    values = {f"{section}.{name}": value for section, values in sections.items() for name, value in values.items()}
     return Rules(frozenset([*SAME_RESULT, *ignored]), values, DATA_SENTENCES)

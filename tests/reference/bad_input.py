@@ -227,6 +227,12 @@ ROWS: tuple[Row, ...] = (
         "--gan.penalty-weight: objective mmd has no such setting; it belongs to ct-gan, wgan-gp",
     ),
     Row(
+        "an objective that nobody registered",
+        f"{TRAIN} --gan.objective R3GAN",
+        2,
+        "--gan.objective: unknown objective 'R3GAN'; known are ct-gan, mmd, r3gan, sn-gan, wgan-gp; one of your own needs its module: --import MODULE",
+    ),
+    Row(
         "a class weight without classes",
         f"{TRAIN} --gan.class-weight-critic 1",
         2,

@@ -59,7 +59,9 @@ def _below(old: Any, new: Any, key: str, rules: Rules) -> tuple[str, str, str] |
             if found := _below(old.get(name, default), new.get(name, default), inner, rules):
                 return found
         return None
-    return None if old is new or old == new else (key, _shown(old), _shown(new))
+    unset = (None, _UNSET)  # null, or of a release that did not have it
+    same = (old in unset and new in unset) if old in unset or new in unset else old == new
+    return None if same else (key, _shown(old), _shown(new))
 
 
 def _at(settings: Any, key: str) -> Any:

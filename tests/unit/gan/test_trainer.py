@@ -229,8 +229,8 @@ SWITCHES: dict[str, tuple[dict[str, Any], Any]] = {
     "evaluate_steps": (BASE, 1),
     "precision": (BASE, "bfloat16"),
 }
-# Read where the generator is built, not here; and what needs a GPU (test_replayed_steps.py).
-ELSEWHERE = {"generator_width", "noise_size", "image_gain", "cuda_graphs"}
+# Read where the networks are built (test_own_networks.py), not here; and what needs a GPU (test_replayed_steps.py).
+ELSEWHERE = {"critic", "generator_width", "noise_size", "image_gain", "cuda_graphs"}
 
 
 def test_no_setting_is_forgotten() -> None:
@@ -342,7 +342,7 @@ def test_a_healthy_run_warns_of_nothing(tmp_path: Path) -> None:
 
 def run(images: ImageSet, generator: Generator, tmp_path: Path, **changes: Any) -> None:
     settings = toy_settings(**changes)
-    with StageFolder(tmp_path, settings=settings.model_dump(), resume=False, kind="train") as folder:
+    with StageFolder(tmp_path, settings=settings.record(), resume=False, kind="train") as folder:
         run_training(generator, images, settings, seed=1, folder=folder, engine=Engine(device="cpu"), progress=False)
 
 

@@ -57,8 +57,14 @@ def test_what_changes_no_result_may_differ_either_way(new: dict) -> None:
         (changed("data", fingerprint="x2"), "other pixels"),
         (changed("search", new=1), "search.new was 0 and is 1 now"),
         (changed("search", width=5, log_steps=1), "search.width was 4 and is 5 now"),
-        (changed("search", unknown=None), "search.unknown was unset and is null now"),
+        (changed("search", unknown=2), "search.unknown was unset and is 2 now"),
     ],
 )
 def test_what_changes_the_result_is_told_in_words(new: dict, told: str) -> None:
     assert first_difference(OLD, new, RULES) == told
+
+
+def test_a_setting_that_is_unset_equals_one_that_a_release_did_not_have() -> None:
+    refuse_difference(Path("RUN"), {"gan": {"a": 1}, "old": None}, {"gan": {"a": 1, "critic": None}})
+    with pytest.raises(UserError, match=r"gan\.critic was unset and is \"mine\" now"):
+        refuse_difference(Path("RUN"), {"gan": {"a": 1}}, {"gan": {"a": 1, "critic": "mine"}})

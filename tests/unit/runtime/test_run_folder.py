@@ -58,7 +58,7 @@ def test_a_folder_with_another_run_is_refused(tmp_path: Path) -> None:
     [
         ({"search": {"width": 64, "betas": (0.5, 0.999), "cache": None}}, "search.width was 32 and is 64 now"),
         ({"search": {"width": 32, "betas": (0.5, 0.9), "cache": None}}, r"search.betas was \[0.5, 0.999\]"),
-        ({"search": {"width": 32, "betas": (0.5, 0.999)}}, "search.cache was null and is unset now"),
+        ({"search": {"width": 32, "cache": None}}, r"search.betas was .* and is unset now"),
         ({"search": {"width": 32, "betas": (0.5, 0.999), "cache": None, "new": 1}}, "search.new was unset and is 1"),
         ({"seed": 1}, "seed was 0 and is 1 now"),
         ({"search": 3}, "search was {"),
