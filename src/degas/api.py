@@ -29,6 +29,7 @@ from degas.gan.steps import check_images
 from degas.given import Section, generator_folder, load_architecture, settings_for
 from degas.nets.baselines import BASELINES
 from degas.nets.generator import Generator
+from degas.paths import expanded
 from degas.resume_rules import resume_rules
 from degas.runtime.distributed import Engine, chosen_device
 from degas.runtime.environment import is_rank_0, num_ranks
@@ -181,7 +182,7 @@ def evaluate(
     """
     settings = settings_for("evaluate", EvaluateSettings, evaluate, preset, _source(data))
     images = _images(data, data_settings)
-    folder = Path(out) / "evaluation" if out is not None and is_rank_0() else None
+    folder = expanded(out) / "evaluation" if out is not None and is_rank_0() else None
     with nullcontext() if folder is None else owned_folder(folder):
         where = chosen_device(device)
         loaded = generator if isinstance(generator, Generator) else Generator.load(generator_folder(generator), where)
@@ -271,7 +272,7 @@ def _source(data: Data) -> str:
 def _out(out: str | Path | None) -> Path:
     if out is None and num_ranks() > 1:
         raise UserError("out: name a folder; several processes have to share it, and each would make one of its own")
-    return Path(out) if out is not None else Path(tempfile.mkdtemp(prefix="degas-"))
+    return expanded(out) if out is not None else Path(tempfile.mkdtemp(prefix="degas-"))
 
 
 def _python_call(name: str, *arguments: object) -> list[str]:

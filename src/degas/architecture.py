@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from degas.errors import UserError, nearest
+from degas.paths import expanded
 from degas.space import (
     LIMITS,
     MAX_IMAGE_SIZE,
@@ -110,7 +111,7 @@ class Architecture:
 
     def save(self, path: str | Path) -> None:
         """Write the file whole or not at all."""
-        path = Path(path)
+        path = expanded(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         scratch = path.with_name(f".{path.name}.part")  # a fixed name: what a killed process left is written over
         try:
@@ -142,7 +143,7 @@ class Architecture:
     @classmethod
     def load(cls, path: str | Path) -> Architecture:
         """Read and validate an architecture file; raises `UserError` with one line that names what is wrong."""
-        path = Path(path)
+        path = expanded(path)
         try:
             with path.open("rb") as handle:
                 content = handle.read(MAX_FILE_BYTES + 1)  # a size in the file system may be wrong, or a device's

@@ -9,9 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from degas.errors import UserError
+from degas.paths import expanded
 from degas.space import LIMITS, MAX_IMAGE_SIZE, NORMAL_OPERATIONS, UP_OPERATIONS, Order, SearchSpace
 
 Extractor = Literal["inception", "imagenet", "classifier"]
@@ -40,6 +41,14 @@ class Settings(BaseModel):
     """Frozen settings; an unknown key or a value out of range is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
+
+    @field_validator("*")
+    @classmethod
+    def _from_home(cls, value: Any) -> Any:
+        """`~` is the home in every path."""
+        if isinstance(value, tuple):
+            return tuple(cls._from_home(entry) for entry in value)
+        return expanded(value) if isinstance(value, Path) else value
 
 
 class DataSettings(Settings):

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from degas.architecture import Architecture
 from degas.config import Settings
 from degas.errors import UserError, nearest
+from degas.paths import expanded
 from degas.presets import PRESETS, preset_values
 from degas.shipped import shipped_file, shipped_names
 
@@ -43,7 +44,7 @@ def settings_for(
 
 def architecture_file(path: str | Path) -> Path:
     """The architecture file that `path` means: itself, the one inside a run folder, or the shipped one of that name."""
-    name, path = str(path), Path(path)
+    name, path = str(path), expanded(path)
     candidates = [path / "search" / "architecture.json", path / "architecture.json"] if path.is_dir() else [path]
     found = next((candidate for candidate in candidates if candidate.is_file()), None)
     if found is None and path.is_dir():
@@ -65,7 +66,7 @@ def load_architecture(architecture: Architecture | str | Path, also: Iterable[st
 
 def generator_folder(path: str | Path) -> Path:
     """The generator folder that `path` means: itself, or the one inside a run folder."""
-    path = Path(path)
+    path = expanded(path)
     candidates = [path, path / "train" / "generator", path / "generator"]
     return next(
         (

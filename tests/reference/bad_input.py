@@ -641,6 +641,12 @@ ROWS: tuple[Row, ...] = (
         "shrunk/search: cannot resume: the data changed: 40 → 12 images; resume with the same settings and data, or give another --out",
     ),
     Row(
+        "a home that does not exist",
+        "describe ~nobody-of-that-name/a.json",
+        2,
+        "~nobody-of-that-name/a.json: no such home folder; write the path in full",
+    ),
+    Row(
         "an architecture that is not there",
         f"train {TINY} --out new --architecture none.json",
         2,

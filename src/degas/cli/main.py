@@ -154,10 +154,11 @@ def _dispatch(arguments: list[str]) -> int:
 @contextmanager
 def _one_voice(command: str) -> Iterator[None]:
     """Of several processes under one launcher the first one prints; refuses what only one can do."""
-    from degas.runtime.environment import is_rank_0, num_ranks
+    from degas.runtime.environment import check_launcher, is_rank_0, num_ranks
 
     if num_ranks() > 1 and command not in SHARED:
         raise UserError(f"degas {command} is for one process; start it without a launcher such as torchrun")
+    check_launcher()
     with nullcontext() if is_rank_0() else redirect_stdout(io.StringIO()):
         yield
 

@@ -29,15 +29,15 @@ from degas.data.image_set import ImageSet, content_fingerprint, fixed_subset
 from degas.data.notes import Note
 from degas.data.records import Origin, Records
 from degas.errors import UserError
+from degas.paths import cache_home
 
 _FORMAT = 2  # raise it whenever decoding or the layout changes: older entries are then never found
 _PROGRESS_FROM = 5000  # images; below, decoding is over before a display would help
 
 
 def cache_folder(settings: DataSettings) -> Path:
-    """`settings.cache`, or degas' folder under $XDG_CACHE_HOME, or ~/.cache/degas; ~ is the user's home."""
-    folder = settings.cache or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "degas"
-    return folder.expanduser()
+    """`settings.cache`, or degas' folder under the user's caches (`paths.cache_home`)."""
+    return settings.cache or cache_home() / "degas"
 
 
 def fit_rule(origin: Origin, settings: DataSettings) -> FitRule:

@@ -10,6 +10,8 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from degas.paths import expanded
+
 _TILE_PIXELS = 48  # tiles smaller than this are enlarged, or 16-px digits cannot be judged by eye
 _GAP_PIXELS = 2
 
@@ -45,7 +47,7 @@ def compose_grid(images: np.ndarray | Tensor, columns: int | None = None, scale:
 
 def save_png(array: np.ndarray, path: Path | str) -> None:
     """Write one (H, W, 1 or 3) uint8 array as a PNG, atomically: a reader sees the old file or the new one."""
-    path = Path(path)
+    path = expanded(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.part")  # a fixed name: what a killed process left is written over
     try:

@@ -20,6 +20,7 @@ from degas.data.notes import tell
 from degas.data.official import official_origin
 from degas.data.records import Origin
 from degas.errors import UserError, nearest
+from degas.paths import expanded
 
 __all__ = ["ImageSet", "find_origin", "fixed_subset", "load_images", "register_source"]
 
@@ -65,7 +66,7 @@ def find_origin(source: str, settings: DataSettings) -> Origin:
         return registered.registered_origin(source, settings)
     if source.startswith("hub:"):
         return hub.hub_origin(source.removeprefix("hub:"), settings)
-    path = Path(source).expanduser()
+    path = expanded(source)
     if source in fetch.ARCHIVES and not path.exists():
         path = fetch.archive_path(source)
         if not path.is_file():

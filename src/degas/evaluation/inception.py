@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from degas.errors import UserError
 from degas.evaluation.features import Extracted, Extractor, file_sha256, to_colour
+from degas.paths import cache_home, expanded
 
 WEIGHTS_NAME = "weights-inception-2015-12-05-6726825d.pth"
 WEIGHTS_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
@@ -219,9 +220,9 @@ _REMEDY = f"get {WEIGHTS_URL} and give it as --evaluate.inception-weights FILE, 
 
 def cache_folders() -> tuple[Path, ...]:
     """Where the weights are looked for: our cache, then the one that torch-fidelity and torchmetrics download to."""
-    ours = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "degas"
+    ours = cache_home() / "degas"
     torch_home = os.environ.get("TORCH_HOME")
-    hub = Path(torch_home) if torch_home else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "torch"
+    hub = expanded(torch_home) if torch_home else cache_home() / "torch"
     return ours, hub / "hub" / "checkpoints"
 
 

@@ -24,6 +24,7 @@ from torch import Tensor
 from degas.errors import UserError, nearest
 from degas.nets.generator import Generator, draw_labels, draw_noise
 from degas.nets.normalisation import recalibrate
+from degas.paths import expanded
 
 Format = Literal["onnx", "torch-export"]
 FORMATS = ("onnx", "torch-export")
@@ -55,7 +56,7 @@ def export_generator(generator: Generator, path: str | Path, file_format: Format
         UserError: an unknown format, a missing extra, a file that cannot be written, a generator too large for ONNX.
         RuntimeError: the file's images differ from PyTorch's; then no file is left.
     """
-    path = Path(path)
+    path = expanded(path)
     _check(generator, path, file_format)
     fixed, note = _fixed_statistics(generator)
     part = path.with_name(f".{path.name}.part{path.suffix}")

@@ -24,6 +24,7 @@ from degas.nets.cost import count_parameters
 from degas.nets.generator_config import SIZES, SamplingBn, checked_config, make_config, one_line, read_config
 from degas.nets.normalisation import frozen_buffers, make_norm
 from degas.nets.operations import build_operation
+from degas.paths import expanded
 from degas.runtime.durable import replace_file
 from degas.runtime.rng import torch_generator
 
@@ -145,7 +146,7 @@ class Generator(nn.Module):
 
     def save(self, folder: str | Path) -> None:
         """Write `model.safetensors` and `config.json` into `folder`; each file is whole or absent."""
-        folder = Path(folder)
+        folder = expanded(folder)
         folder.mkdir(parents=True, exist_ok=True)
         tensors = {name: value.detach().cpu().contiguous() for name, value in self.state_dict().items()}
         replace_file(folder / "model.safetensors", save(tensors, metadata={"format": "pt"}))
@@ -154,7 +155,7 @@ class Generator(nn.Module):
     @classmethod
     def load(cls, folder: str | Path, device: str | torch.device = "cpu") -> Generator:
         """Read a generator folder; raises `UserError` with one line when it is not one or is damaged."""
-        folder = Path(folder)
+        folder = expanded(folder)
         generator = cls(read_config(folder / "config.json"), str(folder / "config.json"))
         weights = folder / "model.safetensors"
         try:
@@ -181,7 +182,7 @@ class Generator(nn.Module):
         """`save` with a model card beside it; with `push_to_hub` also to the hub (default name: the folder's)."""
         from degas.nets.hub import save_with_card
 
-        save_with_card(self, Path(folder), repo_id)
+        save_with_card(self, expanded(folder), repo_id)
         if push_to_hub:
             self.push_to_hub(repo_id or Path(folder).name, **options)
 

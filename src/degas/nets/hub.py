@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from degas.errors import UserError
+from degas.paths import expanded
 from degas.runtime.durable import replace_file
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def generator_files(path_or_id: str | Path, **download: Any) -> Path:
     `download` goes to `huggingface_hub.snapshot_download`: revision, token, cache_dir, local_files_only, … . A folder
     that exists is used as it is, without `huggingface_hub`. Raises `UserError` where neither is to be had.
     """
-    path = Path(path_or_id)
+    path = expanded(path_or_id)
     if path.is_dir():
         return path
     name = str(path_or_id)

@@ -14,6 +14,7 @@ import matplotlib
 
 from degas.architecture import Architecture
 from degas.errors import UserError
+from degas.paths import expanded
 from degas.report.facts import Alpha, edge_facts
 from degas.report.ladder import Ladder, Node, Point, Rung, Sizes, lay_out, operation_lines
 
@@ -38,7 +39,7 @@ def draw_architecture(architecture: Architecture, path: Path, alpha: Alpha | Non
     `alpha` (edge name → {operation: α}) adds the α of every kept edge to its label. Raises `UserError` for another
     suffix. The layout is ours; colours and the meaning of arcs follow the paper's Figure 2.
     """
-    path = Path(path)
+    path = expanded(path)
     kind = path.suffix.lower().lstrip(".")
     if kind not in ("png", "svg"):
         raise UserError(f"{path}: a drawing is a .png or .svg file; give one of these suffixes")

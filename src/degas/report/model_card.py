@@ -12,6 +12,7 @@ from typing import Any
 
 from degas.architecture import Architecture
 from degas.errors import UserError
+from degas.paths import expanded
 from degas.report.collect import Run, collect_run, flatten
 from degas.report.scoring import comparability, score_rows
 from degas.report.sections import commands, data_words
@@ -32,7 +33,7 @@ def write_model_card(run: Path) -> Path:
 
     Raises `UserError` where the run has no trained generator.
     """
-    run = Path(run)
+    run = expanded(run)
     folder = run / "train" / "generator"
     if not (folder / "config.json").is_file():
         raise UserError(f"{run}: holds no train/generator/config.json; run `degas train` first")

@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from degas.errors import UserError
+from degas.paths import expanded
 from degas.report import scoring, sections
 from degas.report.agreement import agreement_section
 from degas.report.alpha_cards import alpha_cards
@@ -30,9 +31,9 @@ def write_report(runs: Sequence[Path], out: Path) -> Path:
     """
     if not runs:
         raise UserError("report: no run given; name at least one run folder")
-    out = Path(out)
+    out = expanded(out)
     out = out / "report.html" if out.is_dir() else out
-    collected = [collect_run(Path(run)) for run in runs]
+    collected = [collect_run(expanded(run)) for run in runs]
     _name_apart(collected)
     html = _render(collected)
     try:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import warnings
-from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from types import TracebackType
 from typing import Literal, cast
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.distributed.rendezvous import rendezvous
 
 from degas.errors import UserError
+from degas.runtime.environment import LAUNCHER, check_launcher, num_ranks
 from degas.runtime.interrupts import Interrupted, Terminated
 
 _DEVICES = ("auto", "cpu", "cuda")
@@ -23,6 +24,19 @@ _DEVICES = ("auto", "cpu", "cuda")
 # The launcher ends all ranks when one dies.
 PATIENCE = timedelta(days=1)
 VOTING_STEPS = 8
+# Variables, by their beginnings, that accelerate takes its number of processes and its device from.
+_LAUNCHERS = (
+    "RANK",
+    "LOCAL_RANK",
+    "LOCAL_WORLD_SIZE",
+    "WORLD_SIZE",
+    "MASTER_",
+    "PMI_",
+    "OMPI_COMM_",
+    "MV2_COMM_",
+    "MPI_LOCAL",
+    "ACCELERATE_",
+)
 _store: torch.distributed.Store | None = None  # the launcher's, kept for the next engine of this process
 _num_groups = 0
 
@@ -57,19 +71,26 @@ class Engine:
             raise ValueError(f"precision {precision!r} is neither 'float32' nor 'bfloat16'")
         self.precision = precision
         cpu = chosen_device(device).type == "cpu"
+        check_launcher(cuda=not cpu)
         if not torch.distributed.is_initialized():
             # accelerate keeps the first engine's device for the whole process; one process may well use two in turn
             AcceleratorState._reset_state(reset_partial_state=True)
-            if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            if num_ranks() > 1:
                 _join_group("gloo" if cpu else "nccl")
         # Buffers are not broadcast at every forward: running statistics play no part in training, and one rank that
         # samples alone would wait for the others for ever. static_graph stays off: seen silently wrong with a penalty.
         ddp = DistributedDataParallelKwargs(broadcast_buffers=False)
-        self._accelerator = Accelerator(cpu=cpu, mixed_precision="no", kwargs_handlers=[ddp])
+        with nullcontext() if torch.distributed.is_initialized() else _no_launcher():
+            self._accelerator = Accelerator(cpu=cpu, mixed_precision="no", kwargs_handlers=[ddp])
         self.device: torch.device = _numbered(self._accelerator.device)
         self.rank: int = self._accelerator.process_index
         self.num_ranks: int = self._accelerator.num_processes
         self.is_main: bool = self.rank == 0
+        if self.num_ranks != num_ranks():
+            raise UserError(
+                f"the process group has {self.num_ranks} process(es) and the environment says {num_ranks()}; "
+                f"start with torchrun, which sets {', '.join(LAUNCHER)} for each"
+            )
 
     def __enter__(self) -> Engine:
         return self
@@ -179,11 +200,26 @@ def _join_group(backend: str) -> None:
     """
     global _store, _num_groups
     if _store is None:
-        _store, _, _ = next(rendezvous("env://"))
+        try:
+            _store, _, _ = next(rendezvous("env://"))
+        except torch.distributed.DistError as error:
+            where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+            reason = " ".join(str(error).split())[:150]
+            raise UserError(f"MASTER_ADDR:MASTER_PORT {where}: cannot meet the other processes ({reason})") from error
     store = torch.distributed.PrefixStore(f"engine-{_num_groups}", _store)
     _num_groups += 1
     rank, num_ranks = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     torch.distributed.init_process_group(backend, store=store, rank=rank, world_size=num_ranks, timeout=PATIENCE)
+
+
+@contextmanager
+def _no_launcher() -> Iterator[None]:
+    """Hides from accelerate what is left of a launcher: half of it would start a process group or fail."""
+    hidden = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(_LAUNCHERS)}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
 
 
 def _numbered(device: torch.device) -> torch.device:

@@ -8,7 +8,10 @@ import platform
 import sys
 from pathlib import Path
 
+from degas.errors import UserError
 from degas.runtime.records import write_json
+
+LAUNCHER = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
 def write_environment(path: Path, command: list[str]) -> None:
@@ -50,6 +53,23 @@ def num_ranks() -> int:
     """How many processes the launcher started; 1 without one."""
     ranks = os.environ.get("WORLD_SIZE", "1")
     return max(1, int(ranks)) if ranks.isdigit() else 1
+
+
+def check_launcher(*, cuda: bool = False) -> None:
+    """Raise `UserError` where several processes are announced by half a launcher's environment.
+
+    One process needs none of it, and is not disturbed by what is left of one. `cuda`: devices are chosen by LOCAL_RANK.
+    """
+    if num_ranks() == 1:
+        return
+    needed = ["RANK", "MASTER_ADDR", "MASTER_PORT", *(["LOCAL_RANK"] if cuda else [])]
+    mend = f"start with torchrun, which sets {', '.join(LAUNCHER)}, or unset WORLD_SIZE for one process"
+    if missing := [name for name in needed if not os.environ.get(name)]:
+        raise UserError(f"WORLD_SIZE says {num_ranks()} processes, and {', '.join(missing)} not set; {mend}")
+    for name, below in (("RANK", num_ranks()), ("MASTER_PORT", 1 << 16), ("LOCAL_RANK", num_ranks())):
+        value = os.environ.get(name, "0")
+        if not value.isdigit() or int(value) >= below:
+            raise UserError(f"{name} is {value!r}, which is no number from 0 to {below - 1}; {mend}")
 
 
 def _version(distribution: str) -> str:

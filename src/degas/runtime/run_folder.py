@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any
 
 from degas.errors import UserError
+from degas.paths import expanded
 from degas.runtime.comparison import Rules, refuse_difference
 from degas.runtime.durable import append_line, full_disk_named, replace_file, sync_folder
 from degas.runtime.environment import is_rank_0, num_ranks, write_environment
@@ -65,7 +66,7 @@ class StageFolder:
     def __init__(self, path: Path, *, settings: dict, resume: bool, kind: str, rules: Rules | None = None) -> None:
         if "kind" in settings:
             raise ValueError("'kind' is the stage's name in config.json and cannot be a setting")
-        self.path = Path(path)
+        self.path = expanded(path)
         self.checkpoints = self.path / "checkpoints"
         self.kind = kind
         self._rules = rules or Rules()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import socket
 import subprocess
 import sys
 import warnings
@@ -13,7 +14,9 @@ import torch
 from torch import nn
 
 from degas.errors import UserError
+from degas.runtime import distributed
 from degas.runtime.distributed import VOTING_STEPS, Engine
+from degas.runtime.environment import LAUNCHER
 from degas.runtime.interrupts import Terminated
 
 
@@ -154,3 +157,46 @@ def test_several_ranks_vote_on_a_stop_now_and_then(engine: Engine, monkeypatch: 
     monkeypatch.setattr(engine, "num_ranks", 2)
     monkeypatch.setattr(engine, "any_rank", lambda flag: True)  # the other one says yes
     assert [step for step in range(1, 20) if engine.all_stop(False, step)] == [8, 16]
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"LOCAL_RANK": "0"},
+        {"RANK": "0", "WORLD_SIZE": "1"},
+        {"LOCAL_RANK": "0", "RANK": "0", "WORLD_SIZE": "many"},
+        {"PMI_SIZE": "2", "OMPI_COMM_WORLD_SIZE": "2"},
+        {"ACCELERATE_TORCH_DEVICE": "meta"},
+    ],
+)
+def test_one_process_is_not_disturbed_by_what_is_left_of_a_launcher(
+    variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in LAUNCHER:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    before = dict(os.environ)
+    engine = Engine(device="cpu")
+    assert (engine.num_ranks, engine.device.type, torch.distributed.is_initialized()) == (1, "cpu", False)
+    assert dict(os.environ) == before
+
+
+def test_processes_that_do_not_find_each_other_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each would do the whole work, on one device, and config.json would tell of several."""
+    for name, value in (("WORLD_SIZE", "2"), ("RANK", "0"), ("MASTER_ADDR", "localhost"), ("MASTER_PORT", "1")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(distributed, "_join_group", lambda backend: None)
+    with pytest.raises(UserError, match=r"has 1 process\(es\) and the environment says 2; start with torchrun"):
+        Engine(device="cpu")
+
+
+def test_a_port_that_cannot_be_opened_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        for name, value in (("WORLD_SIZE", "2"), ("RANK", "0"), ("MASTER_ADDR", "127.0.0.1"), ("MASTER_PORT", port)):
+            monkeypatch.setenv(name, value)
+        with pytest.raises(UserError, match=f"127.0.0.1:{port}: cannot meet the other processes"):
+            Engine(device="cpu")
