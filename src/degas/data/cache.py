@@ -27,7 +27,7 @@ from degas.config import DataSettings
 from degas.data.decode import FitRule, decode_all, to_grey
 from degas.data.image_set import ImageSet, content_fingerprint, fixed_subset
 from degas.data.records import Origin, Records
-from degas.errors import UserError
+from degas.errors import UserError, unreadable
 
 _FORMAT = 1  # raise it whenever decoding or the layout changes: older entries are then never found
 _PROGRESS_FROM = 5000  # images; below, decoding is over before a display would help
@@ -43,9 +43,8 @@ def fit_rule(origin: Origin, settings: DataSettings) -> FitRule:
     """The settings with the source's own defaults filled in."""
     if settings.fit == "stretch" and settings.crop_pixels is not None:
         raise UserError("--data.crop-pixels: fit = stretch crops nothing; drop one of the two")
-    return FitRule(
-        settings.image_size or origin.default_size, settings.fit, settings.crop_pixels or origin.default_crop
-    )
+    size, crop = settings.image_size or origin.default_size, settings.crop_pixels or origin.default_crop
+    return FitRule(size, settings.fit, crop, settings.max_megapixels, settings.bits)
 
 
 def decode_in_memory(source: str, origin: Origin, settings: DataSettings) -> ImageSet:
@@ -202,6 +201,8 @@ def _open_entry(entry: Path, source: str, check_pixels: bool) -> ImageSet | None
             raise ValueError("pixels differ from their checksum")
         return ImageSet(images, labels, names, source, about["fingerprint"])
     except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.ENOENT, errno.ENOTDIR):
+            raise unreadable(f"--data.cache: {error.filename or entry}", error) from error
         warnings.warn(f"{entry}: damaged cache ({error}); decoding again", stacklevel=2)
         return None
 

@@ -10,8 +10,11 @@ from typing import Any
 
 import numpy as np
 
-# One undecoded picture: pixels (H, W) or (H, W, 1, 3 or 4) uint8, an encoded file's bytes, or where it lies.
-Payload = np.ndarray | bytes | Path
+from degas.data.bad_pictures import BadPictureError
+
+# One undecoded picture: pixels (H, W) or (H, W, 1, 3 or 4) uint8 or uint16, an encoded file's bytes, where it lies, or
+# why there is none, so that the other bad ones of the source are found as well.
+Payload = np.ndarray | bytes | Path | BadPictureError
 Picture = tuple[str, Payload]  # the name stands in messages
 
 
