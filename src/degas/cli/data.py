@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from degas.cli.options import DataOptions as Options
+from degas.data.notes import Note
 
 __all__ = ["Options", "main"]
 
@@ -18,14 +19,14 @@ def main(options: Options) -> None:
 
         print(f"archive {fetch(options.target, options.out, quiet=options.quiet)}")
         return
-    from degas.data.inspect import describe_source
+    from degas.api import describe_data
 
-    facts = describe_source(options.target, options.data, options.out)
+    facts = describe_data(options.target, options.data, options.out)
     print(json.dumps(facts, indent=2, ensure_ascii=False) if options.as_json else in_words(facts))
 
 
 def in_words(facts: dict[str, Any]) -> str:
-    """The facts of a data source, a line each; problems last."""
+    """The facts of a data source, a line each; what was assumed and left out, and problems, last."""
     size, channels = facts["image_size"], facts["channels"]
     sizes = ", ".join(f"{name} ({count:,})" for name, count in facts["source_sizes"].items())
     more = facts["num_source_sizes"] - len(facts["source_sizes"])
@@ -37,6 +38,7 @@ def in_words(facts: dict[str, Any]) -> str:
     ]
     if facts["classes"]:
         lines.append("classes   " + ", ".join(f"{name} ({count:,})" for name, count in facts["classes"].items()))
+    lines += [f"note      {Note.from_facts(note)}" for note in facts["notes"]]
     lines += [_problem(problem) for problem in facts["problems"]] or ["problems  none found"]
     if "grid" in facts:
         lines.append(f"grid      {facts['grid']}")
@@ -46,5 +48,5 @@ def in_words(facts: dict[str, Any]) -> str:
 def _problem(problem: dict[str, Any]) -> str:
     """How many pictures have it, and which, as far as a line goes; `--json` names more."""
     named = [" = ".join(its) if isinstance(its, list) else str(its) for its in problem["examples"][:SHOWN]]
-    more = ", …" if problem["count"] > len(named) else ""
+    more = ", …" if named and problem["count"] > len(named) else ""
     return f"problem   {problem['count']:,} {problem['text']}{': ' if named else ''}{', '.join(named)}{more}"

@@ -56,6 +56,7 @@ class Decoded:
     transparent: bool = False
     peak: int | None = None
     halved: bool = False
+    name: str = ""
 
 
 def decode(picture: Picture, rule: FitRule) -> Decoded:
@@ -74,7 +75,7 @@ def decode(picture: Picture, rule: FitRule) -> Decoded:
         raise _bad(name, error) from error
     width, height = opened.size
     square = np.ascontiguousarray(pixels.transpose(2, 0, 1))
-    return Decoded(square, width, height, opened.grey, opened.transparent, opened.peak, opened.halved)
+    return Decoded(square, width, height, opened.grey, opened.transparent, opened.peak, opened.halved, name)
 
 
 def _bad(name: str, error: Exception) -> BadPictureError:

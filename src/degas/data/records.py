@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from degas.data.bad_pictures import BadPictureError
+from degas.data.notes import Note
 
 # One undecoded picture: pixels (H, W) or (H, W, 1, 3 or 4) uint8 or uint16, an encoded file's bytes, where it lies, or
 # why there is none, so that the other bad ones of the source are found as well.
@@ -26,7 +27,7 @@ class Records:
     read: Callable[[np.ndarray], Iterator[Picture]]
     labels: np.ndarray | None = None  # int64 (num_images,)
     class_names: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()  # oddities worth telling, such as a missing part
+    notes: tuple[Note, ...] = ()  # what reading them tells, such as a missing part; kept with the cached images
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Origin:
 
     `listing()` is the cheap description of the contents (names, sizes, times) that the cache is keyed by;
     `content()` hashes the contents themselves. `cached` is False where decoding costs less than a cache.
+    `notes()` says what the names alone tell, anew each time that the source is loaded.
     """
 
     kind: str  # in words, for messages and `degas data info`
@@ -45,6 +47,7 @@ class Origin:
     default_crop: int | None = None
     channels: int | None = None  # where known beforehand
     cached: bool = True
+    notes: Callable[[], tuple[Note, ...]] = tuple
 
 
 def stamp(path: Path, name: str | None = None) -> list[Any]:

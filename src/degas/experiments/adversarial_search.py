@@ -34,6 +34,7 @@ class AdversarialSearch:
     def __init__(self, search: Search, settings: GanSettings, real_images: Tensor, *, seed: int) -> None:
         self.supernet, self.search_settings, self.settings = search.supernet, search.settings, settings
         self.real_images, self.critic_steps = real_images, settings.critic_steps or 1
+        self.engine = search.engine
         self.objective = make_objective(settings)
         self.critic = cast(Critic, search.engine.prepare(build_critic(settings, search.images, self.objective, seed)))
         self.weights, self.alphas = self.supernet.weights(), self.supernet.alphas()
@@ -52,9 +53,10 @@ class AdversarialSearch:
 
     def critic_step(self) -> None:
         self.critic_optimizer.zero_grad(set_to_none=True)
-        with torch.no_grad(), frozen_buffers(self.supernet):
+        with torch.no_grad(), frozen_buffers(self.supernet), self.engine.autocast():
             fake_images = self.supernet(self._noise())
-        loss, _ = self.objective.critic_loss(self.critic, self._reals(), fake_images)
+        with self.engine.autocast():
+            loss, _ = self.objective.critic_loss(self.critic, self._reals(), fake_images)
         loss.backward()
         self.critic_optimizer.step()
 
@@ -66,7 +68,8 @@ class AdversarialSearch:
         for parameter in parameters:
             parameter.requires_grad_(True)
         reals = self._reals() if self.objective.compares_with_reals else None
-        loss, _ = self.objective.generator_loss(self.critic, self.supernet(self._noise()), None, reals)
+        with self.engine.autocast():
+            loss, _ = self.objective.generator_loss(self.critic, self.supernet(self._noise()), None, reals)
         loss.backward()
         optimizer.step()
         self.critic.requires_grad_(True)

@@ -42,6 +42,8 @@ from degas.runtime.rng import forked_rng
 
 NUM_FEATURES = 1280  # of the offline extractor, for the Fréchet distance
 SEARCH_OBJECTIVES: tuple[Objective, ...] = ("sn-gan", "ct-gan")
+# Both sides of these compute in one precision, whatever the engine's; of the others both compute in the engine's.
+ALWAYS = {"sampling": "float32", "features": "float32", "fid": "float64"}
 GROWTH = {"width": (16, 32, 64), "image_size": (16, 32, 64), "batch_images": (16, 64, 128), "num_images": (256, 4096)}
 
 
@@ -78,7 +80,9 @@ class Benchmark:
 
     def _textbook_search(self) -> Callable[[], object]:
         search = self._fresh_search()
-        return TextbookSearch(search.supernet, search.settings, self._pixels(search), seed=self.seed).step
+        return TextbookSearch(
+            search.supernet, search.settings, self._pixels(search), seed=self.seed, engine=self.engine
+        ).step
 
     def _fresh_search(self, schedule: Literal["alternate", "joint"] = "alternate") -> Search:
         settings = self.sizes.search().model_copy(update={"schedule": schedule})
@@ -135,7 +139,7 @@ class Benchmark:
             )
         reals = to_symmetric(torch.from_numpy(images.images[: settings.batch_images])).to(self.engine.device)
         device = self.engine.device
-        return PlainCtGan(self._generator().to(device), critic.to(device), settings, reals)
+        return PlainCtGan(self._generator().to(device), critic.to(device), settings, reals, engine=self.engine)
 
     def sampling(self, num_images: int = 400) -> dict[str, float]:
         """`generator.sample`, beside the same in NCHW memory and with up-sampling where it stands."""
@@ -239,11 +243,15 @@ def run_benchmark(
     command: Sequence[str] = (),
     say: Callable[[str], None] = print,
 ) -> dict[str, Any]:
-    """The object that `degas benchmark --out FILE` writes: `machine`, `sizes`, and a key for each measurement."""
+    """The object that `degas benchmark --out FILE` writes: `machine`, `sizes`, and a key for each measurement.
+
+    `precision` names for each measurement what both its sides computed in.
+    """
     bench = Benchmark(sizes, rounds=rounds, seed=seed, engine=engine, clock=clock)
     result: dict[str, Any] = {
         "machine": machine(command),
         "sizes": {**vars(sizes), "rounds": rounds, "seed": seed, "clock": clock},
+        "precision": {},
     }
     measures: dict[str, Callable[[], dict[str, Any]]] = {
         "search": lambda: {"search_step": bench.search_step()},
@@ -256,7 +264,9 @@ def run_benchmark(
     }
     for part in parts:
         say(f"measuring: {part}")
-        result.update(measures[part]())
+        found = measures[part]()
+        result.update(found)
+        result["precision"] |= {name: ALWAYS.get(name, engine.precision) for name in found}
     if growth:
         say("measuring: growth")
         result["growth"] = bench.growth()

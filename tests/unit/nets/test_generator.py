@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from degas.architecture import Architecture
 from degas.errors import UserError
@@ -81,6 +83,11 @@ def test_sampling_keeps_the_training_mode() -> None:
     assert generator.training
 
 
+def stop_at(batches: Iterator[Tensor]) -> None:
+    for _ in batches:
+        raise KeyboardInterrupt
+
+
 @pytest.mark.parametrize("sampling_bn", ["running", "batch"])
 @pytest.mark.parametrize("training", [True, False])
 def test_a_loop_over_images_leaves_grad_mode_and_training_alone(sampling_bn: Any, training: bool) -> None:
@@ -101,8 +108,7 @@ def test_a_loop_over_images_leaves_grad_mode_and_training_alone(sampling_bn: Any
         assert not torch.is_grad_enabled()
     assert states() == [True] * 3
     with pytest.raises(KeyboardInterrupt):
-        for _ in generator.images(6, batch_images=2):
-            raise KeyboardInterrupt
+        stop_at(generator.images(6, batch_images=2))
     assert states() == [True] * 3
     generator.network.forward = lambda *_: 1 / 0  # type: ignore[method-assign]
     with pytest.raises(ZeroDivisionError):
