@@ -261,4 +261,4 @@ def progress_of(title: str, num_images: int) -> Any:
         return nullcontext()
     from degas.runtime.progress import Progress
 
-    return Progress(title, num_images)
+    return Progress(title, num_images, unit="images")
