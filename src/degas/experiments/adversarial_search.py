@@ -7,17 +7,14 @@ The step is AdversarialNAS' in order: the critic's updates, one of the weights, 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from degas.config import GanSettings
-from degas.gan.objectives import make_objective
+from degas.gan.settings import CompleteGan
 from degas.gan.steps import build_critic
 from degas.nas.alpha_step import alpha_rate
 from degas.nas.searcher import Search
-from degas.nets.critic import Critic
 from degas.nets.normalisation import frozen_buffers
 
 
@@ -26,20 +23,19 @@ class AdversarialSearch:
 
     Args:
         search: gives the supernet, which is trained in place, and the images.
-        settings: resolved by `presets.resolve_gan`; `batch_images` reals a critic step. Fakes are as many as a GLO
+        settings: complete (`gan.settings.resolve_gan`); `batch_images` reals a critic step. Fakes are as many as a GLO
             batch has images, in every step.
         real_images: float (N, C, H, W) in [−1, 1], on the device of the supernet.
     """
 
-    def __init__(self, search: Search, settings: GanSettings, real_images: Tensor, *, seed: int) -> None:
+    def __init__(self, search: Search, settings: CompleteGan, real_images: Tensor, *, seed: int) -> None:
         self.supernet, self.search_settings, self.settings = search.supernet, search.settings, settings
-        self.real_images, self.critic_steps = real_images, settings.critic_steps or 1
-        self.engine = search.engine
-        self.objective = make_objective(settings)
-        self.critic = cast(Critic, search.engine.prepare(build_critic(settings, search.images, self.objective, seed)))
+        self.real_images, self.critic_steps = real_images, settings.own.critic_steps
+        self.engine, self.objective = search.engine, settings.own
+        self.critic = self.engine.prepare(build_critic(settings, search.images, seed))
         self.weights, self.alphas = self.supernet.weights(), self.supernet.alphas()
-        self.critic_optimizer = _adam(self.critic.parameters(), settings.critic_lr, settings.betas)
-        self.weight_optimizer = _adam(self.weights, settings.generator_lr, settings.betas)
+        self.critic_optimizer = _adam(self.critic.parameters(), settings.own.critic_lr, settings.betas)
+        self.weight_optimizer = _adam(self.weights, settings.own.generator_lr, settings.betas)
         rate = alpha_rate(search.settings, search.total_steps)
         self.alpha_optimizer = _adam(self.alphas, rate, search.settings.alpha_betas)
 
@@ -83,7 +79,5 @@ class AdversarialSearch:
         return self.real_images[rows].contiguous(memory_format=torch.channels_last)
 
 
-def _adam(parameters: Iterable[nn.Parameter], lr: float | None, betas: tuple[float, float]) -> torch.optim.Adam:
-    if lr is None:
-        raise ValueError("unresolved settings (call degas.presets.resolve_gan first)")
+def _adam(parameters: Iterable[nn.Parameter], lr: float, betas: tuple[float, float]) -> torch.optim.Adam:
     return torch.optim.Adam(parameters, lr=lr, betas=betas, fused=True)

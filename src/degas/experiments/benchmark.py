@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from degas.architecture import Architecture
-from degas.config import GanSettings, Objective, SpaceSettings
+from degas.config import GanSettings, SpaceSettings
 from degas.data.image_set import ImageSet
 from degas.data.pixels import to_symmetric
 from degas.errors import UserError
@@ -30,18 +30,19 @@ from degas.experiments.roofline import roofline_ms
 from degas.experiments.sizes import Sizes
 from degas.experiments.textbook_steps import PlainCtGan, TextbookSearch
 from degas.experiments.timing import CLOCKS, interleaved_ms, peak_mib
+from degas.gan.objectives.wasserstein import CtGan
+from degas.gan.settings import CompleteGan, resolve_gan
 from degas.gan.steps import Steps
 from degas.nas.searcher import Search
 from degas.nets.critic import Critic
 from degas.nets.generator import Generator
 from degas.nets.resampling import as_defined
-from degas.presets import resolve_gan
 from degas.runtime.distributed import Engine
 from degas.runtime.environment import write_environment
 from degas.runtime.rng import forked_rng
 
 NUM_FEATURES = 1280  # of the offline extractor, for the Fréchet distance
-SEARCH_OBJECTIVES: tuple[Objective, ...] = ("sn-gan", "ct-gan")
+SEARCH_OBJECTIVES: tuple[str, ...] = ("sn-gan", "ct-gan")
 # Both sides of these compute in one precision, whatever the engine's; of the others both compute in the engine's.
 ALWAYS = {"sampling": "float32", "features": "float32", "fid": "float64"}
 GROWTH = {"width": (16, 32, 64), "image_size": (16, 32, 64), "batch_images": (16, 64, 128), "num_images": (256, 4096)}
@@ -109,7 +110,7 @@ class Benchmark:
             for objective, call in critics.items()
         }
 
-    def _adversarial_search(self, objective: Objective) -> Callable[[], object]:
+    def _adversarial_search(self, objective: str) -> Callable[[], object]:
         search = self._fresh_search()
         settings = GanSettings(objective=objective, width=self.sizes.width, batch_images=self.sizes.batch_images)
         return AdversarialSearch(search, resolve_gan(settings), self._pixels(search), seed=self.seed).step
@@ -128,14 +129,14 @@ class Benchmark:
         }
         return {name: _beside_plain(self._time(calls)) for name, calls in both.items()}
 
-    def _plain_ct_gan(self, settings: GanSettings, images: ImageSet) -> PlainCtGan:
-        assert settings.dropout is not None
+    def _plain_ct_gan(self, settings: CompleteGan, images: ImageSet) -> PlainCtGan:
+        assert isinstance(settings.own, CtGan)
         with forked_rng(self.seed, "plain critic"):
             critic = Critic(
                 width=settings.width,
                 channels=images.channels,
                 image_size=images.image_size,
-                dropout=settings.dropout,
+                dropout=settings.own.dropout,
             )
         reals = to_symmetric(torch.from_numpy(images.images[: settings.batch_images])).to(self.engine.device)
         device = self.engine.device

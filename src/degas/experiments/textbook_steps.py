@@ -8,9 +8,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from degas.config import GanSettings, SearchSettings
+from degas.config import SearchSettings
 from degas.experiments.textbook import TextbookMixedOp, textbook_supernet
 from degas.gan import losses
+from degas.gan.settings import CompleteGan
 from degas.nas.latents import LatentTable
 from degas.nas.reconstruction import reconstruction_terms
 from degas.nas.supernet import Supernet
@@ -80,7 +81,7 @@ class PlainCtGan:
     """
 
     def __init__(
-        self, generator: Generator, critic: Critic, settings: GanSettings, real_images: Tensor, *, engine: Engine
+        self, generator: Generator, critic: Critic, settings: CompleteGan, real_images: Tensor, *, engine: Engine
     ) -> None:
         """`settings` resolved for `ct-gan`; `real_images` float (N, C, H, W)."""
         self.generator, self.critic, self.settings, self.real_images = generator, critic, settings, real_images
@@ -99,7 +100,7 @@ class PlainCtGan:
     @as_defined()
     def generator_step(self) -> None:
         self.generator_optimizer.zero_grad()
-        num_images = self.settings.generator_batch_images or 2 * len(self.real_images)
+        num_images = self.settings.generator_batch_images
         with self.engine.autocast():
             loss = losses.wasserstein_generator(self._scored(self.generator(self._noise(num_images))).scores)
         loss.backward()
@@ -108,6 +109,8 @@ class PlainCtGan:
     def _critic_loss(self, real_images: Tensor) -> Tensor:
         fake_images = self.generator(self._noise(len(real_images))).detach()
         real, again, fake = self._scored(real_images), self._scored(real_images), self._scored(fake_images)
+        assert real.features is not None
+        assert again.features is not None
         shares = torch.rand(len(real_images), device=real_images.device)
         points = losses.interpolate(real_images, fake_images, shares).requires_grad_()
         penalty = losses.gradient_penalty(losses.squared_gradient_norms(self._scored(points).scores, points))

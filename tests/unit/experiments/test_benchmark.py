@@ -20,9 +20,9 @@ from degas.experiments.sizes import Sizes
 from degas.experiments.textbook import TextbookMixedOp
 from degas.experiments.textbook_steps import TextbookSearch
 from degas.gan import steps
+from degas.gan.settings import resolve_gan
 from degas.nas import searcher
 from degas.nas.searcher import Search
-from degas.presets import resolve_gan
 from degas.runtime.distributed import Engine
 
 SMALL = Sizes(width=4, batch_images=4, image_size=8, noise_size=8)
