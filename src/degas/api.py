@@ -32,6 +32,7 @@ from degas.given import Section, generator_folder, load_architecture, settings_f
 from degas.nas.checks import check_search
 from degas.nets.baselines import BASELINES
 from degas.nets.generator import Generator
+from degas.resume_rules import resume_rules
 from degas.runtime.distributed import Engine, chosen_device
 from degas.runtime.environment import is_rank_0, num_ranks
 from degas.runtime.folder_lock import owned_folder
@@ -127,7 +128,9 @@ def train(
         resolved["evaluate"] = evaluate_settings.model_dump(mode="json")
     stage = _out(out) / "train"
     watcher = make_tracker(tracker, stage)
-    with StageFolder(stage, settings=resolved, resume=resume, kind="train") as folder:
+    plain = resolve_gan(type(given)(objective=given.objective, supervised=given.supervised))
+    rules = resume_rules(gan=plain.given, evaluate=EvaluateSettings(), complete={"gan": plain.record()})
+    with StageFolder(stage, settings=resolved, resume=resume, kind="train", rules=rules) as folder:
         folder.tracker = watcher
         if folder.done():
             return Generator.load(folder.path / "generator")

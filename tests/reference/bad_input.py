@@ -650,7 +650,13 @@ ROWS: tuple[Row, ...] = (
         "other settings on resume",
         f"search {TINY} --out run --quiet --resume",
         2,
-        'run/search: cannot resume: preset was "quick" and is "default" now; resume with the same settings, or give another --out',
+        "run/search: cannot resume: search.width was 64 and is 32 now; resume with the same settings and data, or give another --out",
+    ),
+    Row(
+        "other images on resume",
+        f"search {TINY} --out shrunk --quiet --resume",
+        2,
+        "shrunk/search: cannot resume: the data changed: 40 → 12 images; resume with the same settings and data, or give another --out",
     ),
     Row(
         "an architecture that is not there",
@@ -943,10 +949,11 @@ def make_folder(root: Path) -> None:
     _bad_images(root)
     _architectures(root)
     _generators(root)
-    (root / "run" / "search").mkdir(parents=True)
-    (root / "run" / "search" / "config.json").write_text('{"kind": "search", "preset": "quick"}')
-    for name, content in (("done.json", "{}"), (".lock", "")):
-        (root / "run" / "search" / name).write_text(content)
+    for name, config in (("run", {"seed": 0, "search": {"width": 64}}), ("shrunk", {"data": {"num_images": 40}})):
+        (root / name / "search").mkdir(parents=True)
+        (root / name / "search" / "config.json").write_text(json.dumps({"kind": "search", **config}))
+        for entry, content in (("done.json", "{}"), (".lock", "")):
+            (root / name / "search" / entry).write_text(content)
 
 
 def _bad_images(root: Path) -> None:

@@ -266,4 +266,4 @@ def progress_of(title: str, num_images: int) -> Any:
         return nullcontext()
     from degas.runtime.progress import Progress
 
-    return Progress(title, num_images)
+    return Progress(title, num_images, unit="images")

@@ -117,6 +117,11 @@ def _progress(title: str, quiet: bool) -> Iterator[_Bar | None]:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
+    from degas.runtime.progress import is_live
+
     columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as display:
+    console = Console(stderr=True)
+    if not is_live(console):
+        console = Console(stderr=True, force_terminal=False)  # its last state alone
+    with Progress(*columns, console=console) as display:
         yield _Bar(display, display.add_task(title, total=None))

@@ -188,4 +188,5 @@ def _counted(chunks: Iterable[Tensor], num_samples: int) -> Iterator[Tensor]:
 
 def _progress(show: bool, title: str, total_images: int) -> AbstractContextManager[Callable[[int], None] | None]:
     """A callback that is told how many images each step finished; None where nothing is shown."""
-    return Ticker(title, total_images) if show else nullcontext(None)
+    shorter = "fewer samples (--evaluate.num-samples), which is another score"
+    return Ticker(title, total_images, shorter) if show else nullcontext(None)

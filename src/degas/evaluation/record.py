@@ -10,6 +10,9 @@ from degas.errors import unreadable
 from degas.runtime.environment import write_environment
 from degas.runtime.records import as_json, write_json
 
+# What makes generator and images the same: their content, whatever paths lead there.
+_IDENTITY = (("data", "fingerprint"), ("generator", "weights"), ("generator", "config"))
+
 
 def record_evaluation(
     folder: Path, scores: dict[str, Any], settings: dict[str, Any], command: list[str]
@@ -31,7 +34,7 @@ def _merged(path: Path, scores: dict[str, Any]) -> dict[str, Any]:
     """`scores` with those of `path` before them, where that is about the same generator and images."""
     try:
         before = json.loads(path.read_text(encoding="utf-8"))
-        if all(before[key] == scores[key] for key in ("data", "generator")):
+        if all(before[part][key] == scores[part][key] for part, key in _IDENTITY):
             return {**scores, "scores": {**before["scores"], **scores["scores"]}}
     except FileNotFoundError:
         pass
