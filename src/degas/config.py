@@ -68,6 +68,12 @@ class DataSettings(Settings):
         "side of the centre crop, in source pixels; default: 108 for CelebA, else the shorter side",
         source="paper §4 / DCGAN",
     )
+    max_megapixels: Annotated[int, Field(ge=1, le=4096)] = setting(
+        64, "largest picture to decode, in units of 2^20 pixels; a JPEG up to four times that is read at half its size"
+    )
+    bits: Annotated[int, Field(ge=8, le=16)] = setting(
+        16, "bits in use of 16-bit pictures, of which the upper 8 are kept; 12 where the brightest value is 4,095"
+    )
     image_column: str | None = setting(
         None, "image column of a hub data set or parquet; default: the first image column"
     )
