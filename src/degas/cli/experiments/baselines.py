@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from degas.cli.options import FILE, SOURCE, Device, Source
+from degas.cli.options import FILE, SOURCE, Device, Folder, Source
 from degas.config import DataSettings, Positive, SearchSettings, Settings, SpaceSettings, setting
 
 __all__ = ["Options", "main"]
@@ -22,8 +21,12 @@ class Options(Settings):
     summary.json, table.md and loss-against-fits.png. A second call goes on.
     """
 
+    EXAMPLES: ClassVar[tuple[str, ...]] = (
+        "degas experiment baselines --data my-images --data.max-images 6400 --out runs/baselines",
+        "degas experiment baselines --data my-images --out runs/baselines --methods evolution --max-params 200k",
+    )
     source: Source = setting(..., SOURCE)
-    out: Path = setting(..., "folder of the measurement")
+    out: Folder = setting(..., "folder of the measurement")
     methods: Annotated[tuple[Method, ...], Field(min_length=1)] = setting(("random", "evolution"), "which to run")
     num_fits: Positive = setting(50, "fits of each method and seed")
     num_epochs: Positive = setting(5, "epochs of each standalone fit")
@@ -36,7 +39,7 @@ class Options(Settings):
     tournament: Positive = setting(
         10, "members drawn, of which the best gets a child", source="our choice; Real et al.: 25"
     )
-    architecture: str | None = setting(None, f"also fit this one, to compare with, and take its sizes: {FILE}")
+    architecture: str | None = setting(None, f"also fit this one, to compare with, and take its sizes: {FILE}; default: none")
     summary: bool = setting(False, "make no trial; only write the summary of those that are finished")
     device: Device = setting("auto", "where to compute")
     data: DataSettings = DataSettings()
