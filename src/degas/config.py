@@ -165,7 +165,9 @@ class SearchSettings(Settings):
         0.0, "weight of the expected cost, 1 for every edge's costliest operation, in the loss of α"
     )
     cost: Literal["parameters", "multiply-adds"] = setting("parameters", "what cost_weight counts")
-    max_params: Positive | None = setting(None, "most parameters of the architecture, at the search's width; default: no cap")
+    max_params: Positive | None = setting(
+        None, "most parameters of the architecture, at the search's width; default: no cap"
+    )
     max_macs: Positive | None = setting(None, "most multiply-adds an image, at the search's width; default: no cap")
     prune: Literal["paper", "alone", "perturbation", "darts"] = setting(
         "alone",

@@ -1,4 +1,4 @@
-"""The one exception that stands for a mistake of the user's. Standard library only."""
+"""The one exception that stands for a mistake of the user's, and what is worth a line. Standard library only."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ class UserError(Exception):
 
     The command line prints the message without a traceback and exits with status 2.
     """
+
+
+class Notice(UserWarning):
+    """Worth knowing though nothing is wrong; the command line shows it without the word "warning"."""
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:

@@ -31,7 +31,7 @@ SHOWN = frozenset(
 )
 MACHINE = frozenset(
     (
-        *("device", "quiet", "tracker", "data.cache", "data.verify", "evaluate.batch_images"),
+        *("device", "quiet", "tracker", "precision", "clock", "data.cache", "data.verify", "evaluate.batch_images"),
         *(f"{stage}.{name}" for stage in ("search", "gan") for name in ("precision", "cuda_graphs")),
         *(f"{stage}.{name}" for stage in ("search", "gan") for name in ("checkpoint_steps", "log_steps")),
         "gan.sample_steps",

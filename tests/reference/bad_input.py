@@ -68,7 +68,7 @@ ROWS: tuple[Row, ...] = (
         "an option without its value",
         f"{SEARCH} --search.width",
         2,
-        "Missing value for argument '--search.width'. Expected 1 values; see degas search --help",
+        "--search.width: its value is missing: --search.width N",
     ),
     Row(
         "a value without its option",
@@ -77,10 +77,82 @@ ROWS: tuple[Row, ...] = (
         "'3' belongs to no option; see degas search --help",
     ),
     Row(
+        "a sample picture of a kind that is not written",
+        "sample --generator gen --out new.jpg",
+        2,
+        "--out new.jpg: ends in .jpg; name a file that ends in .png, or a folder",
+    ),
+    Row(
+        "a page that is no page",
+        "report run --out new.pdf",
+        2,
+        "--out new.pdf: ends in .pdf; name a file that ends in .html or .htm",
+    ),
+    Row(
+        "an architecture that is no JSON",
+        "random --out new.png",
+        2,
+        "--out new.png: ends in .png; name a file that ends in .json",
+    ),
+    Row(
+        "a run folder that is named like a file",
+        "search --data images --out new.json",
+        2,
+        "--out new.json: ends in .json; name a folder, without a file's ending",
+    ),
+    Row(
+        "an exported file whose ending is of another format",
+        "export --generator gen --out new.pt2 --format onnx",
+        2,
+        "--out new.pt2: .pt2 is the ending of --format torch-export; leave out --format onnx",
+    ),
+    Row(
+        "an exported file of no format",
+        "export --generator gen --out new.bin",
+        2,
+        "--out new.bin: ends in .bin; name a file that ends in .onnx or .pt2, or say --format",
+    ),
+    Row(
+        "a source without its option",
+        "run images --out new",
+        2,
+        "'images' belongs to no option; did you mean --data images?",
+    ),
+    Row(
+        "a word after the version",
+        "--version search",
+        2,
+        "degas --version takes nothing after it; leave out 'search'",
+    ),
+    Row(
+        "an option of another command of the family",
+        "data fetch cifar10 --json",
+        2,
+        "unknown setting --json; choose from --help, --help-all, --no-quiet, --out, --quiet",
+    ),
+    Row(
+        "a size as two numbers",
+        "run --data images --out new --data.image-size 32x32",
+        2,
+        "--data.image-size: '32x32' is not a whole number, such as 200, 5,000 or 200k",
+    ),
+    Row(
+        "a cap in words",
+        "run --data images --out new --max-params small",
+        2,
+        "--max-params: 'small' is not a whole number, such as 200, 5,000 or 200k",
+    ),
+    Row(
+        "a value for a switch",
+        "run --data images --out new --gan.supervised=yes",
+        2,
+        "--gan.supervised: takes no value; write --gan.supervised or --gan.no-supervised",
+    ),
+    Row(
         "an unknown preset",
         f"{SEARCH} --preset papr",
         2,
-        "--preset: unknown preset 'papr'; did you mean 'paper'?",
+        "--preset: unknown value 'papr'; did you mean 'paper'?",
     ),
     Row(
         "a word for a number",
@@ -194,7 +266,7 @@ ROWS: tuple[Row, ...] = (
         "one value of a pair",
         f"{TRAIN} --gan.betas 0.5",
         2,
-        "Missing value for argument '--gan.betas'. Expected 2 values; see degas train --help",
+        "--gan.betas: takes 2 values, not 1: --gan.betas X X",
     ),
     Row(
         "a choice that does not exist",
@@ -218,7 +290,7 @@ ROWS: tuple[Row, ...] = (
         "no operation",
         f"{SEARCH} --space.normal-operations",
         2,
-        "search space: at least one normal operation is needed",
+        "--space.normal-operations: its value is missing: --space.normal-operations NAME …",
     ),
     Row(
         "a setting of another objective",
@@ -344,19 +416,19 @@ ROWS: tuple[Row, ...] = (
         "a benchmark of nothing",
         "benchmark --parts --out new.json",
         2,
-        "--parts: …; see degas benchmark --help",
+        "--parts: its value is missing: …",
     ),
     Row(
         "a benchmark's figures where its picture goes",
         "benchmark --out new.png",
         2,
-        "--out new.png: the picture would take its place; name a file that ends in .json",
+        "--out new.png: ends in .png; name a file that ends in .json",
     ),
     Row(
         "a benchmark's figures into a folder",
         "benchmark --out images",
         2,
-        "images: cannot be written (Is a directory); give another --out",
+        "--out images: is a folder; name a file that ends in .json",
     ),
     Row(
         "a program that cannot be written",
@@ -582,9 +654,9 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         "a file for a run folder",
-        f"search {TINY} --out file.txt --quiet",
+        f"search {TINY} --out file.txt/run --quiet",
         2,
-        "file.txt/search: cannot be made a folder (Not a directory); give another --out",
+        "file.txt/run/search: cannot be made a folder (Not a directory); give another --out",
     ),
     Row(
         "a place that cannot be written",
@@ -722,7 +794,7 @@ ROWS: tuple[Row, ...] = (
         "a drawing of an unknown kind",
         "describe arch.json --out drawing.bmp",
         2,
-        "drawing.bmp: a drawing is a .png or .svg file; give one of these suffixes",
+        "--out drawing.bmp: ends in .bmp; name a file that ends in .png or .svg",
     ),
     Row(
         "a generator that is not there",
@@ -804,9 +876,9 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         "a file where scores should go",
-        f"evaluate {TINY} --out file.txt --quiet --generator gen",
+        f"evaluate {TINY} --out file.txt/run --quiet --generator gen",
         2,
-        "file.txt/evaluation: cannot be made a folder (Not a directory); give another --out",
+        "file.txt/run/evaluation: cannot be made a folder (Not a directory); give another --out",
     ),
     Row(
         "zero samples",
@@ -836,7 +908,7 @@ ROWS: tuple[Row, ...] = (
         "a folder for an exported file",
         "export --generator gen --out images",
         2,
-        "images: is a folder; name a file, such as images/generator.onnx",
+        "--out images: is a folder; name a file that ends in .onnx or .pt2, or say --format",
     ),
     Row(
         "a report of a folder without a run",
@@ -860,7 +932,7 @@ ROWS: tuple[Row, ...] = (
         "a drawn architecture onto a folder",
         "random --out images",
         2,
-        "images: Is a directory; check the path, its permissions and the space on its disk",
+        "--out images: is a folder; name a file that ends in .json",
     ),
     Row(
         "a space of a billion channels",
@@ -875,10 +947,10 @@ ROWS: tuple[Row, ...] = (
         "degas data fetch: unknown data set 'cifar100'; did you mean 'cifar10'?",
     ),
     Row(
-        "a data action that does not exist",
+        "a data command that does not exist",
         "data show images",
         2,
-        "action: unknown value 'show'; choose from fetch, info",
+        "unknown command 'data show'; choose from fetch, info",
     ),
     Row(
         "a classifier of unlabelled images",

@@ -26,7 +26,9 @@ class Options(Settings):
         "OMP_NUM_THREADS=1 degas benchmark --out benchmark.json --clock processor --parts search adversarial",
     )
 
-    out: Annotated[Path, Argument(metavar="FILE", endings=(".json",))] = setting(Path("benchmark.json"), "the JSON file")
+    out: Annotated[Path, Argument(metavar="FILE", endings=(".json",))] = setting(
+        Path("benchmark.json"), "the JSON file"
+    )
     parts: Annotated[tuple[Part, ...], Field(min_length=1)] = setting(
         ("search", "adversarial-search", "adversarial", "sampling", "features", "fid"),
         "what to measure; graphs: our steps as CUDA graphs, which need a GPU",

@@ -8,10 +8,9 @@ from typing import Any
 
 from degas.cli.family import Command, Member, find_member
 from degas.cli.options import DataFetchOptions, DataInfoOptions
+from degas.data.notes import Note
 
 SHOWN = 3  # pictures named of a problem
-
-
 ABOUT = "what a data source holds; download an official one"
 
 
@@ -37,7 +36,7 @@ def fetch(options: DataFetchOptions) -> None:
 
 
 def in_words(facts: dict[str, Any]) -> str:
-    """The facts of a data source, a line each; problems last."""
+    """The facts of a data source, a line each; what was assumed and left out, and problems, last."""
     size, channels = facts["image_size"], facts["channels"]
     sizes = ", ".join(f"{name} ({count:,})" for name, count in facts["source_sizes"].items())
     more = facts["num_source_sizes"] - len(facts["source_sizes"])
@@ -49,6 +48,7 @@ def in_words(facts: dict[str, Any]) -> str:
     ]
     if facts["classes"]:
         lines.append("classes   " + ", ".join(f"{name} ({count:,})" for name, count in facts["classes"].items()))
+    lines += [f"note      {Note.from_facts(note)}" for note in facts["notes"]]
     lines += [_problem(problem) for problem in facts["problems"]] or ["problems  none found"]
     if "grid" in facts:
         lines.append(f"grid      {facts['grid']}")

@@ -35,7 +35,7 @@ def chosen_format(given: Literal["onnx", "torch-export"] | None, out: Path) -> L
     ending = out.suffix.lower()
     by_ending = ENDINGS.get(ending)
     if given is None and by_ending is None:
-        had = f"ends in {ending}" if ending else "has no ending"
+        had = f"ends in {ending}" if ending else "is a folder" if out.is_dir() else "has no ending"
         raise UserError(f"--out {out}: {had}; name a file that ends in {' or '.join(ENDINGS)}, or say --format")
     if given is not None and by_ending not in (None, given):
         raise UserError(f"--out {out}: {ending} is the ending of --format {by_ending}; leave out --format {given}")

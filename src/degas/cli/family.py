@@ -9,7 +9,7 @@ from degas.errors import UserError, nearest
 
 
 class Member(NamedTuple):
-    """One command of a family: a line of help, and what has its `Options` and `main(options)`, loaded when it is run."""
+    """One command of a family: a line of help, and what has its `Options` and `main`, loaded when it is run."""
 
     summary: str
     load: Callable[[], Any]
@@ -35,7 +35,7 @@ def find_member(
         print(help_text(family, about, members))
         raise SystemExit(0)
     if name not in members:
-        raise UserError(f"unknown {family} {name!r}{nearest(name, members)}")
+        raise UserError(f"unknown command '{family} {name}'{nearest(name, members)}")
     return members[name].load(), f"{family} {name}", rest
 
 

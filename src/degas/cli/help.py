@@ -30,7 +30,8 @@ def help_text(model: type[BaseModel], command: str, changes: Changes, *, everyth
         rest = len(options) - len(shown)
         blocks += [f"{rest} more options, in groups: degas {command} --help-all"] if rest else []
         return "\n\n".join(blocks)
-    blocks.append(_block("common", shown, values))
+    others = [option for option in options if group_of(option.key) == GROUPS[0] and option not in shown]
+    blocks.append(_block("common", [*shown, *others], values))
     for group in GROUPS[1:]:
         mine = [option for option in options if group_of(option.key) == group and option not in shown]
         blocks += _variants(mine, values) if group == "search variants" else []

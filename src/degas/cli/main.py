@@ -18,7 +18,7 @@ from contextlib import contextmanager, nullcontext, redirect_stdout
 from typing import Any
 
 from degas.cli.streams import no_reader, polite_streams
-from degas.errors import UserError, nearest
+from degas.errors import Notice, UserError, nearest
 
 # Command → (one line of help, module of `degas.cli`). A module has `Options` and `main(options)`; the order is help's.
 COMMANDS = {
@@ -94,7 +94,8 @@ def _one_line_warnings() -> Iterator[None]:
 
     def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
         if sys.warnoptions or not issubclass(category, (DeprecationWarning, PendingDeprecationWarning, FutureWarning)):
-            print(f"degas: warning: {' '.join(str(message).split())}", file=sys.stderr)
+            word = "note" if issubclass(category, Notice) else "warning"
+            print(f"degas: {word}: {' '.join(str(message).split())}", file=sys.stderr)
 
     before = warnings.showwarning
     warnings.showwarning = show

@@ -34,11 +34,10 @@ def value_of(option: Option, texts: Sequence[str]) -> Any:
 def whole_number(text: str) -> int:
     """A whole number as people write it: 200000, 200k, 1.5M, 5,000, 1_000; `ValueError` for anything else."""
     plain = text.strip()
-    if GROUPED.fullmatch(plain):
-        plain = plain.replace(",", "")
     unit = UNITS.get(plain[-1:].lower(), 1)
-    number = _decimal(plain[:-1] if unit > 1 else plain)
-    if unit == 1 and "." in plain or number * unit != int(number * unit):
+    digits = plain[:-1] if unit > 1 else plain
+    number = _decimal(digits.replace(",", "") if GROUPED.fullmatch(digits) else digits)
+    if (unit == 1 and "." in digits) or number * unit != int(number * unit):
         raise ValueError(text)
     return int(number * unit)
 
@@ -87,7 +86,7 @@ def output_path(name: str, text: str, endings: Sequence[str]) -> Path:
     if ending in files or (folder and (path.is_dir() or not _of_a_file(ending))):
         return path
     wanted = f"name a file that ends in {' or '.join(files)}" if files else "name a folder, without a file's ending"
-    had = f"ends in {ending}" if ending else "has no ending"
+    had = f"ends in {ending}" if ending else "is a folder" if path.is_dir() else "has no ending"
     raise UserError(f"{name} {text}: {had}; {wanted}{', or a folder' if files and folder else ''}")
 
 

@@ -26,10 +26,11 @@ import PIL
 from degas.config import DataSettings
 from degas.data.decode import FitRule, decode_all, to_grey
 from degas.data.image_set import ImageSet, content_fingerprint, fixed_subset
+from degas.data.notes import Note
 from degas.data.records import Origin, Records
 from degas.errors import UserError
 
-_FORMAT = 1  # raise it whenever decoding or the layout changes: older entries are then never found
+_FORMAT = 2  # raise it whenever decoding or the layout changes: older entries are then never found
 _PROGRESS_FROM = 5000  # images; below, decoding is over before a display would help
 
 
@@ -54,7 +55,7 @@ def decode_in_memory(source: str, origin: Origin, settings: DataSettings) -> Ima
     images = _decode_rows(records, rows, fit_rule(origin, settings), settings.channels or origin.channels, np.empty)
     labels = None if records.labels is None else records.labels[rows]
     fingerprint = content_fingerprint(images, labels, records.class_names)
-    return ImageSet(images, labels, records.class_names, source, fingerprint)
+    return ImageSet(images, labels, records.class_names, source, fingerprint, records.notes)
 
 
 def load_cached(source: str, origin: Origin, settings: DataSettings) -> ImageSet:
@@ -109,6 +110,7 @@ def _build_entry(entry: Path, source: str, origin: Origin, settings: DataSetting
             "class_names": list(records.class_names),
             "shape": list(images.shape),
             "labelled": labels is not None,
+            "notes": [note.facts() for note in records.notes],
         }
         images.flush()
         if labels is not None:
@@ -200,7 +202,8 @@ def _open_entry(entry: Path, source: str, check_pixels: bool) -> ImageSet | None
             raise ValueError("shapes disagree")
         if check_pixels and content_fingerprint(images, labels, names) != about["fingerprint"]:
             raise ValueError("pixels differ from their checksum")
-        return ImageSet(images, labels, names, source, about["fingerprint"])
+        notes = tuple(map(Note.from_facts, about["notes"]))
+        return ImageSet(images, labels, names, source, about["fingerprint"], notes)
     except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
         warnings.warn(f"{entry}: damaged cache ({error}); decoding again", stacklevel=2)
         return None

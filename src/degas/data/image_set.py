@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from degas.data.notes import Note
+
 _SUBSET_SEED = 20190  # any constant: a subset must not depend on the run's seed
 
 
@@ -16,7 +18,7 @@ class ImageSet:
 
     `images`: uint8 (N, C, H, H), maybe a read-only memory map; `labels`: int64 (N,) in 0..K−1, or None;
     `source`: SRC as given; `fingerprint`: sha256 of pixels, labels and class names, hence of whatever settings
-    change them.
+    change them; `notes`: what was assumed of the source and left out of it.
     """
 
     images: np.ndarray
@@ -24,6 +26,7 @@ class ImageSet:
     class_names: tuple[str, ...]
     source: str
     fingerprint: str
+    notes: tuple[Note, ...] = ()
 
     @property
     def num_images(self) -> int:

@@ -75,6 +75,7 @@ def describe_source(source: str, settings: DataSettings, grid: Path | None = Non
         "num_source_sizes": len(tally.sizes),
         "classes": _classes(records, rows),
         "mean_per_channel": _mean_per_channel(tally),
+        "notes": [note.facts() for note in (*origin.notes(), *records.notes) if note.kind != "incomplete"],
         "problems": _problems(tally, records, Path(source), rule),
     }
     if grid is not None and tally.num_readable:
@@ -120,7 +121,7 @@ def _problems(tally: _Tally, records: Records, path: Path, rule: FitRule) -> lis
     found = [
         _problem("unreadable", "cannot be used as they are", tally.unreadable),
         _problem("duplicate", "have the same pixels as an earlier picture", [" = ".join(p) for p in tally.duplicates]),
-        _problem("incomplete", "parts are missing", list(records.notes)),
+        _problem("incomplete", "parts are missing", _missing(records)),
         _problem("checksum", "not the official archive", _wrong_checksum(path)),
     ]
     if len(tally.sizes) > 1:
@@ -136,6 +137,10 @@ def _problems(tally: _Tally, records: Records, path: Path, rule: FitRule) -> lis
         found.append({"kind": "grey_in_colour", "count": tally.num_readable, "text": text, "examples": []})
     found += _class_problems(records)
     return [problem for problem in found if problem["count"]]
+
+
+def _missing(records: Records) -> list[str]:
+    return [name for note in records.notes if note.kind == "incomplete" for name in note.examples]
 
 
 def _problem(kind: str, text: str, examples: list[str]) -> dict[str, Any]:

@@ -5,7 +5,6 @@ Described at https://www.cs.toronto.edu/~kriz/cifar.html and https://cs.stanford
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 
 from degas.config import DataSettings
 from degas.data.members import TAR_SUFFIXES, Members
+from degas.data.notes import counted
 from degas.data.pickles import read_pickled_data
 from degas.data.records import Origin, Picture, Records, content_digest, stamp
 from degas.errors import UserError, nearest
@@ -137,9 +137,12 @@ def _cifar_records(
     missing = [name for name in files if name not in found]
     if len(missing) == len(files):
         raise UserError(f"{members.where(files[0])}: missing")
-    notes = tuple(f"{members.where(name)} is missing: the set is incomplete" for name in missing)
-    for note in notes:
-        warnings.warn(note, stacklevel=2)
+    notes = counted(
+        "incomplete",
+        [members.where(name) for name in missing],
+        "file is missing, so that the set is incomplete",
+        "files are missing, so that the set is incomplete",
+    )
     present = [name for name in files if name in found]
     for name, values in zip(present, labels, strict=True):
         _check_labels(members.where(name), values, 0, 9)

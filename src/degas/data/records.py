@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from degas.data.notes import Note
+
 # One undecoded picture: pixels (H, W) or (H, W, 1, 3 or 4) uint8, an encoded file's bytes, or where it lies.
 Payload = np.ndarray | bytes | Path
 Picture = tuple[str, Payload]  # the name stands in messages
@@ -23,7 +25,7 @@ class Records:
     read: Callable[[np.ndarray], Iterator[Picture]]
     labels: np.ndarray | None = None  # int64 (num_images,)
     class_names: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()  # oddities worth telling, such as a missing part
+    notes: tuple[Note, ...] = ()  # what reading them tells, such as a missing part; kept with the cached images
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Origin:
 
     `listing()` is the cheap description of the contents (names, sizes, times) that the cache is keyed by;
     `content()` hashes the contents themselves. `cached` is False where decoding costs less than a cache.
+    `notes()` says what the names alone tell, anew each time that the source is loaded.
     """
 
     kind: str  # in words, for messages and `degas data info`
@@ -42,6 +45,7 @@ class Origin:
     default_crop: int | None = None
     channels: int | None = None  # where known beforehand
     cached: bool = True
+    notes: Callable[[], tuple[Note, ...]] = tuple
 
 
 def stamp(path: Path, name: str | None = None) -> list[Any]:

@@ -7,6 +7,7 @@ or its unpacked folder, a `.parquet`, `hub:ID`, or `cifar10` / `stl10` after `de
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from degas.data import arrays, embedded, fetch, folders, hub, registered
 from degas.data.cache import decode_in_memory, load_cached
 from degas.data.image_set import ImageSet, fixed_subset
 from degas.data.members import TAR_SUFFIXES
+from degas.data.notes import tell
 from degas.data.official import official_origin
 from degas.data.records import Origin
 from degas.errors import UserError, nearest
@@ -28,14 +30,18 @@ _READERS = {".zip": folders.zip_origin, ".npz": arrays.npz_origin, ".parquet": h
 def load_images(source: str, settings: DataSettings) -> ImageSet:
     """Every image of `source` (or `settings.max_images` of them) at one size, decoded once and cached.
 
-    Rows stand in the order of the source. Raises `UserError` for anything that cannot be read: nothing is skipped.
+    Rows stand in the order of the source. Raises `UserError` for anything that cannot be read, and tells what was
+    assumed and left out (a `Notice` each; they are `ImageSet.notes`).
     """
     origin = find_origin(source, settings)
     source = source.rstrip("/") or source  # photos/ and photos are one folder, and a run of one goes on with the other
     try:
-        return (load_cached if origin.cached else decode_in_memory)(source, origin, settings)
+        images = (load_cached if origin.cached else decode_in_memory)(source, origin, settings)
     except MemoryError as error:
         raise UserError(f"{source}: not enough memory; set --data.max-images or a smaller --data.image-size") from error
+    images = replace(images, notes=(*origin.notes(), *images.notes))
+    tell(source, images.notes)
+    return images
 
 
 def register_source(name: str, function: Callable[[], Any]) -> None:

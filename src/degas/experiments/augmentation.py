@@ -1,8 +1,8 @@
 """From how many images on is augmentation no longer worth it? Paired trainings on subsets of a larger set.
 
 A critic that sees few images learns them by heart, and DiffAugment is the usual remedy. Each subset trains the same
-generator twice with each seed, with and without it, from the same first weights and noise. Both are scored against *all*
-images, the ones that the training never saw included: a generator that repeats its images does not look good.
+generator twice with each seed, with and without it, from the same first weights and noise. Both are scored against
+*all* images, the ones that the training never saw included: a generator that repeats its images does not look good.
 """
 
 from __future__ import annotations
@@ -134,7 +134,6 @@ def _row(pairs: Sequence[dict[str, dict[str, Any]]], place: int, metric: str) ->
 
 def write_summary(folder: Path, source: str, metric: str) -> str:
     """Write summary.json and table.md from the trials in `folder`; returns the table."""
-    import json
 
     paths = sorted(path for path in (folder / "trials").glob("*.json") if path.name != "settings.json")
     rows = summarise([json.loads(path.read_bytes()) for path in paths], metric)

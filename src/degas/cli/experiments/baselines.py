@@ -32,14 +32,18 @@ class Options(Settings):
     num_epochs: Positive = setting(5, "epochs of each standalone fit")
     seeds: Positive = setting(1, "searches of each method")
     seed: int = setting(0, "the first seed: of proposals, weights, latents and batches")
-    max_params: Positive | None = setting(None, "consider only architectures of at most so many parameters")
+    max_params: Positive | None = setting(
+        None, "consider only architectures of at most so many parameters; default: no cap"
+    )
     population: Positive = setting(
         10, "members alive at a time; the oldest dies", source="our choice; Real et al.: 100"
     )
     tournament: Positive = setting(
         10, "members drawn, of which the best gets a child", source="our choice; Real et al.: 25"
     )
-    architecture: str | None = setting(None, f"also fit this one, to compare with, and take its sizes: {FILE}; default: none")
+    architecture: str | None = setting(
+        None, f"also fit this one, to compare with, and take its sizes: {FILE}; default: none"
+    )
     summary: bool = setting(False, "make no trial; only write the summary of those that are finished")
     device: Device = setting("auto", "where to compute")
     data: DataSettings = DataSettings()

@@ -19,7 +19,7 @@ class Options(Settings):
 
     EXAMPLES: ClassVar[tuple[str, ...]] = (
         "degas experiment found-vs-random --architecture runs/mine --data my-images --out runs/trials",
-        "degas experiment found-vs-random --architecture degas-cifar10 --data my-images --out runs/trials --num-random 20",
+        "degas experiment found-vs-random --architecture degas-cifar10 --data my-images --out runs/x --num-random 20",
     )
     source: Source = setting(..., SOURCE)
     out: Folder = setting(..., "folder of the trials")

@@ -19,7 +19,7 @@ class Options(Settings):
 
     EXAMPLES: ClassVar[tuple[str, ...]] = (
         "degas experiment label-agreement --architecture runs/mine --data digits --out runs/agreement",
-        "degas experiment label-agreement --architecture runs/mine --data digits --out runs/agreement --gan.num-steps 2500",
+        "degas experiment label-agreement --architecture runs/mine --data digits --out runs/x --gan.num-steps 2500",
     )
     source: Source = setting(..., SOURCE)
     out: Folder = setting(..., "folder of the trials and of the classifier")
