@@ -63,7 +63,8 @@ def add_sources_to_path() -> None:
 
 def settings_page() -> str:
     """Every setting: command-line name, default, what each preset and objective makes of it, meaning, source."""
-    from degas.presets import OBJECTIVES, PRESETS
+    from degas.gan.objectives import OBJECTIVES
+    from degas.presets import PRESETS
 
     parts = [SETTINGS_HEAD]
     module = importlib.import_module("degas.config")
@@ -79,21 +80,23 @@ def settings_page() -> str:
             source = (info.json_schema_extra or {}).get("source", "")
             meaning = str(info.description or "").removesuffix(f" [{source}]")
             parts[-1] += "\n" + row([*cells, escape(meaning), escape(source)])
-    objectives = list(OBJECTIVES)
+    objectives = {name: OBJECTIVES.find(name, "settings page") for name in OBJECTIVES}
     parts += ["## What each objective sets", OBJECTIVES_HEAD, table_head(["setting", *objectives])]
-    for name in dict.fromkeys(name for values in OBJECTIVES.values() for name in values):
-        cells = [value_cell(OBJECTIVES[objective].get(name, "—")) for objective in objectives]
+    for name in dict.fromkeys(name for objective in objectives.values() for name in objective.model_fields):
+        fields = [objective.model_fields.get(name) for objective in objectives.values()]
+        cells = ["—" if field is None else own_cell(field) for field in fields]
         parts[-1] += "\n" + row([f"`--gan.{name.replace('_', '-')}`", *cells])
     return "\n\n".join(parts) + "\n"
 
 
 SETTINGS_HEAD = """# Settings
 
-This page is written from `degas/config.py` and `degas/presets.py` when the site is built. An empty cell in a preset's
-column means that the preset leaves the default. Underscores and hyphens in a name are the same.
-`degas train --dry-run …` prints what is in force with the source of each value."""
-OBJECTIVES_HEAD = """A setting of the table above without a default takes the value of the objective. One marked —
-does not exist there, and giving it is refused. The class weights count with `--gan.supervised` only."""
+This page is written from `degas/config.py`, `degas/presets.py` and `degas/gan/objectives` when the site is built. An
+empty cell in a preset's column means that the preset leaves the default. Underscores and hyphens in a name are the
+same. `degas train --dry-run …` prints what is in force with the source of each value."""
+OBJECTIVES_HEAD = """A setting of the table above without a default takes the objective's value, whose source stands
+beside it. One marked — does not exist there, and giving it is refused. The class weights count with
+`--gan.supervised` only."""
 
 
 def table_head(names: list[str]) -> str:
@@ -102,6 +105,12 @@ def table_head(names: list[str]) -> str:
 
 def row(cells: list[str]) -> str:
     return "| " + " | ".join(cells) + " |"
+
+
+def own_cell(field: Any) -> str:
+    """An objective's default with its source, where that is not our choice."""
+    source = field.json_schema_extra["source"]
+    return value_cell(field.default) + ("" if source == "our choice" else f" {source}")
 
 
 def value_cell(value: Any) -> str:

@@ -13,6 +13,7 @@ _HOMES = {
     "Architecture": "degas.architecture",
     "SearchSpace": "degas.space",
     "Generator": "degas.nets.generator",
+    "register_objective": "degas.gan.objectives",
     "register_operation": "degas.nets.operations",
     "register_source": "degas.data.sources",
     "UserError": "degas.errors",
@@ -26,6 +27,7 @@ __all__ = [
     "SearchSpace",
     "UserError",
     "evaluate",
+    "register_objective",
     "register_operation",
     "register_source",
     "search",
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from degas.architecture import Architecture
     from degas.data.sources import register_source
     from degas.errors import UserError
+    from degas.gan.objectives import register_objective
     from degas.nets.generator import Generator
     from degas.nets.operations import register_operation
     from degas.space import SearchSpace

@@ -24,11 +24,11 @@ from degas.errors import UserError
 from degas.evaluation.evaluate import Evaluator, evaluate_generator
 from degas.evaluation.record import record_evaluation
 from degas.gan.fresh import fresh_generator
+from degas.gan.settings import gan_section, resolve_gan
 from degas.gan.steps import check_images
 from degas.given import Section, generator_folder, load_architecture, settings_for
 from degas.nets.baselines import BASELINES
 from degas.nets.generator import Generator
-from degas.presets import resolve_gan
 from degas.runtime.distributed import Engine, chosen_device
 from degas.runtime.environment import is_rank_0, num_ranks
 from degas.runtime.folder_lock import owned_folder
@@ -108,16 +108,17 @@ def train(
     from degas.gan.trainer import run_training
 
     source = _source(data)
-    gan_settings = resolve_gan(settings_for("gan", GanSettings, gan, preset, source))
+    given = settings_for("gan", gan_section(), gan, preset, source)
+    gan_settings = resolve_gan(given)
     evaluate_settings = settings_for("evaluate", EvaluateSettings, evaluate, preset, source)
     space_settings = settings_for("space", SpaceSettings, space, preset, source)
     images = _images(data, data_settings)
     check_images(images, gan_settings, num_ranks())
-    generator = _fresh_generator(architecture, images, gan_settings, space_settings, seed)
+    generator = _fresh_generator(architecture, images, given, space_settings, seed)
     resolved = {
         **stage_head(images, seed, preset),
         "generator": generator.config,
-        "gan": gan_settings.model_dump(mode="json"),
+        "gan": gan_settings.record(),
     }
     if gan_settings.evaluate_steps:  # they choose the best generator, and so decide what comes out
         resolved["evaluate"] = evaluate_settings.model_dump(mode="json")

@@ -11,7 +11,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 from degas.errors import UserError, nearest
-from degas.space import LIMITS, MAX_IMAGE_SIZE, OPERATION_KINDS, Edge, SearchSpace, Slot, check_limit, short
+from degas.space import (
+    LIMITS,
+    MAX_IMAGE_SIZE,
+    OPERATION_KINDS,
+    ORDERS,
+    Edge,
+    Order,
+    SearchSpace,
+    Slot,
+    check_limit,
+    short,
+)
 
 FORMAT = "degas-architecture"
 VERSION = 1
@@ -36,6 +47,7 @@ class Architecture:
     channels: int
     edges: tuple[Edge, ...]
     separable_order: Literal["preact", "darts"] = "preact"
+    order: Order = "normal-up"
     provenance: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
@@ -48,7 +60,7 @@ class Architecture:
 
     @property
     def graph(self) -> SearchSpace:
-        return SearchSpace(self.num_stages, self.num_normal)
+        return SearchSpace(self.num_stages, self.num_normal, order=self.order)
 
     def slot(self, edge: Edge) -> Slot:
         """The slot of the graph that `edge` fills."""
@@ -87,6 +99,10 @@ class Architecture:
             nodes.setdefault(edge.target, []).append({"from": edge.source, "operation": edge.operation})
         sizes = {name: getattr(self, name) for name in LIMITS}
         head = {"format": FORMAT, "version": VERSION, **sizes, "separable_order": self.separable_order}
+        if (
+            self.order != "normal-up"
+        ):  # files of the paper's order stay as they were, and older readers refuse the other
+            head["order"] = self.order
         return {**head, "nodes": nodes, "provenance": dict(self.provenance)}
 
     def to_json(self) -> str:
@@ -117,9 +133,9 @@ class Architecture:
             json.dumps(provenance, ensure_ascii=False, allow_nan=False).encode()
         except ValueError:
             raise UserError(f"{where}: 'provenance' holds a number or a text that JSON does not have") from None
-        order = data.get("separable_order", "preact")
+        orders = {"separable_order": data.get("separable_order", "preact"), "order": data.get("order", "normal-up")}
         try:
-            return cls(**sizes, edges=_edges(data, where), separable_order=order, provenance=provenance)
+            return cls(**sizes, edges=_edges(data, where), **orders, provenance=provenance)
         except UserError as error:
             raise UserError(str(error).replace(WHERE, where, 1)) from None
 
@@ -151,7 +167,9 @@ def _validate(architecture: Architecture, where: str) -> None:
         raise UserError(
             f"{where}: separable_order must be 'preact' or 'darts', not {short(architecture.separable_order)}"
         )
-    graph = SearchSpace(architecture.num_stages, architecture.num_normal)
+    if architecture.order not in ORDERS:
+        raise UserError(f"{where}: order must be 'normal-up' or 'up-normal', not {short(architecture.order)}")
+    graph = architecture.graph
     known = {(slot.source, slot.target): slot for slot in graph.slots}
     seen: set[tuple[str, str]] = set()
     for edge in architecture.edges:
@@ -161,7 +179,7 @@ def _validate(architecture: Architecture, where: str) -> None:
         if (edge.source, edge.target) in seen:
             raise UserError(f"{where}: edge {slot.name} is given twice")
         seen.add((edge.source, edge.target))
-        _check_operation(where, slot, edge.operation)
+        _check_operation(where, slot, edge.operation, architecture.order)
     for slot in graph.slots:
         if slot.direct and (slot.source, slot.target) not in seen:
             raise UserError(f"{where}: node {slot.target} lacks its direct edge from {slot.source}")
@@ -170,8 +188,13 @@ def _validate(architecture: Architecture, where: str) -> None:
     object.__setattr__(architecture, "edges", tuple(ordered))
 
 
-def _check_operation(where: str, slot: Slot, operation: str) -> None:
+def _check_operation(where: str, slot: Slot, operation: str, order: Order) -> None:
     valid = [name for name, kind in OPERATION_KINDS.items() if kind == slot.kind]
+    if OPERATION_KINDS.get(operation, slot.kind) != slot.kind:
+        raise UserError(
+            f"{where}: edge {slot.name} takes {'an up' if slot.kind == 'up' else 'a normal'} operation, "
+            f"not {operation!r}; give another, or another 'order' than {order!r}"
+        )
     if operation not in valid:
         raise UserError(
             f"{where}: unknown {slot.kind} operation {short(operation)} on edge {slot.name}{nearest(operation, valid)}"
@@ -187,7 +210,7 @@ def _check_object(data: Any, where: str) -> None:
         raise UserError(
             f"{where}: architecture file version {short(data.get('version'))} is not {VERSION}; update degas"
         )
-    allowed = {"format", "version", *LIMITS, "separable_order", "nodes", "provenance"}
+    allowed = {"format", "version", *LIMITS, "separable_order", "order", "nodes", "provenance"}
     for key in data:
         if key not in allowed:
             raise UserError(f"{where}: unknown key {short(key)}{nearest(key, allowed)}")

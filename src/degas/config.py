@@ -12,10 +12,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from degas.errors import UserError
-from degas.space import LIMITS, MAX_IMAGE_SIZE, NORMAL_OPERATIONS, UP_OPERATIONS, SearchSpace
+from degas.space import LIMITS, MAX_IMAGE_SIZE, NORMAL_OPERATIONS, UP_OPERATIONS, Order, SearchSpace
 
 Extractor = Literal["inception", "imagenet", "classifier"]
-Objective = Literal["ct-gan", "wgan-gp", "sn-gan", "mmd", "r3gan"]
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -80,6 +79,7 @@ class SpaceSettings(Settings):
     )
     normal_operations: tuple[str, ...] = setting(NORMAL_OPERATIONS, "candidates of normal edges", source="paper §3.2")
     up_operations: tuple[str, ...] = setting(UP_OPERATIONS, "candidates of up edges", source="paper §3.2")
+    order: Order = setting("normal-up", "normal maps before a stage's up-sampling or after it", source="paper Fig. 2")
     separable_order: Literal["preact", "darts"] = setting(
         "preact",
         "BN, ReLU before the convolutions, or ReLU before and BN after",
@@ -89,7 +89,7 @@ class SpaceSettings(Settings):
     def resolve(self, image_size: int) -> tuple[SearchSpace, int]:
         """The graph for `image_size` pixels, and its base size; raises `UserError` where none fits."""
         base, stages = _base_and_stages(image_size, self.base_size)
-        return SearchSpace(stages, self.num_normal, self.normal_operations, self.up_operations), base
+        return SearchSpace(stages, self.num_normal, self.normal_operations, self.up_operations, self.order), base
 
 
 # The pruning rules that go by losses of the finished supernet, and what each measures the loss with.
@@ -200,58 +200,26 @@ class SearchSettings(Settings):
     cuda_graphs: bool = setting(False, "replay each step as one CUDA graph; experimental: not yet run on a GPU")
 
 
-class GanSettings(Settings):
-    """Adversarial training: CT-GAN as its authors' CIFAR-10 code has it, and the objectives beside it.
+class TrainingSettings(Settings):
+    """What every adversarial training has, whatever its objective: CT-GAN as its authors' CIFAR-10 code has it."""
 
-    A setting left unset takes the objective's value (`OBJECTIVES`); one that the objective does not have is refused.
-    """
-
-    objective: Objective = setting("mmd", "adversarial objective", source="our choice; paper §3.2: ct-gan")
+    objective: str = setting(
+        "mmd",
+        "adversarial objective: mmd, ct-gan, wgan-gp, sn-gan, r3gan, or one that you register",
+        source="our choice; paper §3.2: ct-gan",
+    )
     num_steps: Positive = setting(5000, "generator steps", source="our choice; CT-GAN code: 100,000")
     width: Width = setting(
         64, "channels of the critic, and of a baseline generator", source="our choice; CT-GAN code: 128"
-    )
-    generator_width: Width | None = setting(
-        None, "channels of the generator; default: the architecture file's, or width"
-    )
-    noise_size: NoiseSize | None = setting(
-        None, "entries of the noise; default: the architecture file's, or 128", source="CT-GAN code: 128"
     )
     image_gain: Rate = setting(
         1.0, "variance, about, of a found generator's first images before their tanh; fits by GLO have 0.01"
     )
     supervised: bool = setting(False, "conditional batch norm and an auxiliary classifier", source="paper §4.1")
     batch_images: BatchImages = setting(64, "real images a critic step", source="CT-GAN code")
-    generator_batch_images: BatchImages | None = setting(
-        None, "fake images a generator step; default: twice batch_images", source="CT-GAN code: 128"
-    )
-    critic_steps: Positive | None = setting(None, "critic steps a generator step", source="CT-GAN code: 5")
-    generator_lr: Rate | None = setting(None, "Adam rate of the generator", source="CT-GAN code: 2e-4")
-    critic_lr: Rate | None = setting(None, "Adam rate of the critic", source="CT-GAN code: 2e-4")
     betas: tuple[Fraction, Fraction] = setting((0.0, 0.9), "Adam betas of both", source="CT-GAN code")
     lr_decay: Literal["linear", "none"] = setting(
         "linear", "rates fall linearly to 0 over num_steps", source="CT-GAN code"
-    )
-    penalty_weight: Weight | None = setting(None, "λ of the gradient penalty", source="CT-GAN code: 10")
-    consistency_weight: Weight | None = setting(None, "λ of the consistency term", source="CT-GAN code: 2")
-    consistency_feature_weight: Weight | None = setting(
-        None, "weight of the feature distance in the consistency term", source="CT-GAN code: 0.2, i.e. 0.1·λ"
-    )
-    consistency_margin: Weight | None = setting(None, "M of the consistency term", source="CT-GAN code: 0")
-    dropout: tuple[Fraction, Fraction, Fraction] | None = setting(
-        None, "rates after critic blocks 2, 3, 4", source="CT-GAN code: 0.2, 0.5, 0.5"
-    )
-    gradient_weight: Weight | None = setting(
-        None, "γ of r3gan's two gradient penalties, at about 32 px", source="R3GAN: 0.05"
-    )
-    repulsive_bounds: tuple[Weight, Weight] | None = setting(
-        None, "squared distances: upper bound real-real, lower bound fake-fake", source="MMD-GAN-rep code: 4, 0.25"
-    )
-    class_weight_critic: Weight | None = setting(
-        None, "class loss in the critic's loss (with supervised)", source="CT-GAN code: 1"
-    )
-    class_weight_generator: Weight | None = setting(
-        None, "class loss in the generator's loss (with supervised)", source="CT-GAN code: 0.1"
     )
     ema_half_life_images: Count = setting(
         20_000,
@@ -271,6 +239,38 @@ class GanSettings(Settings):
     evaluate_steps: Count = setting(0, "generator steps between small evaluations, best generator kept; 0: never")
     precision: Literal["float32", "bfloat16"] = setting("float32", "arithmetic of the convolutions")
     cuda_graphs: bool = setting(False, "replay each step as one CUDA graph; experimental: not yet run on a GPU")
+
+
+class GanSettings(TrainingSettings):
+    """Adversarial training, as it is given: what is unset takes the value of the objective or the architecture.
+
+    A setting of another objective is refused. The objectives' own values and their sources: `gan/objectives`.
+    """
+
+    critic: str | None = setting(None, "a registered critic; default: the objective's, resnet")
+    generator_width: Width | None = setting(
+        None, "channels of the generator; default: the architecture file's, or width"
+    )
+    noise_size: NoiseSize | None = setting(
+        None, "entries of the noise; default: the architecture file's, or 128", source="CT-GAN code: 128"
+    )
+    generator_batch_images: BatchImages | None = setting(
+        None, "fake images a generator step; default: twice batch_images", source="CT-GAN code: 128"
+    )
+    critic_steps: Positive | None = setting(None, "critic steps a generator step")
+    generator_lr: Rate | None = setting(None, "Adam rate of the generator")
+    critic_lr: Rate | None = setting(None, "Adam rate of the critic")
+    penalty_weight: Weight | None = setting(None, "λ of the gradient penalty")
+    consistency_weight: Weight | None = setting(None, "λ of the consistency term")
+    consistency_feature_weight: Weight | None = setting(None, "weight of the feature distance in the consistency term")
+    consistency_margin: Weight | None = setting(None, "M of the consistency term")
+    dropout: tuple[Fraction, Fraction, Fraction] | None = setting(None, "rates after critic blocks 2, 3, 4")
+    gradient_weight: Weight | None = setting(None, "γ of r3gan's two gradient penalties, at about 32 px")
+    repulsive_bounds: tuple[Weight, Weight] | None = setting(
+        None, "squared distances: upper bound real-real, lower bound fake-fake"
+    )
+    class_weight_critic: Weight | None = setting(None, "class loss in the critic's loss (with supervised)")
+    class_weight_generator: Weight | None = setting(None, "class loss in the generator's loss (with supervised)")
 
 
 class EvaluateSettings(Settings):

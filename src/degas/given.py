@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
 
@@ -23,8 +23,8 @@ def settings_for(
     section: str, model: type[SettingsType], given: Section, preset: str, source: str = ""
 ) -> SettingsType:
     """A section's settings: defaults, then the preset's changes, then what is given."""
-    if isinstance(given, model):
-        return given
+    if isinstance(given, Settings) and type(given).__name__ == model.__name__:  # of the same section, whose settings
+        return cast(SettingsType, given)  # registration may have added to since
     if not isinstance(given, Mapping | None):
         raise UserError(f"{section}: settings are a {model.__name__} or a dictionary, not {type(given).__name__}")
     if preset not in PRESETS:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from degas.presets import OBJECTIVES
-
 GROUPS = (
     "common",
     "data",
@@ -35,6 +33,13 @@ MACHINE = frozenset(
         *(f"{stage}.{name}" for stage in ("search", "gan") for name in ("precision", "cuda_graphs")),
         *(f"{stage}.{name}" for stage in ("search", "gan") for name in ("checkpoint_steps", "log_steps")),
         "gan.sample_steps",
+    )
+)
+OBJECTIVES_OWN = frozenset(
+    f"gan.{name}"
+    for name in (
+        *("penalty_weight", "consistency_weight", "consistency_feature_weight", "consistency_margin", "dropout"),
+        *("gradient_weight", "repulsive_bounds"),
     )
 )
 
@@ -108,33 +113,17 @@ VARIANTS = (
 
 def group_of(key: str) -> str:
     """The group of a setting, such as `search.width`, or of a command's own option, such as `seed`."""
-    section, _, name = key.rpartition(".")
     if key in MACHINE:
         return "machine"
     if variant_of(key) is not None:
         return "search variants"
-    if section == "gan" and name in objectives_own():
+    if key in OBJECTIVES_OWN:
         return "objective's own"
-    return SECTIONS.get(section, "common")
+    return SECTIONS.get(key.rpartition(".")[0], "common")
 
 
 def variant_of(key: str) -> Variant | None:
     return next((variant for variant in VARIANTS if key in variant.settings), None)
-
-
-def objectives_own() -> set[str]:
-    """The settings that some objectives have and others do not."""
-    tables = list(OBJECTIVES.values())
-    return {name for table in tables for name in table if not all(name in other for other in tables)}
-
-
-def defaults_by_objective(name: str) -> str:
-    """`5 for ct-gan, wgan-gp; 1 for sn-gan, mmd, r3gan`: what objectives take for a setting left unset."""
-    holders: dict[str, list[str]] = {}
-    for objective, table in OBJECTIVES.items():
-        if name in table:
-            holders.setdefault(default_text(table[name]), []).append(objective)
-    return "; ".join(f"{value} for {', '.join(names)}" for value, names in holders.items())
 
 
 def default_text(value: object) -> str:

@@ -1,7 +1,8 @@
 """The search space as a graph: feature maps, the edges that may be, the operations on them. Standard library only.
 
 Feature maps (nodes) are `U0 … US` (up-sampled) and `N1 … NS` (normal; `N1.1, N1.2 …` when more than one stands
-between two up-sampled maps). A *slot* is a possible edge between two nodes; an `Edge` is a slot with an operation.
+between two up-sampled maps). In each stage the normal maps come before the up-sampling, as in the paper, or after it
+(`Order`). A *slot* is a possible edge between two nodes; an `Edge` is a slot with an operation.
 Paper section 3.2 and Figure 2.
 """
 
@@ -18,6 +19,9 @@ from degas.errors import UserError, nearest
 ZERO = "zero"  # the absence of a residual edge: a candidate in the search, never an operation of an architecture
 
 Kind = Literal["normal", "up"]
+# Of a stage: normal maps first and then up-sampling (the paper's), or up-sampling first and then the normal maps.
+Order = Literal["normal-up", "up-normal"]
+ORDERS: tuple[Order, ...] = ("normal-up", "up-normal")
 
 # The names that an architecture file may use, and the kind of edge each belongs to. `nets/operations.py` says what
 # they compute; `register_operation` there adds to both tables.
@@ -74,16 +78,23 @@ class Slot:
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """S up-sampling stages with n normal maps each, and the operations an edge may choose from."""
+    """S up-sampling stages with n normal maps each, and the operations an edge may choose from.
+
+    With `order` up-normal a stage's normal maps have twice the size of the map that the stage starts from, as in a
+    residual block of CT-GAN's generator; which maps residual edges join is the same in both orders.
+    """
 
     num_stages: int = 3
     num_normal: int = 1
     normal_operations: tuple[str, ...] = NORMAL_OPERATIONS
     up_operations: tuple[str, ...] = UP_OPERATIONS
+    order: Order = "normal-up"
 
     def __post_init__(self) -> None:
         for name in ("num_stages", "num_normal"):
             check_limit("search space", name, getattr(self, name))
+        if self.order not in ORDERS:
+            raise UserError(f"search space: order must be {' or '.join(map(repr, ORDERS))}, not {short(self.order)}")
         _check_operations("normal", self.normal_operations)
         _check_operations("up", self.up_operations)
 
@@ -98,19 +109,22 @@ class SearchSpace:
     @cached_property
     def slots(self) -> tuple[Slot, ...]:
         """Every possible edge, in the order that also breaks ties: by target node, direct first, then by source."""
-        slots: list[Slot] = []
-        for stage in range(1, self.num_stages + 1):
-            chain = [f"U{stage - 1}"]
-            for k in range(1, self.num_normal + 1):
-                target = self._normal(stage, k)
-                slots.append(Slot(chain[-1], target, "normal", True, 1, stage - 1))
-                slots += [Slot(source, target, "normal", False, 1, stage - 1) for source in chain[:-1]]
-                chain.append(target)
-            slots.append(Slot(chain[-1], f"U{stage}", "up", True, 2, stage - 1))
-            # Residual edges come from the two up-sampled maps before this one; with n = 0 the nearer one is direct.
-            sources = [s for s in (stage - 2, stage - 1) if s >= 0 and f"U{s}" != chain[-1]]
-            slots += [Slot(f"U{s}", f"U{stage}", "up", False, 2 ** (stage - s), s) for s in sources]
-        return tuple(slots)
+        place = {node: k for k, node in enumerate(self.nodes)}
+        slots = [slot for stage in range(1, self.num_stages + 1) for slot in self._stage_slots(stage)]
+        return tuple(sorted(slots, key=lambda slot: (place[slot.target], not slot.direct, place[slot.source])))
+
+    def _stage_slots(self, stage: int) -> list[Slot]:
+        """The edges of a stage: one direct up edge, a chain of normal maps of one size, and the residual up edges."""
+        last = f"U{stage}"
+        maps = [f"U{stage - 1}", *(self._normal(stage, k) for k in range(1, self.num_normal + 1)), last]
+        up_first = self.order == "up-normal"
+        up, chain, level = (maps[:2], maps[1:], stage) if up_first else (maps[-2:], maps[:-1], stage - 1)
+        slots = [Slot(up[0], up[1], "up", True, 2, stage - 1)]
+        for k, target in enumerate(chain):
+            slots += [Slot(source, target, "normal", source == chain[k - 1], 1, level) for source in chain[:k]]
+        # Residual up edges come from the two up-sampled maps before this one; with n = 0 the nearer one is direct.
+        sources = [s for s in (stage - 2, stage - 1) if s >= 0 and (f"U{s}", last) != tuple(up)]
+        return slots + [Slot(f"U{s}", last, "up", False, 2 ** (stage - s), s) for s in sources]
 
     def incoming(self, node: str) -> tuple[Slot, ...]:
         """The possible edges into `node`, direct first."""

@@ -18,8 +18,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "reference"))
 from toy_gan import toy_generator, toy_images, toy_settings
 
 from degas.data.pixels import to_symmetric
-from degas.gan import objectives
 from degas.gan import steps as steps_module
+from degas.gan.objectives import wasserstein
 from degas.gan.steps import Steps
 from degas.gan.trainer import run_training
 from degas.runtime.checkpoint import save_checkpoint
@@ -34,7 +34,7 @@ def main(folder: Path) -> None:
     with Engine(device="cpu") as engine:
         train(folder / "train", engine)
         steps_module.dequantise = lambda images, _random: to_symmetric(images)
-        objectives.draw_shares = lambda images: torch.full((len(images),), 0.25)
+        wasserstein.draw_shares = lambda images: torch.full((len(images),), 0.25)
         for objective in ("sn-gan", "r3gan", "wgan-gp"):
             two_rounds(objective, folder / objective, engine)
 

@@ -133,7 +133,7 @@ def test_the_settings_page_holds_every_setting() -> None:
             option = f"--{section}.{name.replace('_', '-')}"
             line = next(row for row in page.splitlines() if row.startswith(f"| `{option}` |"))
             assert line.count(" | ") >= 3
-    assert "| `--gan.critic-steps` | `5` | `5` | `1` | `1` | `1` |" in page
+    assert "| `--gan.critic-steps` | `1` | `1` | `1` | `5` CT-GAN code | `5` CT-GAN code |" in page
     assert "| `--search.weight-optimizer` | `adam` |  | `sgd` |" in page
     assert "| `--gan.num-steps` | `5,000` | `2,500` | `100,000` |" in page
 

@@ -14,7 +14,7 @@ from degas.evaluation.metrics import frechet_distance
 from degas.nas.latents import BETAS, EPS, LatentTable, project
 from degas.nas.pruning import COMPARES, prune, random_alpha
 from degas.nas.reconstruction import from_pyramid, laplacian_pyramid, reconstruction_terms
-from degas.space import NORMAL_OPERATIONS, UP_OPERATIONS, ZERO, SearchSpace
+from degas.space import NORMAL_OPERATIONS, ORDERS, UP_OPERATIONS, ZERO, SearchSpace
 
 few = settings(max_examples=50, deadline=None, derandomize=True, database=None)
 seeds = st.integers(0, 2**32 - 1)
@@ -24,7 +24,8 @@ seeds = st.integers(0, 2**32 - 1)
 def spaces(draw: st.DrawFn) -> SearchSpace:
     normal = draw(st.lists(st.sampled_from(NORMAL_OPERATIONS), min_size=1, unique=True))
     up = draw(st.lists(st.sampled_from(UP_OPERATIONS), min_size=1, unique=True))
-    return SearchSpace(draw(st.integers(1, 3)), draw(st.integers(0, 2)), tuple(normal), tuple(up))
+    order = draw(st.sampled_from(ORDERS))
+    return SearchSpace(draw(st.integers(1, 3)), draw(st.integers(0, 2)), tuple(normal), tuple(up), order)
 
 
 @few
@@ -34,7 +35,7 @@ def test_what_is_pruned_is_an_architecture_and_takes_the_strongest(
 ) -> None:
     alpha = random_alpha(space, seed)
     edges = prune(alpha, space, compare=compare, zero_rule=zero_rule)  # type: ignore[arg-type]
-    architecture = Architecture(space.num_stages, space.num_normal, 4, 4, 8, 3, edges)
+    architecture = Architecture(space.num_stages, space.num_normal, 4, 4, 8, 3, edges, order=space.order)
     assert Architecture.from_dict(json.loads(architecture.to_json())) == architecture
     for node in space.nodes[1:]:
         direct, *_ = space.incoming(node)

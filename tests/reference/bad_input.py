@@ -299,6 +299,12 @@ ROWS: tuple[Row, ...] = (
         "--gan.penalty-weight: objective mmd has no such setting; it belongs to ct-gan, wgan-gp",
     ),
     Row(
+        "an objective that nobody registered",
+        f"{TRAIN} --gan.objective R3GAN",
+        2,
+        "--gan.objective: unknown objective 'R3GAN'; known are ct-gan, mmd, r3gan, sn-gan, wgan-gp; one of your own needs its module: --import MODULE",
+    ),
+    Row(
         "a class weight without classes",
         f"{TRAIN} --gan.class-weight-critic 1",
         2,
@@ -743,6 +749,18 @@ ROWS: tuple[Row, ...] = (
         "unknown-operation.json: unknown normal operation 'conv_3x4' on edge U0->N1; did you mean 'conv_3x3'?",
     ),
     Row(
+        "an architecture of an unknown order",
+        "describe order.json",
+        2,
+        "order.json: order must be 'normal-up' or 'up-normal', not 'up'",
+    ),
+    Row(
+        "an architecture whose operations are of the other order",
+        "describe swapped.json",
+        2,
+        "swapped.json: edge U0->N1 takes an up operation, not 'conv_3x3'; give another, or another 'order' than 'up-normal'",
+    ),
+    Row(
         "a list for an architecture",
         "describe list.json",
         2,
@@ -1008,6 +1026,7 @@ def _bad_images(root: Path) -> None:
 def _architectures(root: Path) -> None:
     good = Architecture(1, 1, 4, 4, 8, 1, SearchSpace(1).draw(0)).to_dict()
     edges = {"N1": [{"from": "U0", "operation": "conv_3x4"}], "U1": [{"from": "N1", "operation": "deconv_4x4"}]}
+    nodes = {"N1": [{"from": "U0", "operation": "conv_3x3"}], "U1": edges["U1"]}
     variants: dict[str, Any] = {
         "arch": good,
         "wide": {**good, "width": 10**9},
@@ -1015,6 +1034,8 @@ def _architectures(root: Path) -> None:
         "version": {**good, "version": 2},
         "key": {**good, "widht": 3},
         "unknown-operation": {**good, "nodes": edges},
+        "order": {**good, "order": "up"},
+        "swapped": {**good, "order": "up-normal", "nodes": nodes},
         "list": [good],
     }
     for name, value in variants.items():

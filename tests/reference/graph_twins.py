@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from degas.presets import OBJECTIVES
+from degas.gan.objectives import OBJECTIVES
 
 # Cases for search and adversarial steps, also of the tests without a GPU.
 SEARCHES: list[dict[str, Any]] = [

@@ -9,10 +9,10 @@ import numpy as np
 
 from degas.config import GanSettings
 from degas.data.image_set import ImageSet
+from degas.gan.settings import CompleteGan, resolve_gan
 from degas.gan.steps import Steps
 from degas.gan.trainer import run_training
 from degas.nets.generator import Generator
-from degas.presets import resolve_gan
 from degas.runtime.distributed import Engine
 from degas.runtime.rng import forked_rng
 from degas.runtime.run_folder import StageFolder
@@ -36,7 +36,7 @@ def toy_generator(num_classes: int = 0, channels: int = 3, kind: str = "resnet")
         )
 
 
-def toy_settings(**changes: Any) -> GanSettings:
+def toy_settings(**changes: Any) -> CompleteGan:
     return resolve_gan(GanSettings(**{**SMALL, **changes}))
 
 
@@ -47,11 +47,17 @@ def toy_steps(seed: int = 1, **changes: Any) -> Steps:
 
 
 def toy_training(
-    path: Path, *, resume: bool = False, on_evaluate: Any = None, seed: int = 1, **changes: Any
+    path: Path,
+    *,
+    resume: bool = False,
+    on_evaluate: Any = None,
+    seed: int = 1,
+    progress: bool = False,
+    **changes: Any,
 ) -> Generator:
     settings = toy_settings(**changes)
     generator = toy_generator(2 if settings.supervised else 0)
-    with StageFolder(path, settings=settings.model_dump(), resume=resume, kind="train") as folder:
+    with StageFolder(path, settings=settings.record(), resume=resume, kind="train") as folder:
         return run_training(
             generator,
             toy_images(),
@@ -60,5 +66,5 @@ def toy_training(
             folder=folder,
             engine=Engine(settings.precision, "cpu"),
             on_evaluate=on_evaluate,
-            progress=False,
+            progress=progress,
         )

@@ -212,3 +212,16 @@ def test_an_evaluation_loads_the_generator_where_it_is_to_run(
 def test_settings_that_are_none_are_refused(images: ImageSet) -> None:
     with pytest.raises(UserError, match="search: settings are a SearchSettings or a dictionary, not int"):
         api.search(images, search=5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("more", [{}, {"max_params": 10**9}])
+def test_a_search_up_first_finds_an_architecture_of_that_order(
+    images: ImageSet, tmp_path: Path, more: dict[str, Any]
+) -> None:
+    settings = {"width": 2, "noise_size": 3, "batch_images": 8, "num_epochs": 1, "plateau_share": 0.0, **more}
+    space = {"order": "up-normal", "num_normal": 2}
+    found = api.search(images, tmp_path, search=settings, space=space, progress=False)
+    assert found.order == "up-normal"
+    assert Architecture.load(tmp_path / "search" / "architecture.json") == found
+    generator = Generator.from_architecture(found)
+    assert generator.sample(2).shape == (2, 3, 8, 8)

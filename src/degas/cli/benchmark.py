@@ -43,7 +43,7 @@ class Options(Settings):
     clock: Literal["wall", "processor"] = setting(
         "wall", "processor: time of one thread, for a machine that others use too; with OMP_NUM_THREADS=1, on the CPU"
     )
-    precision: Literal["float32", "bfloat16"] = setting("float32", "arithmetic of our convolutions")
+    precision: Literal["float32", "bfloat16"] = setting("float32", "arithmetic of the convolutions, on both sides")
 
 
 def main(options: Options) -> None:
@@ -71,5 +71,5 @@ def main(options: Options) -> None:
     write_json(options.out, result)
     picture = options.out.with_suffix(".png")
     plot(result, picture)
-    Console(width=110).print(table(result))
+    Console(width=124).print(table(result))
     print(f"figures {options.out}, picture {picture}")

@@ -47,6 +47,7 @@ def describe(architecture: Architecture) -> dict[str, Any]:
         "width": architecture.width,
         "noise_size": architecture.noise_size,
         "base_size": architecture.base_size,
+        "order": architecture.order,
         "frame": vars(frame),
         "nodes": nodes,
         "provenance": dict(architecture.provenance),
@@ -58,6 +59,7 @@ def _in_words(architecture: Architecture, facts: dict[str, Any]) -> str:
     return "\n".join(
         [
             operations_in_words(architecture),
+            f"order       {architecture.order}",
             f"image       {channels}×{size}×{size} from {facts['noise_size']} noise entries, width {facts['width']}",
             f"parameters  {facts['num_parameters']:,} ({facts['frame']['num_parameters']:,} outside the searched part)",
             f"multiply-adds {facts['multiply_adds']:,} an image",

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from degas.cli.arguments import Option, options_of
-from degas.groups import GROUPS, SHOWN, VARIANTS, default_text, defaults_by_objective, group_of, variant_of
+from degas.groups import GROUPS, SHOWN, VARIANTS, default_text, group_of, variant_of
 
 WIDEST, INDENT, COLUMN = 110, 2, 26  # characters: of a line, before an option, before its description
 DEFAULT = re.compile(r"; default: (?P<words>[^\[]*?)(?= \[|$)")  # what is said of a setting that is left unset
@@ -58,7 +58,7 @@ def describe(option: Option, value: Any, *, sources: bool = True) -> str:
         return f"turn off: {text}" if value else text
     if value is not None and value != ():
         return f"{text} (default: {default_text(value)})"
-    words = unset["words"] if unset else defaults_by_objective(option.path[-1]) if option.path[0] == "gan" else ""
+    words = unset["words"] if unset else "the objective's" if option.path[0] == "gan" else ""
     return f"{text} (default: {words})" if words else text
 
 

@@ -10,15 +10,16 @@ import importlib
 import io
 import signal
 import sys
-import threading
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from typing import Any
 
-from degas.cli.streams import no_reader, polite_streams
+from degas.cli.streams import polite_streams
 from degas.errors import Notice, UserError, nearest
+from degas.runtime.interrupts import ENDING, Interrupted, Terminated, install, put_back
+from degas.runtime.terminal import no_reader
 
 # Command → (one line of help, module of `degas.cli`). A module has `Options` and `main(options)`; the order is help's.
 COMMANDS = {
@@ -51,7 +52,8 @@ LOWER = {
     "benchmark": "--width, --batch-images or --image-size",
 }
 # How a command that was stopped goes on, where it does; the others start anew.
-GOES_ON = dict.fromkeys(("run", "search", "train"), "; go on with --resume")
+GOES_ON = dict.fromkeys(("search", "train"), "; go on with --resume")
+GOES_ON["run"] = "; the same command goes on"
 GOES_ON["experiment"] = "; the same command goes on with what is missing"
 READ = ("space", "describe", "random", "data")  # commands that are nothing but what they print
 SHARED = ("run", "search", "train")  # what several processes do together
@@ -68,10 +70,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _dispatch(arguments)
     except UserError as error:
         return _fail(str(error), 2)
+    except (Terminated, Interrupted) as stopped:  # a loop saved
+        word = "interrupted" if isinstance(stopped, Interrupted) else "terminated"
+        return _fail(f"{word}; the state is saved{GOES_ON.get(command, '')}", stopped.exit_code)
     except _Terminated:
         return _fail(f"terminated{GOES_ON.get(command, '')}", 143)
     except KeyboardInterrupt:
-        return _fail("interrupted", 130)
+        return _fail(f"interrupted{GOES_ON.get(command, '')}", 130)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 0
     except BrokenPipeError:  # `degas space | head`: who read has read enough
@@ -85,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class _Terminated(BaseException):
-    """SIGTERM came where no loop was there to save anything."""
+    """A signal that ends work came where no loop was there to save anything."""
 
 
 @contextmanager
@@ -107,22 +112,18 @@ def _one_line_warnings() -> Iterator[None]:
 
 @contextmanager
 def _terminated_by_signal() -> Iterator[None]:
-    """Where no loop is waiting for SIGTERM (loading, evaluating, reporting), it ends the command in good order.
+    """Where no loop waits for a signal (loading, evaluating, reporting), one that ends work does so in good order.
 
     A library's C code may make another error of the exception that the signal raises in it; that is the same end.
     """
     asked = False
-    main_thread = threading.current_thread() is threading.main_thread()
-    if not main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
-        return
 
     def leave(number: int, frame: object) -> None:
         nonlocal asked
         asked = True
         raise _Terminated
 
-    signal.signal(signal.SIGTERM, leave)
+    before = install(leave, ENDING, over=lambda handler: handler is signal.SIG_DFL)  # Ctrl-C is Python's own
     try:
         yield
     except Exception as error:
@@ -130,7 +131,7 @@ def _terminated_by_signal() -> Iterator[None]:
             raise _Terminated from error
         raise
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        put_back(before)
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -186,10 +187,6 @@ def help_text() -> str:
 def _unexpected(error: Exception, command: str) -> int:
     """Map what the runtime raises by name, so that this module need not import it, nor torch."""
     name = type(error).__name__
-    if name == "Terminated":
-        return _fail(f"terminated; the state is saved{GOES_ON.get(command, '')}", 143)
-    if name == "Interrupted":
-        return _fail(f"interrupted; the state is saved{GOES_ON.get(command, '')}", 130)
     if name == "OutOfMemoryError" or "DefaultCPUAllocator: can't allocate memory" in str(error):
         return _fail(_out_of_memory(command), 1)
     if isinstance(error, UnicodeEncodeError) and "surrogates" in error.reason:
@@ -210,7 +207,7 @@ def _out_of_memory(command: str) -> str:
 def _fail(message: str, status: int) -> int:
     try:
         print(f"degas: {' '.join(message.split())}", file=sys.stderr, flush=True)
-    except BrokenPipeError:
+    except OSError:  # whoever read has left
         no_reader(sys.stderr)
     return status
 

@@ -25,6 +25,7 @@ def main(options: Options) -> None:
         channels=options.channels,
         edges=edges,
         separable_order=options.space.separable_order,
+        order=space.order,
         provenance={"method": how, "seed": options.seed},
     )
     if options.out is None:

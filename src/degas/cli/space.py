@@ -44,7 +44,8 @@ def describe_space(space: SearchSpace, base_size: int, options: Options) -> dict
     def parameters(largest: bool) -> int:
         edges = extreme_edges(space, options.width, largest)
         sizes = (space.num_stages, space.num_normal, base_size, options.width, options.noise_size, 3)
-        return architecture_cost(Architecture(*sizes, edges, options.space.separable_order)).num_parameters
+        orders = (options.space.separable_order, space.order)
+        return architecture_cost(Architecture(*sizes, edges, *orders)).num_parameters
 
     return {
         "continuous": space.count_continuous(),

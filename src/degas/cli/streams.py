@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import Any
+from contextlib import contextmanager
+
+from degas.runtime.terminal import Enduring
 
 
 @contextmanager
@@ -17,40 +17,8 @@ def polite_streams(enduring: bool) -> Iterator[None]:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     if enduring:
-        sys.stdout, sys.stderr = (_Enduring(stream) for stream in before)
+        sys.stdout, sys.stderr = (Enduring(stream) for stream in before)
     try:
         yield
     finally:
         sys.stdout, sys.stderr = before
-
-
-class _Enduring:
-    """A stream whose reader may leave: what is written then is lost, and the work goes on."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-    def write(self, text: str) -> int:
-        try:
-            self._stream.write(text)
-            self._stream.flush()
-        except BrokenPipeError:
-            no_reader(self._stream)
-        return len(text)
-
-    def flush(self) -> None:
-        try:
-            self._stream.flush()
-        except BrokenPipeError:
-            no_reader(self._stream)
-
-
-def no_reader(stream: Any) -> None:
-    """From now on the stream leads nowhere, so that flushing it at exit raises nothing either."""
-    with suppress(OSError, ValueError):  # one in memory has no descriptor
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)

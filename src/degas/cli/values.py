@@ -37,19 +37,17 @@ def whole_number(text: str) -> int:
     unit = UNITS.get(plain[-1:].lower(), 1)
     digits = plain[:-1] if unit > 1 else plain
     number = _decimal(digits.replace(",", "") if GROUPED.fullmatch(digits) else digits)
-    if (unit == 1 and "." in digits) or number * unit != int(number * unit):
+    if number is None or (unit == 1 and "." in digits) or number * unit != int(number * unit):
         raise ValueError(text)
     return int(number * unit)
 
 
-def _decimal(text: str) -> Decimal:
+def _decimal(text: str) -> Decimal | None:
     try:
         number = Decimal(text) if len(text) <= LONGEST_NUMBER else None
     except InvalidOperation:
-        number = None
-    if number is None or not number.is_finite() or number.adjusted() > LONGEST_NUMBER:
-        raise ValueError(text)
-    return number
+        return None
+    return number if number is not None and number.is_finite() and number.adjusted() <= LONGEST_NUMBER else None
 
 
 def _one(option: Option, text: str) -> Any:

@@ -10,11 +10,11 @@ antialiased bicubic resize; a picture that already has the size keeps its pixels
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import warnings
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -31,7 +31,7 @@ MAX_PIXELS = 64 * 2**20  # 8192 × 8192: larger pictures are taken for decompres
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "JPEG2000")
 _GREY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N")
 _ALPHA_MODES = ("RGBA", "RGBa", "LA", "La", "PA")
-_AHEAD = 32  # undecoded pictures held at a time: bounds memory, keeps the threads busy
+_WINDOW = 64  # pictures decoded at a time: bounds memory, keeps the threads busy
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,14 @@ def decode_all(pictures: Iterable[Picture], rule: FitRule) -> Iterator[Decoded]:
 def try_decode_all(pictures: Iterable[Picture], rule: FitRule) -> Iterator[tuple[str, Decoded | UserError]]:
     """Name and result, or what is wrong with it, in order; a thread a core, for Pillow frees the interpreter."""
 
+    remaining = iter(pictures)
+    while window := _decode_window(remaining, rule):
+        yield from window
+
+
+def _decode_window(pictures: Iterator[Picture], rule: FitRule) -> list[tuple[str, Decoded | UserError]]:
+    """The next few, decoded while the ones after them are read; threads and Pillow's silence end with the call."""
+
     def attempt(picture: Picture) -> tuple[str, Decoded | UserError]:
         try:
             return picture[0], decode(picture, rule)
@@ -88,13 +96,8 @@ def try_decode_all(pictures: Iterable[Picture], rule: FitRule) -> Iterator[tuple
             return picture[0], error
 
     with _quiet_pillow(), ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        pending: deque[Future[tuple[str, Decoded | UserError]]] = deque()
-        for picture in pictures:
-            pending.append(pool.submit(attempt, picture))
-            if len(pending) > _AHEAD:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
+        pending = [pool.submit(attempt, picture) for picture in itertools.islice(pictures, _WINDOW)]
+        return [future.result() for future in pending]
 
 
 @contextmanager

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-from degas.config import GanSettings
 from degas.data.image_set import ImageSet
 from degas.experiments.stopwatch import Clock, Stopwatch
+from degas.gan.settings import CompleteGan
 from degas.gan.steps import Steps
 from degas.gan.trainer import check_fit, published
 from degas.gan.watch import NonFiniteError
@@ -22,7 +22,7 @@ Score = Callable[[Generator], dict[str, float]]
 def train_and_score(
     generator: Generator,
     images: ImageSet,
-    settings: GanSettings,
+    settings: CompleteGan,
     score: Score,
     *,
     marks: Sequence[float],
@@ -35,7 +35,7 @@ def train_and_score(
     """Train until the last of `marks`, and score a copy at each.
 
     Args:
-        settings: resolved by `presets.resolve_gan`.
+        settings: complete (`gan.settings.resolve_gan`).
         marks: seconds of training on `clock`, scoring left out, or generator steps; ascending. A step that has begun
             is finished, so a mark in seconds is passed by less than a step.
         watch: for tests with clocks of their own.

@@ -7,17 +7,14 @@ The step is AdversarialNAS' in order: the critic's updates, one of the weights, 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from degas.config import GanSettings
-from degas.gan.objectives import make_objective
+from degas.gan.settings import CompleteGan
 from degas.gan.steps import build_critic
 from degas.nas.alpha_step import alpha_rate
 from degas.nas.searcher import Search
-from degas.nets.critic import Critic
 from degas.nets.normalisation import frozen_buffers
 
 
@@ -26,19 +23,19 @@ class AdversarialSearch:
 
     Args:
         search: gives the supernet, which is trained in place, and the images.
-        settings: resolved by `presets.resolve_gan`; `batch_images` reals a critic step. Fakes are as many as a GLO
+        settings: complete (`gan.settings.resolve_gan`); `batch_images` reals a critic step. Fakes are as many as a GLO
             batch has images, in every step.
         real_images: float (N, C, H, W) in [−1, 1], on the device of the supernet.
     """
 
-    def __init__(self, search: Search, settings: GanSettings, real_images: Tensor, *, seed: int) -> None:
+    def __init__(self, search: Search, settings: CompleteGan, real_images: Tensor, *, seed: int) -> None:
         self.supernet, self.search_settings, self.settings = search.supernet, search.settings, settings
-        self.real_images, self.critic_steps = real_images, settings.critic_steps or 1
-        self.objective = make_objective(settings)
-        self.critic = cast(Critic, search.engine.prepare(build_critic(settings, search.images, self.objective, seed)))
+        self.real_images, self.critic_steps = real_images, settings.own.critic_steps
+        self.engine, self.objective = search.engine, settings.own
+        self.critic = self.engine.prepare(build_critic(settings, search.images, seed))
         self.weights, self.alphas = self.supernet.weights(), self.supernet.alphas()
-        self.critic_optimizer = _adam(self.critic.parameters(), settings.critic_lr, settings.betas)
-        self.weight_optimizer = _adam(self.weights, settings.generator_lr, settings.betas)
+        self.critic_optimizer = _adam(self.critic.parameters(), settings.own.critic_lr, settings.betas)
+        self.weight_optimizer = _adam(self.weights, settings.own.generator_lr, settings.betas)
         rate = alpha_rate(search.settings, search.total_steps)
         self.alpha_optimizer = _adam(self.alphas, rate, search.settings.alpha_betas)
 
@@ -52,9 +49,10 @@ class AdversarialSearch:
 
     def critic_step(self) -> None:
         self.critic_optimizer.zero_grad(set_to_none=True)
-        with torch.no_grad(), frozen_buffers(self.supernet):
+        with torch.no_grad(), frozen_buffers(self.supernet), self.engine.autocast():
             fake_images = self.supernet(self._noise())
-        loss, _ = self.objective.critic_loss(self.critic, self._reals(), fake_images)
+        with self.engine.autocast():
+            loss, _ = self.objective.critic_loss(self.critic, self._reals(), fake_images)
         loss.backward()
         self.critic_optimizer.step()
 
@@ -66,7 +64,8 @@ class AdversarialSearch:
         for parameter in parameters:
             parameter.requires_grad_(True)
         reals = self._reals() if self.objective.compares_with_reals else None
-        loss, _ = self.objective.generator_loss(self.critic, self.supernet(self._noise()), None, reals)
+        with self.engine.autocast():
+            loss, _ = self.objective.generator_loss(self.critic, self.supernet(self._noise()), None, reals)
         loss.backward()
         optimizer.step()
         self.critic.requires_grad_(True)
@@ -80,7 +79,5 @@ class AdversarialSearch:
         return self.real_images[rows].contiguous(memory_format=torch.channels_last)
 
 
-def _adam(parameters: Iterable[nn.Parameter], lr: float | None, betas: tuple[float, float]) -> torch.optim.Adam:
-    if lr is None:
-        raise ValueError("unresolved settings (call degas.presets.resolve_gan first)")
+def _adam(parameters: Iterable[nn.Parameter], lr: float, betas: tuple[float, float]) -> torch.optim.Adam:
     return torch.optim.Adam(parameters, lr=lr, betas=betas, fused=True)

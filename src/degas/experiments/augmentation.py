@@ -22,6 +22,7 @@ from degas.experiments.adversarial import Score, train_and_score
 from degas.experiments.figures import markdown, write_text
 from degas.experiments.trials import Trials
 from degas.gan.fresh import fresh_generator
+from degas.gan.settings import CompleteGan, resolve_gan
 from degas.runtime.distributed import Engine
 from degas.runtime.records import write_json
 
@@ -61,16 +62,16 @@ def measure(
     Args:
         architecture: at the images' size and channels.
         images: the whole set, of which the subsets are taken.
-        settings: resolved; `augment` is set by each trial.
+        settings: as they are given; `augment` is set by each trial.
     """
     most = max(plan.num_images)
     if most > images.num_images:
         raise UserError(f"--num-images: {most:,} of {images.num_images:,} images; ask for fewer")
     trials = Trials(folder / "trials", _shared(architecture, images, settings, plan))
     for num_images, seed, way in plan.trials():
-        few, own = subset(images, num_images), settings.model_copy(update={"augment": way})
+        few, own = subset(images, num_images), resolve_gan(settings.model_copy(update={"augment": way}))
 
-        def trial(few: ImageSet = few, own: GanSettings = own, seed: int = seed) -> dict[str, Any]:
+        def trial(few: ImageSet = few, own: CompleteGan = own, seed: int = seed) -> dict[str, Any]:
             generator = fresh_generator(architecture, own, seed)
             marks = [max(1, round(mark * own.num_steps)) for mark in plan.marks]
             facts = {"num_images": few.num_images, "seed": seed, "augment": own.augment}
@@ -86,7 +87,7 @@ def _shared(architecture: Architecture, images: ImageSet, settings: GanSettings,
     return {
         "data": images.identity,
         "architecture": architecture.to_dict(),
-        "gan": settings.model_dump(mode="json", exclude={"augment"}),
+        "gan": {name: value for name, value in resolve_gan(settings).record().items() if name != "augment"},
         "marks": list(plan.marks),
     }
 

@@ -76,10 +76,11 @@ class Baselines:
         self.engine, self.found, self.say = engine, found, say
         self.space, base_size = space.resolve(images.image_size)
         sizes = (self.space.num_stages, self.space.num_normal, base_size, settings.width, settings.noise_size)
-        self.pattern = found or Architecture(*sizes, images.channels, self.space.draw(0), space.separable_order)
+        orders = (space.separable_order, space.order)
+        self.pattern = found or Architecture(*sizes, images.channels, self.space.draw(0), *orders)
         if found is not None:
             operations = (space.normal_operations, space.up_operations)
-            self.space = SearchSpace(found.num_stages, found.num_normal, *operations)
+            self.space = SearchSpace(found.num_stages, found.num_normal, *operations, found.order)
         self._check_cap()
         sizes_of = {k: v for k, v in self.pattern.to_dict().items() if k not in ("nodes", "provenance")}
         shared = {"data": images.identity, "search": fit_settings(settings), "num_epochs": plan.num_epochs}

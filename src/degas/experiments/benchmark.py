@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from degas.architecture import Architecture
-from degas.config import GanSettings, Objective, SpaceSettings
+from degas.config import GanSettings, SpaceSettings
 from degas.data.image_set import ImageSet
 from degas.data.pixels import to_symmetric
 from degas.errors import UserError
@@ -30,18 +30,21 @@ from degas.experiments.roofline import roofline_ms
 from degas.experiments.sizes import Sizes
 from degas.experiments.textbook_steps import PlainCtGan, TextbookSearch
 from degas.experiments.timing import CLOCKS, interleaved_ms, peak_mib
+from degas.gan.objectives.wasserstein import CtGan
+from degas.gan.settings import CompleteGan, resolve_gan
 from degas.gan.steps import Steps
 from degas.nas.searcher import Search
 from degas.nets.critic import Critic
 from degas.nets.generator import Generator
 from degas.nets.resampling import as_defined
-from degas.presets import resolve_gan
 from degas.runtime.distributed import Engine
 from degas.runtime.environment import write_environment
 from degas.runtime.rng import forked_rng
 
 NUM_FEATURES = 1280  # of the offline extractor, for the Fréchet distance
-SEARCH_OBJECTIVES: tuple[Objective, ...] = ("sn-gan", "ct-gan")
+SEARCH_OBJECTIVES: tuple[str, ...] = ("sn-gan", "ct-gan")
+# Both sides of these compute in one precision, whatever the engine's; of the others both compute in the engine's.
+ALWAYS = {"sampling": "float32", "features": "float32", "fid": "float64"}
 GROWTH = {"width": (16, 32, 64), "image_size": (16, 32, 64), "batch_images": (16, 64, 128), "num_images": (256, 4096)}
 
 
@@ -78,7 +81,9 @@ class Benchmark:
 
     def _textbook_search(self) -> Callable[[], object]:
         search = self._fresh_search()
-        return TextbookSearch(search.supernet, search.settings, self._pixels(search), seed=self.seed).step
+        return TextbookSearch(
+            search.supernet, search.settings, self._pixels(search), seed=self.seed, engine=self.engine
+        ).step
 
     def _fresh_search(self, schedule: Literal["alternate", "joint"] = "alternate") -> Search:
         settings = self.sizes.search().model_copy(update={"schedule": schedule})
@@ -105,7 +110,7 @@ class Benchmark:
             for objective, call in critics.items()
         }
 
-    def _adversarial_search(self, objective: Objective) -> Callable[[], object]:
+    def _adversarial_search(self, objective: str) -> Callable[[], object]:
         search = self._fresh_search()
         settings = GanSettings(objective=objective, width=self.sizes.width, batch_images=self.sizes.batch_images)
         return AdversarialSearch(search, resolve_gan(settings), self._pixels(search), seed=self.seed).step
@@ -124,18 +129,18 @@ class Benchmark:
         }
         return {name: _beside_plain(self._time(calls)) for name, calls in both.items()}
 
-    def _plain_ct_gan(self, settings: GanSettings, images: ImageSet) -> PlainCtGan:
-        assert settings.dropout is not None
+    def _plain_ct_gan(self, settings: CompleteGan, images: ImageSet) -> PlainCtGan:
+        assert isinstance(settings.own, CtGan)
         with forked_rng(self.seed, "plain critic"):
             critic = Critic(
                 width=settings.width,
                 channels=images.channels,
                 image_size=images.image_size,
-                dropout=settings.dropout,
+                dropout=settings.own.dropout,
             )
         reals = to_symmetric(torch.from_numpy(images.images[: settings.batch_images])).to(self.engine.device)
         device = self.engine.device
-        return PlainCtGan(self._generator().to(device), critic.to(device), settings, reals)
+        return PlainCtGan(self._generator().to(device), critic.to(device), settings, reals, engine=self.engine)
 
     def sampling(self, num_images: int = 400) -> dict[str, float]:
         """`generator.sample`, beside the same in NCHW memory and with up-sampling where it stands."""
@@ -239,11 +244,15 @@ def run_benchmark(
     command: Sequence[str] = (),
     say: Callable[[str], None] = print,
 ) -> dict[str, Any]:
-    """The object that `degas benchmark --out FILE` writes: `machine`, `sizes`, and a key for each measurement."""
+    """The object that `degas benchmark --out FILE` writes: `machine`, `sizes`, and a key for each measurement.
+
+    `precision` names for each measurement what both its sides computed in.
+    """
     bench = Benchmark(sizes, rounds=rounds, seed=seed, engine=engine, clock=clock)
     result: dict[str, Any] = {
         "machine": machine(command),
         "sizes": {**vars(sizes), "rounds": rounds, "seed": seed, "clock": clock},
+        "precision": {},
     }
     measures: dict[str, Callable[[], dict[str, Any]]] = {
         "search": lambda: {"search_step": bench.search_step()},
@@ -256,7 +265,9 @@ def run_benchmark(
     }
     for part in parts:
         say(f"measuring: {part}")
-        result.update(measures[part]())
+        found = measures[part]()
+        result.update(found)
+        result["precision"] |= {name: ALWAYS.get(name, engine.precision) for name in found}
     if growth:
         say("measuring: growth")
         result["growth"] = bench.growth()

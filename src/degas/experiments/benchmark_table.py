@@ -16,24 +16,35 @@ OTHERS = ("textbook", "plain", "adversarial")
 
 
 def table(result: Mapping[str, Any]) -> Table:
-    """One row a measurement: ours, the other, how many times faster, and the roofline and memory where measured."""
+    """One row a measurement: precision of both sides, ours, the other, how many times faster; roofline and memory."""
     title = f"{result['machine']['cpu']}, {result['machine']['num_threads']} threads, {result['machine']['device']}"
     found = Table(title=title)
-    for name in ("", "ours ms", "other ms", "times faster", "roofline ms", "share", "peak MiB", "other MiB"):
-        found.add_column(name, justify="left" if not name else "right")
+    for name in (
+        "",
+        "precision",
+        "ours ms",
+        "other ms",
+        "times faster",
+        "roofline ms",
+        "share",
+        "peak MiB",
+        "other MiB",
+    ):
+        found.add_column(name, justify="left" if name in ("", "precision") else "right")
     for name in (step for step in STEPS if step in result):
         row = result[name]
-        cells = [f"{row['ours_ms']:.1f}"]
+        precision = result["precision"][name]
+        cells = [precision, f"{row['ours_ms']:.1f}"]
         if "speedup" in row:
             cells += [f"{_other(row):.1f}", f"{row['speedup']:.2f}"]
         if "roofline_ms" in row:
             cells += [f"{row['roofline_ms']:.1f}", f"{row['roofline_share']:.0%}"]
         if "ours_peak_mib" in row:
-            cells += [""] * (5 - len(cells))
+            cells += [""] * (6 - len(cells))
             cells += [f"{row['ours_peak_mib']:.0f}", f"{_other(row, 'peak_mib'):.0f}"]
         found.add_row(name.replace("_", " "), *cells)
         if "joint_ms" in row:
-            found.add_row("search step, joint", f"{row['joint_ms']:.1f}")
+            found.add_row("search step, joint", precision, f"{row['joint_ms']:.1f}")
     return found
 
 

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from degas.config import GanSettings, SearchSettings, SpaceSettings
+from degas.config import SearchSettings, SpaceSettings
 from degas.data.image_set import ImageSet
 from degas.experiments.timing import interleaved_ms
+from degas.gan.settings import CompleteGan
 from degas.gan.steps import Steps
 from degas.nas.searcher import Search
 from degas.nets.generator import Generator
@@ -23,7 +24,7 @@ Calls = dict[str, Callable[[], Any]]
 def as_graphs(
     images: ImageSet,
     search: SearchSettings,
-    gan: GanSettings,
+    gan: CompleteGan,
     make_generator: Callable[[], Generator],
     *,
     rounds: int,
@@ -72,7 +73,7 @@ def difference(mine: Mapping[str, Any], others: Mapping[str, Any]) -> float:
 def _calls(
     images: ImageSet,
     search: SearchSettings,
-    gan: GanSettings,
+    gan: CompleteGan,
     make_generator: Callable[[], Generator],
     seed: int,
     engine: Engine,

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from degas.architecture import Architecture
-from degas.config import EvaluateSettings, GanSettings
+from degas.config import EvaluateSettings
 from degas.data.image_set import ImageSet, content_fingerprint
 from degas.errors import UserError
 from degas.evaluation.classifier import ClassifierExtractor
@@ -24,6 +24,7 @@ from degas.evaluation.train_classifier import train_classifier
 from degas.experiments.adversarial import train_and_score
 from degas.experiments.trials import Trials
 from degas.gan.fresh import fresh_generator
+from degas.gan.settings import CompleteGan
 from degas.nets.generator import Generator
 from degas.runtime.distributed import Engine
 from degas.runtime.rng import numpy_generator
@@ -32,7 +33,7 @@ from degas.runtime.rng import numpy_generator
 def label_agreement(
     architecture: Architecture,
     images: ImageSet,
-    settings: GanSettings,
+    settings: CompleteGan,
     folder: Path,
     *,
     engine: Engine,
@@ -45,7 +46,7 @@ def label_agreement(
     Args:
         architecture: at the images' size and channels.
         images: with labels.
-        settings: resolved by `presets.resolve_gan`, supervised; the run has its `num_steps`.
+        settings: complete (`gan.settings.resolve_gan`), supervised; the run has its `num_steps`.
         folder: of the trials (`true.json`, `shuffled.json`) and of `classifier/`.
         num_samples: with uniform labels, judged by the classifier.
     """
@@ -54,7 +55,7 @@ def label_agreement(
     shared = {
         "data": images.identity,
         "architecture": architecture.to_dict(),
-        "gan": settings.model_dump(mode="json"),
+        "gan": settings.record(),
         "seed": seed,
         "num_samples": num_samples,
     }

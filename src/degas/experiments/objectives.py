@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from degas.architecture import Architecture
-from degas.config import GanSettings, Objective, SpaceSettings
+from degas.config import GanSettings, SpaceSettings
 from degas.data.image_set import ImageSet
 from degas.errors import UserError
 from degas.experiments.adversarial import Score, train_and_score
@@ -27,10 +27,11 @@ from degas.experiments.scorer import Scorer
 from degas.experiments.stopwatch import Clock
 from degas.experiments.trials import Trials
 from degas.gan.fresh import fresh_generator
+from degas.gan.objectives import OBJECTIVES
+from degas.gan.settings import CompleteGan, resolve_gan
 from degas.nets.baselines import ResnetGenerator
 from degas.nets.cost import count_parameters
 from degas.nets.generator import Generator
-from degas.presets import OBJECTIVES, resolve_gan
 from degas.runtime.distributed import Engine
 from degas.runtime.rng import forked_rng
 
@@ -42,7 +43,7 @@ MAX_WIDTH = 2048
 class Plan:
     """What is measured. `rates`: the generator's; the critic's keeps the objective's own ratio to it (2 for sn-gan)."""
 
-    objectives: tuple[Objective, ...] = tuple(OBJECTIVES)
+    objectives: tuple[str, ...] = tuple(OBJECTIVES)
     minutes: float = 10.0
     marks: tuple[float, ...] = (0.25, 0.5, 1.0)  # shares of the time
     num_seeds: int = 3
@@ -63,7 +64,7 @@ class Plan:
 class Choice:
     """Settings of one objective: the generator's rate and the critic steps a generator step."""
 
-    objective: Objective
+    objective: str
     rate: float
     critic_steps: int
 
@@ -71,8 +72,8 @@ class Choice:
     def name(self) -> str:
         return f"{self.objective}-lr{self.rate:g}-c{self.critic_steps}"
 
-    def settings(self, plan: Plan) -> GanSettings:
-        own = OBJECTIVES[self.objective]
+    def settings(self, plan: Plan) -> CompleteGan:
+        own = OBJECTIVES.find(self.objective, "--objectives")()
         return resolve_gan(
             GanSettings(
                 objective=self.objective,
@@ -81,7 +82,7 @@ class Choice:
                 generator_batch_images=plan.generator_batch_images,
                 critic_steps=self.critic_steps,
                 generator_lr=self.rate,
-                critic_lr=self.rate * own["critic_lr"] / own["generator_lr"],
+                critic_lr=self.rate * own.critic_lr / own.generator_lr,
                 lr_decay="none",
             )
         )
@@ -121,18 +122,18 @@ class Objectives:
                 if best is not None:
                     self._tell(self.runs.run(f"{best.name}-s{seed}", partial(self._run, best, seed)))
 
-    def grid(self, objective: Objective) -> Iterator[Choice]:
+    def grid(self, objective: str) -> Iterator[Choice]:
         """Every choice that the plan allows, in order."""
         for rate in self.plan.rates:
             for critic_steps in self.plan.critic_steps:
                 yield Choice(objective, rate, critic_steps)
 
-    def tuned(self, objective: Objective) -> list[Choice]:
+    def tuned(self, objective: str) -> list[Choice]:
         """What the tuning has to try: the grid, and nothing where that leaves no choice."""
         choices = list(self.grid(objective))
         return choices if len(choices) > 1 else []
 
-    def chosen(self, objective: Objective) -> Choice | None:
+    def chosen(self, objective: str) -> Choice | None:
         """The best of the grid; None while one of it is missing, or where all diverged."""
         records = self.tuning[objective].records()
         wanted = {choice.name: choice for choice in self.tuned(objective)}
@@ -179,10 +180,10 @@ class Objectives:
             engine=self.engine,
             clock=self.plan.clock,
         )
-        gan = settings.model_dump(mode="json")
+        gan = settings.record()
         return {"choice": choice.name, "objective": choice.objective, "seed": seed, **record, "gan": gan}
 
-    def _generator(self, settings: GanSettings, seed: int) -> Generator:
+    def _generator(self, settings: CompleteGan, seed: int) -> Generator:
         if self.architecture is not None:
             return fresh_generator(self.architecture, settings, seed)
         space, base_size = SpaceSettings().resolve(self.images.image_size)

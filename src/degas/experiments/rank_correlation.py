@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from degas.architecture import Architecture
-from degas.config import GanSettings, SearchSettings
+from degas.config import SearchSettings
 from degas.data.image_set import ImageSet
 from degas.errors import UserError
 from degas.experiments.adversarial import train_and_score
@@ -26,6 +26,7 @@ from degas.experiments.feature_term import FeatureTerm, feature_term, fit_with_f
 from degas.experiments.scorer import Scorer
 from degas.experiments.trials import Trials
 from degas.gan.fresh import fresh_generator
+from degas.gan.settings import CompleteGan
 from degas.nas.glo import NonFiniteError
 from degas.nas.held_out import fit_held_out
 from degas.nas.standalone import fit_alone, fit_settings
@@ -71,14 +72,14 @@ class Contestant:
 class RankCorrelation:
     """The measurement in `folder`: `trials/` holds `PART-ARCHITECTURE-sSEED.json`.
 
-    `gan` is resolved (`presets.resolve_gan`); `pattern` gives the sizes of every architecture.
+    `gan` is complete (`gan.settings.resolve_gan`); `pattern` gives the sizes of every architecture.
     """
 
     def __init__(
         self,
         images: ImageSet,
         pattern: Architecture,
-        gan: GanSettings,
+        gan: CompleteGan,
         search: SearchSettings,
         plan: Plan,
         folder: Path,
@@ -167,7 +168,7 @@ class RankCorrelation:
         return {
             "data": images.identity,
             "sizes": sizes,
-            "gan": self.gan.model_dump(mode="json"),
+            "gan": self.gan.record(),
             "search": {**search, "held_out_fraction": self.search.held_out_fraction},
             "evaluate": self.scorer.settings.model_dump(mode="json"),
             "plan": {**fixed, "marks": list(plan.marks)},

@@ -3,9 +3,10 @@
 Every operation that a step runs, backward passes included, takes at least max(FLOP / rate, bytes / copy rate), and the
 roofline is the sum. Rates are measured on the spot:
 
-- dense convolutions: the forward pass at the same shape, channels-last (three times over for a whole backward);
+- dense convolutions: the forward pass at the same shape and precision, channels-last (three times over for a whole
+  backward);
 - depthwise ones do so little arithmetic that a dense rate serves for them too, that of 3×3 at their width and size;
-- matrix products: the product of the same shape;
+- matrix products: the product of the same shape and precision;
 - copies: a copy of as many bytes, to the next power of two.
 
 Bytes are those an operation reads and writes; a view moves none. Multiply-adds count as two FLOP.
@@ -43,6 +44,7 @@ class Convolution:
     padding: int
     dilation: int
     groups: int
+    dtype: torch.dtype = torch.float32
 
     @property
     def flop(self) -> float:
@@ -62,6 +64,7 @@ class Product:
 
     a: tuple[int, ...]
     b: tuple[int, ...]
+    dtype: torch.dtype = torch.float32
 
     @property
     def flop(self) -> float:
@@ -106,7 +109,9 @@ class Rates:
     def flop_per_second(self, shape: Convolution | Product) -> float:
         if isinstance(shape, Convolution) and shape.groups > 1:
             n, channels, height, width = shape.input
-            shape = Convolution(False, (n, channels, height, width), (channels, channels, 3, 3), 1, 1, 1, 1)
+            shape = Convolution(
+                False, (n, channels, height, width), (channels, channels, 3, 3), 1, 1, 1, 1, shape.dtype
+            )
         if shape not in self.known:
             call = self._product(shape) if isinstance(shape, Product) else self._convolution(shape)
             self.known[shape] = shape.flop / self._seconds(call)
@@ -131,14 +136,14 @@ class Rates:
         return best
 
     def _convolution(self, shape: Convolution) -> Callable[[], object]:
-        x = torch.randn(shape.input, device=self.device).to(memory_format=torch.channels_last)
-        weight = torch.randn(shape.weight, device=self.device).to(memory_format=torch.channels_last)
+        x = torch.randn(shape.input, device=self.device).to(shape.dtype, memory_format=torch.channels_last)
+        weight = torch.randn(shape.weight, device=self.device).to(shape.dtype, memory_format=torch.channels_last)
         apply: Callable[..., Tensor] = F.conv_transpose2d if shape.transposed else F.conv2d
         options = {"stride": shape.stride, "padding": shape.padding, "dilation": shape.dilation}
         return lambda: apply(x, weight, **options)
 
     def _product(self, shape: Product) -> Callable[[], object]:
-        a, b = torch.randn(shape.a, device=self.device), torch.randn(shape.b, device=self.device)
+        a, b = (torch.randn(size, device=self.device).to(shape.dtype) for size in (shape.a, shape.b))
         return lambda: a @ b
 
 
@@ -152,16 +157,17 @@ def _shape(function: Any, args: Any) -> tuple[Convolution | Product | None, int]
         _, x, weight, _, stride, padding, dilation, transposed, _, groups, mask = args[:11]
         return _convolution(x, weight, stride, padding, dilation, transposed, groups), int(mask[0]) + int(mask[1])
     if name in ("mm", "bmm"):
-        return Product(tuple(args[0].shape), tuple(args[1].shape)), 1
+        return Product(tuple(args[0].shape), tuple(args[1].shape), args[0].dtype), 1
     if name == "addmm":
-        return Product(tuple(args[1].shape), tuple(args[2].shape)), 1
+        return Product(tuple(args[1].shape), tuple(args[2].shape), args[1].dtype), 1
     return None, 0
 
 
 def _convolution(
     x: Tensor, weight: Tensor, stride: Any, padding: Any, dilation: Any, transposed: bool, groups: int
 ) -> Convolution:
-    return Convolution(transposed, tuple(x.shape), tuple(weight.shape), stride[0], max(padding), dilation[0], groups)
+    shapes = tuple(x.shape), tuple(weight.shape)
+    return Convolution(transposed, *shapes, stride[0], max(padding), dilation[0], groups, x.dtype)
 
 
 def _bytes(function: Any, args: Any, out: Any) -> int:

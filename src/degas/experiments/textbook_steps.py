@@ -1,5 +1,6 @@
 """The steps that `degas benchmark` compares ours with, written as one would write them first: NCHW memory, one call
-after another, every gradient that `backward` gives, optimisers as torch makes them.
+after another, every gradient that `backward` gives, optimisers as torch makes them. They run in the engine's precision,
+as ours do.
 """
 
 from __future__ import annotations
@@ -7,24 +8,28 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from degas.config import GanSettings, SearchSettings
+from degas.config import SearchSettings
 from degas.experiments.textbook import TextbookMixedOp, textbook_supernet
 from degas.gan import losses
+from degas.gan.settings import CompleteGan
 from degas.nas.latents import LatentTable
 from degas.nas.reconstruction import reconstruction_terms
 from degas.nas.supernet import Supernet
 from degas.nets.critic import Critic, CriticOutput
 from degas.nets.generator import Generator
 from degas.nets.resampling import as_defined
+from degas.runtime.distributed import Engine
 
 
 class TextbookSearch:
     """A search step of the textbook supernet: weights and latents, then α, each from a whole backward pass (DARTS)."""
 
-    def __init__(self, supernet: Supernet, settings: SearchSettings, images: Tensor, *, seed: int) -> None:
+    def __init__(
+        self, supernet: Supernet, settings: SearchSettings, images: Tensor, *, seed: int, engine: Engine
+    ) -> None:
         """`supernet` gives space and sizes; `images` float (N, C, H, W) in [−1, 1], N at least twice a batch."""
         backbone = supernet.backbone
-        self.images, self.batch_images = images, settings.batch_images
+        self.images, self.batch_images, self.engine = images, settings.batch_images, engine
         self.network = textbook_supernet(
             supernet.space,
             base_size=backbone.base_size,
@@ -58,7 +63,9 @@ class TextbookSearch:
 
     def _backward(self, index: Tensor, latents: Tensor) -> None:
         self.network.zero_grad()
-        terms = reconstruction_terms(self.network(latents), self.images[index])
+        with self.engine.autocast():
+            fake_images = self.network(latents)
+        terms = reconstruction_terms(fake_images.float(), self.images[index])
         torch.stack(list(terms.values())).sum().backward()
 
     def _next(self) -> Tensor:
@@ -73,34 +80,44 @@ class PlainCtGan:
     Up-sampling and pooling are computed where they stand (`nets.resampling.as_defined`).
     """
 
-    def __init__(self, generator: Generator, critic: Critic, settings: GanSettings, real_images: Tensor) -> None:
+    def __init__(
+        self, generator: Generator, critic: Critic, settings: CompleteGan, real_images: Tensor, *, engine: Engine
+    ) -> None:
         """`settings` resolved for `ct-gan`; `real_images` float (N, C, H, W)."""
         self.generator, self.critic, self.settings, self.real_images = generator, critic, settings, real_images
+        self.engine = engine
         self.critic_optimizer = torch.optim.Adam(critic.parameters(), lr=2e-4, betas=settings.betas)
         self.generator_optimizer = torch.optim.Adam(generator.parameters(), lr=2e-4, betas=settings.betas)
 
     @as_defined()
     def critic_step(self) -> None:
         self.critic_optimizer.zero_grad()
-        real_images = self.real_images
+        with self.engine.autocast():
+            loss = self._critic_loss(self.real_images)
+        loss.backward()
+        self.critic_optimizer.step()
+
+    @as_defined()
+    def generator_step(self) -> None:
+        self.generator_optimizer.zero_grad()
+        num_images = self.settings.generator_batch_images
+        with self.engine.autocast():
+            loss = losses.wasserstein_generator(self._scored(self.generator(self._noise(num_images))).scores)
+        loss.backward()
+        self.generator_optimizer.step()
+
+    def _critic_loss(self, real_images: Tensor) -> Tensor:
         fake_images = self.generator(self._noise(len(real_images))).detach()
         real, again, fake = self._scored(real_images), self._scored(real_images), self._scored(fake_images)
+        assert real.features is not None
+        assert again.features is not None
         shares = torch.rand(len(real_images), device=real_images.device)
         points = losses.interpolate(real_images, fake_images, shares).requires_grad_()
         penalty = losses.gradient_penalty(losses.squared_gradient_norms(self._scored(points).scores, points))
         consistency = losses.consistency(
             real.scores, again.scores, real.features, again.features, 2.0, 0.2, 0.0  # CT-GAN's code
         )  # fmt: skip
-        (losses.wasserstein_critic(real.scores, fake.scores) + 10.0 * penalty + consistency).backward()
-        self.critic_optimizer.step()
-
-    @as_defined()
-    def generator_step(self) -> None:
-        self.generator_optimizer.zero_grad()
-        num_images = self.settings.generator_batch_images or 2 * len(self.real_images)
-        fake = self._scored(self.generator(self._noise(num_images)))
-        losses.wasserstein_generator(fake.scores).backward()
-        self.generator_optimizer.step()
+        return losses.wasserstein_critic(real.scores, fake.scores) + 10.0 * penalty + consistency
 
     def _scored(self, images: Tensor) -> CriticOutput:
         scored: CriticOutput = self.critic(images)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from degas.architecture import Architecture
-from degas.config import GanSettings
+from degas.config import TrainingSettings
 from degas.nets.generator import Generator
 from degas.runtime.rng import forked_rng
 
 
-def fresh_generator(architecture: Architecture, settings: GanSettings, seed: int, **classes: Any) -> Generator:
+def fresh_generator(architecture: Architecture, settings: TrainingSettings, seed: int, **classes: Any) -> Generator:
     """The generator of an architecture, with weights drawn from `seed` as `degas train` draws them.
 
     `classes`: `num_classes` and `class_names`, for a conditional one.

@@ -8,7 +8,6 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from degas.config import GanSettings
 from degas.data.image_set import ImageSet
 from degas.data.loader import Batches
 from degas.data.pixels import dequantise
@@ -16,9 +15,10 @@ from degas.data.store import Store
 from degas.errors import UserError
 from degas.gan.augment import diffaugment
 from degas.gan.ema import Average
-from degas.gan.objectives import Objective, Terms, make_objective
+from degas.gan.objectives.base import Objective, Terms
+from degas.gan.settings import CompleteGan
 from degas.gan.watch import Watch
-from degas.nets.critic import NO_DROPOUT, Critic
+from degas.nets.critic import make_critic
 from degas.nets.generator import Generator
 from degas.nets.normalisation import frozen_buffers
 from degas.runtime.distributed import Engine
@@ -35,7 +35,7 @@ class CriticLoss(nn.Module):
     So it must be, or gradients that several processes share would be wrong (DDP counts one forward to a backward).
     """
 
-    def __init__(self, critic: Critic, objective: Objective, augment: Augment) -> None:
+    def __init__(self, critic: nn.Module, objective: Objective, augment: Augment) -> None:
         super().__init__()
         self.critic, self.objective, self.augment = critic, objective, augment
 
@@ -49,19 +49,19 @@ class Steps:
     Args:
         generator: trained in place.
         images: real images, with labels if `settings.supervised`.
-        settings: resolved (`presets.resolve_gan`).
+        settings: complete (`gan.settings.resolve_gan`).
         seed: of the critic's weights and of every draw.
         engine: device, precision and processes.
     """
 
     def __init__(
-        self, generator: Generator, images: ImageSet, settings: GanSettings, *, seed: int, engine: Engine
+        self, generator: Generator, images: ImageSet, settings: CompleteGan, *, seed: int, engine: Engine
     ) -> None:
         check_images(images, settings, engine.num_ranks)
         self.settings, self.seed, self.engine = settings, seed, engine
-        self.objective = make_objective(settings)
+        self.objective = settings.own
         self.augment: Augment = diffaugment if settings.augment == "diffaugment" else lambda images: images
-        critic = build_critic(settings, images, self.objective, seed)
+        critic = build_critic(settings, images, seed)
         self.critic_loss = engine.prepare(CriticLoss(critic, self.objective, self.augment))
         self.critic = cast(CriticLoss, engine.unwrap(self.critic_loss)).critic
         self.wrapped_generator = engine.prepare(generator)
@@ -77,24 +77,24 @@ class Steps:
         self.watch = Watch(deferred=engine.device.type != "cpu")
         self.store = Store(images.images, engine.device)
         self.batches = self._make_batches(images, settings.batch_images, "critic reals")
-        self.generator_batches = self._make_batches(images, _given(settings.generator_batch_images), "generator reals")
+        self.generator_batches = self._make_batches(images, settings.generator_batch_images, "generator reals")
 
     def critic_step(self, step: int, turn: int) -> dict[str, Tensor]:
         """Critic step `turn` of the round before generator step `step`; returns its loss and terms, detached."""
-        index = step * _given(self.settings.critic_steps) + turn
+        index = step * self.objective.critic_steps + turn
         real_images, labels = self._reals(self.batches, index, "critic dequantisation")
         inputs = {
             "real_images": real_images,
             "noise": self._noise(len(real_images), "critic noise", index),
             "labels": labels,
-            "rate": self._rate(_given(self.settings.critic_lr), step),
+            "rate": self._rate(self.objective.critic_lr, step),
         }
         with forked_rng(self.seed, "critic step", index, self.engine.rank):
             return self._taken("critic", inputs, step)
 
     def generator_step(self, step: int) -> dict[str, Tensor]:
         """Generator step `step`, counted from 0; returns its loss and terms, detached."""
-        real_images, num_images = None, _given(self.settings.generator_batch_images)
+        real_images, num_images = None, self.settings.generator_batch_images
         if self.objective.compares_with_reals:
             real_images, _ = self._reals(self.generator_batches, step, "generator dequantisation")
             num_images = len(real_images)
@@ -102,7 +102,7 @@ class Steps:
             "real_images": real_images,
             "noise": self._noise(num_images, "generator noise", step),
             "labels": self._uniform_labels(num_images, step),
-            "rate": self._rate(_given(self.settings.generator_lr), step),
+            "rate": self._rate(self.objective.generator_lr, step),
         }
         with forked_rng(self.seed, "generator step", step, self.engine.rank):
             values = self._taken("generator", inputs, step)
@@ -148,7 +148,7 @@ class Steps:
 
     def both(self, step: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """A whole step: `critic_steps` of the critic, one of the generator; the values of the last of each."""
-        for turn in range(_given(self.settings.critic_steps)):
+        for turn in range(self.objective.critic_steps):
             critic = self.critic_step(step, turn)
         return critic, self.generator_step(step)
 
@@ -190,7 +190,7 @@ class Steps:
         batch = batches(index)
         random = torch_generator(self.seed, purpose, index, self.engine.rank)
         images = dequantise(batch.images, random).to(memory_format=torch.channels_last)
-        return images, _given(batch.labels) if self.settings.supervised else None
+        return images, batch.labels if self.settings.supervised else None
 
     @torch.no_grad()
     def _fakes_for_critic(self, noise: Tensor, labels: Tensor | None) -> Tensor:
@@ -234,35 +234,37 @@ class Steps:
         return values
 
 
-def check_images(images: ImageSet, settings: GanSettings, num_ranks: int = 1) -> None:
+def check_images(images: ImageSet, settings: CompleteGan, num_ranks: int = 1) -> None:
     """Raise `UserError` for images that no training with these settings (resolved) can begin with."""
     if settings.supervised and not images.num_classes:
         raise UserError(f"{images.source}: --gan.supervised needs labels; sort the images into class folders")
     if images.num_images < 2:
         raise UserError(f"{images.source}: adversarial training needs at least two images")
     each = images.num_images // num_ranks
-    fewest = min(settings.batch_images, _given(settings.generator_batch_images), each)
-    if fewest < make_objective(settings).fewest_images:
+    fewest = min(settings.batch_images, settings.generator_batch_images, each)
+    if fewest < settings.own.fewest_images:
         raise UserError(
             f"{images.source}: {settings.objective} compares the images of a batch with each other, and a batch has "
             f"{fewest} a process; raise --gan.batch-images and --gan.generator-batch-images, or give more images"
         )
 
 
-def build_critic(settings: GanSettings, images: ImageSet, objective: Objective, seed: int) -> Critic:
-    """The critic of an objective, with weights drawn from `seed`."""
+def build_critic(settings: CompleteGan, images: ImageSet, seed: int) -> nn.Module:
+    """The critic that the settings name, as their objective wants it, with weights drawn from `seed`."""
     with forked_rng(seed, "critic weights"):
-        return Critic(
+        return make_critic(
+            settings.critic,
             width=settings.width,
             channels=images.channels,
             image_size=images.image_size,
-            dropout=settings.dropout or NO_DROPOUT,
             num_classes=images.num_classes if settings.supervised else 0,
-            **objective.critic_options,
+            score_size=settings.own.score_size,
+            compares_features=settings.own.compares_features,
+            options=settings.own.critic_options,
         )
 
 
-def _adam(module: nn.Module, settings: GanSettings) -> torch.optim.Adam:
+def _adam(module: nn.Module, settings: CompleteGan) -> torch.optim.Adam:
     # The rate is set before every step; fused runs the whole update in one pass, capturable lets a CUDA graph have it.
     return torch.optim.Adam(module.parameters(), lr=0.0, betas=settings.betas, fused=True, capturable=True)
 
@@ -276,10 +278,3 @@ def _prepare(optimizer: torch.optim.Optimizer, rate: Tensor | float | None) -> N
 def _tensors(inputs: Inputs) -> tuple[Any, Any, Any]:
     """Reals, noise and labels of a step; the first and the last may be None."""
     return inputs["real_images"], inputs["noise"], inputs["labels"]
-
-
-def _given(value: Any) -> Any:
-    """A value that `resolve_gan` or the trainer's checks have made sure of."""
-    if value is None:
-        raise ValueError("unresolved settings (call degas.presets.resolve_gan first), or images without labels")
-    return value

@@ -14,11 +14,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from degas.config import GanSettings
 from degas.data.grids import save_grid
 from degas.data.image_set import ImageSet
 from degas.errors import UserError
 from degas.gan import watch
+from degas.gan.settings import CompleteGan
 from degas.gan.steps import Steps, check_images
 from degas.nets.generator import Generator, draw_labels, draw_noise
 from degas.nets.normalisation import recalibrate
@@ -38,7 +38,7 @@ MAX_GRID_ROWS = 10
 def run_training(
     generator: Generator,
     images: ImageSet,
-    settings: GanSettings,
+    settings: CompleteGan,
     *,
     seed: int,
     folder: StageFolder,
@@ -51,7 +51,7 @@ def run_training(
     Args:
         generator: fresh, conditional if and only if `settings.supervised`; trained in place.
         images: real images of the generator's size and channels; with labels if supervised.
-        settings: resolved by `presets.resolve_gan`.
+        settings: complete (`gan.settings.resolve_gan`).
         seed: of everything drawn; equal seeds give equal runs.
         folder: the stage's locked folder. If it holds a checkpoint, training goes on from there, bit for bit.
         engine: device, precision, processes.
@@ -93,7 +93,7 @@ class Run:
         self,
         steps: Steps,
         images: ImageSet,
-        settings: GanSettings,
+        settings: CompleteGan,
         seed: int,
         folder: StageFolder,
         engine: Engine,
@@ -125,6 +125,8 @@ class Run:
         if due["log"]:
             values = self._log(done, critic, generator)
             bar.update(done, critic=values["critic_loss"], generator=values["generator_loss"])
+        else:
+            bar.update(done)  # a run that is stopped says at which step
         if due["sample"] or due["evaluate"]:
             self.steps.watch.settle()  # never show, or choose, what has diverged
             shown = self.published()
@@ -227,7 +229,7 @@ class Run:
             print(f"warning: {message}", file=sys.stderr)
 
 
-def published(steps: Steps, settings: GanSettings, seed: int) -> Generator:
+def published(steps: Steps, settings: CompleteGan, seed: int) -> Generator:
     """A copy ready for sampling: averaged weights where there are any, recalibrated batch norm where asked.
 
     A copy, so that looking at a generator never changes how its training goes on.
@@ -249,7 +251,7 @@ def published(steps: Steps, settings: GanSettings, seed: int) -> Generator:
     return shown.eval()
 
 
-def check_fit(generator: Generator, images: ImageSet, settings: GanSettings) -> None:
+def check_fit(generator: Generator, images: ImageSet, settings: CompleteGan) -> None:
     """Raises `UserError` where generator, images and settings do not fit together."""
     check_images(images, settings)
     made = f"{generator.image_size} px, {generator.channels} channel(s)"

@@ -67,5 +67,6 @@ def search_budget(
         channels,
         graph.draw(0),
         space.separable_order,
+        graph.order,
     )
     return Budget.of(graph, sizes, settings.max_params, settings.max_macs)

@@ -69,6 +69,7 @@ def write_results(
         channels=glo.images.channels,
         edges=pruned_edges(values, graph, settings, budget),
         separable_order=space.separable_order,
+        order=graph.order,
         provenance=_provenance(glo, space),
     )
     if glo.engine.is_main:

@@ -108,7 +108,7 @@ def architecture_cost(architecture: Architecture) -> Cost:
 def supernet_parameters(space: SearchSpace, *, base_size: int, width: int, noise_size: int, channels: int) -> int:
     """Learned values of the network that holds every candidate, α aside, without building it."""
     sizes = (space.num_stages, space.num_normal, base_size, width, noise_size, channels)
-    total = frame_cost(Architecture(*sizes, space.draw(0))).num_parameters
+    total = frame_cost(Architecture(*sizes, space.draw(0), order=space.order)).num_parameters
     for slot in space.slots:
         for name in space.operations(slot):
             total += operation_cost(name, width, affine=False).num_parameters

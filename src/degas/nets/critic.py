@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -11,24 +12,45 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
+from degas.errors import UserError
 from degas.nets.initialisation import GLOROT, biased_conv, started
 from degas.nets.resampling import convolve_and_half, half
+from degas.runtime.registry import Registry, call_with
+from degas.runtime.rng import forked_rng
 
 NO_DROPOUT = (0.0, 0.0, 0.0)
 LARGEST_LAST_MAP = 16  # pixels; above it, blocks are added
 
+CriticMaker = Callable[..., nn.Module]
+CRITICS: Registry[CriticMaker] = Registry("critic")
+Maker = TypeVar("Maker", bound=CriticMaker)
+
+
+def register_critic(name: str) -> Callable[[Maker], Maker]:
+    """Make a class or function that returns a module what `--gan.critic NAME` means.
+
+    It is called by keyword with those of these that it names: `width`, `channels`, `image_size`, `num_classes` (0
+    without labels), `output_size` (numbers a score consists of), `dropout`, `spectral`, `score_pool`. The module maps
+    images (N, C, H, W) to a `CriticOutput`, each row from its own image alone: no batch norm.
+    """
+
+    def register(maker: Maker) -> Maker:
+        CRITICS.add(name, maker)
+        return maker
+
+    return register
+
 
 class CriticOutput(NamedTuple):
-    """scores (N,), or (N, output_size) when that is over 1; features (N, width); class_logits (N, K) or None."""
+    """scores (N,), or (N, output_size) when that is over 1; features (N, F) or None; class_logits (N, K) or None."""
 
     scores: Tensor
-    features: Tensor
-    class_logits: Tensor | None
+    features: Tensor | None = None
+    class_logits: Tensor | None = None
 
     def rows(self, start: int, stop: int | None = None) -> CriticOutput:
         """The outputs of rows `start` … `stop` of the batch."""
-        logits = None if self.class_logits is None else self.class_logits[start:stop]
-        return CriticOutput(self.scores[start:stop], self.features[start:stop], logits)
+        return CriticOutput(*(None if value is None else value[start:stop] for value in self))  # type: ignore[arg-type]
 
 
 class ImageBlock(nn.Module):
@@ -59,6 +81,7 @@ class Block(nn.Module):
         return convolve_and_half(hidden, self.conv2) + self.shortcut(half(x))
 
 
+@register_critic("resnet")
 class Critic(nn.Module):
     """Images (N, channels, H, W) → `CriticOutput`.
 
@@ -126,3 +149,44 @@ class Critic(nn.Module):
         scores = self.score(pooled)  # (N, output_size)
         logits = self.classify(features) if self.classify is not None else None
         return CriticOutput(scores.squeeze(1), features, logits)  # squeeze leaves a size over 1 as it is
+
+
+def make_critic(
+    name: str,
+    *,
+    width: int,
+    channels: int,
+    image_size: int,
+    num_classes: int,
+    score_size: int,
+    compares_features: bool,
+    options: Mapping[str, Any],
+) -> nn.Module:
+    """The registered critic of that name; `UserError` where its output is not what the training needs."""
+    where = f"--gan.critic {name}"
+    sizes = {"width": width, "channels": channels, "image_size": image_size, "num_classes": num_classes}
+    plain = {"dropout": NO_DROPOUT, "spectral": False, "score_pool": "mean"}
+    offered = {**sizes, "output_size": score_size, **plain, **options}
+    critic = call_with(CRITICS.find(name, "--gan.critic"), offered, where)
+    with torch.no_grad(), forked_rng(0, "trial of a critic"):
+        output = critic.eval()(torch.zeros(2, channels, image_size, image_size))
+    critic.train()
+    _check_output(output, where, score_size, num_classes, compares_features)
+    return critic
+
+
+def _check_output(output: object, where: str, score_size: int, num_classes: int, compares_features: bool) -> None:
+    """Raise `UserError` unless the output for two images is that of a critic that this training can use."""
+    if not isinstance(output, CriticOutput):
+        raise UserError(f"{where}: returns {type(output).__name__}; return a degas.CriticOutput")
+    wanted = {"scores": (2,) if score_size == 1 else (2, score_size)}
+    if num_classes:
+        wanted["class_logits"] = (2, num_classes)
+    for part, shape in wanted.items():
+        value = getattr(output, part)
+        if value is None or tuple(value.shape) != shape:
+            found = "none" if value is None else f"{tuple(value.shape)}"
+            takes = "output_size" if part == "scores" else "num_classes"
+            raise UserError(f"{where}: {part} of two images are {found} and must be {shape}; follow {takes}")
+    if compares_features and (output.features is None or output.features.ndim != 2):
+        raise UserError(f"{where}: the objective compares features (N, F) and the critic returns none")

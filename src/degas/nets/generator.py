@@ -117,15 +117,22 @@ class Generator(nn.Module):
             raise UserError(f"n: {n} images cannot be drawn")
         device = next(self.parameters()).device
         chosen = self._labels(n, seed, labels)
+        for start in range(0, n, batch_images):
+            stop = min(n, start + batch_images)
+            noise = draw_noise(stop - start, self.noise_size, seed, start).to(device)
+            yield self._drawn(noise, None if chosen is None else chosen[start:stop].to(device))
+
+    @torch.no_grad()
+    def _drawn(self, noise: Tensor, labels: Tensor | None) -> Tensor:
+        """Images of `noise` as samples, uint8 on the CPU; autograd and the module's mode are as before once it returns.
+
+        A function of its own, for whoever loops over `images` runs his code, or stops, between two batches.
+        """
         was_training = self.training
         self.train(self.sampling_bn == "batch")
         try:
-            for start in range(0, n, batch_images):
-                stop = min(n, start + batch_images)
-                noise = draw_noise(stop - start, self.noise_size, seed, start).to(device)
-                batch_labels = None if chosen is None else chosen[start:stop].to(device)
-                with torch.no_grad(), frozen_buffers(self):
-                    yield to_uint8(self(noise, batch_labels)).cpu()
+            with frozen_buffers(self):
+                return to_uint8(self(noise, labels)).cpu()
         finally:
             self.train(was_training)
 

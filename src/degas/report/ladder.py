@@ -97,9 +97,9 @@ def _nodes(architecture: Architecture, sizes: Sizes) -> tuple[Node, ...]:
 
     nodes = [node("noise", "noise", str(architecture.noise_size), 0, 0)]
     stage = 0
+    doubled = {slot.target for slot in architecture.graph.slots if slot.direct and slot.kind == "up"}
     for place, name in enumerate(architecture.graph.nodes, start=1):
-        if name.startswith("U"):
-            stage = int(name[1:])
+        stage += name in doubled
         pixels = architecture.base_size * 2**stage
         nodes.append(node(name, "up" if name.startswith("U") else "normal", f"{pixels}×{pixels}", place, stage))
     size = architecture.image_size

@@ -104,9 +104,11 @@ def _architecture(run: Run) -> str:
         kind = run.generator.get("kind")
         return f"## Architecture\n\nThe baseline {code(kind)}." if isinstance(kind, str) else ""
     rows = [f"| {edge.source} → {edge.target} | `{edge.operation}` |" for edge in architecture.edges]
+    order = {"normal-up": "then up-samples", "up-normal": "after up-sampling"}[architecture.order]
     sizes = (
         f"Base size {architecture.base_size} px, {architecture.num_stages} up-sampling stages, "
-        f"{architecture.width} channels, {architecture.noise_size} noise entries."
+        f"{architecture.width} channels, {architecture.noise_size} noise entries"
+        f"; each stage convolves {order}."
     )
     return "\n".join(["## Architecture", "", sizes, "", "| edge | operation |", "|---|---|", *rows])
 

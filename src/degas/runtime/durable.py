@@ -91,5 +91,5 @@ def full_disk_named(folder: Path, doing: str) -> Iterator[None]:
         if error.errno not in _FULL:
             raise
         raise UserError(
-            f"{folder}: the disk is full ({doing}); what was saved before is kept: free some space, then --resume"
+            f"{folder}: the disk is full ({doing}); what was saved before is kept: free some space, then resume"
         ) from error

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C ask a loop to stop; the loop saves a checkpoint between two steps and leaves."""
+"""Signals that end work ask a loop to stop; the loop saves a checkpoint between two steps and leaves."""
 
 from __future__ import annotations
 
@@ -6,27 +6,45 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any
 
 _SAME_SECONDS = 1.0
+# By which people and schedulers end work: a closed window or lost connection; a scheduler's end or `kill`; Ctrl-C;
+# warnings before a time limit (Slurm --signal=USR1@60, Grid Engine, LSF); the limit of processor time. Unhandled, each
+# kills the process. SIGQUIT is left alone: it asks for a core dump.
+ENDING = tuple(
+    signal.Signals[name]
+    for name in ("SIGHUP", "SIGTERM", "SIGINT", "SIGUSR1", "SIGUSR2", "SIGXCPU")
+    if name in signal.Signals.__members__
+)
+Handler = Callable[[int, FrameType | None], None]
 
 
-class Terminated(Exception):  # noqa: N818 - an outcome, not an error
-    """SIGTERM came (preemption, a scheduler's time limit) and the work was saved."""
+class Terminated(SystemExit):
+    """A signal other than Ctrl-C came (a closed window, preemption, a time limit) and the work was saved.
+
+    Like `SystemExit`, which it is: `except Exception` lets it through, and a script that does not catch it ends with
+    status 143 and without a traceback.
+    """
 
     exit_code = 143
 
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        self.code = self.exit_code
 
-class Interrupted(Exception):  # noqa: N818 - an outcome, not an error
-    """Ctrl-C came and the work was saved."""
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C came and the work was saved. `except Exception` lets it through, as any Ctrl-C."""
 
     exit_code = 130
 
 
 class StopRequest:
-    """Turns the first SIGTERM or Ctrl-C inside the block into a request that the loop polls:
+    """Turns the first signal of `ENDING` inside the block into a request that the loop polls:
 
         with StopRequest() as stop:
             for step in …:
@@ -48,16 +66,13 @@ class StopRequest:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> StopRequest:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGINT):
-                self._before[number] = signal.signal(number, self._on_signal)
+        self._before = install(self._on_signal, ENDING)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        put_back(self._before)
         self._before = {}
         if kind is None and self.requested:
             self.leave()
@@ -76,3 +91,27 @@ class StopRequest:
             with suppress(OSError):  # os.write: print may be in the middle of a line when the signal comes
                 os.write(2, b"\nstopping after this step, once it is saved (Ctrl-C again: at once)\n")
         self.requested = True
+
+
+def install(handler: Handler, numbers: Iterable[int], *, over: Callable[[Any], bool] | None = None) -> dict[int, Any]:
+    """Makes `handler` the one of those signals, and returns the handlers before, for `put_back`.
+
+    A signal that was ignored stays so: `nohup`, and the shell with its background jobs, ask for that. Outside the main
+    thread nothing is installed.
+
+    Args:
+        over: of a signal's handler until now, whether it may be replaced; by default any may.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    before = {number: signal.getsignal(number) for number in numbers}
+    replaced = {n: h for n, h in before.items() if h is not signal.SIG_IGN and (over is None or over(h))}
+    for number in replaced:
+        signal.signal(number, handler)
+    return replaced
+
+
+def put_back(before: dict[int, Any]) -> None:
+    """Undoes `install`."""
+    for number, handler in before.items():
+        signal.signal(number, signal.SIG_DFL if handler is None else handler)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
 from collections.abc import Callable
 from types import TracebackType
+from typing import IO, cast
 
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as RichProgress
+
+from degas.runtime.terminal import Enduring
 
 _PLAIN_SECONDS = 10.0
 _REFRESH_SECONDS = 0.2
@@ -69,9 +73,9 @@ class Progress:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.title, self.total_steps, self.start_step, self.quiet = title, total_steps, start_step, quiet
-        self._console = console or Console(stderr=True, highlight=False)
+        self._console = console or Console(file=cast(IO[str], Enduring(sys.stderr)), highlight=False)
         self._clock = clock
-        self._step, self._text = start_step, ""
+        self._step, self._text, self._values = start_step, "", ""
         self._live: RichProgress | None = None
         self._shown_at: float | None = None
 
@@ -98,12 +102,14 @@ class Progress:
 
         Args:
             note: a few words, such as the epoch.
-            values: numbers to show, such as losses.
+            values: numbers to show, such as losses; without any, those of the last call that had some stay.
         """
         now = self._clock()
         self._step = step
         self._rate.add(step, now)
-        self._text = "  ".join([f"{name} {value:.4g}" for name, value in values.items()] + ([note] if note else []))
+        if values:
+            self._values = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+        self._text = "  ".join(part for part in (self._values, note) if part)
         period = _REFRESH_SECONDS if self._live is not None else _PLAIN_SECONDS
         if self.quiet or (self._shown_at is not None and now - self._shown_at < period):
             return

@@ -101,6 +101,8 @@ def _first_difference(old: Any, new: Any, key: str) -> tuple[str, str, str] | No
     if isinstance(old, dict) and isinstance(new, dict):
         for name in [*old, *(name for name in new if name not in old)]:
             inner = f"{key}.{name}" if key else name
+            if old.get(name) is None and new.get(name) is None:  # unset, also where a release did not have it yet
+                continue
             if name not in old or name not in new:
                 return inner, _shown(old, name), _shown(new, name)
             if found := _first_difference(old[name], new[name], inner):

@@ -16,7 +16,7 @@ from degas.cli.arguments import options_of
 from degas.cli.help import _defaults, describe, help_text, is_shown
 from degas.cli.options import RunOptions
 from degas.cli.parse import parse
-from degas.groups import GROUPS, MACHINE, SHOWN, VARIANTS
+from degas.groups import GROUPS, MACHINE, OBJECTIVES_OWN, SHOWN, VARIANTS
 from degas.presets import PRESETS
 
 COMMANDS = [pytest.param(model, name, id=name) for model, name in commands()]
@@ -81,7 +81,7 @@ def test_every_option_has_one_default(model: type[BaseModel], name: str, preset:
 
 def test_groups_and_variants_name_settings_that_exist() -> None:
     known = {option.key for model, _ in commands() for option in options_of(model)}
-    for key in (*SHOWN, *MACHINE, *(key for variant in VARIANTS for key in variant.settings)):
+    for key in (*SHOWN, *MACHINE, *OBJECTIVES_OWN, *(key for variant in VARIANTS for key in variant.settings)):
         assert key in known, key
     for variant in VARIANTS:
         assert 20 < len(variant.measured) < 140, variant.title
@@ -113,3 +113,10 @@ def test_options_that_do_not_change_anything_are_not_shown() -> None:
         if option.name == "--resume":
             assert not is_shown(option)
             assert parse(RunOptions, "run", ["--data", "x", "--out", "y", "--resume"])
+
+
+def test_an_objectives_own_settings_are_those_that_others_have_not() -> None:
+    from degas.gan.objectives import OBJECTIVES
+
+    fields = [set(OBJECTIVES.find(name, "test").model_fields) for name in OBJECTIVES]
+    assert {f"gan.{name}" for name in set.union(*fields) - set.intersection(*fields)} == OBJECTIVES_OWN

@@ -20,6 +20,7 @@ import torch
 from degas.architecture import Architecture
 from degas.cli import main as cli
 from degas.errors import UserError
+from degas.runtime.interrupts import ENDING, Interrupted, Terminated
 
 
 def run(*arguments: Any) -> int:
@@ -48,8 +49,8 @@ def test_an_unknown_command_names_the_nearest(capsys: pytest.CaptureFixture[str]
     [
         (UserError("bad\ninput"), 2),
         (KeyboardInterrupt(), 130),
-        (type("Interrupted", (Exception,), {})(), 130),
-        (type("Terminated", (Exception,), {})(), 143),
+        (Interrupted(), 130),
+        (Terminated(), 143),
         (MemoryError(), 1),
         (type("OutOfMemoryError", (RuntimeError,), {})("CUDA out of memory"), 1),
         (RuntimeError("a bug"), 1),
@@ -221,35 +222,59 @@ def test_a_warning_is_one_line_and_deprecations_are_not_for_users(monkeypatch: A
     ("command", "message"),
     [
         *((name, "terminated") for name in ("report", "benchmark", "evaluate", "sample", "data", "features", "export")),
-        *((name, "terminated; go on with --resume") for name in ("run", "search", "train")),
+        *((name, "terminated; go on with --resume") for name in ("search", "train")),
+        ("run", "terminated; the same command goes on"),
         ("experiment", "terminated; the same command goes on with what is missing"),
     ],
 )
 def test_sigterm_outside_a_loop_ends_with_143_and_says_what_the_command_can_do(
     command: str, message: str, monkeypatch: Any, capsys: Any
 ) -> None:
+    assert status_after(signal.SIGTERM, command, monkeypatch) == 143
+    assert capsys.readouterr().err == f"degas: {message}\n"
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+@pytest.mark.parametrize("number", [number for number in ENDING if number != signal.SIGINT])
+def test_every_signal_that_ends_work_does_so_in_good_order(number: int, monkeypatch: Any, capsys: Any) -> None:
+    before = signal.signal(number, signal.SIG_DFL)
+    try:
+        assert status_after(number, "evaluate", monkeypatch) == 143
+        signal.signal(number, signal.SIG_IGN)
+        assert status_after(number, "evaluate", monkeypatch, seconds=0.1) == 0
+    finally:
+        signal.signal(number, before)
+    assert capsys.readouterr().err == "degas: terminated\n"
+
+
+def status_after(number: int, command: str, monkeypatch: Any, seconds: float = 5) -> int:
+    """The exit status of a command that gets the signal where no loop is waiting for it."""
+
     def killed(arguments: list[str]) -> int:
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(5)
+        os.kill(os.getpid(), number)
+        time.sleep(seconds)
         return 0
 
     monkeypatch.setattr(cli, "_dispatch", killed)
-    assert run(command) == 143
-    assert capsys.readouterr().err == f"degas: {message}\n"
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    return run(command)
 
 
 def test_only_commands_with_resume_are_said_to_have_it() -> None:
     for name, words in cli.GOES_ON.items():
         options = cli.find_command([name, "found-vs-random"])[0].Options
-        assert ("resume" in options.model_fields) == ("--resume" in words), name
+        field = options.model_fields.get("resume")
+        needed = field is not None and "of no effect" not in field.description
+        assert needed == ("--resume" in words), name
 
 
-@pytest.mark.parametrize(("kind", "status"), [("Terminated", 143), ("Interrupted", 130)])
-def test_a_loop_that_saved_says_so(kind: str, status: int, monkeypatch: Any, capsys: Any) -> None:
-    fail_with(type(kind, (Exception,), {})(), monkeypatch)
-    assert run("train") == status
-    assert capsys.readouterr().err == f"degas: {kind.lower()}; the state is saved; go on with --resume\n"
+@pytest.mark.parametrize(("kind", "status"), [(Terminated, 143), (Interrupted, 130)])
+@pytest.mark.parametrize(("command", "onward"), [("train", "go on with --resume"), ("run", "the same command goes on")])
+def test_a_loop_that_saved_says_so(
+    command: str, onward: str, kind: Any, status: int, monkeypatch: Any, capsys: Any
+) -> None:
+    fail_with(kind(), monkeypatch)
+    assert run(command) == status
+    assert capsys.readouterr().err == f"degas: {kind.__name__.lower()}; the state is saved; {onward}\n"
 
 
 def test_a_dry_run_names_the_source_of_every_setting(tmp_path: Path, capsys: Any) -> None:

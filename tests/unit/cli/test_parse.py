@@ -122,13 +122,15 @@ def test_parsing_and_help_need_no_torch() -> None:
 
 
 def test_another_objective_brings_its_own_rates_under_a_preset() -> None:
-    from degas.presets import resolve_gan
+    from degas.gan.objectives.hinge import SnGan
+    from degas.gan.objectives.mmd import RepulsiveMmd
+    from degas.gan.settings import resolve_gan
 
     quick = parse(RunOptions, "run", [*BASE, "--preset", "quick"])
     other = parse(RunOptions, "run", [*BASE, "--preset", "quick", "--gan.objective=sn-gan"])
     mine, its = resolve_gan(quick.gan), resolve_gan(other.gan)
-    assert (mine.objective, mine.repulsive_bounds, mine.generator_lr) == ("mmd", (4.0, 0.25), 5e-4)
-    assert (its.objective, its.repulsive_bounds, its.generator_lr) == ("sn-gan", None, 2e-4)
+    assert mine.own == RepulsiveMmd(class_weight_critic=0, class_weight_generator=0)
+    assert its.own == SnGan(class_weight_critic=0, class_weight_generator=0)
     assert other.gan.num_steps == quick.gan.num_steps
 
 

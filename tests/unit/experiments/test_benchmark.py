@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -13,13 +15,14 @@ from degas.config import GanSettings, SpaceSettings
 from degas.data.pixels import to_symmetric
 from degas.experiments.benchmark import Benchmark
 from degas.experiments.graphs import as_graphs, difference
+from degas.experiments.roofline import Convolution, Record
 from degas.experiments.sizes import Sizes
 from degas.experiments.textbook import TextbookMixedOp
 from degas.experiments.textbook_steps import TextbookSearch
 from degas.gan import steps
+from degas.gan.settings import resolve_gan
 from degas.nas import searcher
 from degas.nas.searcher import Search
-from degas.presets import resolve_gan
 from degas.runtime.distributed import Engine
 
 SMALL = Sizes(width=4, batch_images=4, image_size=8, noise_size=8)
@@ -52,7 +55,13 @@ def test_adversarial_steps_are_measured_beside_a_plain_port() -> None:
 def test_the_textbooks_step_moves_weights_alphas_and_the_batchs_latents() -> None:
     images = SMALL.images(0)
     search = Search(images, SMALL.search(), SpaceSettings(), seed=0, engine=Engine(device="cpu"))
-    textbook = TextbookSearch(search.supernet, SMALL.search(), to_symmetric(torch.from_numpy(images.images)), seed=0)
+    textbook = TextbookSearch(
+        search.supernet,
+        SMALL.search(),
+        to_symmetric(torch.from_numpy(images.images)),
+        seed=0,
+        engine=Engine(device="cpu"),
+    )
     before = {name: p.clone() for name, p in textbook.network.named_parameters()}
     rows = textbook.table.rows.clone()
     textbook.step()
@@ -68,7 +77,7 @@ def test_command_writes_file_and_picture_and_prints_a_table(tmp_path: Path, caps
     small = ["--width", "4", "--batch-images", "4", "--image-size", "8", "--rounds", "1", "--device", "cpu"]
     assert main(["benchmark", "--out", str(out), *small, "--clock", "processor", "--parts", "search", "sampling"]) == 0
     found = json.loads(out.read_text())
-    assert set(found) == {"machine", "sizes", "search_step", "sampling"}
+    assert set(found) == {"machine", "sizes", "precision", "search_step", "sampling"}
     assert found["sizes"]["clock"] == "processor"
     assert found["machine"]["torch"] == torch.__version__
     assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
@@ -84,6 +93,43 @@ def test_a_search_step_is_measured_beside_one_with_a_critic() -> None:
     for row in found.values():
         assert row["speedup"] == pytest.approx(row["adversarial_ms"] / row["ours_ms"])
         assert row["ours_peak_mib"] < row["adversarial_peak_mib"]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_both_sides_of_a_measurement_compute_in_one_precision(precision: Literal["float32", "bfloat16"]) -> None:
+    """The type of every convolution that each side runs. Small products (mixing kernels, the pyramid) stay float32."""
+    bench = Benchmark(SMALL, rounds=1, seed=0, engine=Engine(precision, "cpu"))
+    sides: dict[str, Callable[[], object]] = {}
+    bench._time = lambda calls: sides.update(calls) or dict.fromkeys(calls, 1.0)  # type: ignore[method-assign]
+    found: dict[str, set[torch.dtype]] = {}
+    for measure in (bench.search_step, bench.adversarial_search, bench.adversarial_steps, bench.sampling):
+        sides.clear()
+        measure()
+        if measure != bench.adversarial_steps:  # of these two calls share their names
+            found |= {f"{measure.__name__} {name}": types_in(call) for name, call in sides.items()}
+    plain = bench._plain_ct_gan(resolve_gan(GanSettings(objective="ct-gan", width=4, batch_images=4)), SMALL.images(0))
+    found |= {"critic step": types_in(plain.critic_step), "generator step": types_in(plain.generator_step)}
+    sampling = {name: found.pop(name) for name in list(found) if name.startswith("sampling")}
+    assert len(found) == 8
+    assert [name for name, types in found.items() if types != {getattr(torch, precision)}] == []
+    assert list(sampling.values()) == [{torch.float32}] * 2
+
+
+def types_in(call: Callable[[], object]) -> set[torch.dtype]:
+    with Record() as record:
+        call()
+    return {shape.dtype for shape, _, _ in record.operations if isinstance(shape, Convolution)}
+
+
+def test_the_file_and_the_table_say_in_which_precision(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "bench.json"
+    small = ["--width", "4", "--batch-images", "4", "--image-size", "8", "--rounds", "1", "--device", "cpu"]
+    parts = ["--parts", "search", "sampling", "--precision", "bfloat16"]
+    assert main(["benchmark", "--out", str(out), *small, *parts]) == 0
+    assert json.loads(out.read_text())["precision"] == {"search_step": "bfloat16", "sampling": "float32"}
+    lines = capsys.readouterr().out.splitlines()
+    told = {line.split("│")[1].strip(): line.split("│")[2].strip() for line in lines if line.startswith("│")}
+    assert told == {"search step": "bfloat16", "search step, joint": "bfloat16", "sampling": "float32"}
 
 
 def test_graphs_are_measured_beside_the_same_steps_without(monkeypatch: pytest.MonkeyPatch) -> None:

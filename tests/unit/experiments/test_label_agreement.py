@@ -18,8 +18,8 @@ from degas.data.image_set import ImageSet
 from degas.errors import UserError
 from degas.experiments import label_agreement as module
 from degas.experiments.label_agreement import label_agreement, shuffled_labels
+from degas.gan.settings import resolve_gan
 from degas.nets.generator import Generator
-from degas.presets import resolve_gan
 from degas.runtime.distributed import Engine
 from degas.space import SearchSpace
 

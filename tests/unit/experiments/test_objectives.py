@@ -18,7 +18,7 @@ from degas.experiments import objectives as module
 from degas.experiments.objectives import Choice, Objectives, Plan, resnet_width
 from degas.experiments.objectives_summary import format_table, write_summary
 from degas.experiments.scorer import Scorer
-from degas.presets import OBJECTIVES
+from degas.gan.objectives import OBJECTIVES
 from degas.runtime.distributed import Engine
 
 PLAN = Plan(
@@ -47,7 +47,7 @@ def fake_trial(scores: dict[str, float]) -> Any:
     """Instead of a training: a record whose KID is looked up by `rate/critic steps`; None diverges."""
 
     def train(generator: Any, images: Any, settings: Any, score: Any, *, marks: Any, **_: Any) -> dict[str, Any]:
-        kid = scores.get(f"{settings.generator_lr:g}/{settings.critic_steps}", 0.5)
+        kid = scores.get(f"{settings.own.generator_lr:g}/{settings.own.critic_steps}", 0.5)
         if kid is None:
             return {"steps": 1, "history": [], "num_parameters": 7, "failed": "diverged"}
         numbers = {"steps": 3, "seconds": 1.0, "processor_seconds": 0.5, "fid": 100 * kid, "kid": kid, "kid_std": 0.0}
@@ -73,10 +73,11 @@ def test_the_resnet_has_about_170_000_parameters() -> None:
 
 
 def test_every_objective_is_tuned_alike_and_keeps_its_own_ratio_of_rates() -> None:
-    for objective, own in OBJECTIVES.items():
+    for objective in OBJECTIVES:
+        own = OBJECTIVES.find(objective, "")()
         settings = Choice(objective, 8e-4, 2).settings(PLAN)
-        assert (settings.generator_lr, settings.critic_steps, settings.width) == (8e-4, 2, 4)
-        assert settings.critic_lr == pytest.approx(8e-4 * own["critic_lr"] / own["generator_lr"])
+        assert (settings.own.generator_lr, settings.own.critic_steps, settings.width) == (8e-4, 2, 4)
+        assert settings.own.critic_lr == pytest.approx(8e-4 * own.critic_lr / own.generator_lr)
         assert (settings.batch_images, settings.generator_batch_images) == (4, 3)
         assert settings.lr_decay == "none"
         assert settings.ema_half_life_images > 0

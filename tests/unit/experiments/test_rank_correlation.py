@@ -28,9 +28,9 @@ from degas.experiments.rank_correlation import (
 )
 from degas.experiments.rank_summary import format_table, part_values, summarise, write_summary
 from degas.experiments.scorer import Scorer
+from degas.gan.settings import resolve_gan
 from degas.nas.glo import NonFiniteError
 from degas.nets.cost import architecture_cost
-from degas.presets import resolve_gan
 from degas.runtime.distributed import Engine
 from degas.space import SearchSpace
 

@@ -39,6 +39,23 @@ def test_record_sees_forward_and_both_backward_passes() -> None:
     assert recorded(lambda: F.conv2d(x, weight, padding=1).sum().backward()) == {(shape, 1): 2}
 
 
+def test_record_and_rates_go_by_the_precision() -> None:
+    half = Convolution(False, (1, 2, 4, 4), (2, 2, 3, 3), 1, 1, 1, 1, torch.bfloat16)
+    x, weight = torch.randn(1, 2, 4, 4), torch.randn(2, 2, 3, 3)
+
+    def call() -> None:
+        with torch.autocast("cpu", torch.bfloat16):
+            F.conv2d(x, weight, padding=1)
+
+    assert recorded(call) == {(half, 1): 1}
+    made: list[torch.dtype] = []
+    rates = Rates(CPU)
+    rates._seconds = lambda call: made.append(call().dtype) or 1.0  # type: ignore[method-assign]
+    rates.flop_per_second(half)
+    rates.flop_per_second(Product((2, 3), (3, 4), torch.bfloat16))
+    assert made == [torch.bfloat16] * 2
+
+
 def test_views_move_no_bytes_and_copies_do() -> None:
     x = torch.zeros(1000)
     with Record() as record:

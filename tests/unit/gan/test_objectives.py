@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from toy_gan import toy_settings
 
 from degas.gan import losses
-from degas.gan.objectives import Objective, draw_shares, make_objective
+from degas.gan.objectives import OBJECTIVES, Objective
+from degas.gan.objectives.wasserstein import draw_shares
 from degas.nets.critic import Critic, CriticOutput
-from degas.presets import OBJECTIVES
 
 
 class LinearCritic(nn.Module):
@@ -32,7 +32,7 @@ def images(seed: int, n: int = 5) -> Tensor:
 
 
 def objective(name: str, **changes: object) -> Objective:
-    return make_objective(toy_settings(objective=name, **changes))
+    return toy_settings(objective=name, **changes).own
 
 
 def test_linear_critic_gives_the_penalty_of_its_weights() -> None:

@@ -14,11 +14,10 @@ from toy_gan import toy_generator, toy_images, toy_settings, toy_steps
 
 from degas.data.pixels import dequantise
 from degas.errors import UserError
-from degas.gan import objectives
+from degas.gan.objectives import OBJECTIVES, wasserstein
 from degas.gan.steps import Steps, check_images
 from degas.nets.critic import Critic
 from degas.nets.normalisation import batch_norms
-from degas.presets import OBJECTIVES
 from degas.runtime.distributed import Engine
 
 ROWS = 4  # batch_images of the toy settings
@@ -79,7 +78,7 @@ def test_ct_gan_critic_step_equals_the_plain_one(supervised: bool, monkeypatch: 
     dropouts, made, seen = recorded(steps)
     weights, generator_weights = copied(steps.critic), copied(steps.generator)
     shares = torch.rand(ROWS)
-    monkeypatch.setattr(objectives, "draw_shares", lambda _images: shares)
+    monkeypatch.setattr(wasserstein, "draw_shares", lambda _images: shares)
 
     values = steps.critic_step(0, 0)
 
@@ -257,7 +256,7 @@ def test_objective_options_reach_the_critic() -> None:
     assert [d.p for d in critic(objective="ct-gan").dropouts] == [0.2, 0.5, 0.5]
     assert [d.p for d in critic(objective="wgan-gp").dropouts] == [0.0, 0.0, 0.0]
     assert critic(objective="sn-gan", supervised=True).classify.out_features == 2
-    assert toy_settings(objective="ct-gan").dropout == (0.2, 0.5, 0.5)
+    assert toy_settings(objective="ct-gan").own.dropout == (0.2, 0.5, 0.5)
 
 
 @pytest.mark.parametrize("changes", [{"batch_images": 1}, {"generator_batch_images": 1}])

@@ -10,8 +10,8 @@ from graph_twins import TRAININGS, moved_alike, parameters
 from torch import Tensor
 from toy_gan import toy_generator, toy_images, toy_settings
 
+from degas.gan.objectives import OBJECTIVES
 from degas.gan.steps import Steps
-from degas.presets import OBJECTIVES
 from degas.runtime.distributed import Engine
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

@@ -108,6 +108,21 @@ def test_ten_steps_equal_five_and_stop_and_five(tmp_path: Path, changes: dict[st
         assert data == halves[name], name
 
 
+def test_a_stopped_training_names_the_step_that_it_saved(tmp_path: Path, capsys: Any) -> None:
+    """Whatever it logged last."""
+
+    def stop(generator: Generator, step: int) -> dict[str, float]:
+        signal.raise_signal(signal.SIGTERM)
+        return {"score": 1.0}
+
+    changes = {"num_steps": 10, "log_steps": 4, "evaluate_steps": 7, "objective": "sn-gan"}
+    with pytest.raises(Terminated):
+        toy_training(tmp_path, on_evaluate=stop, progress=True, **changes)
+    found = load_newest(tmp_path / "checkpoints", pytest.fail)
+    assert found is not None
+    assert f"stopped at step {found[0]} of 10" in capsys.readouterr().err
+
+
 def test_resume_after_a_kill_repeats_the_lost_steps(tmp_path: Path) -> None:
     """Killed at step 5 with a checkpoint of step 3: the steps after it are taken again, and logged once."""
 
@@ -214,8 +229,8 @@ SWITCHES: dict[str, tuple[dict[str, Any], Any]] = {
     "evaluate_steps": (BASE, 1),
     "precision": (BASE, "bfloat16"),
 }
-# Read where the generator is built, not here; and what needs a GPU (test_replayed_steps.py).
-ELSEWHERE = {"generator_width", "noise_size", "image_gain", "cuda_graphs"}
+# Read where the networks are built (test_own_networks.py), not here; and what needs a GPU (test_replayed_steps.py).
+ELSEWHERE = {"critic", "generator_width", "noise_size", "image_gain", "cuda_graphs"}
 
 
 def test_no_setting_is_forgotten() -> None:
@@ -327,7 +342,7 @@ def test_a_healthy_run_warns_of_nothing(tmp_path: Path) -> None:
 
 def run(images: ImageSet, generator: Generator, tmp_path: Path, **changes: Any) -> None:
     settings = toy_settings(**changes)
-    with StageFolder(tmp_path, settings=settings.model_dump(), resume=False, kind="train") as folder:
+    with StageFolder(tmp_path, settings=settings.record(), resume=False, kind="train") as folder:
         run_training(generator, images, settings, seed=1, folder=folder, engine=Engine(device="cpu"), progress=False)
 
 

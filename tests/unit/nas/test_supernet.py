@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -10,7 +12,7 @@ from degas.nas.supernet import Supernet
 from degas.nets.backbone import module_name
 from degas.nets.generator import Generator
 from degas.nets.normalisation import BatchNorm
-from degas.space import ZERO, SearchSpace
+from degas.space import ORDERS, ZERO, Order, SearchSpace
 
 SIZES = {"base_size": 4, "width": 6, "noise_size": 5, "channels": 3}
 
@@ -160,9 +162,11 @@ def copy_weights(supernet: Supernet, generator: Generator, edges: dict[str, str]
 
 @pytest.mark.parametrize("order", ["preact", "darts"])
 @pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("num_normal", [0, 1, 2])
-def test_bridge_one_hot_supernet_equals_the_pruned_generator(num_normal: int, training: bool, order: str) -> None:
-    space = SearchSpace(2, num_normal)
+@pytest.mark.parametrize(("num_normal", "stage"), [(0, "normal-up"), *((n, order) for n in (1, 2) for order in ORDERS)])
+def test_bridge_one_hot_supernet_equals_the_pruned_generator(
+    num_normal: int, stage: Order, training: bool, order: Any
+) -> None:
+    space = SearchSpace(2, num_normal, order=stage)
     for seed in range(8):
         pruned = prune(random_alpha(space, seed), space)
         edges = {f"{edge.source}->{edge.target}": edge.operation for edge in pruned}
@@ -172,7 +176,7 @@ def test_bridge_one_hot_supernet_equals_the_pruned_generator(num_normal: int, tr
         supernet.train()
         for k in range(3):  # running statistics away from their start
             supernet(noise().double() * (k + 1))
-        architecture = Architecture(2, num_normal, 4, 6, 5, 3, pruned, separable_order=order)  # type: ignore[arg-type]
+        architecture = Architecture(2, num_normal, 4, 6, 5, 3, pruned, separable_order=order, order=stage)
         generator = Generator.from_architecture(architecture).double()
         copy_weights(supernet, generator, edges)
         supernet.train(training)

@@ -10,17 +10,17 @@ from torch.overrides import TorchFunctionMode
 
 from degas.nas.mixing import Mixing
 from degas.nas.supernet import Supernet
-from degas.space import SearchSpace
+from degas.space import ORDERS, Order, SearchSpace
 
 SIZES = {"base_size": 4, "width": 4, "noise_size": 5, "channels": 3}
 
 
 @pytest.mark.parametrize("fold", [True, False])
 @pytest.mark.parametrize("order", ["preact", "darts"])
-@pytest.mark.parametrize("num_normal", [0, 1, 2])
-def test_images_and_all_gradients_equal_the_textbooks(num_normal: int, order: str, fold: bool) -> None:
+@pytest.mark.parametrize(("num_normal", "stage"), [(0, "normal-up"), *((n, order) for n in (1, 2) for order in ORDERS)])
+def test_images_and_all_gradients_equal_the_textbooks(num_normal: int, stage: Order, order: str, fold: bool) -> None:
     torch.manual_seed(0)
-    space = SearchSpace(2, num_normal)
+    space = SearchSpace(2, num_normal, order=stage)
     ours = Supernet(space, **SIZES, separable_order=order, alpha_std=1.0, fold_factor=fold).double()
     ours = ours.to(memory_format=torch.channels_last)
     theirs = textbook_supernet(space, **SIZES, separable_order=order).double()

@@ -13,7 +13,7 @@ from degas.nas.supernet import Supernet
 from degas.nets.cost import Cost, architecture_cost, operation_cost, supernet_parameters
 from degas.nets.generator import Generator
 from degas.nets.resampling import as_defined
-from degas.space import NORMAL_OPERATIONS, OPERATION_KINDS, UP_OPERATIONS, Edge, SearchSpace
+from degas.space import NORMAL_OPERATIONS, OPERATION_KINDS, ORDERS, UP_OPERATIONS, Edge, Order, SearchSpace
 
 
 def closed_form(name: str, width: int, factor: int, size: int) -> Cost:
@@ -63,9 +63,10 @@ def test_the_range_of_the_space(width: int, smallest: int, biggest: int) -> None
 
 
 @pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("stage", ORDERS)
 @pytest.mark.parametrize("order", ["preact", "darts"])
-def test_an_architectures_cost_is_that_of_the_generator_built(seed: int, order: Any) -> None:
-    architecture = build(SearchSpace().draw(seed), 8, separable_order=order)
+def test_an_architectures_cost_is_that_of_the_generator_built(seed: int, order: Any, stage: Order) -> None:
+    architecture = build(SearchSpace(order=stage).draw(seed), 8, separable_order=order, order=stage)
     generator = Generator.from_architecture(architecture)
     assert architecture_cost(architecture).num_parameters == generator.num_parameters
     assert architecture_cost(architecture).multiply_adds == counted_by_hooks(generator)
@@ -91,9 +92,10 @@ def counted_by_hooks(generator: Generator) -> int:
     return total
 
 
+@pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize(("num_stages", "num_normal"), [(1, 0), (2, 1), (1, 2)])
-def test_a_supernets_parameters_are_those_of_the_one_built(num_stages: int, num_normal: int) -> None:
-    space = SearchSpace(num_stages, num_normal)
+def test_a_supernets_parameters_are_those_of_the_one_built(num_stages: int, num_normal: int, order: Order) -> None:
+    space = SearchSpace(num_stages, num_normal, order=order)
     sizes = {"base_size": 4, "width": 6, "noise_size": 5, "channels": 3}
     built = Supernet(space, **sizes)
     assert supernet_parameters(space, **sizes) == sum(weight.numel() for weight in built.weights())

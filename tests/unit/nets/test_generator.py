@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from degas.architecture import Architecture
 from degas.errors import UserError
 from degas.nets.backbone import FLAT
 from degas.nets.generator import Generator, draw_labels, draw_noise
+from degas.nets.normalisation import batch_norms
 from degas.space import SearchSpace
 
 SIZES = {"width": 6, "noise_size": 8, "base_size": 4, "num_stages": 2, "channels": 3}
@@ -78,6 +81,39 @@ def test_sampling_keeps_the_training_mode() -> None:
     generator = found().train()
     generator.sample(2)
     assert generator.training
+
+
+def stop_at(batches: Iterator[Tensor]) -> None:
+    for _ in batches:
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("sampling_bn", ["running", "batch"])
+@pytest.mark.parametrize("training", [True, False])
+def test_a_loop_over_images_leaves_grad_mode_and_training_alone(sampling_bn: Any, training: bool) -> None:
+    """Between its batches, when left, and when it fails: who loops may train, or stop, at any batch."""
+    generator = found(sampling_bn=sampling_bn).train(training)
+
+    def states() -> list[bool]:
+        frozen = any(not norm.update_buffers for norm in batch_norms(generator))
+        return [torch.is_grad_enabled(), all(m.training == training for m in generator.modules()), not frozen]
+
+    kept = generator.images(6, batch_images=2)
+    for _ in kept:
+        assert states() == [True] * 3
+        break
+    assert states() == [True] * 3  # `kept` is still open
+    with torch.no_grad():
+        next(kept)
+        assert not torch.is_grad_enabled()
+    assert states() == [True] * 3
+    with pytest.raises(KeyboardInterrupt):
+        stop_at(generator.images(6, batch_images=2))
+    assert states() == [True] * 3
+    generator.network.forward = lambda *_: 1 / 0  # type: ignore[method-assign]
+    with pytest.raises(ZeroDivisionError):
+        next(generator.images(2))
+    assert states() == [True] * 3
 
 
 def test_labels_choose_the_class() -> None:

@@ -9,21 +9,25 @@ from degas.report.drawing import ACROSS_PAGE, DOWN_PAGE
 from degas.report.facts import edge_facts
 from degas.report.inline_svg import SIZES
 from degas.report.ladder import Ladder, Sizes, lay_out, operation_lines
-from degas.space import SearchSpace
+from degas.space import ORDERS, Order, SearchSpace
 
 SHAPES = [(stages, normal) for stages in range(1, 6) for normal in range(4)]
 
 
-def ladder(stages: int, normal: int, sizes: Sizes, seed: int = 0) -> Ladder:
-    architecture = Architecture(stages, normal, 4, 8, 16, 3, SearchSpace(stages, normal).draw(seed))
+def ladder(stages: int, normal: int, sizes: Sizes, seed: int = 0, order: Order = "normal-up") -> Ladder:
+    edges = SearchSpace(stages, normal, order=order).draw(seed)
+    architecture = Architecture(stages, normal, 4, 8, 16, 3, edges, order=order)
     return lay_out(architecture, edge_facts(architecture, None), sizes)
 
 
+@pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize(("stages", "normal"), SHAPES)
 @pytest.mark.parametrize("sizes", [ACROSS_PAGE, DOWN_PAGE, SIZES])
-def test_every_node_and_slot_has_its_place_and_nothing_lies_outside(stages: int, normal: int, sizes: Sizes) -> None:
-    drawn = ladder(stages, normal, sizes)
-    space = SearchSpace(stages, normal)
+def test_every_node_and_slot_has_its_place_and_nothing_lies_outside(
+    stages: int, normal: int, sizes: Sizes, order: Order
+) -> None:
+    drawn = ladder(stages, normal, sizes, order=order)
+    space = SearchSpace(stages, normal, order=order)
     assert [node.name for node in drawn.nodes] == ["noise", *space.nodes, "image"]
     assert [rung.fact.slot for rung in drawn.rungs] == list(space.slots)
     for rung in drawn.rungs:
@@ -33,10 +37,11 @@ def test_every_node_and_slot_has_its_place_and_nothing_lies_outside(stages: int,
             assert drawn.low <= across <= drawn.high
 
 
+@pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize(("stages", "normal"), SHAPES)
-def test_labels_overlap_neither_each_other_nor_the_nodes(stages: int, normal: int) -> None:
+def test_labels_overlap_neither_each_other_nor_the_nodes(stages: int, normal: int, order: Order) -> None:
     for seed in range(8):
-        drawn = ladder(stages, normal, SIZES, seed)
+        drawn = ladder(stages, normal, SIZES, seed, order)
         tall = 18  # half a label of two lines, with its frame
         labels = [rung.label for rung in drawn.rungs if rung.fact.kept]
         for (x, y), (u, v) in itertools.combinations(labels, 2):
@@ -44,6 +49,15 @@ def test_labels_overlap_neither_each_other_nor_the_nodes(stages: int, normal: in
         for (x, y), node in itertools.product(labels, drawn.nodes):
             clear = SIZES.label_across + node.half_across
             assert abs(x - node.along) >= tall + node.half_along or abs(y) >= clear
+
+
+def test_a_map_is_as_large_as_what_the_network_computes() -> None:
+    """In the paper's order a stage's normal map has the size of the map before it, up first that of the one after."""
+    notes = {order: [node.note for node in ladder(2, 1, SIZES, order=order).nodes[1:-1]] for order in ORDERS}
+    assert notes == {
+        "normal-up": ["4×4", "4×4", "8×8", "8×8", "16×16"],
+        "up-normal": ["4×4", "8×8", "8×8", "16×16", "16×16"],
+    }
 
 
 def test_an_arc_passes_through_its_label() -> None:

@@ -67,7 +67,7 @@ def _raise_inside(folder: Path, number: int) -> None:
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_full_disk_named(tmp_path: Path, number: int) -> None:
-    with pytest.raises(UserError, match=r"the disk is full \(while testing\).*--resume") as caught:
+    with pytest.raises(UserError, match=r"the disk is full \(while testing\).*then resume") as caught:
         _raise_inside(tmp_path, number)
     assert str(tmp_path) in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -6,23 +6,41 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
 
 from degas.runtime import interrupts
-from degas.runtime.interrupts import Interrupted, StopRequest, Terminated
+from degas.runtime.interrupts import ENDING, Interrupted, StopRequest, Terminated
 
 
 def send(number: int) -> None:
     os.kill(os.getpid(), number)
 
 
+@pytest.fixture(autouse=True)
+def _nothing_ignored() -> Iterator[None]:
+    """A shell starts background jobs, such as this test run may be, deaf to Ctrl-C."""
+    before = {number: signal.getsignal(number) for number in ENDING}
+    for number in ENDING:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+OTHERS = ("SIGHUP", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGXCPU")
+
+
 @pytest.mark.parametrize(
-    ("number", "outcome", "exit_code"), [(signal.SIGTERM, Terminated, 143), (signal.SIGINT, Interrupted, 130)]
+    ("number", "outcome", "exit_code"),
+    [*((signal.Signals[name], Terminated, 143) for name in OTHERS), (signal.SIGINT, Interrupted, 130)],
 )
-def test_a_signal_is_a_request(number: int, outcome: type[Exception], exit_code: int) -> None:
+def test_a_signal_is_a_request(number: int, outcome: type[BaseException], exit_code: int) -> None:
     steps = 0
     with pytest.raises(outcome) as caught, StopRequest() as stop:
         for step in range(10):
@@ -41,10 +59,42 @@ def test_no_signal_no_request() -> None:
 
 
 def test_the_handlers_come_back() -> None:
-    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    before = [signal.getsignal(number) for number in ENDING]
     with StopRequest():
-        assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] != before
-    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
+        assert not set(before) & {signal.getsignal(number) for number in ENDING}
+    assert [signal.getsignal(number) for number in ENDING] == before
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_a_signal_that_was_ignored_stays_so(number: int) -> None:
+    """`nohup degas …` outlives its window, as it was asked to."""
+    signal.signal(number, signal.SIG_IGN)
+    with StopRequest() as stop:
+        send(number)
+    assert not stop.requested
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_except_exception_lets_it_through(number: int) -> None:
+    """A loop over searches that goes on after errors still ends when it is asked to."""
+    searches = 0
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        for _ in range(3):
+            try:
+                searches += 1
+                with StopRequest() as stop:
+                    send(number)
+                    stop.leave()
+            except Exception:
+                continue
+    assert searches == 1
+
+
+def test_a_script_that_does_not_catch_it_ends_without_a_traceback() -> None:
+    code = "import os; from degas.runtime.interrupts import StopRequest\nwith StopRequest(): os.kill(os.getpid(), 15)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 143
+    assert "Traceback" not in done.stderr
 
 
 def test_a_second_ctrl_c_stops_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

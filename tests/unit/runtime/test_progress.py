@@ -96,6 +96,19 @@ def test_an_error_is_summed_up_as_such() -> None:
     assert out.getvalue().splitlines()[-1].startswith("search: stopped at step 3 of 10: 3 steps in 3 s")
 
 
+def test_numbers_stay_until_newer_ones_come() -> None:
+    """Losses are known now and then, the step always: a run that is stopped says at which step."""
+    clock = Clock()
+    progress, out = report(clock, 300)
+    with pytest.raises(ValueError, match="x"), progress:
+        progress.update(290, critic=0.5)
+        progress.update(298)
+        raise ValueError("x")
+    last = out.getvalue().splitlines()[-1]
+    assert last.startswith("search: stopped at step 298 of 300: ")
+    assert last.endswith("critic 0.5")
+
+
 def test_nothing_done_is_no_division_by_zero() -> None:
     for total in (0, 5):
         progress, out = report(Clock(), total)

@@ -50,3 +50,9 @@ def test_of_several_differences_the_first_is_named() -> None:
         refuse_difference(Path("RUN"), old, {"b": 4, "a": {"x": 1, "y": 5}})
     with pytest.raises(UserError, match=r"b was 3 and is unset now"):
         refuse_difference(Path("RUN"), old, {"a": {"x": 1, "y": 2}, "c": 1})
+
+
+def test_a_setting_that_is_unset_equals_one_that_a_release_did_not_have(tmp_path: Path) -> None:
+    refuse_difference(tmp_path, {"gan": {"a": 1}, "old": None}, {"gan": {"a": 1, "critic": None}})
+    with pytest.raises(UserError, match=r"gan\.critic was unset and is \"mine\" now"):
+        refuse_difference(tmp_path, {"gan": {"a": 1}}, {"gan": {"a": 1, "critic": "mine"}})

@@ -54,12 +54,11 @@ def main(options: Options) -> None:
     from degas.experiments.augmentation import Plan, measure, write_summary
     from degas.experiments.scorer import Scorer
     from degas.given import load_architecture
-    from degas.presets import resolve_gan
     from degas.runtime.distributed import Engine
 
     if options.gan.supervised:
         raise UserError("--gan.supervised: this measurement trains without labels; leave it out")
-    gan, images = resolve_gan(options.gan), load_images(options.source, options.data)
+    gan, images = options.gan, load_images(options.source, options.data)
     found = load_architecture(options.architecture).for_image_size(images.image_size)
     found = found.resized(width=gan.generator_width, noise_size=gan.noise_size, channels=images.channels)
     plan = Plan(

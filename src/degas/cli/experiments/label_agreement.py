@@ -35,8 +35,8 @@ class Options(Settings):
 def main(options: Options) -> None:
     from degas.data.sources import load_images
     from degas.experiments.label_agreement import label_agreement
+    from degas.gan.settings import resolve_gan
     from degas.given import load_architecture
-    from degas.presets import resolve_gan
     from degas.runtime.distributed import Engine
 
     images = load_images(options.source, options.data)

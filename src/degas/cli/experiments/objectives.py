@@ -11,14 +11,12 @@ from degas.config import (
     BatchImages,
     DataSettings,
     EvaluateSettings,
-    Objective,
     Positive,
     Rate,
     Settings,
     Width,
     setting,
 )
-from degas.presets import OBJECTIVES
 
 __all__ = ["Options", "main"]
 
@@ -39,7 +37,7 @@ class Options(Settings):
     )
     source: Source = setting(..., SOURCE)
     out: Folder = setting(..., "folder of the measurement")
-    objectives: Annotated[tuple[Objective, ...], Field(min_length=1)] = setting(tuple(OBJECTIVES), "which to measure")
+    objectives: tuple[str, ...] = setting((), "which to measure; default: all that are registered")
     minutes: Minutes = setting(10.0, "training time of a run; scoring does not count")
     marks: Annotated[tuple[Share, ...], Field(min_length=1)] = setting(
         (0.25, 0.5, 1.0), "shares of that time at which a run is scored"
@@ -73,15 +71,19 @@ def main(options: Options) -> None:
     from degas.experiments.objectives import Objectives, Plan
     from degas.experiments.objectives_summary import format_table, write_summary
     from degas.experiments.scorer import Scorer
+    from degas.gan.objectives import OBJECTIVES
     from degas.given import load_architecture
     from degas.runtime.distributed import Engine
 
+    objectives = tuple(dict.fromkeys(options.objectives)) or tuple(OBJECTIVES)
+    for name in objectives:
+        OBJECTIVES.find(name, "--objectives")
     images = load_images(options.source, options.data)
     architecture = None
     if options.architecture != "resnet":
         architecture = load_architecture(options.architecture, ["resnet"]).for_image_size(images.image_size)
     plan = Plan(
-        objectives=tuple(dict.fromkeys(options.objectives)),
+        objectives=objectives,
         minutes=options.minutes,
         marks=tuple(sorted(set(options.marks))),
         num_seeds=options.seeds,

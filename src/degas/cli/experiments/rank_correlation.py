@@ -74,7 +74,7 @@ def main(options: Options) -> None:
     from degas.experiments.rank_correlation import PREDICTORS, Plan, RankCorrelation
     from degas.experiments.rank_summary import format_table, write_summary
     from degas.experiments.scorer import Scorer
-    from degas.presets import resolve_gan
+    from degas.gan.settings import resolve_gan
     from degas.runtime.distributed import Engine
 
     if options.num_equal > options.num_architectures:
@@ -86,9 +86,10 @@ def main(options: Options) -> None:
         raise UserError(f"--score-at: {options.score_at:g} is none of --marks {' '.join(f'{m:g}' for m in marks)}")
     gan, images = resolve_gan(options.gan), load_images(options.source, options.data)
     space, base_size = options.space.resolve(images.image_size)
-    width, noise_size = gan.generator_width or options.search.width, gan.noise_size or options.search.noise_size
+    width = options.gan.generator_width or options.search.width
+    noise_size = options.gan.noise_size or options.search.noise_size
     sizes = (space.num_stages, space.num_normal, base_size, width, noise_size, images.channels)
-    pattern = Architecture(*sizes, space.draw(0), options.space.separable_order)
+    pattern = Architecture(*sizes, space.draw(0), options.space.separable_order, space.order)
     names = ("num_architectures", "num_equal", "equal_parameters", "seed", "num_epochs", "proxy_share")
     plan = Plan(
         num_seeds=options.seeds,

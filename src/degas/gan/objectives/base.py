@@ -1,0 +1,121 @@
+"""What an adversarial objective is: what critic and generator minimise, its own settings, and the critic it wants.
+
+A loss comes with its terms: the loss to go backward from, and its named parts without their weights, detached, for the
+logs. The critic sees a step's images in as few calls as can be: it has no batch norm, so rows do not affect each other.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar
+
+import torch
+from torch import Tensor
+
+from degas.config import Positive, Rate, Settings, Weight, setting
+from degas.gan import losses
+from degas.nets.critic import CriticOutput
+from degas.runtime.registry import Registry
+
+CriticCall = Callable[[Tensor], CriticOutput]
+Terms = dict[str, Tensor]
+Loss = tuple[Tensor, Terms]
+
+
+class Objective(Settings, ABC):
+    """An objective with its own settings; each field has its default and, in `source`, where that comes from.
+
+    Images are (N, C, H, W), labels (N,) or None. A subclass adds the fields it needs and gives those below other
+    defaults. `class_weight_critic` and `class_weight_generator` weigh the auxiliary classifier's loss, on reals in the
+    critic's step and on fakes in the generator's (AC-GAN).
+    """
+
+    name: ClassVar[str] = ""  # what `register_objective` calls it
+    compares_with_reals: ClassVar[bool] = False  # whether the generator's loss needs real images, as many as fakes
+    compares_features: ClassVar[bool] = False  # whether a loss needs the critic's features
+    fewest_images: ClassVar[int] = 1  # in a batch
+    score_size: ClassVar[int] = 1  # numbers a score consists of
+    critic: ClassVar[str] = "resnet"  # the registered critic that --gan.critic may replace
+
+    critic_steps: Positive = setting(1, "critic steps a generator step")
+    generator_lr: Rate = setting(2e-4, "Adam rate of the generator", source="CT-GAN code")
+    critic_lr: Rate = setting(2e-4, "Adam rate of the critic", source="CT-GAN code")
+    class_weight_critic: Weight = setting(1.0, "class loss in the critic's loss", source="CT-GAN code")
+    class_weight_generator: Weight = setting(0.1, "class loss in the generator's loss", source="CT-GAN code")
+
+    @property
+    def critic_options(self) -> dict[str, Any]:
+        """What the critic is made with, beside its sizes; a critic that does not know an option does without it."""
+        return {}
+
+    @abstractmethod
+    def critic_loss(
+        self, critic: CriticCall, real_images: Tensor, fake_images: Tensor, labels: Tensor | None = None
+    ) -> Loss:
+        """The critic's loss on one batch; `labels` are those of the reals. No gradient reaches the generator."""
+
+    @abstractmethod
+    def generator_loss(
+        self,
+        critic: CriticCall,
+        fake_images: Tensor,
+        labels: Tensor | None = None,
+        real_images: Tensor | None = None,
+    ) -> Loss:
+        """The generator's loss on one batch; `labels` are those of the fakes."""
+
+    def critic_total(self, loss: Tensor, terms: Terms, real: CriticOutput, labels: Tensor | None) -> Loss:
+        """The critic's loss with the class loss of the reals, where there are classes."""
+        return _with_class_loss(loss, terms, real, labels, self.class_weight_critic)
+
+    def generator_total(self, loss: Tensor, terms: Terms, fake: CriticOutput, labels: Tensor | None) -> Loss:
+        """The generator's loss with the class loss of the fakes, where there are classes."""
+        return _with_class_loss(loss, terms, fake, labels, self.class_weight_generator)
+
+
+OBJECTIVES: Registry[type[Objective]] = Registry("objective")
+CLASS_WEIGHTS = ("class_weight_critic", "class_weight_generator")
+ObjectiveType = TypeVar("ObjectiveType", bound=type[Objective])
+
+
+def register_objective(name: str) -> Callable[[ObjectiveType], ObjectiveType]:
+    """Make a subclass of `Objective` what `--gan.objective NAME` means; its fields become settings `--gan.FIELD`."""
+
+    def register(objective: ObjectiveType) -> ObjectiveType:
+        OBJECTIVES.add(name, objective)
+        objective.name = name
+        return objective
+
+    return register
+
+
+def score_groups(critic: CriticCall, *groups: Tensor) -> list[CriticOutput]:
+    """One critic call for all groups of images, then the outputs of each group."""
+    output = score(critic, torch.cat(groups))
+    stops = torch.tensor([len(group) for group in groups]).cumsum(0).tolist()
+    return [output.rows(stop - len(group), stop) for stop, group in zip(stops, groups, strict=True)]
+
+
+def score_reals(critic: CriticCall, real_images: Tensor | None) -> CriticOutput:
+    """Scores of real images in a generator step, where they are constants."""
+    if real_images is None:
+        raise ValueError("this objective's generator loss compares fakes with real images")
+    with torch.no_grad():
+        return score(critic, real_images)
+
+
+def score(critic: CriticCall, images: Tensor) -> CriticOutput:
+    """The critic's output, in float32 out of half precision: losses and penalties are never computed in less."""
+
+    def raised(value: Tensor | None) -> Tensor | None:
+        return value.float() if value is not None and value.dtype in (torch.bfloat16, torch.float16) else value
+
+    return CriticOutput(*(raised(value) for value in critic(images)))  # type: ignore[arg-type]
+
+
+def _with_class_loss(loss: Tensor, terms: Terms, output: CriticOutput, labels: Tensor | None, weight: float) -> Loss:
+    if output.class_logits is not None and labels is not None:  # also of weight 0: processes share every gradient
+        terms = {**terms, "class": losses.class_loss(output.class_logits, labels)}
+        loss = loss + weight * terms["class"]
+    return loss, {name: value.detach() for name, value in terms.items()}

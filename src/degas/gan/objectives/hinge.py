@@ -1,0 +1,40 @@
+"""`sn-gan`: hinge loss, spectrally normalised critic (Miyato et al. 2018). First order, the cheapest step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from degas.config import Rate, setting
+from degas.gan import losses
+from degas.gan.objectives.base import CriticCall, Loss, Objective, register_objective, score, score_groups
+
+
+@register_objective("sn-gan")
+class SnGan(Objective):
+    """Hinge loss on the scores of a spectrally normalised critic."""
+
+    critic_lr: Rate = setting(4e-4, "Adam rate of the critic")
+
+    @property
+    def critic_options(self) -> dict[str, Any]:
+        return {"spectral": True, "score_pool": "sum"}
+
+    def critic_loss(
+        self, critic: CriticCall, real_images: Tensor, fake_images: Tensor, labels: Tensor | None = None
+    ) -> Loss:
+        real, fake = score_groups(critic, real_images, fake_images)
+        hinge = losses.hinge_critic(real.scores, fake.scores)
+        terms = {"hinge": hinge, "real_score": real.scores.mean(), "fake_score": fake.scores.mean()}
+        return self.critic_total(hinge, terms, real, labels)
+
+    def generator_loss(
+        self,
+        critic: CriticCall,
+        fake_images: Tensor,
+        labels: Tensor | None = None,
+        real_images: Tensor | None = None,
+    ) -> Loss:
+        fake = score(critic, fake_images)
+        return self.generator_total(losses.wasserstein_generator(fake.scores), {}, fake, labels)

@@ -1,0 +1,61 @@
+"""`mmd`: repulsive MMD on 16-d scores of a spectrally normalised critic (Wang et al. 2019)."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from degas.config import Rate, Weight, setting
+from degas.gan import losses
+from degas.gan.objectives.base import (
+    CriticCall,
+    Loss,
+    Objective,
+    register_objective,
+    score,
+    score_groups,
+    score_reals,
+)
+
+
+@register_objective("mmd")
+class RepulsiveMmd(Objective):
+    """Maximum mean discrepancy with bounded, repelling distances.
+
+    Its rates are the better ones of a short tuning on CIFAR-10 (JPEG), 2e-4 against 5e-4. The generator's class weight:
+    a classifier agrees with 91.5 % of digits' labels at 4.0, with 87 % at 1.0 (both in docs/results.md).
+    """
+
+    compares_with_reals: ClassVar[bool] = True
+    fewest_images: ClassVar[int] = 2  # its losses are means over pairs
+    score_size: ClassVar[int] = 16
+
+    generator_lr: Rate = setting(5e-4, "Adam rate of the generator")
+    critic_lr: Rate = setting(5e-4, "Adam rate of the critic")
+    repulsive_bounds: tuple[Weight, Weight] = setting(
+        (4.0, 0.25), "squared distances: upper bound real-real, lower bound fake-fake", source="MMD-GAN-rep code"
+    )
+    class_weight_generator: Weight = setting(4.0, "class loss in the generator's loss")
+
+    @property
+    def critic_options(self) -> dict[str, Any]:
+        return {"spectral": True, "score_pool": "sum"}
+
+    def critic_loss(
+        self, critic: CriticCall, real_images: Tensor, fake_images: Tensor, labels: Tensor | None = None
+    ) -> Loss:
+        real, fake = score_groups(critic, real_images, fake_images)
+        upper, lower = self.repulsive_bounds
+        repulsion = losses.repulsive_critic(real.scores, fake.scores, upper, lower)
+        return self.critic_total(repulsion, {"repulsion": repulsion}, real, labels)
+
+    def generator_loss(
+        self,
+        critic: CriticCall,
+        fake_images: Tensor,
+        labels: Tensor | None = None,
+        real_images: Tensor | None = None,
+    ) -> Loss:
+        fake, real = score(critic, fake_images), score_reals(critic, real_images)
+        return self.generator_total(losses.squared_mmd(real.scores, fake.scores), {}, fake, labels)

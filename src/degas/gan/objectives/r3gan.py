@@ -1,0 +1,49 @@
+"""`r3gan`: relativistic pairs with zero-centred penalties on reals and fakes (Huang et al. 2024)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from degas.config import Weight, setting
+from degas.gan import losses
+from degas.gan.objectives.base import CriticCall, Loss, Objective, register_objective, score, score_reals
+
+
+@register_objective("r3gan")
+class R3Gan(Objective):
+    """Each fake's score is compared with a real's, and the critic is held flat on both.
+
+    The generator's class weight: digits, preset quick, 1,000 samples: a classifier agrees with 96 % of labels at 1.0,
+    with 86 % at CT-GAN's 0.1 (docs/results.md).
+    """
+
+    compares_with_reals: ClassVar[bool] = True
+
+    gradient_weight: Weight = setting(0.05, "γ of the two gradient penalties, at about 32 px", source="R3GAN")
+    class_weight_generator: Weight = setting(1.0, "class loss in the generator's loss")
+
+    def critic_loss(
+        self, critic: CriticCall, real_images: Tensor, fake_images: Tensor, labels: Tensor | None = None
+    ) -> Loss:
+        points = torch.cat([real_images, fake_images]).detach().requires_grad_(True)
+        n = len(real_images)
+        output = score(critic, points)
+        squares = losses.squared_gradient_norms(output.scores, points)  # (2N,)
+        pairs = losses.relativistic(output.scores[:n], output.scores[n:])
+        real_penalty, fake_penalty = (losses.zero_centred_penalty(s) for s in (squares[:n], squares[n:]))
+        loss = pairs + self.gradient_weight * (real_penalty + fake_penalty)
+        terms = {"relativistic": pairs, "real_penalty": real_penalty, "fake_penalty": fake_penalty}
+        return self.critic_total(loss, terms, output.rows(0, n), labels)
+
+    def generator_loss(
+        self,
+        critic: CriticCall,
+        fake_images: Tensor,
+        labels: Tensor | None = None,
+        real_images: Tensor | None = None,
+    ) -> Loss:
+        fake, real = score(critic, fake_images), score_reals(critic, real_images)
+        return self.generator_total(losses.relativistic(fake.scores, real.scores), {}, fake, labels)

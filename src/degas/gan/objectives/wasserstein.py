@@ -1,0 +1,99 @@
+"""The Wasserstein objectives: `wgan-gp` (Gulrajani et al. 2017) and `ct-gan` (Wei et al. 2018), the paper's choice."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from degas.config import Fraction, Positive, Weight, setting
+from degas.gan import losses
+from degas.gan.objectives.base import (
+    CriticCall,
+    Loss,
+    Objective,
+    register_objective,
+    score,
+    score_groups,
+)
+
+
+@register_objective("wgan-gp")
+class Wasserstein(Objective):
+    """Wasserstein distance and gradient penalty."""
+
+    critic_steps: Positive = setting(5, "critic steps a generator step", source="CT-GAN code")
+    penalty_weight: Weight = setting(10.0, "λ of the gradient penalty", source="CT-GAN code")
+
+    def critic_loss(
+        self, critic: CriticCall, real_images: Tensor, fake_images: Tensor, labels: Tensor | None = None
+    ) -> Loss:
+        real, fake = score_groups(critic, real_images, fake_images)
+        penalty = self._penalty(critic, real_images, fake_images)
+        distance = losses.wasserstein_critic(real.scores, fake.scores)
+        loss = distance + self.penalty_weight * penalty
+        return self.critic_total(loss, {"wasserstein": distance, "penalty": penalty}, real, labels)
+
+    def generator_loss(
+        self,
+        critic: CriticCall,
+        fake_images: Tensor,
+        labels: Tensor | None = None,
+        real_images: Tensor | None = None,
+    ) -> Loss:
+        fake = score(critic, fake_images)
+        return self.generator_total(losses.wasserstein_generator(fake.scores), {}, fake, labels)
+
+    def _penalty(self, critic: CriticCall, real_images: Tensor, fake_images: Tensor) -> Tensor:
+        """The penalty on one interpolate a pair; dropout is on in it, as everywhere."""
+        shares = draw_shares(real_images)
+        points = losses.interpolate(real_images, fake_images, shares).detach().requires_grad_(True)
+        return losses.gradient_penalty(losses.squared_gradient_norms(score(critic, points).scores, points))
+
+
+@register_objective("ct-gan")
+class CtGan(Wasserstein):
+    """`wgan-gp` with dropout in the critic and the consistency term."""
+
+    compares_features: ClassVar[bool] = True
+
+    consistency_weight: Weight = setting(2.0, "λ of the consistency term", source="CT-GAN code")
+    consistency_feature_weight: Weight = setting(
+        0.2, "weight of the feature distance in the consistency term, 0.1·λ", source="CT-GAN code"
+    )
+    consistency_margin: Weight = setting(0.0, "M of the consistency term", source="CT-GAN code")
+    dropout: tuple[Fraction, Fraction, Fraction] = setting(
+        (0.2, 0.5, 0.5), "rates after critic blocks 2, 3, 4", source="CT-GAN code"
+    )
+
+    @property
+    def critic_options(self) -> dict[str, Any]:
+        return {"dropout": self.dropout}
+
+    def critic_loss(
+        self, critic: CriticCall, real_images: Tensor, fake_images: Tensor, labels: Tensor | None = None
+    ) -> Loss:
+        # The reals twice in one call: every row draws its own dropout. Scores and classes use the first pass.
+        real, again, fake = score_groups(critic, real_images, real_images, fake_images)
+        penalty = self._penalty(critic, real_images, fake_images)
+        distance = losses.wasserstein_critic(real.scores, fake.scores)
+        assert real.features is not None
+        assert again.features is not None
+        consistency = losses.consistency(
+            real.scores,
+            again.scores,
+            real.features,
+            again.features,
+            self.consistency_weight,
+            self.consistency_feature_weight,
+            self.consistency_margin,
+        )
+        loss = distance + self.penalty_weight * penalty + consistency
+        terms = {"wasserstein": distance, "penalty": penalty, "consistency": consistency}
+        return self.critic_total(loss, terms, real, labels)
+
+
+def draw_shares(real_images: Tensor) -> Tensor:
+    """Uniform shares (N,) of the gradient penalty's interpolates, from torch's global random state."""
+    return torch.rand(len(real_images), device=real_images.device, dtype=real_images.dtype)

@@ -1,0 +1,161 @@
+"""GAN settings as a user gives them → the complete ones that a training has, and where each value comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from pydantic import ValidationError, create_model
+
+from degas.complaints import complaint
+from degas.config import BatchImages, GanSettings, Settings, TrainingSettings, setting
+from degas.errors import UserError
+from degas.gan.objectives import OBJECTIVES, Objective
+from degas.gan.objectives.base import CLASS_WEIGHTS
+
+
+class CompleteGan(TrainingSettings):
+    """The settings of a training, with nothing left open; made by `resolve_gan`.
+
+    `own` is the objective with its own settings. `given` is what the user gave, for config.json.
+    """
+
+    own: Objective
+    critic: str
+    generator_batch_images: BatchImages
+    given: GanSettings
+
+    def record(self) -> dict[str, Any]:
+        """The object of config.json: every setting by its name, those that are not in force with null."""
+        values = {**self.given.model_dump(mode="json"), "generator_batch_images": self.generator_batch_images}
+        shared = {name: getattr(self, name) for name in TrainingSettings.model_fields}
+        own = {name: value for name, value in self.own.model_dump(mode="json").items() if self._counts(name)}
+        return {**values, **shared, **own}
+
+    def _counts(self, name: str) -> bool:
+        return self.supervised or name not in CLASS_WEIGHTS
+
+
+def gan_section() -> type[GanSettings]:
+    """`GanSettings`, with the settings of registered objectives that it does not know by itself."""
+    known = GanSettings.model_fields
+    return _extended(tuple(each for each in _objectives() if set(each.model_fields) - set(known)))
+
+
+@lru_cache
+def _extended(objectives: tuple[type[Objective], ...]) -> type[GanSettings]:
+    """One class for one set of objectives, so that its instances are instances of it the next time too."""
+    fields: dict[str, Any] = {}
+    for objective in objectives:
+        for name, info in objective.model_fields.items():
+            if name not in GanSettings.model_fields:
+                doc = f"{info.description or name.replace('_', ' ')}; of {objective.name}"
+                fields.setdefault(name, (info.rebuild_annotation() | None, setting(None, doc)))
+    if not fields:
+        return GanSettings
+    return create_model("GanSettings", __base__=GanSettings, __doc__=GanSettings.__doc__, **fields)
+
+
+def resolve_gan(gan: GanSettings) -> CompleteGan:
+    """Complete settings: what is given, and the objective's own values for the rest.
+
+    Raises `UserError` for an objective that nobody registered, and for a setting that it does not have.
+    """
+    objective = OBJECTIVES.find(gan.objective, "--gan.objective")
+    given = {name: value for name in own_names() if (value := getattr(gan, name, None)) is not None}
+    for name in sorted(given.keys() - objective.model_fields.keys()):
+        holders = ", ".join(sorted(each.name for each in _objectives() if name in each.model_fields))
+        raise UserError(
+            f"--gan.{name.replace('_', '-')}: objective {gan.objective} has no such setting; it belongs to {holders}"
+        )
+    own = _with_classes(_built(objective, given), gan.supervised, given)
+    shared = {name: getattr(gan, name) for name in TrainingSettings.model_fields}
+    return CompleteGan(
+        **shared,
+        own=own,
+        critic=gan.critic or objective.critic,
+        generator_batch_images=gan.generator_batch_images or 2 * gan.batch_images,
+        given=gan,
+    )
+
+
+def own_names() -> list[str]:
+    """Every setting that is some objective's own."""
+    return list(dict.fromkeys(name for objective in _objectives() for name in objective.model_fields))
+
+
+def _built(objective: type[Objective], given: Mapping[str, Any]) -> Objective:
+    try:
+        return objective(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = "-".join(str(part) for part in first["loc"][:1]).replace("_", "-")
+        raise UserError(f"--gan.{option}: {complaint(first)}") from None
+
+
+def _with_classes(own: Objective, supervised: bool, given: Mapping[str, Any]) -> Objective:
+    """The objective with class weights of 0 where there are no classes; refuses weights that cannot be meant."""
+    if not supervised:
+        if name := next((name for name in CLASS_WEIGHTS if name in given), None):
+            raise UserError(f"--gan.{name.replace('_', '-')}: there is no class loss without --gan.supervised")
+        return own.model_copy(update=dict.fromkeys(CLASS_WEIGHTS, 0.0))
+    if own.class_weight_critic == 0 and own.class_weight_generator != 0:
+        raise UserError(
+            "--gan.class-weight-critic 0: nobody would teach the critic the classes that the generator is to follow; "
+            "say --gan.class-weight-generator 0 as well"
+        )
+    return own
+
+
+def _objectives() -> list[type[Objective]]:
+    return [OBJECTIVES.find(name, "objective") for name in OBJECTIVES]
+
+
+def sources(gan: CompleteGan, preset: Mapping[str, Any]) -> list[tuple[str, Any, str]]:
+    """Every setting as (name, value, where the value comes from); `preset` holds what the preset changes of them."""
+    values, own = gan.record(), own_names()
+    names = [*type(gan.given).model_fields, *(name for name in own if name not in type(gan.given).model_fields)]
+    return [(n, v, _source_of_own(gan, n, v, preset) if n in own else source(gan.given, n, v, preset)) for n in names
+            for v in [values.get(n)]]  # fmt: skip
+
+
+def _source_of_own(gan: CompleteGan, name: str, value: Any, preset: Mapping[str, Any]) -> str:
+    info = type(gan.own).model_fields.get(name)
+    if info is None or value is None:
+        return "not in force"
+    stated: str = (info.json_schema_extra or {}).get("source", "our choice")  # type: ignore[union-attr, assignment]
+    if getattr(gan.own, name) == info.default:
+        return f"our choice for {gan.objective}" if stated == "our choice" else stated
+    return "preset" if preset.get(name) == getattr(gan.own, name) else "given"
+
+
+def source(settings: Settings, name: str, value: Any, preset: Mapping[str, Any]) -> str:
+    """Where a value in force comes from.
+
+    A field's stated source is one or two of `where` or `where: value`; the one that names the value is told.
+    """
+    info = type(settings).model_fields[name]
+    stated = str((info.json_schema_extra or {}).get("source", "our choice")).split("; ")  # type: ignore[union-attr]
+    for where, _, text in (part.partition(": ") for part in stated):
+        if text and _named(text, value):
+            return where
+    if value == info.default:
+        return stated[0]
+    if name == "generator_batch_images" and getattr(settings, name) is None:
+        return "our choice"
+    return "preset" if name in preset and value == preset[name] else "given"
+
+
+def _named(text: str, value: Any) -> bool:
+    """Whether the text of a stated source, such as `100,000`, `2e-4` or `none`, is this value."""
+    values = value if isinstance(value, tuple) else (value,)
+    if text in ("none", "no"):
+        return not value or value == text
+    if text in (str(value), ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in values)):
+        return True
+    number = text.split(", i.e. ")[0].replace(",", "")
+    try:
+        return not isinstance(value, bool) and value is not None and float(number) == float(value)
+    except (TypeError, ValueError):
+        return False

@@ -1,0 +1,91 @@
+"""Things that others add by name: one table a kind, whose unknown names are a user's error. Knows no torch."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Generic, TypeVar
+
+from degas.errors import UserError
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """Name → class or function of one kind, in the order of registration.
+
+    Args:
+        kind: what its things are called in messages, such as "objective".
+        taken: names that nothing may have, since they mean something else.
+    """
+
+    def __init__(self, kind: str, taken: tuple[str, ...] = ()) -> None:
+        self.kind, self.taken = kind, taken
+        self._things: dict[str, T] = {}
+
+    def add(self, name: str, thing: T) -> None:
+        """Enter `thing`; raises `UserError` where the name is taken or could be a path.
+
+        The same definition may come again, as when a cell of a notebook is run twice or a file is imported twice.
+        """
+        if not name.replace("-", "").replace("_", "").isalnum():
+            raise UserError(
+                f"{self.kind} {name!r}: use letters, digits, - and _, so that it cannot be taken for a path"
+            )
+        if name in self.taken or (name in self._things and not _same(self._things[name], thing)):
+            raise UserError(f"{self.kind} {name!r} is already there; choose another name")
+        self._things[name] = thing
+
+    def find(self, name: str, where: str) -> T:
+        """The thing of that name; `UserError` that begins with `where` and names the known ones."""
+        if name not in self._things:
+            raise UserError(
+                f"{where}: unknown {self.kind} {name!r}; known are {', '.join(sorted(self._things))}; "
+                "one of your own needs its module: --import MODULE"
+            )
+        return self._things[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._things
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._things)
+
+    def __len__(self) -> int:
+        return len(self._things)
+
+
+def _same(old: object, new: object) -> bool:
+    """Whether both come from the same lines; a file given by its path and by its module's name is one file."""
+
+    def origin(thing: object) -> tuple[Any, Any]:
+        try:
+            return inspect.getsourcefile(thing), getattr(thing, "__qualname__", None)  # type: ignore[arg-type]
+        except TypeError:
+            return getattr(thing, "__module__", None), getattr(thing, "__qualname__", None)
+
+    return old is new or origin(old) == origin(new)
+
+
+def call_with(maker: Callable[..., T], offered: Mapping[str, Any], where: str) -> T:
+    """`maker(…)` with those of the `offered` arguments that its signature names, or all of them with `**`.
+
+    Raises `UserError` for an argument that it needs and nobody offers.
+    """
+    parameters = inspect.signature(maker).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return maker(**offered)
+    by_name = [p for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    for parameter in by_name:
+        if parameter.default is parameter.empty and parameter.name not in offered:
+            raise UserError(
+                f"{where}: needs an argument {parameter.name!r}, which nothing gives it; give it a default, or choose "
+                f"from {', '.join(offered)}"
+            )
+    return maker(**{p.name: offered[p.name] for p in by_name if p.name in offered})
+
+
+def takes(maker: Callable[..., Any], name: str) -> bool:
+    """Whether a maker can be called with an argument of that name."""
+    parameters = inspect.signature(maker).parameters
+    return name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
