@@ -13,22 +13,26 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from degas.architecture import Architecture
 from degas.config import DataSettings, EvaluateSettings, GanSettings, SearchSettings, SpaceSettings
 from degas.data.cache import cache_folder
 from degas.data.image_set import ImageSet, content_fingerprint
+from degas.data.inspect import describe_source
 from degas.data.sources import load_images
 from degas.errors import UserError
-from degas.evaluation.evaluate import Evaluator, evaluate_generator
+from degas.evaluation.evaluate import Evaluator, check_counts, evaluate_generator
 from degas.evaluation.record import record_evaluation
 from degas.gan.fresh import fresh_generator
 from degas.gan.settings import gan_section, resolve_gan
 from degas.gan.steps import check_images
 from degas.given import Section, generator_folder, load_architecture, settings_for
+from degas.nas.checks import check_search
 from degas.nets.baselines import BASELINES
 from degas.nets.generator import Generator
+from degas.resume_rules import resume_rules
 from degas.runtime.distributed import Engine, chosen_device
 from degas.runtime.environment import is_rank_0, num_ranks
 from degas.runtime.folder_lock import owned_folder
@@ -124,7 +128,9 @@ def train(
         resolved["evaluate"] = evaluate_settings.model_dump(mode="json")
     stage = _out(out) / "train"
     watcher = make_tracker(tracker, stage)
-    with StageFolder(stage, settings=resolved, resume=resume, kind="train") as folder:
+    plain = resolve_gan(type(given)(objective=given.objective, supervised=given.supervised))
+    rules = resume_rules(gan=plain.given, evaluate=EvaluateSettings(), complete={"gan": plain.record()})
+    with StageFolder(stage, settings=resolved, resume=resume, kind="train", rules=rules) as folder:
         folder.tracker = watcher
         if folder.done():
             return Generator.load(folder.path / "generator")
@@ -191,6 +197,33 @@ def evaluate(
             return scores
         resolved = {**stage_head(images, seed, preset), "evaluate": settings.model_dump(mode="json")}
         return record_evaluation(folder, scores, resolved, command or _python_call("evaluate", generator, data, out))
+
+
+def describe_data(source: str, settings: DataSettings, grid: Path | None = None) -> dict[str, Any]:
+    """`describe_source`, and among the problems what the stages would refuse of it, or take and learn nothing from."""
+    facts = describe_source(source, settings, grid)
+    num_images, channels, size = facts["num_readable"], facts["channels"], facts["image_size"]
+    pixels = np.broadcast_to(np.uint8(0), (num_images, channels, size, size))  # only their shape is looked at
+    images = ImageSet(pixels, None, (), source, "")
+    gan, fewest = resolve_gan(GanSettings()), EvaluateSettings().num_samples
+    checks: dict[str, Callable[[], None]] = {
+        "search": lambda: check_search(SearchSettings(), SpaceSettings(), image_size=size, channels=channels),
+        "training": lambda: check_images(images, gan),
+        "evaluation": lambda: check_counts(fewest, num_images),
+    }
+    for stage, check in checks.items():
+        try:
+            check()
+        except UserError as error:
+            facts["problems"].append(_problem("refused", num_images, f"would be refused by {stage}: {error}"))
+    if num_images < gan.batch_images:
+        heart = f"are fewer than a batch of {gan.batch_images}: they would be learnt by heart"
+        facts["problems"].append(_problem("few", num_images, heart))
+    return facts
+
+
+def _problem(kind: str, count: int, text: str) -> dict[str, Any]:
+    return {"kind": kind, "count": count, "text": text, "examples": []}
 
 
 def _fresh_generator(

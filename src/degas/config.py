@@ -27,10 +27,13 @@ ImageSize = Annotated[int, Field(ge=1, le=MAX_IMAGE_SIZE)]
 BatchImages = Annotated[int, Field(ge=1, le=65_536)]
 
 
-def setting(default: Any, doc: str, *, source: str = "our choice") -> Any:
-    """A field with its help text and where its default comes from; `source` is shown unless it is our choice."""
+def setting(default: Any, doc: str, *, source: str = "our choice", decides: bool = True) -> Any:
+    """A field with its help text and where its default comes from; `source` is shown unless it is our choice.
+
+    `decides=False`: the setting changes no result, so that a run may be resumed with another value.
+    """
     description = doc if source == "our choice" else f"{doc} [{source}]"
-    return Field(default, description=description, json_schema_extra={"source": source})
+    return Field(default, description=description, json_schema_extra={"source": source, "decides": decides})
 
 
 class Settings(BaseModel):
@@ -55,6 +58,12 @@ class DataSettings(Settings):
         None,
         "side of the centre crop, in source pixels; default: 108 for CelebA, else the shorter side",
         source="paper §4 / DCGAN",
+    )
+    max_megapixels: Annotated[int, Field(ge=1, le=4096)] = setting(
+        64, "largest picture to decode, in units of 2^20 pixels; a JPEG up to four times that is read at half its size"
+    )
+    bits: Annotated[int, Field(ge=8, le=16)] = setting(
+        16, "bits in use of 16-bit pictures, of which the upper 8 are kept; 12 where the brightest value is 4,095"
     )
     image_column: str | None = setting(
         None, "image column of a hub data set or parquet; default: the first image column"
@@ -194,10 +203,12 @@ class SearchSettings(Settings):
     settle_margin: Weight | None = setting(
         None, "a decision is close up to this margin of α; default: twice its standard deviation over those epochs"
     )
-    checkpoint_steps: Positive = setting(200, "search steps between checkpoints")
-    log_steps: Positive = setting(10, "search steps between lines of metrics.jsonl")
+    checkpoint_steps: Positive = setting(200, "search steps between checkpoints", decides=False)
+    log_steps: Positive = setting(10, "search steps between lines of metrics.jsonl", decides=False)
     precision: Literal["float32", "bfloat16"] = setting("float32", "arithmetic of the supernet's convolutions")
-    cuda_graphs: bool = setting(False, "replay each step as one CUDA graph; experimental: not yet run on a GPU")
+    cuda_graphs: bool = setting(
+        False, "replay each step as one CUDA graph; experimental: not yet run on a GPU", decides=False
+    )
 
 
 class TrainingSettings(Settings):
@@ -233,12 +244,14 @@ class TrainingSettings(Settings):
     sampling_bn: Literal["recalibrated", "running", "batch"] = setting(
         "recalibrated", "batch-norm statistics of the sampled generator", source="our choice; CT-GAN code: batch"
     )
-    checkpoint_steps: Positive = setting(200, "generator steps between checkpoints")
-    log_steps: Positive = setting(10, "generator steps between lines of metrics.jsonl")
-    sample_steps: Positive = setting(500, "generator steps between sample grids")
+    checkpoint_steps: Positive = setting(200, "generator steps between checkpoints", decides=False)
+    log_steps: Positive = setting(10, "generator steps between lines of metrics.jsonl", decides=False)
+    sample_steps: Positive = setting(500, "generator steps between sample grids", decides=False)
     evaluate_steps: Count = setting(0, "generator steps between small evaluations, best generator kept; 0: never")
     precision: Literal["float32", "bfloat16"] = setting("float32", "arithmetic of the convolutions")
-    cuda_graphs: bool = setting(False, "replay each step as one CUDA graph; experimental: not yet run on a GPU")
+    cuda_graphs: bool = setting(
+        False, "replay each step as one CUDA graph; experimental: not yet run on a GPU", decides=False
+    )
 
 
 class GanSettings(TrainingSettings):
@@ -280,10 +293,12 @@ class EvaluateSettings(Settings):
     num_samples: Positive = setting(5000, "generated images", source="our choice; paper §4: 50,000")
     resize_pixels: Literal[128, 224] = setting(128, "input size of the imagenet extractor")
     batch_images: BatchImages = setting(
-        64, "training images read at a time; a forward pass always has 32, so that scores do not depend on it"
+        64,
+        "training images read at a time; a forward pass always has 32, so that scores do not depend on it",
+        decides=False,
     )
     inception_weights: Path | None = setting(
-        None, "the 2015-12-05 weights as a .pth file; default: the usual cache folder"
+        None, "the 2015-12-05 weights as a .pth file; default: the usual cache folder", decides=False
     )
     classifier: Path | None = setting(None, "folder written by `degas features train`; default: none")
     floor: bool = setting(True, "also score real against real, the least value to hope for")

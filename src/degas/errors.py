@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import errno
+import os
 from collections.abc import Iterable
 
 
@@ -22,3 +24,35 @@ def nearest(word: str, choices: Iterable[str]) -> str:
     valid = sorted(choices)
     close = difflib.get_close_matches(word[:100], valid, n=1)  # no name is that long, and comparing takes time
     return f"; did you mean '{close[0]}'?" if close else f"; choose from {', '.join(valid)}"
+
+
+# What to do where the operating system refuses a file, by cause; whatever it says is no sign of damage.
+_REMEDIES = {
+    (errno.EACCES, errno.EPERM): "ask its owner for permission",
+    (errno.ENOENT, errno.ENOTDIR, errno.ESTALE): "see whether it was moved or removed meanwhile",
+    (errno.EIO, errno.ENXIO, errno.ENODEV, errno.ETIMEDOUT): "the disk or the network failed; try again, or copy it",
+    (errno.EMFILE, errno.ENFILE): "close other programs, or raise the limit that `ulimit -n` shows",
+    (errno.ENOSPC, errno.EDQUOT): "free some space",
+    (errno.EISDIR,): "a file is expected; mend the path",
+    (errno.ENAMETOOLONG, errno.ELOOP): "mend the path",
+}
+
+
+def system_reason(error: OSError) -> tuple[str, str]:
+    """What the operating system said of a file to read, and the remedy: "cannot be read (…)", "ask its owner …"."""
+    said = error.strerror or os.strerror(error.errno or errno.EIO)
+    remedy = next((text for causes, text in _REMEDIES.items() if error.errno in causes), "check the path and its disk")
+    return f"cannot be read ({said})", remedy
+
+
+def disk_refused(path: object, error: Exception) -> UserError | None:
+    """The `UserError` where `error` says that `path` cannot be written, and not that a network or a file is bad."""
+    causes = ("ENOSPC", "EDQUOT", "EACCES", "EPERM", "EROFS", "ENOTDIR", "EISDIR", "EEXIST", "ENAMETOOLONG")
+    if not isinstance(error, OSError) or errno.errorcode.get(error.errno or 0) not in causes:
+        return None
+    return UserError(f"{error.filename or path}: cannot be written ({error.strerror}); free it, or name another place")
+
+
+def unreadable(path: object, error: OSError) -> UserError:
+    """The `UserError` for a file that the operating system refuses, whatever it holds."""
+    return UserError(f"{path}: {'; '.join(system_reason(error))}")

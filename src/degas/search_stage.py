@@ -18,10 +18,13 @@ from degas.config import SearchSettings, SpaceSettings
 from degas.data.image_set import ImageSet
 from degas.errors import UserError
 from degas.nets.cost import supernet_parameters
+from degas.resume_rules import resume_rules
 from degas.runtime.distributed import Engine
 from degas.runtime.memory import refuse_beyond_memory
 from degas.runtime.run_folder import StageFolder, write_environment
 from degas.runtime.tracking import Tracker, make_tracker
+
+RULES = resume_rules(space=SpaceSettings(), search=SearchSettings())
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ def search_once(
 
     _check(job)
     watcher = make_tracker(job.tracker, stage)
-    with StageFolder(stage, settings=job.config(seed), resume=resume, kind="search") as folder:
+    with StageFolder(stage, settings=job.config(seed), resume=resume, kind="search", rules=RULES) as folder:
         folder.tracker = watcher
         if folder.done():
             return Architecture.load(folder.path / "architecture.json")
@@ -85,7 +88,7 @@ def search_seeds(job: SearchJob, stage: Path, *, seed: int, num_seeds: int, resu
         raise UserError("search: several seeds make several runs; name a tracker instead of handing over an object")
     _check(job)
     settings = {**job.config(seed), "num_seeds": num_seeds}
-    with StageFolder(stage, settings=settings, resume=resume, kind="search") as folder:
+    with StageFolder(stage, settings=settings, resume=resume, kind="search", rules=RULES) as folder:
         if folder.done():
             return Architecture.load(folder.path / "architecture.json")
         write_environment(folder.path, job.command)

@@ -512,7 +512,25 @@ ROWS: tuple[Row, ...] = (
         "a decompression bomb",
         "search --data bomb --out new",
         2,
-        "bomb/a.png: more than 67108864 pixels; scale it down first",
+        "bomb/a.png: 60000×60000 pixels, over the limit of 64 million; scale it down, or raise --data.max-megapixels",
+    ),
+    Row(
+        "three bad pictures among good ones",
+        "search --data some-bad --out new",
+        2,
+        "3 of 15 pictures cannot be used: some-bad/bomb.png: 60000×60000 pixels, over the limit of 64 million; scale it down, or raise --data.max-megapixels | some-bad/text.png, some-bad/truncated.png: cannot be read as an image (its format is not known); mend or remove it",
+    ),
+    Row(
+        "a picture of 16 bits that uses more of them than said",
+        "search --data sixteen --out new --data.bits 12",
+        2,
+        "sixteen/a.png: holds the value 60,000, which takes 16 bits; give --data.bits 16 or more",
+    ),
+    Row(
+        "a zip file as Windows packs large ones",
+        "search --data deflate64.zip --out new",
+        2,
+        "deflate64.zip: a.png: is packed by Deflate64, which Python cannot unpack; unpack the archive and name the folder",
     ),
     Row(
         "loose pictures beside class folders",
@@ -566,7 +584,7 @@ ROWS: tuple[Row, ...] = (
         "a crop larger than the pictures",
         f"{SEARCH} --data.crop-pixels 100",
         2,
-        "images/across/0.png: 8×8 pixels, too small for --data.crop-pixels 100",
+        "12 of 12 pictures cannot be used: images/across/0.png, …: 8×8 pixels, too small for --data.crop-pixels 100; leave it out or lower the number",
     ),
     Row(
         "a part of an undivided folder",
@@ -704,7 +722,13 @@ ROWS: tuple[Row, ...] = (
         "other settings on resume",
         f"search {TINY} --out run --quiet --resume",
         2,
-        'run/search: cannot resume: preset was "quick" and is "default" now; resume with the same settings, or give another --out',
+        "run/search: cannot resume: search.width was 64 and is 32 now; resume with the same settings and data, or give another --out",
+    ),
+    Row(
+        "other images on resume",
+        f"search {TINY} --out shrunk --quiet --resume",
+        2,
+        "shrunk/search: cannot resume: the data changed: 40 → 12 images; resume with the same settings and data, or give another --out",
     ),
     Row(
         "an architecture that is not there",
@@ -997,10 +1021,11 @@ def make_folder(root: Path) -> None:
     _bad_images(root)
     _architectures(root)
     _generators(root)
-    (root / "run" / "search").mkdir(parents=True)
-    (root / "run" / "search" / "config.json").write_text('{"kind": "search", "preset": "quick"}')
-    for name, content in (("done.json", "{}"), (".lock", "")):
-        (root / "run" / "search" / name).write_text(content)
+    for name, config in (("run", {"seed": 0, "search": {"width": 64}}), ("shrunk", {"data": {"num_images": 40}})):
+        (root / name / "search").mkdir(parents=True)
+        (root / name / "search" / "config.json").write_text(json.dumps({"kind": "search", **config}))
+        for entry, content in (("done.json", "{}"), (".lock", "")):
+            (root / name / "search" / entry).write_text(content)
 
 
 def _bad_images(root: Path) -> None:
@@ -1008,6 +1033,11 @@ def _bad_images(root: Path) -> None:
     _write(root / "truncated" / "a.png", whole[:40])
     _write(root / "text" / "a.png", b"no picture")
     _write(root / "bomb" / "a.png", bomb(60_000, 60_000))
+    for name in ("text", "truncated", "bomb"):
+        _write(root / "some-bad" / f"{name}.png", (root / name / "a.png").read_bytes())
+    for k in range(12):
+        _save(root / "some-bad" / f"{k}.png", np.full((8, 8), k, np.uint8))
+    _save(root / "sixteen" / "a.png", np.full((8, 8), 60_000, np.uint16))
     _save(root / "both" / "loose.png", np.zeros((8, 8), np.uint8))
     _save(root / "both" / "class" / "a.png", np.zeros((8, 8), np.uint8))
     _save(root / "one" / "a.png", np.zeros((8, 8), np.uint8))
@@ -1019,6 +1049,13 @@ def _bad_images(root: Path) -> None:
     (root / "cut.npz").write_bytes(b"PK\3\4 and no more")
     with zipfile.ZipFile(root / "out.zip", "w") as archive:
         archive.writestr("../a.png", whole)
+    with zipfile.ZipFile(root / "deflate64.zip", "w") as archive:
+        archive.writestr("a.png", whole)
+    packed = (root / "deflate64.zip").read_bytes()
+    for signature, offset in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+        at = packed.index(signature) + offset
+        packed = packed[:at] + b"\x09\0" + packed[at + 2 :]
+    (root / "deflate64.zip").write_bytes(packed)
     np.savez(root / "float.npz", images=np.zeros((4, 8, 8), np.float32))
     np.savez(root / "object.npz", images=np.array([{}, {}], dtype=object))
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from tiny_extractor import TinyExtractor
 from degas import api
 from degas.architecture import Architecture
 from degas.config import DataSettings, GanSettings, SpaceSettings
+from degas.data.grids import save_png
 from degas.data.image_set import ImageSet, content_fingerprint
 from degas.errors import UserError
 from degas.evaluation import evaluate as evaluation
@@ -135,6 +138,52 @@ def test_what_chooses_the_best_generator_is_among_the_settings_of_the_run(
     train(32)
     with pytest.raises(UserError, match=r"evaluate\.num_samples was 32 and is 16"):
         train(16)
+
+
+RESUMABLE = {"width": 2, "noise_size": 4, "num_epochs": 1, "plateau_share": 0.0}
+
+
+def search_of(folder: Path | str, out: Path, **search: Any) -> Any:
+    data, settings = {"image_size": 8}, {**RESUMABLE, **search}
+    return api.search(folder, out, data_settings=data, search=settings, resume=True, progress=False)
+
+
+def test_scores_of_the_same_generator_and_images_stay_whatever_paths_lead_there(
+    images: ImageSet, generator: Generator, built: Built, tmp_path: Path
+) -> None:
+    first, second = (tmp_path / name for name in ("generator", "copy"))
+    for folder in (first, second):
+        generator.save(folder)
+    names = []
+    for folder, source, num_samples in ((first, "noise", 32), (second, "./noise", 16)):
+        same = replace(images, source=source)
+        settings = {"num_samples": num_samples, "floor": False}
+        names.append(set(api.evaluate(folder, same, tmp_path, evaluate=settings, progress=False)["scores"]))
+    assert names[0] < names[1]
+
+
+def test_a_search_goes_on_with_what_changes_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same images by another spelling, or a moved copy; what a newer version added; other intervals."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    for k in range(8):
+        save_png(np.full((8, 8, 3), 20 * k, np.uint8), tmp_path / "data" / "pets" / f"{k}.png")
+    first = search_of("data/pets", tmp_path / "run", log_steps=1)
+    shutil.copytree("data/pets", "elsewhere")
+    config = tmp_path / "run" / "search" / "config.json"
+    written = json.loads(config.read_bytes())
+    for name in ("relaxation", "cuda_graphs"):
+        del written["search"][name]
+    del written["space"]["separable_order"]
+    config.write_text(json.dumps(written))
+    for source in ("./data/pets", "data/../data/pets/", tmp_path / "data" / "pets", "elsewhere"):
+        for more in ({}, {"log_steps": 7, "checkpoint_steps": 9}):
+            assert search_of(source, tmp_path / "run", **more) == first
+    with pytest.raises(UserError, match=r"search\.relaxation was .* and is"):
+        search_of("data/pets", tmp_path / "run", relaxation="gumbel")
+    save_png(np.zeros((8, 8, 3), np.uint8), tmp_path / "elsewhere" / "more.png")
+    with pytest.raises(UserError, match="the data changed: 8 → 9 images"):
+        search_of("elsewhere", tmp_path / "run")
 
 
 def test_an_evaluation_leaves_its_settings_and_its_machine_beside_the_scores(

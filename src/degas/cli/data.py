@@ -23,9 +23,9 @@ def find_command(arguments: Sequence[str]) -> tuple[Any, str, list[str]]:
 
 
 def info(options: DataInfoOptions) -> None:
-    from degas.data.inspect import describe_source
+    from degas.api import describe_data
 
-    facts = describe_source(options.source, options.data, options.out)
+    facts = describe_data(options.source, options.data, options.out)
     print(json.dumps(facts, indent=2, ensure_ascii=False) if options.as_json else in_words(facts))
 
 
@@ -58,5 +58,5 @@ def in_words(facts: dict[str, Any]) -> str:
 def _problem(problem: dict[str, Any]) -> str:
     """How many pictures have it, and which, as far as a line goes; `--json` names more."""
     named = [" = ".join(its) if isinstance(its, list) else str(its) for its in problem["examples"][:SHOWN]]
-    more = ", …" if problem["count"] > len(named) else ""
+    more = ", …" if named and problem["count"] > len(named) else ""
     return f"problem   {problem['count']:,} {problem['text']}{': ' if named else ''}{', '.join(named)}{more}"

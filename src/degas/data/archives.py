@@ -2,38 +2,67 @@
 
 from __future__ import annotations
 
+import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from degas.errors import UserError
+from degas.data.bad_pictures import BadPictureError
+from degas.errors import UserError, system_reason, unreadable
 
 MAX_MEMBER_BYTES = 256 * 2**20  # one encoded picture
 MAX_RATIO = 200  # pictures hardly shrink in a zip; deflate's limit is about 1000
+# What damaged bytes raise; bzip2 says it by an `OSError` without a number, unlike the operating system.
+DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError)
+_UNPACK = "unpack the archive and name the folder"
+_METHODS = {1: "Shrink", 6: "Implode", 9: "Deflate64", 93: "Zstandard", 95: "XZ", 97: "WavPack", 98: "PPMd"}
 _RATIO_FROM_BYTES = 2**30  # small archives of flat pictures may well shrink more, and harm nobody
 
 
 @contextmanager
 def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
-    """An archive whose members have been checked: no name leaves the folder, no explosion. Damage → `UserError`."""
+    """An archive whose members have been checked: no name leaves the folder, no explosion.
+
+    Damage, what the operating system refuses, and what Python cannot unpack are a `UserError` of their own each.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             _check_members(path, archive.infolist())
             yield archive
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
-        raise UserError(f"{path}: damaged or truncated zip file ({error}); fetch it anew") from error
+    except OSError as error:
+        raise _damaged(path, error) if error.errno is None else unreadable(path, error) from error
+    except DAMAGE as error:
+        raise _damaged(path, error) from error
+    except NotImplementedError as error:  # a later version of the format, or several disks
+        raise UserError(f"{path}: {_words(error)}, which Python cannot unpack; {_UNPACK}") from error
 
 
-def read_member(archive: zipfile.ZipFile, name: str, path: Path) -> bytes:
-    """The contents of a picture's member."""
-    info = archive.getinfo(name)
+def read_member(archive: zipfile.ZipFile, name: str, path: Path) -> bytes | BadPictureError:
+    """The contents of a picture's member, or why it has none: one bad member does not hide the others."""
+    info, where = archive.getinfo(name), f"{path}: {name}"
     if info.file_size > MAX_MEMBER_BYTES:
-        raise UserError(f"{path}: {name} unpacks to {info.file_size >> 20} MiB, over the limit of 256; refused")
+        return BadPictureError(where, f"unpacks to {info.file_size >> 20} MiB, over the limit of 256", "leave it out")
     if info.flag_bits & 1:
-        raise UserError(f"{path}: {name} is encrypted; unpack the archive and name the folder")
-    return archive.read(info)
+        return BadPictureError(where, "is encrypted", _UNPACK)
+    try:
+        return archive.read(info)
+    except NotImplementedError:
+        method = _METHODS.get(info.compress_type, f"method {info.compress_type}")
+        return BadPictureError(where, f"is packed by {method}, which Python cannot unpack", _UNPACK)
+    except OSError as error:
+        return BadPictureError(where, *(system_reason(error) if error.errno else (f"damaged ({_words(error)})",)))
+    except DAMAGE as error:
+        return BadPictureError(where, f"damaged ({_words(error)})")
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    return UserError(f"{path}: damaged or truncated zip file ({_words(error)}); fetch it anew")
+
+
+def _words(error: Exception) -> str:
+    return " ".join(str(error).split())[:120] or type(error).__name__
 
 
 def first_name(path: Path) -> str:

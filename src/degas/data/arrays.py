@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from degas.config import DataSettings
-from degas.data.archives import open_zip
+from degas.data.archives import DAMAGE, open_zip
 from degas.data.records import Origin, Records, origin_of_file
-from degas.errors import UserError
+from degas.errors import UserError, unreadable
 
 # The first name found counts; {} is `split`, as in MedMNIST's files and Keras'.
 _IMAGE_NAMES = ("images", "x", "data", "arr_0")
@@ -38,7 +36,9 @@ def _records(path: Path, split: str | None) -> Records:
             images = as_pictures(f"{path}: {images_name}", archive[images_name])
             labels = archive[labels_name] if labels_name else None
             names = tuple(str(n) for n in archive["class_names"]) if "class_names" in archive.files else ()
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
+    except (*DAMAGE, OSError, NotImplementedError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise unreadable(path, error) from error
         raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())[:120]}); save it anew") from error
     if labels is not None:
         labels, names = as_labels(f"{path}: {labels_name}", labels, len(images), names)
@@ -67,10 +67,8 @@ def _first(candidates: tuple[str, ...], files: list[str]) -> str | None:
 
 
 def as_pictures(where: str, array: np.ndarray) -> np.ndarray:
-    """(N, H, W[, C]) uint8; 16-bit values keep their high byte, as in image files; transparency goes over white."""
-    if array.dtype == np.uint16:
-        array = (array >> 8).astype(np.uint8)
-    if array.dtype != np.uint8:
+    """(N, H, W[, C]) as it is, uint8 or uint16: what becomes of 16 bits and of transparency is for the decoder."""
+    if array.dtype not in (np.uint8, np.uint16):
         raise UserError(f"{where}: {array.dtype} pixels; save them as uint8, 0 to 255")
     if array.ndim == 4 and array.shape[3] not in (1, 3, 4) and array.shape[1] in (1, 3, 4):
         array = array.transpose(0, 2, 3, 1)

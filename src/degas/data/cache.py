@@ -25,10 +25,11 @@ import PIL
 
 from degas.config import DataSettings
 from degas.data.decode import FitRule, decode_all, to_grey
+from degas.data.decoded_notes import DecodedNotes
 from degas.data.image_set import ImageSet, content_fingerprint, fixed_subset
 from degas.data.notes import Note
 from degas.data.records import Origin, Records
-from degas.errors import UserError
+from degas.errors import UserError, unreadable
 
 _FORMAT = 2  # raise it whenever decoding or the layout changes: older entries are then never found
 _PROGRESS_FROM = 5000  # images; below, decoding is over before a display would help
@@ -44,18 +45,18 @@ def fit_rule(origin: Origin, settings: DataSettings) -> FitRule:
     """The settings with the source's own defaults filled in."""
     if settings.fit == "stretch" and settings.crop_pixels is not None:
         raise UserError("--data.crop-pixels: fit = stretch crops nothing; drop one of the two")
-    return FitRule(
-        settings.image_size or origin.default_size, settings.fit, settings.crop_pixels or origin.default_crop
-    )
+    size, crop = settings.image_size or origin.default_size, settings.crop_pixels or origin.default_crop
+    return FitRule(size, settings.fit, crop, settings.max_megapixels, settings.bits)
 
 
 def decode_in_memory(source: str, origin: Origin, settings: DataSettings) -> ImageSet:
     """The image set of `origin` without any file."""
     records, rows = _chosen(source, origin, settings)
-    images = _decode_rows(records, rows, fit_rule(origin, settings), settings.channels or origin.channels, np.empty)
+    told = DecodedNotes(fit_rule(origin, settings))
+    images = _decode_rows(records, rows, told, settings.channels or origin.channels, np.empty)
     labels = None if records.labels is None else records.labels[rows]
     fingerprint = content_fingerprint(images, labels, records.class_names)
-    return ImageSet(images, labels, records.class_names, source, fingerprint, records.notes)
+    return ImageSet(images, labels, records.class_names, source, fingerprint, (*records.notes, *told.notes()))
 
 
 def load_cached(source: str, origin: Origin, settings: DataSettings) -> ImageSet:
@@ -103,14 +104,15 @@ def _build_entry(entry: Path, source: str, origin: Origin, settings: DataSetting
     working.mkdir()
     try:
         _require_space(working, len(rows) * 3 * rule.image_size**2)
-        images = _decode_rows(records, rows, rule, settings.channels or origin.channels, _allocator(working))
+        told = DecodedNotes(rule)
+        images = _decode_rows(records, rows, told, settings.channels or origin.channels, _allocator(working))
         labels = None if records.labels is None else records.labels[rows].astype(np.int64)
         about = {
             "fingerprint": content_fingerprint(images, labels, records.class_names),
             "class_names": list(records.class_names),
             "shape": list(images.shape),
             "labelled": labels is not None,
-            "notes": [note.facts() for note in records.notes],
+            "notes": [note.facts() for note in (*records.notes, *told.notes())],
         }
         images.flush()
         if labels is not None:
@@ -124,14 +126,15 @@ def _build_entry(entry: Path, source: str, origin: Origin, settings: DataSetting
 
 
 def _decode_rows(
-    records: Records, rows: np.ndarray, rule: FitRule, channels: int | None, allocate: Callable[..., Any]
+    records: Records, rows: np.ndarray, told: DecodedNotes, channels: int | None, allocate: Callable[..., Any]
 ) -> Any:
     """Pictures `rows` → uint8 (len(rows), C, S, S); without `channels`, C = 1 where all are grey, else 3."""
-    size = rule.image_size
+    size = told.rule.image_size
     images = allocate((len(rows), channels or 3, size, size), np.uint8)
     all_grey = True
     with progress_of("decode images", len(rows)) as progress:
-        for i, picture in enumerate(decode_all(records.read(rows), rule)):
+        for i, picture in enumerate(decode_all(records.read(rows), told.rule)):
+            told.add(picture)
             all_grey = all_grey and picture.grey
             images[i] = picture.pixels if images.shape[1] == 3 else to_grey(picture.pixels)
             if progress is not None:
@@ -205,6 +208,8 @@ def _open_entry(entry: Path, source: str, check_pixels: bool) -> ImageSet | None
         notes = tuple(map(Note.from_facts, about["notes"]))
         return ImageSet(images, labels, names, source, about["fingerprint"], notes)
     except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.ENOENT, errno.ENOTDIR):
+            raise unreadable(f"--data.cache: {error.filename or entry}", error) from error
         warnings.warn(f"{entry}: damaged cache ({error}); decoding again", stacklevel=2)
         return None
 
@@ -261,4 +266,4 @@ def progress_of(title: str, num_images: int) -> Any:
         return nullcontext()
     from degas.runtime.progress import Progress
 
-    return Progress(title, num_images)
+    return Progress(title, num_images, unit="images")

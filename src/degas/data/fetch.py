@@ -12,7 +12,8 @@ from typing import Any
 
 from degas.config import DataSettings
 from degas.data.cache import cache_folder
-from degas.errors import UserError, nearest
+from degas.errors import UserError, disk_refused, nearest
+from degas.runtime.durable import share_as_umask_says
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ def fetch(name: str, folder: Path | None = None, *, quiet: bool = False) -> Path
             downloader = pooch.HTTPDownloader(progressbar=bar or False, timeout=30)
             pooch.retrieve(archive.url, f"md5:{archive.md5}", fname=path.name, path=path.parent, downloader=downloader)
     except Exception as error:  # requests' many errors, pooch's ValueError for a checksum, a full disk
-        raise UserError(_instructions(archive, path, error)) from error
+        raise disk_refused(path, error) or UserError(_instructions(archive, path, error)) from error
+    share_as_umask_says(path)
     return path
 
 
@@ -115,6 +117,11 @@ def _progress(title: str, quiet: bool) -> Iterator[_Bar | None]:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
+    from degas.runtime.progress import is_live
+
     columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as display:
+    console = Console(stderr=True)
+    if not is_live(console):
+        console = Console(stderr=True, force_terminal=False)  # its last state alone
+    with Progress(*columns, console=console) as display:
         yield _Bar(display, display.add_task(title, total=None))

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from degas.config import DataSettings
+from degas.data.bad_pictures import BadPictureError
 from degas.data.records import Origin, Picture, Records, origin_of_file
-from degas.errors import UserError, nearest
+from degas.errors import UserError, nearest, unreadable
 
 _ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
@@ -36,7 +37,11 @@ def hub_origin(identifier: str, settings: DataSettings) -> Origin:
         library = _library()
         try:
             return library.load_dataset(name, configuration or None, split=settings.split or "train")
+        except MemoryError:
+            raise
         except Exception as error:  # the library raises its own, fsspec's, pyarrow's and requests' errors
+            if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
+                raise unreadable(f"{source}: {error.filename}", error) from error
             raise UserError(f"{source}: {_first_line(error)}; check the id, --data.split and the network") from error
 
     def listing() -> list[Any]:
@@ -59,7 +64,11 @@ def _parquet_table(path: Path) -> Any:
     try:
         table = import_module("pyarrow.parquet").read_table(path)
         return library.Dataset(library.table.InMemoryTable(table))
+    except MemoryError:
+        raise
     except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise unreadable(path, error) from error
         raise UserError(f"{path}: damaged or no parquet file ({_first_line(error)}); fetch it anew") from error
 
 
@@ -90,12 +99,14 @@ def _records(source: str, table: Any, settings: DataSettings) -> Records:
 
 def _picture(name: str, cell: Any) -> Picture:
     if cell is None:
-        raise UserError(f"{name}: empty; drop the row")
+        return name, BadPictureError(name, "empty", "drop the row")
     if cell["bytes"] is not None:
         return name, cell["bytes"]
     path = Path(cell["path"] or "")
     if not path.is_file():
-        raise UserError(f"{name}: stored as the path '{path}' only, and no such file is here; embed the images")
+        return name, BadPictureError(
+            name, f"stored as the path '{path}' only, and no such file is here", "embed the images"
+        )
     return name, path
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from degas.config import DataSettings
 from degas.data.cache import fit_rule, progress_of
 from degas.data.decode import Decoded, FitRule, to_grey, try_decode_all
+from degas.data.decoded_notes import DecodedNotes
 from degas.data.fetch import OFFICIAL_MD5, file_md5
 from degas.data.grids import save_grid
 from degas.data.image_set import fixed_subset
@@ -29,6 +30,7 @@ class _Tally:
     """What one pass over the pictures gathers; it holds no more than the grid's pictures."""
 
     total: np.ndarray
+    told: DecodedNotes
     num_readable: int = 0
     all_grey: bool = True
     looks_grey: bool = True
@@ -41,6 +43,7 @@ class _Tally:
 
     def add(self, row: int, name: str, picture: Decoded, in_grid: bool) -> None:
         self.num_readable += 1
+        self.told.add(picture)
         self.all_grey = self.all_grey and picture.grey
         pixels = picture.pixels
         self.looks_grey = self.looks_grey and bool((pixels == pixels[:1]).all())
@@ -75,7 +78,9 @@ def describe_source(source: str, settings: DataSettings, grid: Path | None = Non
         "num_source_sizes": len(tally.sizes),
         "classes": _classes(records, rows),
         "mean_per_channel": _mean_per_channel(tally),
-        "notes": [note.facts() for note in (*origin.notes(), *records.notes) if note.kind != "incomplete"],
+        "notes": [
+            note.facts() for note in (*origin.notes(), *records.notes, *tally.told.notes()) if note.kind != "incomplete"
+        ],
         "problems": _problems(tally, records, Path(source), rule),
     }
     if grid is not None and tally.num_readable:
@@ -85,7 +90,7 @@ def describe_source(source: str, settings: DataSettings, grid: Path | None = Non
 
 
 def _gather(records: Records, rows: np.ndarray, rule: FitRule) -> _Tally:
-    tally = _Tally(np.zeros((3, rule.image_size, rule.image_size), np.int64))
+    tally = _Tally(np.zeros((3, rule.image_size, rule.image_size), np.int64), DecodedNotes(rule))
     shown = {int(rows[k]) for k in fixed_subset(len(rows), _GRID_IMAGES)}
     with progress_of("read images", len(rows)) as progress:
         for i, (name, picture) in enumerate(try_decode_all(records.read(rows), rule)):

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import IO
 
 from degas.data.archives import check_name
-from degas.errors import UserError
+from degas.errors import UserError, unreadable
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2")
 _MAX_WHOLE_BYTES = 512 * 2**20  # of a file read at once; the largest official one has 221 MB
 _MAX_MEMBER_BYTES = 8 * 2**30  # of any file; the largest official one has 2.8 GB
 _MAX_PADDING = 2**24  # zeros after the last file
-_DAMAGE = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError)
+_DAMAGE = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError)  # an OSError without a number: gzip, bzip2
 
 
 class Members:
@@ -92,4 +92,6 @@ def _damage_named(path: Path) -> Iterator[None]:
     try:
         yield
     except _DAMAGE as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise unreadable(error.filename or path, error) from error
         raise UserError(f"{path}: damaged or truncated ({error or type(error).__name__}); fetch it anew") from error

@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from degas.data.bad_pictures import BadPictureError
 from degas.data.notes import Note
 
-# One undecoded picture: pixels (H, W) or (H, W, 1, 3 or 4) uint8, an encoded file's bytes, or where it lies.
-Payload = np.ndarray | bytes | Path
+# One undecoded picture: pixels (H, W) or (H, W, 1, 3 or 4) uint8 or uint16, an encoded file's bytes, where it lies, or
+# why there is none, so that the other bad ones of the source are found as well.
+Payload = np.ndarray | bytes | Path | BadPictureError
 Picture = tuple[str, Payload]  # the name stands in messages
 
 

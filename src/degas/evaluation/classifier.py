@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from degas.errors import UserError
+from degas.errors import UserError, unreadable
 from degas.evaluation.features import Extracted, Extractor, to_colour
 from degas.runtime.durable import replace_file
 
@@ -103,6 +103,8 @@ class ClassifierExtractor(Extractor):
             network = ClassifierNetwork(config["channels"], len(config["class_names"]), config["widths"])
             network.load_state_dict(load_file(folder / "model.safetensors"))
             return cls(network, config)
+        except OSError as error:
+            raise unreadable(error.filename or folder, error) from error
         except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
             reason = str(error).splitlines()[0]
             raise UserError(f"--evaluate.classifier: {folder} holds no classifier ({reason}); {_REMEDY}") from error

@@ -46,7 +46,7 @@ class Evaluator:
         cache: Path | None = None,
         extractor: Extractor | None = None,
     ) -> None:
-        _check_counts(settings.num_samples, images.num_images)
+        check_counts(settings.num_samples, images.num_images)
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         self.device = torch.device(device) if extractor is None else device_of(extractor)
@@ -76,7 +76,7 @@ class Evaluator:
         if isinstance(fake, np.ndarray | Tensor):
             num_samples = min(num_samples, len(fake))
             fake = [torch.as_tensor(fake[:num_samples])]
-        _check_counts(num_samples, self.images.num_images)
+        check_counts(num_samples, self.images.num_images)
         num_steps = num_samples + num_reference_images(self.images.num_images)
         with _progress(progress, f"features ({self.extractor.name})", num_steps) as tick:
             reference = self._reference(num_samples, tick)
@@ -169,7 +169,8 @@ def _as_the_extractor_numbers_them(labels: Tensor | None, generator: Generator, 
     return torch.tensor([known[name] for name in generator.class_names])[labels]
 
 
-def _check_counts(num_samples: int, num_images: int) -> None:
+def check_counts(num_samples: int, num_images: int) -> None:
+    """Raise `UserError` where a score of so many samples against so many images would mean nothing."""
     for count, what in ((num_samples, "--evaluate.num-samples"), (num_images, "data")):
         if count < FEWEST_IMAGES:
             raise UserError(f"{what}: {count} images are too few to measure; at least {FEWEST_IMAGES} are needed")
@@ -187,4 +188,5 @@ def _counted(chunks: Iterable[Tensor], num_samples: int) -> Iterator[Tensor]:
 
 def _progress(show: bool, title: str, total_images: int) -> AbstractContextManager[Callable[[int], None] | None]:
     """A callback that is told how many images each step finished; None where nothing is shown."""
-    return Ticker(title, total_images) if show else nullcontext(None)
+    shorter = "fewer samples (--evaluate.num-samples), which is another score"
+    return Ticker(title, total_images, shorter) if show else nullcontext(None)

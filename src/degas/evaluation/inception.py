@@ -16,8 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from degas.errors import UserError
+from degas.errors import UserError, disk_refused, unreadable
 from degas.evaluation.features import Extracted, Extractor, file_sha256, to_colour
+from degas.runtime.durable import share_as_umask_says
 
 WEIGHTS_NAME = "weights-inception-2015-12-05-6726825d.pth"
 WEIGHTS_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
@@ -179,6 +180,8 @@ class InceptionExtractor(Extractor):
         network = InceptionV3()
         try:
             network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        except OSError as error:
+            raise unreadable(path, error) from error
         except Exception as error:  # torch.load raises half a dozen types on a file that is no checkpoint
             reason = str(error).splitlines()[0]
             raise UserError(f"{path}: does not hold the weights {WEIGHTS_NAME} ({reason}); {_REMEDY}") from error
@@ -257,7 +260,9 @@ def _download(folder: Path) -> Path:
     except ImportError:
         raise UserError(f"{missing} and the `data` extra, which downloads them, is not installed; {_REMEDY}") from None
     try:
-        return Path(pooch.retrieve(WEIGHTS_URL, f"sha256:{WEIGHTS_SHA256}", WEIGHTS_NAME, folder, progressbar=False))
+        path = Path(pooch.retrieve(WEIGHTS_URL, f"sha256:{WEIGHTS_SHA256}", WEIGHTS_NAME, folder, progressbar=False))
     except Exception as error:  # no network, refused, wrong checksum: for the user all are "not there"
-        reason = type(error).__name__
-        raise UserError(f"{missing} and cannot be downloaded ({reason}); {_REMEDY}") from error
+        unavailable = UserError(f"{missing} and cannot be downloaded ({type(error).__name__}); {_REMEDY}")
+        raise disk_refused(folder / WEIGHTS_NAME, error) or unavailable from error
+    share_as_umask_says(path)
+    return path

@@ -6,8 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from degas.errors import unreadable
 from degas.runtime.environment import write_environment
 from degas.runtime.records import as_json, write_json
+
+# What makes generator and images the same: their content, whatever paths lead there.
+_IDENTITY = (("data", "fingerprint"), ("generator", "weights"), ("generator", "config"))
 
 
 def record_evaluation(
@@ -30,8 +34,12 @@ def _merged(path: Path, scores: dict[str, Any]) -> dict[str, Any]:
     """`scores` with those of `path` before them, where that is about the same generator and images."""
     try:
         before = json.loads(path.read_text(encoding="utf-8"))
-        if all(before[key] == scores[key] for key in ("data", "generator")):
+        if all(before[part][key] == scores[part][key] for part, key in _IDENTITY):
             return {**scores, "scores": {**before["scores"], **scores["scores"]}}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise unreadable(path, error) from error  # not to be written over: it may hold an hour's scores
+    except (ValueError, KeyError, TypeError, RecursionError):
         pass  # none, or none of ours: it is written anew
     return scores

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -17,10 +16,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from degas.evaluation.features import Extracted, Extractor
+from degas.runtime.durable import write_new_file
 
 # Convolution kernels differ in the last bits between batch shapes, so every pass has this many images, the last one
 # padded: features, and so scores, depend on neither the stream's chunks nor N. 32 is also the fastest on CPUs.
@@ -188,15 +188,12 @@ def save_cached(path: Path, statistics: dict[str, Collected]) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {f"{name}.{key}": t for name, c in statistics.items() for key, t in _to_tensors(c).items()}
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".tmp")
-    os.close(handle)
+    temporary = path.with_name(f".{path.stem}-{os.getpid()}.tmp")  # the umask's mode: others may share the cache
     try:
-        save_file(tensors, temporary)
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
+        write_new_file(temporary, save(tensors))
         os.replace(temporary, path)
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def _to_tensors(collected: Collected) -> dict[str, Tensor]:

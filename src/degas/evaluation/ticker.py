@@ -11,8 +11,8 @@ from degas.runtime.progress import Progress
 class Ticker:
     """Adds up "so many images more" for `runtime.progress`, which counts absolute steps."""
 
-    def __init__(self, title: str, total_images: int) -> None:
-        self.progress = Progress(title, total_images)
+    def __init__(self, title: str, total_images: int, shorter: str = "") -> None:
+        self.progress = Progress(title, total_images, unit="images", shorter=shorter)
         self.done, self.stack = 0, ExitStack()
 
     def __enter__(self) -> Ticker:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from degas.errors import UserError
+from degas.errors import UserError, unreadable
 from degas.experiments.figures import COLOURS, GREY, saved_figure, size_axis
 from degas.runtime.records import write_json
 
@@ -144,7 +144,9 @@ def _read(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path}: is not there; give a folder of found-vs-random or baselines") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise unreadable(path, error) from None
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: cannot be read ({type(error).__name__}); the file is damaged, remove it") from None
     if not isinstance(value, dict):
         raise UserError(f"{path}: is no JSON object; the file is damaged, remove it")

@@ -8,7 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from degas.errors import UserError
+from degas.resume_rules import DATA_SENTENCES
+from degas.runtime.comparison import Rules, first_difference
 from degas.runtime.durable import replace_file
+
+SAME_TRIALS = Rules(ignored=frozenset(["data.source"]), sentences=DATA_SENTENCES)  # images are known by their content
 
 
 class Trials:
@@ -22,8 +26,8 @@ class Trials:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "settings.json"
         text = json.dumps(settings, indent=2, sort_keys=True) + "\n"
-        if path.exists() and path.read_text(encoding="utf-8") != text:
-            raise UserError(f"{folder}: holds trials of other settings (settings.json); give another --out")
+        if path.exists() and (why := first_difference(json.loads(path.read_bytes()), json.loads(text), SAME_TRIALS)):
+            raise UserError(f"{folder}: holds trials of other settings: {why}; give another --out")
         replace_file(path, text.encode())
 
     def run(self, name: str, trial: Callable[[], dict[str, Any]]) -> dict[str, Any]:

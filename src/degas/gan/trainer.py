@@ -74,6 +74,8 @@ def run_training(
         f"train {settings.objective}",
         settings.num_steps,
         start_step=start,
+        besides="evaluations on the way" if settings.evaluate_steps and on_evaluate is not None else "",
+        shorter=_shorter(settings, engine),
         quiet=not (progress and engine.is_main),
     )
     with bar, StopRequest() as stop:
@@ -84,6 +86,13 @@ def run_training(
                 run.save(step + 1)
                 stop.leave()
     return run.finish()
+
+
+def _shorter(settings: CompleteGan, engine: Engine) -> str:
+    """What would make a training shorter, in words."""
+    ways = ["fewer steps (--gan.num-steps)", "a smaller --gan.width"]
+    ways += ["--gan.objective mmd"] if settings.objective in ("ct-gan", "wgan-gp") else []
+    return ", ".join([*ways, "a GPU"] if engine.device.type == "cpu" else ways)
 
 
 class Run:

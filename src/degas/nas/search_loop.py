@@ -7,12 +7,26 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from degas.config import MEASURING
 from degas.nas.glo import FiniteWatch
 from degas.runtime.progress import Progress
 from degas.runtime.run_folder import StageFolder
 
 if TYPE_CHECKING:
     from degas.nas.searcher import Search
+
+
+FEWEST_EPOCHS = 3  # decide much as five do (docs/search.md)
+
+
+def progress_of(search: Search, step: int, quiet: bool) -> Progress:
+    """What a person sees of a search that begins after `step` steps; it says how the search could be shorter."""
+    settings = search.settings
+    ways = [f"--search.num-epochs {FEWEST_EPOCHS}"] if search.num_epochs > FEWEST_EPOCHS else []
+    ways += ["fewer images (--data.max-images)", "a smaller --search.width"]
+    ways += ["a GPU"] if search.engine.device.type == "cpu" else []
+    after = f"the loss {MEASURING[settings.prune]}, measured at the end" if settings.prune in MEASURING else ""
+    return Progress("search", search.total_steps, start_step=step, besides=after, shorter=", ".join(ways), quiet=quiet)
 
 
 class SearchLoop:
@@ -70,7 +84,7 @@ class SearchLoop:
 
     def _end_epoch(self, step: int, epoch: int, loss: float) -> None:
         alpha, mixing = self.search.supernet.alpha_by_name(), self.search.supernet.mixing_by_name()
-        self.bar.say(f"epoch {epoch}  loss {loss:.4f}  {self.search.standing(alpha)}")
+        self.bar.say(f"epoch {epoch}  loss {loss:.4f}  leads by α: {self.search.standing(alpha)}")
         self.folder.append("alpha.jsonl", {"step": step, "epoch": epoch, **alpha})
         self.folder.append("mixing.jsonl", {"step": step, "epoch": epoch, **mixing})
         self.search.check_plateau(epoch, loss)

@@ -28,12 +28,11 @@ from degas.nas.outputs import standing, write_results
 from degas.nas.penalties import Penalties
 from degas.nas.perturbation import Perturbation
 from degas.nas.relaxation import Relaxation
-from degas.nas.search_loop import SearchLoop
+from degas.nas.search_loop import SearchLoop, progress_of
 from degas.nas.settle import has_settled
 from degas.nas.supernet import Supernet
 from degas.runtime.distributed import Engine
 from degas.runtime.interrupts import StopRequest
-from degas.runtime.progress import Progress
 from degas.runtime.replay import CudaGraphs, Inputs, Replayed, check_graphs
 from degas.runtime.rng import forked_rng
 from degas.runtime.run_folder import StageFolder, read_jsonl
@@ -75,7 +74,7 @@ def run_search(
     search = Search(images, settings, space, seed=seed, engine=engine)
     step = search.restore(folder)
     quiet = not (progress and engine.is_main)
-    with StopRequest() as stop, Progress("search", search.total_steps, start_step=step, quiet=quiet) as bar:
+    with StopRequest() as stop, progress_of(search, step, quiet) as bar:
         loop = SearchLoop(search, folder, bar, step)
         while loop.goes_on(step):
             terms = search.step(step)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 
 from degas.architecture import Architecture
 from degas.data.pixels import to_uint8
-from degas.errors import UserError
+from degas.errors import UserError, unreadable
 from degas.nets.backbone import Backbone
 from degas.nets.baselines import BASELINES
 from degas.nets.cost import count_parameters
@@ -160,6 +161,8 @@ class Generator(nn.Module):
         try:
             generator.load_state_dict(load_file(weights))
         except (OSError, SafetensorError) as error:
+            if isinstance(error, OSError) and error.errno not in (None, errno.ENOENT):
+                raise unreadable(weights, error) from None
             raise UserError(f"{weights}: cannot be read ({one_line(error)}); copy the generator folder anew") from None
         except RuntimeError as error:
             raise UserError(f"{weights}: does not fit config.json beside it: {one_line(error)}") from None

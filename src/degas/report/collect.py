@@ -231,7 +231,10 @@ def _value(run: Run, path: Path) -> Any:
         if path.stat().st_size > MAX_JSON_BYTES:
             raise ValueError("file too large")
         return _loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        run.notes.append(f"{_where(run, path)}: left out ({error.strerror})")
+        return None
+    except (ValueError, RecursionError) as error:
         run.notes.append(f"{_where(run, path)}: left out, not valid JSON ({' '.join(str(error).split())[:80]})")
         return None
 

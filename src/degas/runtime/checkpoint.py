@@ -13,6 +13,7 @@ takes no more memory than that on top of the state itself.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -27,7 +28,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from degas.errors import UserError
+from degas.errors import UserError, unreadable
 from degas.runtime.durable import full_disk_named, sync_file, sync_folder, write_new_file
 
 FILE_BYTES = 16 * 2**20
@@ -84,13 +85,17 @@ def load_newest(folder: Path, warn: Callable[[str], None]) -> tuple[int, dict] |
     Each damaged one on the way is named to `warn` in one line. Tensors are on the CPU. The folder stays as it is.
 
     Raises:
-        UserError: the checkpoint was written by a newer format than this.
+        UserError: the checkpoint was written by a newer format than this, or the operating system refuses to read it.
     """
     candidates = _candidates(folder)
     for position, (step, path) in enumerate(candidates):
         try:
             return step, _read(path, step)
         except _UNREADABLE as error:
+            if isinstance(error, OSError) and error.errno not in (None, errno.ENOENT, errno.ENOTDIR):
+                raise unreadable(
+                    error.filename or path, error
+                ) from error  # it may be sound: nothing is given up for it
             reason = " ".join(str(error).split())[:200] or type(error).__name__
             rest = candidates[position + 1 :]
             onward = f"falling back to {rest[0][1].name}" if rest else "there is none before it"

@@ -52,6 +52,16 @@ def replace_file(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
+def share_as_umask_says(path: Path) -> None:
+    """Give `path` the mode of a file made in the ordinary way; libraries' temporary files are their owner's alone."""
+    probe = path.with_name(f".{path.name}-{os.getpid()}.mode")
+    probe.touch(0o666)
+    try:
+        path.chmod(probe.stat().st_mode & 0o777)
+    finally:
+        probe.unlink()
+
+
 def refuse_unwritable(path: Path) -> None:
     """Raise `UserError` where the file `path` could not be written, before work whose result it is to hold."""
     try:

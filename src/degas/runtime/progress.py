@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections import deque
@@ -10,15 +11,20 @@ from types import TracebackType
 from typing import IO, cast
 
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn
+from rich.progress import BarColumn, ProgressColumn, TextColumn
 from rich.progress import Progress as RichProgress
+from rich.table import Column
 
+from degas.runtime.estimate import FirstSteps, format_about
 from degas.runtime.terminal import Enduring
 
 _PLAIN_SECONDS = 10.0
 _REFRESH_SECONDS = 0.2
 _SAMPLE_SECONDS = 0.25  # bounds the memory of the rate: 120 samples a window
 _WINDOW_SECONDS = 30.0
+_WORTH_SAYING_SECONDS = 10.0  # a stage that ends sooner needs no estimate
+_WIDEST_BAR, _NARROWEST_BAR = 20, 4
+_COUNTS_WIDTH = 42  # columns that the longest count and time left take, gaps included
 
 
 class RecentRate:
@@ -53,13 +59,17 @@ class Progress:
             …
             progress.update(step, note="epoch 3", loss=0.12)
 
-    On a terminal one live line; elsewhere a plain line at the first update and every 10 seconds. At the end one line
-    that says how many steps took how long, also after an error. Quiet prints nothing at all.
+    On a terminal one live line; elsewhere (`is_live`) a plain line at the first update and every 10 seconds. Once the
+    first steps have shown how fast they are, one line says about how long the stage will take. At the end one line that
+    says how many steps took how long, also after an error. Quiet prints nothing at all.
 
     Args:
         title: the stage.
         total_steps: the number of the last step.
         start_step: steps that were finished before (a resumed run); they count in no rate.
+        unit: what is counted.
+        besides: what the steps' time does not hold, for the line that says how long.
+        shorter: what would make it shorter, for that line.
     """
 
     def __init__(
@@ -68,25 +78,32 @@ class Progress:
         total_steps: int,
         *,
         start_step: int = 0,
+        unit: str = "steps",
+        besides: str = "",
+        shorter: str = "",
         quiet: bool = False,
         console: Console | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.title, self.total_steps, self.start_step, self.quiet = title, total_steps, start_step, quiet
+        self.unit, self.besides, self.shorter = unit, besides, shorter
         self._console = console or Console(file=cast(IO[str], Enduring(sys.stderr)), highlight=False)
         self._clock = clock
         self._step, self._text, self._values = start_step, "", ""
         self._live: RichProgress | None = None
         self._shown_at: float | None = None
+        self._first_steps = FirstSteps()
 
     def __enter__(self) -> Progress:
         self._began = self._clock()
         self._rate = RecentRate(self.start_step, self._began)
-        if not self.quiet and self._console.is_terminal:
-            columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TextColumn("{task.fields[text]}"))
-            self._live = RichProgress(*columns, console=self._console, auto_refresh=False, transient=True)
+        if not self.quiet and is_live(self._console):
+            columns = _columns(self.title, self._console.width)
+            self._live = RichProgress(*columns, console=self._console, auto_refresh=False, transient=True, expand=True)
             self._live.start()
-            self._task = self._live.add_task(self.title, total=self.total_steps, completed=self._step, text="")
+            self._task = self._live.add_task(
+                self.title, total=self.total_steps, completed=self._step, counts="", details=""
+            )
         return self
 
     def __exit__(
@@ -110,14 +127,17 @@ class Progress:
         if values:
             self._values = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
         self._text = "  ".join(part for part in (self._values, note) if part)
+        self._estimate(step, now)
         period = _REFRESH_SECONDS if self._live is not None else _PLAIN_SECONDS
         if self.quiet or (self._shown_at is not None and now - self._shown_at < period):
             return
         self._shown_at = now
+        counts, left, details = self._counts(), self._time_left(), self._details()
         if self._live is not None:
-            self._live.update(self._task, completed=step, text=self._state(), refresh=True)
+            shown = {"counts": _joined(counts, left), "details": details}
+            self._live.update(self._task, completed=step, refresh=True, **shown)  # type: ignore[arg-type]
         else:
-            self._print(f"{self.title}  {self._state()}")
+            self._print(_joined(self.title, counts, details, left))
 
     def end_at(self, step: int) -> None:
         """`step` turned out to be the last one: the stage stops early, in good order."""
@@ -135,20 +155,38 @@ class Progress:
         rate = self._rate.steps_per_second()
         return (self.total_steps - self._step) / rate if rate else None
 
-    def _state(self) -> str:
-        rate, remaining = self._rate.steps_per_second(), self.remaining_seconds()
+    def _estimate(self, step: int, now: float) -> None:
+        """Say once how long all of it will take, as far as the first steps tell."""
+        seconds_per_step = self._first_steps.seconds_per_step(step, now)
+        if seconds_per_step is None:
+            return
+        left = (self.total_steps - step) * seconds_per_step
+        if left < _WORTH_SAYING_SECONDS:
+            return
+        rate = format_rate(1 / seconds_per_step, self.unit)
+        line = f"about {format_about(now - self._began + left)} for {self.total_steps - self.start_step} {self.unit}"
+        further = [f"besides: {self.besides}"] if self.besides else []
+        further += [f"shorter: {self.shorter}"] if self.shorter else []
+        self.say("; ".join([f"{line}, by the first ones ({rate})", *further]))
+
+    def _counts(self) -> str:
         share = f"{100 * self._step / self.total_steps:.0f} %" if self.total_steps else ""
-        parts = [f"{self._step}/{self.total_steps}", share, self._text]
-        parts += [format_rate(rate)] if rate else []
-        parts += [f"{format_seconds(remaining)} left"] if remaining is not None else []
-        return "  ".join(part for part in parts if part)
+        return _joined(f"{self._step}/{self.total_steps}", share)
+
+    def _time_left(self) -> str:
+        remaining = self.remaining_seconds()
+        return f"{format_seconds(remaining)} left" if remaining is not None else ""
+
+    def _details(self) -> str:
+        rate = self._rate.steps_per_second()
+        return _joined(self._text, format_rate(rate, self.unit) if rate else "")
 
     def _summary(self, finished: bool) -> str:
         seconds, steps = self._clock() - self._began, self._step - self.start_step
-        parts = [f"{steps} steps in {format_seconds(seconds)}"]
-        parts += [format_rate(steps / seconds)] if seconds > 0 and steps > 0 else []
+        parts = [f"{steps} {self.unit} in {format_seconds(seconds)}"]
+        parts += [format_rate(steps / seconds, self.unit)] if seconds > 0 and steps > 0 else []
         parts += [self._text] if self._text else []
-        stopped = "" if finished else f"stopped at step {self._step} of {self.total_steps}: "
+        stopped = "" if finished else f"stopped at {self.unit.removesuffix('s')} {self._step} of {self.total_steps}: "
         return f"{self.title}: {stopped}{', '.join(parts)}"
 
     def _print(self, line: str) -> None:
@@ -167,8 +205,32 @@ def format_seconds(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def format_rate(steps_per_second: float) -> str:
+def format_rate(steps_per_second: float, unit: str = "steps") -> str:
     """`12.3 steps/s`, or seconds a step where that is the larger number."""
     if steps_per_second >= 1:
-        return f"{steps_per_second:.3g} steps/s"
-    return f"{1 / steps_per_second:.3g} s/step"
+        return f"{steps_per_second:.3g} {unit}/s"
+    return f"{1 / steps_per_second:.3g} s/{unit.removesuffix('s')}"
+
+
+def is_live(console: Console) -> bool:
+    """Whether someone watches: a line may be drawn over and over only on a real terminal that is not a job's log.
+
+    rich takes a file for a terminal where FORCE_COLOR is set, as many jobs have it; colours are not redraws.
+    """
+    in_a_job = os.environ.get("CI", "").lower() not in ("", "0", "false")
+    return console.is_interactive and bool(console.file.isatty()) and not in_a_job
+
+
+def _joined(*parts: str) -> str:
+    return "  ".join(part for part in parts if part)
+
+
+def _columns(title: str, width: int) -> tuple[ProgressColumn, ...]:
+    """Title, bar, counts and time left as they are; of the details what then fits into `width` columns."""
+    bar = max(_NARROWEST_BAR, min(_WIDEST_BAR, width - len(title) - _COUNTS_WIDTH))
+    return (
+        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, min_width=len(title))),
+        BarColumn(bar_width=bar),
+        TextColumn("{task.fields[counts]}", markup=False, table_column=Column(no_wrap=True, overflow="ignore")),
+        TextColumn("{task.fields[details]}", markup=False, table_column=Column(no_wrap=True, ratio=1)),
+    )

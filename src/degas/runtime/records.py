@@ -1,4 +1,4 @@
-"""JSON files, lines of logs, differences of settings. Standard library only."""
+"""JSON files and lines of logs. Standard library only."""
 
 from __future__ import annotations
 
@@ -85,31 +85,3 @@ def read_config(path: Path) -> dict:
     if not isinstance(config, dict):
         raise UserError(f"{path}: not a JSON object; give another --out")
     return config
-
-
-def refuse_difference(path: Path, old: dict, new: dict) -> None:
-    difference = _first_difference(old, new, "")
-    if difference:
-        key, before, now = difference
-        raise UserError(
-            f"{path}: cannot resume: {key} was {before} and is {now} now; "
-            "resume with the same settings, or give another --out"
-        )
-
-
-def _first_difference(old: Any, new: Any, key: str) -> tuple[str, str, str] | None:
-    if isinstance(old, dict) and isinstance(new, dict):
-        for name in [*old, *(name for name in new if name not in old)]:
-            inner = f"{key}.{name}" if key else name
-            if old.get(name) is None and new.get(name) is None:  # unset, also where a release did not have it yet
-                continue
-            if name not in old or name not in new:
-                return inner, _shown(old, name), _shown(new, name)
-            if found := _first_difference(old[name], new[name], inner):
-                return found
-        return None
-    return None if old == new else (key, json.dumps(old)[:60], json.dumps(new)[:60])
-
-
-def _shown(config: dict, name: str) -> str:
-    return json.dumps(config[name])[:60] if name in config else "unset"

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any
 
 from degas.errors import UserError
+from degas.runtime.comparison import Rules, refuse_difference
 from degas.runtime.durable import append_line, full_disk_named, replace_file, sync_folder
 from degas.runtime.environment import is_rank_0, num_ranks, write_environment
 from degas.runtime.folder_lock import lock_folder, make_folder, take_back, unlock_folder
@@ -25,7 +26,6 @@ from degas.runtime.records import (
     plain_number,
     read_config,
     read_jsonl,
-    refuse_difference,
     write_json,
 )
 from degas.runtime.tracking import Tracker, distributions_of, numbers_of
@@ -50,6 +50,7 @@ class StageFolder:
             on which batches and their order depend as well; JSON values, tuples and paths.
         resume: go on with the run that the folder holds; its settings must be the same. An empty folder starts afresh.
         kind: the stage, such as "search".
+        rules: what "the same" means; config.json then says what is in force now. By default every setting counts.
 
     Attributes:
         path, checkpoints: the folder, and the one inside it for `save_checkpoint`.
@@ -61,12 +62,13 @@ class StageFolder:
         UserError: another process owns the folder; it holds another run; it cannot be written.
     """
 
-    def __init__(self, path: Path, *, settings: dict, resume: bool, kind: str) -> None:
+    def __init__(self, path: Path, *, settings: dict, resume: bool, kind: str, rules: Rules | None = None) -> None:
         if "kind" in settings:
             raise ValueError("'kind' is the stage's name in config.json and cannot be a setting")
         self.path = Path(path)
         self.checkpoints = self.path / "checkpoints"
         self.kind = kind
+        self._rules = rules or Rules()
         self.writes = is_rank_0()
         self.tracker: Tracker | None = None
         self._lock: int | None = None
@@ -223,5 +225,7 @@ class StageFolder:
         old, new = ({"num_ranks": 1, **each} for each in (read_config(self.path / "config.json"), config))
         if self.done():  # then it is only read
             old["num_ranks"] = new["num_ranks"]
-        refuse_difference(self.path, old, new)
+        refuse_difference(self.path, old, new, self._rules)
+        if old != new and not self.done():
+            self.write_json("config.json", config)
         return True

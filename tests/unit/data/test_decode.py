@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from degas.data.decode import MAX_PIXELS, FitRule, decode, decode_all, to_grey, try_decode_all
+from degas.data.bad_pictures import NAMED, BadPictureError, in_one_message
+from degas.data.decode import FitRule, decode, decode_all, to_grey, try_decode_all
 from degas.errors import UserError
 
 RULE = FitRule(8)
@@ -143,14 +144,16 @@ def test_a_crop_larger_than_the_picture_is_refused() -> None:
         decode(("small.png", noise(10, 20)), FitRule(8, crop_pixels=12))
 
 
-@pytest.mark.parametrize("width", [MAX_PIXELS // 1000 + 1, 2**31 - 1])
+@pytest.mark.parametrize("width", [(64 << 20) // 1000 + 1, 2**31 - 1])
 def test_bombs_are_refused_before_they_are_unpacked(width: int) -> None:
     header = struct.pack(">IIBBBBB", width, 1000, 1, 0, 0, 0, 0)
     start = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + b"IHDR" + header
     data = start + struct.pack(">I", zlib.crc32(b"IHDR" + header))
     data += struct.pack(">I", 10) + b"IDAT" + zlib.compress(b"\0" * 10)[:10] + b"\0\0\0\0"
-    with pytest.raises(UserError, match=r"bomb\.png: .*pixels; scale it down"):
+    with pytest.raises(UserError, match=r"bomb\.png: \d+×1000 pixels, over the limit of 64 million; scale it down"):
         list(decode_all([("bomb.png", data)], RULE))
+    with pytest.raises(UserError, match=r"bomb\.png: .*over the limit"):  # outside of the loop Pillow has a limit too
+        decode(("bomb.png", data), RULE)
 
 
 @pytest.mark.parametrize(
@@ -173,3 +176,190 @@ def test_order_is_kept_across_threads_and_errors_can_be_collected(tmp_path: Path
     assert [name for name, result in results if isinstance(result, UserError)] == ["bad"]
     with pytest.raises(UserError, match=r"^bad: "):
         list(decode_all(pictures, RULE))
+
+
+def with_chunk(png: bytes, name: bytes, body: bytes, *, sound: bool = True) -> bytes:
+    """A PNG with one more chunk behind its header."""
+    checksum = zlib.crc32(name + body) ^ (0 if sound else 1)
+    return png[:33] + struct.pack(">I", len(body)) + name + body + struct.pack(">I", checksum) + png[33:]
+
+
+def with_segment(jpeg: bytes, marker: int, body: bytes) -> bytes:
+    return jpeg[:2] + bytes([0xFF, marker]) + struct.pack(">H", len(body) + 2) + body + jpeg[2:]
+
+
+PNG = encoded(Image.fromarray(noise(16, 16, 3)))
+JPEG = encoded(Image.fromarray(noise(16, 16, 3)), "JPEG")
+LARGE = zlib.compress(bytes(2 << 20))
+EXIF_6 = b"MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1\0\6\0\0\0\0\0\0"  # orientation 6, big-endian
+
+
+@pytest.mark.parametrize(
+    ("plain", "troubled"),
+    [
+        (PNG, with_chunk(PNG, b"eXIf", b"\0\x08\0\2\1\x12\0\3")),
+        (PNG, with_chunk(PNG, b"iCCP", b"profile\0\0" + LARGE)),
+        (PNG, with_chunk(PNG, b"zTXt", b"Raw\0\0" + LARGE)),
+        (PNG, with_chunk(PNG, b"iTXt", b"Raw\0\1\0\0\0" + LARGE)),
+        (PNG, with_chunk(PNG, b"tEXt", b"Comment\0text", sound=False)),
+        (PNG, with_chunk(PNG, b"eXIf", EXIF_6, sound=False)),
+        (PNG, with_chunk(PNG, b"pHYs", b"short")),
+        (JPEG, with_segment(JPEG, 0xE1, b"Exif\0\0garbage")),
+        (JPEG, with_segment(JPEG, 0xE2, b"ICC_PROFILE\0")),
+        (JPEG, with_segment(JPEG, 0xE2, b"MPF\0MM\0*" + b"\xff" * 20)),
+        (JPEG, with_segment(JPEG, 0xED, b"Photoshop 3.0\x008BIM\3\xed")),
+    ],
+)
+def test_metadata_never_costs_a_picture(plain: bytes, troubled: bytes, tmp_path: Path) -> None:
+    expected = decode(("plain", plain), RULE).pixels
+    assert np.array_equal(decode(("troubled", troubled), RULE).pixels, expected)
+    (tmp_path / "x").write_bytes(troubled)
+    assert np.array_equal(decode(("troubled", tmp_path / "x"), RULE).pixels, expected)
+
+
+def test_a_picture_whose_profile_is_left_out_still_stands_upright() -> None:
+    turned = np.rot90(np.asarray(Image.open(io.BytesIO(PNG))), -1)
+    expected = decode(("x", np.ascontiguousarray(turned)), RULE)
+    troubled = with_chunk(with_chunk(PNG, b"iCCP", b"profile\0\0" + LARGE), b"eXIf", EXIF_6)
+    assert np.array_equal(decode(("x", troubled), RULE).pixels, expected.pixels)
+
+
+def test_damaged_pixels_are_no_metadata() -> None:
+    troubled = with_chunk(PNG, b"iCCP", b"profile\0\0" + LARGE)
+    data = bytearray(troubled)
+    data[-100] ^= 1  # within the pixels
+    with pytest.raises(BadPictureError, match="cannot be read as an image"):
+        decode(("x", bytes(data)), RULE)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_every_orientation_in_every_format(orientation: int, form: str) -> None:
+    image = Image.new("RGB", (24, 16), "black")
+    image.paste("red", (0, 0, 12, 8))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture = decode(("x", encoded(image, form, exif=exif)), FitRule(16, "stretch"))
+    corner = {1: (0, 0), 2: (0, 1), 3: (1, 1), 4: (1, 0), 5: (0, 0), 6: (0, 1), 7: (1, 1), 8: (1, 0)}[orientation]
+    red = picture.pixels[0, 2::12, 2::12] > 128  # (2, 2): one pixel of each quarter
+    assert np.argwhere(red).tolist() == [list(corner)]
+    assert (picture.width, picture.height) == ((24, 16) if orientation < 5 else (16, 24))
+
+
+def test_a_jpeg_above_the_limit_is_read_at_half_its_size() -> None:
+    slope = np.linspace(0, 255, 2048).astype(np.uint8)
+    image = Image.fromarray(np.stack([np.tile(slope, (1024, 1))] * 3, 2))  # 2 · 2^20 pixels
+    rule = FitRule(64, "stretch", max_megapixels=1)
+    whole, half = (decode(("x", encoded(image, "JPEG")), r) for r in (FitRule(64, "stretch"), rule))
+    assert (whole.halved, half.halved) == (False, True)
+    assert (half.width, half.height) == (2048, 1024)
+    assert np.abs(whole.pixels.astype(int) - half.pixels).max() <= 2
+    with pytest.raises(
+        BadPictureError, match=r"2048×1024 pixels, over the limit of 1 million; .*--data\.max-megapixels"
+    ):
+        decode(("x", encoded(image, "PNG")), rule)
+    decode(("x", encoded(image, "PNG")), FitRule(64, max_megapixels=2))
+
+
+def test_more_than_four_times_the_limit_is_refused_in_a_jpeg_too() -> None:
+    with pytest.raises(BadPictureError, match="over the limit"):
+        decode(("x", encoded(Image.new("L", (4096, 1025)), "JPEG")), FitRule(8, max_megapixels=1))
+
+
+def test_a_crop_of_a_halved_jpeg_is_of_the_same_place() -> None:
+    image = Image.new("RGB", (2048, 1024), "black")
+    image.paste("white", (1024 - 100, 512 - 100, 1024 + 100, 512 + 100))
+    data = encoded(image, "JPEG")
+    picture = decode(("x", data), FitRule(64, crop_pixels=400, max_megapixels=1))
+    assert picture.pixels.mean() == pytest.approx(255 / 4, rel=0.03)
+    with pytest.raises(BadPictureError, match=r"too small for --data\.crop-pixels 1025"):
+        decode(("x", data), FitRule(64, crop_pixels=1025, max_megapixels=1))
+
+
+def test_pillows_own_limit_is_in_force_again_afterwards() -> None:
+    before = Image.MAX_IMAGE_PIXELS
+    list(try_decode_all([("x", noise(8, 8))], RULE))
+    assert before == Image.MAX_IMAGE_PIXELS
+
+
+def test_transparency_is_told_where_there_is_any() -> None:
+    solid, glass = np.full((8, 8, 4), 255, np.uint8), np.full((8, 8, 4), 200, np.uint8)
+    assert not decode(("x", encoded(Image.fromarray(solid))), RULE).transparent
+    assert decode(("x", encoded(Image.fromarray(glass))), RULE).transparent
+    assert decode(("x", glass), RULE).transparent
+
+
+def test_twelve_bits_fill_the_range_in_grey_colour_and_arrays() -> None:
+    values = (np.arange(64, dtype=np.uint16) * 65).reshape(8, 8)  # up to 4,095
+    rule = FitRule(8, bits=12)
+    for payload in (encoded(Image.fromarray(values)), png_rgb16(values), values, np.stack([values] * 3, 2)):
+        picture = decode(("x", payload), rule)
+        assert np.array_equal(picture.pixels[1], values >> 4)
+        assert picture.peak == 4095
+    assert decode(("x", noise(8, 8)), rule).peak is None
+    assert np.array_equal(decode(("x", noise(8, 8)), rule).pixels[0], noise(8, 8))  # 8 bits stay what they are
+
+
+def test_alpha_has_all_its_bits_whatever_colours_use() -> None:
+    values = np.full((8, 8, 4), 4095, np.uint16)
+    values[..., 3] = 65535
+    assert (decode(("x", values), FitRule(8, bits=12)).pixels == 255).all()
+
+
+def test_a_value_above_the_bits_is_refused_with_the_number_that_would_do() -> None:
+    with pytest.raises(
+        BadPictureError, match=r"holds the value 5,000, which takes 13 bits; give --data\.bits 13 or more"
+    ):
+        decode(("x", np.full((8, 8), 5000, np.uint16)), FitRule(8, bits=12))
+
+
+def test_many_bad_pictures_are_named_together_with_their_count(tmp_path: Path) -> None:
+    pictures = [(f"good{k}", noise(8, 8)) for k in range(100)]
+    for k in range(30):
+        pictures[3 * k] = (f"bad{k:02}", b"no picture")
+    pictures[0] = ("gone", tmp_path / "gone.png")
+    with pytest.raises(UserError) as caught:
+        list(decode_all(pictures, RULE))
+    said = str(caught.value)
+    assert said.startswith("30 of 100 pictures cannot be used: ")
+    assert said.endswith(" | and 10 more")
+    assert [f"bad{k:02}" in said for k in range(1, 30)] == [k < NAMED for k in range(1, 30)]
+    assert "gone: cannot be read (No such file or directory); see whether it was moved" in said
+    assert said.count("its format is not known") == 1  # said once for all that share it
+
+
+def test_one_bad_picture_is_told_as_itself() -> None:
+    bad = BadPictureError("a.png", "is upside down")
+    assert in_one_message([bad], 7) is bad
+    assert str(bad) == "a.png: is upside down; mend or remove it"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (PermissionError(13, "Permission denied"), r"^x: cannot be read \(Permission denied\); ask its owner"),
+        (
+            OSError(5, "Input/output error"),
+            r"^x: cannot be read \(Input/output error\); the disk or the network failed",
+        ),
+        (OSError(24, "Too many open files"), r"^x: cannot be read \(Too many open files\); .*ulimit"),
+    ],
+)
+def test_what_the_operating_system_refuses_is_not_called_damaged(
+    error: OSError, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_, **__):
+        raise error
+
+    monkeypatch.setattr(Image, "open", refuse)
+    with pytest.raises(BadPictureError, match=said):
+        decode(("x", tmp_path / "x.png"), RULE)
+
+
+def test_running_out_of_memory_is_no_fault_of_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(Image, "open", refuse)
+    with pytest.raises(MemoryError):
+        decode(("x", PNG), RULE)

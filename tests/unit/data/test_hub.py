@@ -10,6 +10,7 @@ from PIL import Image as Pillow
 
 from degas.config import DataSettings
 from degas.data import hub
+from degas.data.decode import FitRule, decode_all
 from degas.data.sources import load_images
 from degas.errors import UserError
 
@@ -94,8 +95,9 @@ def test_stored_paths_and_empty_cells_are_named(tmp_path: Path) -> None:
         (None, "empty"),
     ]:
         table = datasets.Dataset.from_dict({"image": [cell]}, features=features)
+        pictures = hub._records("x", table, DataSettings()).read(np.array([0]))
         with pytest.raises(UserError, match=message):
-            list(hub._records("x", table, DataSettings()).read(np.array([0])))
+            list(decode_all(pictures, FitRule(8)))
 
 
 class FakeHub:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from degas.api import describe_data
 from degas.cli import main as cli
 from degas.config import DataSettings
 from degas.data.inspect import describe_source
@@ -100,3 +101,32 @@ def test_a_problem_names_the_pictures(tmp_path: Path, capsys: pytest.CaptureFixt
     assert all(f"empty{k}.png" in unreadable for k in range(3))
     assert unreadable.endswith(", …")
     assert any(f"{tmp_path / 'a.png'} = {tmp_path / 'b.png'}" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    ("num", "size", "kinds", "said"),
+    [
+        (70, 32, set(), ""),
+        (
+            5,
+            32,
+            {"refused", "few"},
+            "5 would be refused by evaluation: data: 5 images are too few to measure; at least 8",
+        ),
+        (1, 32, {"refused", "few"}, "1 would be refused by training: "),
+        (20, 32, {"few"}, "20 are fewer than a batch of 64: they would be learnt by heart"),
+        (70, 30, {"refused"}, "70 would be refused by search: image size 30 is not a base size from 4 to 7"),
+    ],
+)
+def test_what_a_stage_would_refuse_is_a_problem(
+    num: int, size: int, kinds: set[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for k in range(num):
+        save(tmp_path / f"{k}.png", np.random.default_rng(k).integers(0, 256, (32, 32, 3), dtype=np.uint8))
+    facts = describe_data(str(tmp_path), DataSettings(image_size=size))
+    assert set(problems(facts)) == kinds
+    assert cli.main(["data", "info", str(tmp_path), "--data.image-size", str(size)]) == 0
+    out = capsys.readouterr().out
+    assert said in out
+    assert ("problems  none found" in out) == (not kinds)
+    assert "…" not in out

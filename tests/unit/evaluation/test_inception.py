@@ -183,10 +183,14 @@ def test_the_download_is_held_to_its_checksum(empty_caches: Path, monkeypatch: p
 
     def retrieve(url: str, known_hash: str, fname: str, path: Path, **_: Any) -> str:
         asked.extend((url, known_hash))
+        path.mkdir(parents=True, exist_ok=True)
+        (path / fname).touch(0o600)  # as pooch makes its temporary file, which it then renames
         return str(path / fname)
 
     _fake_pooch(monkeypatch, retrieve)
-    assert find_weights() == empty_caches / "degas" / inception.WEIGHTS_NAME
+    found = find_weights()
+    assert found == empty_caches / "degas" / inception.WEIGHTS_NAME
+    assert found.stat().st_mode & 0o777 == found.parent.stat().st_mode & 0o666  # the umask's, not its owner's alone
     assert asked == [inception.WEIGHTS_URL, f"sha256:{inception.WEIGHTS_SHA256}"]
 
 

@@ -36,3 +36,13 @@ def test_other_settings_are_refused(tmp_path: Path) -> None:
     Trials(tmp_path, {"seed": 1})
     with pytest.raises(UserError, match="other settings"):
         Trials(tmp_path, {"seed": 2})
+
+
+def test_the_same_images_by_another_path_go_on(tmp_path: Path) -> None:
+    def settings(source: str, num_images: int, fingerprint: str) -> dict[str, Any]:
+        return {"data": {"source": source, "num_images": num_images, "fingerprint": fingerprint}, "seed": 1}
+
+    Trials(tmp_path, settings("data/pets", 40, "x"))
+    Trials(tmp_path, settings("/copy/of/pets", 40, "x"))
+    with pytest.raises(UserError, match="40 → 41 images"):
+        Trials(tmp_path, settings("data/pets", 41, "y"))

@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 from rich.console import Console
 
-from degas.runtime.progress import Progress, RecentRate, format_rate, format_seconds
+from degas.runtime.progress import Progress, RecentRate, format_rate, format_seconds, is_live
 
 
 class Clock:
@@ -20,9 +21,22 @@ class Clock:
         return self.now
 
 
-def report(clock: Clock, total: int, terminal: bool = False, **options: object) -> tuple[Progress, io.StringIO]:
-    out = io.StringIO()
-    console = Console(file=out, force_terminal=terminal, width=60)
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def _no_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+
+
+def report(
+    clock: Clock, total: int, terminal: bool = False, width: int = 60, **options: object
+) -> tuple[Progress, io.StringIO]:
+    out = Terminal() if terminal else io.StringIO()
+    console = Console(file=out, force_terminal=terminal, width=width)
     return Progress("search", total, console=console, clock=clock, **options), out  # type: ignore[arg-type]
 
 
@@ -39,9 +53,10 @@ def test_plain_lines_come_at_once_and_every_ten_seconds() -> None:
         run(progress, clock, 1, 100, 0.5)
     lines = out.getvalue().splitlines()
     assert lines[0] == "search  1/100  1 %  loss 0.3333  epoch 1  2 steps/s  50 s left"
-    assert lines[1].startswith("search  21/100  21 %")
+    assert lines[1].startswith("search  about 50 s for 100 steps")
+    assert lines[2].startswith("search  21/100  21 %")
     assert lines[-1] == "search: 100 steps in 50 s, 2 steps/s, loss 0.3333  epoch 1"
-    assert len(lines) == 1 + 4 + 1
+    assert len(lines) == 1 + 1 + 4 + 1
 
 
 def test_the_remaining_time_follows_the_recent_rate() -> None:
@@ -145,6 +160,108 @@ def test_a_terminal_is_not_flooded() -> None:
     assert len(out.getvalue()) < 10_000
 
 
+def drawn(out: io.StringIO) -> list[str]:
+    """The live line as it was drawn, time after time, without its colours."""
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", out.getvalue())
+    return [line for line in re.split(r"[\r\n]+", plain) if "━" in line]
+
+
+@pytest.mark.parametrize("title", ["search", "train ct-gan", "features (imagenet-224)"])
+@pytest.mark.parametrize("width", [80, 72, 100])
+def test_a_live_line_keeps_title_bar_count_and_time_left(title: str, width: int) -> None:
+    clock = Clock()
+    progress, out = report(clock, 100_000, terminal=True, width=width)
+    progress.title = title
+    with progress:
+        for step in range(98_000, 98_020):
+            clock.now += 20.0
+            progress.update(step, note="epoch 12/15 " * 3, critic=-1234.5678, generator=0.00012345)
+    lines = drawn(out)
+    assert len(lines) > 10
+    assert all(len(line) <= width for line in lines)
+    last = lines[-1]
+    assert last.startswith(f"{title} ━━━")
+    assert "98019/100000  98 %  11 h 00 min left" in last
+    assert last.rstrip().endswith("…")
+
+
+@pytest.mark.parametrize(("environment", "live"), [({}, True), ({"CI": "true"}, False), ({"CI": "false"}, True)])
+def test_only_a_watched_terminal_is_drawn_over(
+    environment: dict[str, str], live: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert is_live(Console(file=Terminal())) == live
+
+
+def test_forced_colours_make_no_redraws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many jobs set it: rich then takes any file for a terminal."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    out, clock = io.StringIO(), Clock()
+    with Progress("search", 100, console=Console(file=out), clock=clock) as progress:
+        run(progress, clock, 1, 100, 0.2)  # twenty seconds
+    lines = out.getvalue().splitlines()
+    assert len(lines) <= 5
+    assert "\x1b[1A" not in out.getvalue()
+    assert "\x1b[2K" not in out.getvalue()
+
+
+def test_a_dumb_terminal_is_not_drawn_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    assert not is_live(Console(file=Terminal()))
+
+
+def test_a_stage_says_once_how_long_it_takes_by_its_first_steps() -> None:
+    clock = Clock()
+    progress, out = report(clock, 1000, besides="the measuring", shorter="--search.num-epochs 3")
+    with progress:
+        run(progress, clock, 1, 3, 60.0)  # warm-up: three minutes that come once
+        run(progress, clock, 4, 1000, 1.0)
+    told = [line for line in out.getvalue().splitlines() if "about" in line]
+    assert told == [
+        "search  about 20 min for 1000 steps, by the first ones (1 steps/s); besides: the measuring; "
+        "shorter: --search.num-epochs 3"
+    ]
+
+
+def test_on_a_terminal_it_says_so_too_and_a_resumed_run_counts_its_own_steps() -> None:
+    clock = Clock()
+    progress, out = report(clock, 1000, terminal=True, width=80, start_step=900, unit="images")
+    with progress:
+        run(progress, clock, 901, 1000, 1.0)
+    assert out.getvalue().count("about") == 1
+    assert "search  about 2 min for 100 images, by the first ones (1 images/s)" in out.getvalue()
+
+
+def test_what_soon_ends_or_is_quiet_says_nothing_of_how_long() -> None:
+    for total, quiet in ((15, False), (1000, True)):
+        clock = Clock()
+        progress, out = report(clock, total, quiet=quiet)
+        with progress:
+            run(progress, clock, 1, 15, 1.0)
+        assert "about" not in out.getvalue()
+
+
+def test_an_update_without_values_keeps_the_last_ones() -> None:
+    clock = Clock()
+    progress, out = report(clock, 100)
+    with progress:
+        progress.update(1, loss=0.5)
+        clock.now += 11
+        progress.update(2)
+    assert "2/100  2 %  loss 0.5" in out.getvalue()
+
+
+def test_other_units_than_steps_are_named() -> None:
+    clock = Clock()
+    progress, out = report(clock, 100, unit="images")
+    with progress:
+        run(progress, clock, 1, 100, 0.5)
+    assert out.getvalue().splitlines()[0].endswith("2 images/s  50 s left")
+    assert out.getvalue().splitlines()[-1].startswith("search: 100 images in 50 s, 2 images/s")
+    assert format_rate(0.25, "images") == "4 s/image"
+
+
 def test_lines_are_not_wrapped_and_brackets_are_no_markup() -> None:
     clock = Clock()
     out = io.StringIO()
@@ -193,7 +310,7 @@ def test_what_is_said_stays_unless_quiet() -> None:
 
 
 def test_a_stage_that_ends_early_says_its_own_total() -> None:
-    text = io.StringIO()
+    text = Terminal()
     with Progress("search", 100, console=Console(file=text, force_terminal=True, width=80)) as progress:
         progress.update(10)
         progress.end_at(10)

@@ -1,0 +1,40 @@
+"""What may differ between a stage's config.json and the command that resumes it. Knows no torch and no stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from degas.config import Settings
+from degas.runtime.comparison import Rules
+
+# Images are known by their content, whatever path leads there; a preset is the settings that it leads to; of an
+# architecture its operations count, whoever found it.
+SAME_RESULT = ("preset", "data.source", "generator.architecture.provenance")
+DATA_SENTENCES = {
+    "data.num_images": "the data changed: {old} → {new} images",
+    "data.image_size": "the data changed: {old} → {new} px",
+    "data.channels": "the data changed: {old} → {new} channel(s)",
+    "data.num_classes": "the data changed: {old} → {new} classes",
+    "data.fingerprint": "the data changed: as many images as before, with other pixels, labels or class names",
+}
+
+
+def resume_rules(*, complete: Mapping[str, Mapping[str, Any]] | None = None, **defaults: Settings) -> Rules:
+    """The rules of a stage whose config.json holds these sections.
+
+    A setting says itself, by `decides=False`, that it changes no result.
+
+    Args:
+        complete: the defaults in full of a section whose settings complete each other.
+        defaults: of each section, the settings where none is given.
+    """
+    ignored = [
+        f"{section}.{name}"
+        for section, settings in defaults.items()
+        for name, info in type(settings).model_fields.items()
+        if not (info.json_schema_extra or {}).get("decides", True)  # type: ignore[union-attr]
+    ]
+    sections = {name: settings.model_dump(mode="json") for name, settings in defaults.items()} | dict(complete or {})
+    values = {f"{section}.{name}": value for section, values in sections.items() for name, value in values.items()}
+    return Rules(frozenset([*SAME_RESULT, *ignored]), values, DATA_SENTENCES)

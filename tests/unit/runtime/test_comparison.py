@@ -1,0 +1,70 @@
+"""What may differ between a run and the command that resumes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from degas.errors import UserError
+from degas.runtime.comparison import Rules, first_difference, refuse_difference
+from degas.runtime.records import as_json
+
+RULES = Rules(
+    ignored=frozenset(["data.source", "search.log_steps", "found.by"]),
+    defaults={"search.new": 0},
+    sentences={"data.num_images": "{old} → {new} images", "data.fingerprint": "other pixels"},
+)
+OLD = {"data": {"source": "a", "fingerprint": "x1", "num_images": 40}, "search": {"width": 4, "log_steps": 10}}
+
+
+def changed(section: str, **values: object) -> dict[str, dict[str, object]]:
+    return {**OLD, section: {**OLD[section], **values}}
+
+
+def test_equal_settings_pass_whatever_the_order_of_their_keys() -> None:
+    old = as_json({"a": {"x": (1, 2), "y": 1e-3}, "b": None})
+    refuse_difference(Path("RUN"), old, as_json({"b": None, "a": {"y": 0.001, "x": [1, 2]}}))
+
+
+def test_of_several_differences_the_first_is_named() -> None:
+    old = {"a": {"x": 1, "y": 2}, "b": 3}
+    with pytest.raises(UserError, match=r"a\.y was 2 and is 5 now"):
+        refuse_difference(Path("RUN"), old, {"b": 4, "a": {"x": 1, "y": 5}})
+    with pytest.raises(UserError, match=r"b was 3 and is unset now"):
+        refuse_difference(Path("RUN"), old, {"a": {"x": 1, "y": 2}, "c": 1})
+
+
+@pytest.mark.parametrize(
+    "new",
+    [
+        changed("data", source="/elsewhere/a"),
+        changed("search", log_steps=1),
+        changed("search", new=0),
+        {**OLD, "found": {"by": {"seed": 1}}},
+    ],
+)
+def test_what_changes_no_result_may_differ_either_way(new: dict) -> None:
+    new.setdefault("found", {})
+    assert first_difference({**OLD, "found": {}}, new, RULES) == ""
+    assert first_difference(new, {**OLD, "found": {}}, RULES) == ""
+
+
+@pytest.mark.parametrize(
+    ("new", "told"),
+    [
+        (changed("data", num_images=41, fingerprint="x2"), "40 → 41 images"),
+        (changed("data", fingerprint="x2"), "other pixels"),
+        (changed("search", new=1), "search.new was 0 and is 1 now"),
+        (changed("search", width=5, log_steps=1), "search.width was 4 and is 5 now"),
+        (changed("search", unknown=2), "search.unknown was unset and is 2 now"),
+    ],
+)
+def test_what_changes_the_result_is_told_in_words(new: dict, told: str) -> None:
+    assert first_difference(OLD, new, RULES) == told
+
+
+def test_a_setting_that_is_unset_equals_one_that_a_release_did_not_have() -> None:
+    refuse_difference(Path("RUN"), {"gan": {"a": 1}, "old": None}, {"gan": {"a": 1, "critic": None}})
+    with pytest.raises(UserError, match=r"gan\.critic was unset and is \"mine\" now"):
+        refuse_difference(Path("RUN"), {"gan": {"a": 1}}, {"gan": {"a": 1, "critic": "mine"}})
