@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from degas.cli import main as cli
-from degas.cli.arguments import options_of
+from degas.cli.arguments import Option, options_of
 from degas.cli.help import is_shown
 from degas.groups import group_of
 
@@ -30,14 +30,21 @@ def commands() -> Iterator[tuple[Any, str]]:
 
 
 def option_list() -> str:
-    """A line an option: how it is typed, its group, and `·` where `--help` shows it."""
-    lines = []
+    """A line an option: how it is typed, its group, and `·` where `--help` shows it. Sections stand once, at the end."""
+    lines: list[str] = []
+    sections: dict[str, str] = {}
     for model, name in commands():
-        lines.append(f"degas {name}")
-        for option in options_of(model):
-            group = "hidden" if option.argument.hidden else group_of(option.key)
-            lines.append(f"  {'·' if is_shown(option) else ' '} {option.usage}  [{group}]")
-    return "\n".join(lines) + "\n"
+        options = list(options_of(model))
+        shared = dict.fromkeys(option.path[0] for option in options if len(option.path) > 1)
+        lines += [f"degas {name}", *(_line(option) for option in options if len(option.path) == 1)]
+        lines += [f"    sections: {', '.join(shared)}"] if shared else []
+        sections |= {option.key: _line(option) for option in options if len(option.path) > 1}
+    return "\n".join([*lines, "sections", *sections.values()]) + "\n"
+
+
+def _line(option: Option) -> str:
+    group = "hidden" if option.argument.hidden else group_of(option.key)
+    return f"  {'·' if is_shown(option) else ' '} {option.usage}  [{group}]"
 
 
 if __name__ == "__main__":
