@@ -13,6 +13,10 @@ _HOMES = {
     "Architecture": "degas.architecture",
     "SearchSpace": "degas.space",
     "Generator": "degas.nets.generator",
+    "CriticOutput": "degas.nets.critic",
+    "Objective": "degas.gan.objectives",
+    "register_critic": "degas.nets.critic",
+    "register_generator": "degas.nets.generators",
     "register_objective": "degas.gan.objectives",
     "register_operation": "degas.nets.operations",
     "register_source": "degas.data.sources",
@@ -23,10 +27,14 @@ _HOMES = {
 }
 __all__ = [
     "Architecture",
+    "CriticOutput",
     "Generator",
+    "Objective",
     "SearchSpace",
     "UserError",
     "evaluate",
+    "register_critic",
+    "register_generator",
     "register_objective",
     "register_operation",
     "register_source",
@@ -39,8 +47,10 @@ if TYPE_CHECKING:
     from degas.architecture import Architecture
     from degas.data.sources import register_source
     from degas.errors import UserError
-    from degas.gan.objectives import register_objective
+    from degas.gan.objectives import Objective, register_objective
+    from degas.nets.critic import CriticOutput, register_critic
     from degas.nets.generator import Generator
+    from degas.nets.generators import register_generator
     from degas.nets.operations import register_operation
     from degas.space import SearchSpace
 

@@ -30,8 +30,8 @@ from degas.gan.settings import gan_section, resolve_gan
 from degas.gan.steps import check_images
 from degas.given import Section, generator_folder, load_architecture, settings_for
 from degas.nas.checks import check_search
-from degas.nets.baselines import BASELINES
 from degas.nets.generator import Generator
+from degas.nets.generators import GENERATORS
 from degas.resume_rules import resume_rules
 from degas.runtime.distributed import Engine, chosen_device
 from degas.runtime.environment import is_rank_0, num_ranks
@@ -233,7 +233,7 @@ def _fresh_generator(
     classes: dict[str, Any] = (
         {"num_classes": images.num_classes, "class_names": images.class_names} if gan.supervised else {}
     )
-    if isinstance(architecture, str) and architecture in BASELINES:
+    if isinstance(architecture, str) and architecture in GENERATORS:
         graph, base_size = space.resolve(images.image_size)
         with forked_rng(seed, "generator weights"):
             return Generator.from_baseline(
@@ -246,7 +246,7 @@ def _fresh_generator(
                 sampling_bn=gan.sampling_bn,
                 **classes,
             )
-    found = load_architecture(architecture, BASELINES).for_image_size(images.image_size)
+    found = load_architecture(architecture, GENERATORS).for_image_size(images.image_size)
     resized = found.resized(width=gan.generator_width, noise_size=gan.noise_size, channels=images.channels)
     return fresh_generator(resized, gan, seed, **classes)
 

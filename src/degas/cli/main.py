@@ -144,10 +144,12 @@ def _dispatch(arguments: list[str]) -> int:
 
         print(f"degas {__version__}" if arguments and arguments[0] in ("-V", "--version") else help_text())
         return 0
+    from degas.cli.own_modules import import_own, with_own_settings
     from degas.cli.parse import parse
 
+    arguments = import_own(arguments)
     module, name, rest = find_command(arguments)
-    options = parse(module.Options, name, rest)
+    options = parse(with_own_settings(module.Options, rest), name, rest)
     with _one_voice(arguments[0]):
         module.main(options)
     return 0
@@ -181,7 +183,8 @@ def help_text() -> str:
     lines = [f"  {name:<{width}}  {summary}" for name, (summary, _) in COMMANDS.items()]
     head = "degas: find a small GAN generator for your images by differentiable architecture search"
     start = "start with: degas run --data digits --out runs/digits --preset quick"
-    return "\n".join([head, "", USAGE, "", *lines, "", start])
+    own = "with any command: --import MODULE (or FILE.py) registers operations, generators, objectives, … of your own"
+    return "\n".join([head, "", USAGE, "", *lines, "", start, own])
 
 
 def _unexpected(error: Exception, command: str) -> int:

@@ -114,10 +114,20 @@ def _objectives() -> list[type[Objective]]:
 
 def sources(gan: CompleteGan, preset: Mapping[str, Any]) -> list[tuple[str, Any, str]]:
     """Every setting as (name, value, where the value comes from); `preset` holds what the preset changes of them."""
-    values, own = gan.record(), own_names()
-    names = [*type(gan.given).model_fields, *(name for name in own if name not in type(gan.given).model_fields)]
-    return [(n, v, _source_of_own(gan, n, v, preset) if n in own else source(gan.given, n, v, preset)) for n in names
-            for v in [values.get(n)]]  # fmt: skip
+    values, own = {**gan.record(), "critic": gan.critic}, own_names()
+    names = dict.fromkeys([*type(gan.given).model_fields, *own])
+    return [(name, values.get(name), _source(gan, name, values.get(name), preset)) for name in names]
+
+
+def _source(gan: CompleteGan, name: str, value: Any, preset: Mapping[str, Any]) -> str:
+    if name in own_names():
+        return _source_of_own(gan, name, value, preset)
+    given = getattr(gan.given, name)
+    if given is None and value is None:  # generator_width, noise_size
+        return "the architecture's"
+    if given is None and name == "critic":
+        return f"our choice for {gan.objective}"
+    return _source_of_shared(gan.given, name, value, preset)
 
 
 def _source_of_own(gan: CompleteGan, name: str, value: Any, preset: Mapping[str, Any]) -> str:
@@ -130,7 +140,7 @@ def _source_of_own(gan: CompleteGan, name: str, value: Any, preset: Mapping[str,
     return "preset" if preset.get(name) == getattr(gan.own, name) else "given"
 
 
-def source(settings: Settings, name: str, value: Any, preset: Mapping[str, Any]) -> str:
+def _source_of_shared(settings: Settings, name: str, value: Any, preset: Mapping[str, Any]) -> str:
     """Where a value in force comes from.
 
     A field's stated source is one or two of `where` or `where: value`; the one that names the value is told.

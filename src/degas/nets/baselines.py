@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from degas.nets.generators import register_generator
 from degas.nets.initialisation import GLOROT, HE, biased_conv, started
 from degas.nets.normalisation import make_norm
 from degas.nets.resampling import repeat_and_convolve
@@ -45,6 +46,7 @@ class UpBlock(nn.Module):
         return hidden + repeat_and_convolve(x, self.shortcut)
 
 
+@register_generator("resnet")
 class ResnetGenerator(nn.Module):
     """CT-GAN's own generator: linear, `num_stages` residual up blocks, BN, ReLU, conv 3×3, tanh.
 
@@ -67,6 +69,7 @@ class ResnetGenerator(nn.Module):
         return torch.tanh(self.to_image(torch.relu(self.norm(x))))
 
 
+@register_generator("dcgan")
 class DcganGenerator(nn.Module):
     """DCGAN's generator (Radford et al. 2016): linear, then BN, ReLU, transposed conv 4×4 stride 2 per stage, tanh.
 
@@ -91,9 +94,3 @@ class DcganGenerator(nn.Module):
         for norm, deconv in zip(self.norms, self.deconvs, strict=True):
             x = deconv(torch.relu(norm(x, labels)))
         return torch.tanh(x)
-
-
-BASELINES: dict[str, type[ResnetGenerator] | type[DcganGenerator]] = {
-    "resnet": ResnetGenerator,
-    "dcgan": DcganGenerator,
-}

@@ -20,9 +20,9 @@ from degas.architecture import Architecture
 from degas.data.pixels import to_uint8
 from degas.errors import UserError, unreadable
 from degas.nets.backbone import Backbone
-from degas.nets.baselines import BASELINES
 from degas.nets.cost import count_parameters
 from degas.nets.generator_config import SIZES, SamplingBn, checked_config, make_config, one_line, read_config
+from degas.nets.generators import GENERATORS, check_network, make_network
 from degas.nets.normalisation import frozen_buffers, make_norm
 from degas.nets.operations import build_operation
 from degas.runtime.durable import replace_file
@@ -84,9 +84,12 @@ class Generator(nn.Module):
         class_names: Sequence[str] = (),
         sampling_bn: SamplingBn = "running",
     ) -> Generator:
-        """A hand-designed generator, `resnet` (CT-GAN's) or `dcgan`, with fresh weights."""
+        """A registered generator, such as `resnet` (CT-GAN's) or `dcgan`, with fresh weights."""
+        GENERATORS.find(kind, "--architecture")
         sizes = dict(zip(SIZES, (width, noise_size, base_size, num_stages, channels), strict=True))
-        return cls(make_config(kind, sizes, num_classes, class_names, sampling_bn))
+        generator = cls(make_config(kind, sizes, num_classes, class_names, sampling_bn))
+        check_network(generator.network, sizes, num_classes, kind)
+        return generator
 
     @property
     def num_parameters(self) -> int:
@@ -104,7 +107,7 @@ class Generator(nn.Module):
             raise UserError(f"labels: this generator has {self.num_classes} classes; give one label an image")
         if not self.num_classes and labels is not None:
             raise UserError("labels: this generator is unconditional; train one with --gan.supervised")
-        return self.network(noise, labels)
+        return self.network(noise) if labels is None else self.network(noise, labels)
 
     def images(
         self, n: int, seed: int = 0, labels: Tensor | Sequence[int] | int | None = None, batch_images: int = 100
@@ -234,7 +237,7 @@ def draw_labels(n: int, num_classes: int, seed: int) -> Tensor:
 def _build_network(config: Mapping[str, Any], where: str, image_gain: float) -> nn.Module:
     num_classes = config["num_classes"]
     if config["kind"] != "architecture":
-        return BASELINES[config["kind"]](**config["sizes"], num_classes=num_classes)
+        return make_network(config["kind"], config["sizes"], num_classes, where)
     architecture = Architecture.from_dict(config["architecture"], where)
     chosen = {(edge.source, edge.target): edge.operation for edge in architecture.edges}
     slots = [slot for slot in architecture.graph.slots if (slot.source, slot.target) in chosen]

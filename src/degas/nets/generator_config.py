@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from degas.architecture import MAX_FILE_BYTES, Architecture
-from degas.errors import UserError, nearest
-from degas.nets.baselines import BASELINES
+from degas.errors import UserError
+from degas.nets import baselines  # noqa: F401 - registers resnet and dcgan
+from degas.nets.generators import check_registered, registering_module
 from degas.space import LIMITS, MAX_IMAGE_SIZE
 
 FORMAT = "degas-generator"
@@ -22,21 +23,23 @@ SamplingBn = Literal["recalibrated", "running", "batch"]
 def make_config(
     kind: str, sizes: Mapping[str, Any], num_classes: int, class_names: Sequence[str], sampling_bn: str
 ) -> dict[str, Any]:
-    """The configuration of a new generator; `sizes` is an architecture file's object or a baseline's sizes."""
+    """The configuration of a new generator; `sizes` is an architecture file's object or a registered one's sizes.
+
+    `module` says which module registers the generator, where degas does not.
+    """
     key = "architecture" if kind == "architecture" else "sizes"
     head = {"format": FORMAT, "version": VERSION, "kind": kind}
     tail = {"num_classes": num_classes, "class_names": list(class_names), "sampling_bn": sampling_bn}
-    return {**head, key: dict(sizes), **tail}
+    module = "" if kind == "architecture" else registering_module(kind)
+    return {**head, **({"module": module} if module else {}), key: dict(sizes), **tail}
 
 
 def checked_config(config: Mapping[str, Any], where: str) -> dict[str, Any]:
     """The configuration with every value validated, before any memory is taken."""
     if not isinstance(config, Mapping) or config.get("format") != FORMAT or config.get("version") != VERSION:
         raise UserError(f"{where}: not a generator's config.json of version {VERSION}; update degas, or mend the path")
-    kinds = ["architecture", *BASELINES]
-    if config.get("kind") not in kinds:
-        kind = str(config.get("kind"))[:60]
-        raise UserError(f"{where}: unknown kind {kind!r}{nearest(kind, kinds)}")
+    if config.get("kind") != "architecture":
+        check_registered(str(config.get("kind")), config.get("module"), where)
     if config["kind"] == "architecture":
         sizes = {"architecture": Architecture.from_dict(config.get("architecture"), where).to_dict()}
     else:

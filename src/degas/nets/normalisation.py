@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -80,21 +81,24 @@ def make_norm(width: int, num_classes: int = 0, affine: bool = True) -> nn.Modul
     return ConditionalBatchNorm(width, num_classes) if num_classes else BatchNorm(width, affine=affine)
 
 
-def batch_norms(module: nn.Module) -> list[BatchNorm]:
-    return [m for m in module.modules() if isinstance(m, BatchNorm)]
+def batch_norms(module: nn.Module) -> list[Any]:
+    """The batch norms in a module, ours and torch's."""
+    return [m for m in module.modules() if isinstance(m, (BatchNorm, nn.modules.batchnorm._BatchNorm))]
 
 
 @contextmanager
 def frozen_buffers(module: nn.Module) -> Iterator[None]:
     """Within it, forwards in training mode move no running statistics."""
-    norms = [norm for norm in batch_norms(module) if norm.update_buffers]
-    for norm in norms:
-        norm.update_buffers = False
+    norms = batch_norms(module)
+    switches = [(norm, "update_buffers" if isinstance(norm, BatchNorm) else "track_running_stats") for norm in norms]
+    on = [(norm, switch) for norm, switch in switches if getattr(norm, switch)]
+    for norm, switch in on:
+        setattr(norm, switch, False)
     try:
         yield
     finally:
-        for norm in norms:
-            norm.update_buffers = True
+        for norm, switch in on:
+            setattr(norm, switch, True)
 
 
 @torch.no_grad()

@@ -215,7 +215,9 @@ def _parameter_tile(run: Run) -> Values | None:
     if count is None:
         return None
     value = f"{count / 1e6:.2f} M" if count >= 1_000_000 else f"{count / 1e3:.0f} k"
-    return {"label": "generator's parameters", "value": value, "note": f"{count:,} learned values"}
+    kind = run.generator.get("kind")
+    maker = f" of {kind}" if isinstance(kind, str) and kind != "architecture" else ""
+    return {"label": "generator's parameters", "value": value, "note": f"{count:,} learned values{maker}"}
 
 
 def _training_tile(run: Run) -> Values | None:

@@ -1,0 +1,26 @@
+"""An objective of your own: least squares (Mao et al. 2017), with a setting of its own, `--gan.real-target`.
+
+degas train --import own_objective.py --gan.objective least-squares --gan.real-target 0.9 \
+    --architecture resnet --data digits --out runs/own-objective
+"""
+
+import degas
+from degas.config import Rate, Weight, setting
+from degas.gan.objectives.base import score, score_groups
+
+
+@degas.register_objective("least-squares")
+class LeastSquares(degas.Objective):
+    """Scores are drawn to a target for reals and to 0 for fakes."""
+
+    critic_lr: Rate = setting(4e-4, "Adam rate of the critic", source="our choice: that of sn-gan")
+    real_target: Weight = setting(1.0, "what the critic's scores of reals are drawn to", source="Mao et al. 2017")
+
+    def critic_loss(self, critic, real_images, fake_images, labels=None):
+        real, fake = score_groups(critic, real_images, fake_images)
+        loss = (real.scores - self.real_target).square().mean() + fake.scores.square().mean()
+        return self.critic_total(loss, {"squares": loss}, real, labels)
+
+    def generator_loss(self, critic, fake_images, labels=None, real_images=None):
+        fake = score(critic, fake_images)
+        return self.generator_total((fake.scores - self.real_target).square().mean(), {}, fake, labels)
