@@ -30,7 +30,7 @@ def commands() -> Iterator[tuple[Any, str]]:
 
 
 def option_list() -> str:
-    """A line an option: how it is typed, its group, and `·` where `--help` shows it. Sections stand once, at the end."""
+    """A line an option: how it is typed, its group, and `·` where `--help` shows it. Sections stand once, last."""
     lines: list[str] = []
     sections: dict[str, str] = {}
     for model, name in commands():
