@@ -183,8 +183,10 @@ class SearchSettings(Settings):
         0.0, "weight of the expected cost, 1 for every edge's costliest operation, in the loss of α"
     )
     cost: Literal["parameters", "multiply-adds"] = setting("parameters", "what cost_weight counts")
-    max_params: Positive | None = setting(None, "most parameters of the architecture, at the search's width")
-    max_macs: Positive | None = setting(None, "most multiply-adds an image, at the search's width")
+    max_params: Positive | None = setting(
+        None, "most parameters of the architecture, at the search's width; default: no cap"
+    )
+    max_macs: Positive | None = setting(None, "most multiply-adds an image, at the search's width; default: no cap")
     prune: Literal["paper", "alone", "perturbation", "darts"] = setting(
         "alone",
         "pruning rule; paper: by α; alone: by the loss with each operation alone on its edge; perturbation: by that "
@@ -307,7 +309,7 @@ class EvaluateSettings(Settings):
     inception_weights: Path | None = setting(
         None, "the 2015-12-05 weights as a .pth file; default: the usual cache folder", decides=False
     )
-    classifier: Path | None = setting(None, "folder written by `degas features train`")
+    classifier: Path | None = setting(None, "folder written by `degas features train`; default: none")
     floor: bool = setting(True, "also score real against real, the least value to hope for")
     splits: Positive = setting(10, "splits of the Inception Score", source="paper §4")
 

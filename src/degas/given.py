@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 from pydantic import ValidationError
 
 from degas.architecture import Architecture
+from degas.complaints import complaint
 from degas.config import Settings
 from degas.errors import UserError, nearest
 from degas.paths import expanded
@@ -39,7 +40,7 @@ def settings_for(
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in (section, *first["loc"]))
-        raise UserError(f"{where}: {first['msg']}, not {first['input']!r}") from None
+        raise UserError(f"{where}: {complaint(first)}") from None
 
 
 def architecture_file(path: str | Path) -> Path:

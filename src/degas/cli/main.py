@@ -38,6 +38,7 @@ COMMANDS = {
     "benchmark": ("time our steps beside the textbook's and the machine's roofline", "benchmark"),
     "experiment": ("run one of our measurements, trial by trial", "experiment"),
 }
+ALONE = ("-h", "--help", "help", "-V", "--version")
 USAGE = "usage: degas COMMAND [OPTIONS]      degas COMMAND --help shows a command's options"
 OUT_OF_MEMORY = "out of memory; lower --search.width, --search.batch-images, --gan.width or --gan.batch-images"
 # What to lower where one command alone can be meant. Evaluation's batch is no help: forward passes have 32 images.
@@ -134,13 +135,14 @@ def _terminated_by_signal() -> Iterator[None]:
 
 
 def _dispatch(arguments: list[str]) -> int:
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print(help_text())
-        return 0
-    if arguments[0] in ("-V", "--version"):
+    if arguments[:1] == ["help"] and len(arguments) > 1:
+        arguments = [*arguments[1:], "--help"]
+    if not arguments or arguments[0] in ALONE:
+        if len(arguments) > 1:
+            raise UserError(f"degas {arguments[0]} takes nothing after it; leave out {arguments[1]!r}")
         from degas import __version__
 
-        print(f"degas {__version__}")
+        print(f"degas {__version__}" if arguments and arguments[0] in ("-V", "--version") else help_text())
         return 0
     from degas.cli.own_modules import import_own, with_own_settings
     from degas.cli.parse import parse

@@ -1,164 +1,159 @@
-"""Arguments → a command's options, with presets, and one line instead of a box when they are wrong.
-
-tyro reads the options off the pydantic models; this module adds the presets beneath what the user gives and turns
-tyro's messages into one line each. Imports no torch, so that help is instant.
-"""
+"""Arguments → a command's options, with presets beneath them, and one line where they are wrong. Imports no torch."""
 
 from __future__ import annotations
 
-import contextlib
-import io
-import os
-import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import tyro
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
+from degas.cli.arguments import Option, options_of
+from degas.cli.values import value_of
+from degas.complaints import complaint
 from degas.errors import UserError, nearest
 from degas.presets import PRESETS, preset_values
 
-# How tyro and pydantic word the two mistakes that deserve better than their own sentence.
+HELP = ("-h", "--help", "--help-all")
 MAX_LISTED = 20  # names in a message; an unknown option unlike any other gets the way to the help instead
-INVALID_CHOICE = r"invalid choice '(.*?)' for argument '(.*?)'\. Expected one of \((.*)\)"
-OUT_OF_RANGE = r"Error parsing (.*?): \d+ validation errors? for \w+ (\S+) (.*?) \[type=.*?input_value=(.*?), input"
 
 Options = TypeVar("Options", bound=BaseModel)
+Given = dict[Option, list[str]]
 
 
 def parse(model: type[Options], command: str, arguments: Sequence[str]) -> Options:
     """The options of `degas COMMAND ARGUMENTS`; `UserError` names the setting and the nearest valid one.
 
-    `--help` prints the help and raises `SystemExit(0)`.
+    `--help` and `--help-all` print the help and raise `SystemExit(0)`.
     """
-    arguments = [_with_hyphens(argument) for argument in arguments]
-    _check_values(arguments)
-    if "-h" not in arguments and "--help" not in arguments:
-        _check_names(model, command, arguments)
-    default = _defaults(model, arguments)
-    captured = io.StringIO()
-    try:
-        with _one_wide_line(captured, arguments):
-            return tyro.cli(model, prog=f"degas {command}", args=arguments, default=default)
-    except SystemExit as stop:
-        if not stop.code:
-            raise
-        raise UserError(f"{_message(captured.getvalue())}; see degas {command} --help") from None
+    options = list(options_of(model))
+    if any(argument in HELP for argument in arguments):
+        from degas.cli.help import help_text
+
+        print(help_text(model, command, _presets(_preset(arguments), ""), everything="--help-all" in arguments))
+        raise SystemExit(0)
+    given, stray = _tokenise(options, command, arguments)
+    _fill_positionals(options, given, stray)
+    missing = [option for option in options if option.info.is_required() and option not in given]
+    if stray:
+        raise UserError(_stray(stray[0], missing, command))
+    if missing:
+        raise UserError(f"missing {', '.join(option.usage for option in missing)}; see degas {command} --help")
+    values = {option: value_of(option, texts) for option, texts in given.items()}
+    return _build(model, options, values)
 
 
-def option_names(model: type[BaseModel], prefix: str = "--") -> Iterator[tuple[str, Any]]:
-    """Every option of a model with its annotation, nested models included: `--out`, `--search.width` …"""
-    for name, field in model.model_fields.items():
-        label = next((m.name for m in field.metadata if getattr(m, "name", None)), name).replace("_", "-")
-        annotation = field.annotation
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            yield from option_names(annotation, f"{prefix}{label}.")
-        else:
-            yield prefix + label, annotation
-
-
-def _with_hyphens(argument: str) -> str:
-    if not argument.startswith("--"):
-        return argument
-    name, equals, value = argument.partition("=")
-    return name.replace("_", "-") + equals + value
-
-
-def _check_names(model: type[BaseModel], command: str, arguments: Sequence[str]) -> None:
-    valid = {"--help"}
-    for name, annotation in option_names(model):
-        valid.add(name)
-        if annotation is bool:
-            head, _, tail = name.rpartition(".") if "." in name else ("", "", name.removeprefix("--"))
-            valid.add(f"{head}.no-{tail}" if head else f"--no-{tail}")
-    for argument in arguments:
-        name = argument.partition("=")[0]
-        if name.startswith("--") and name not in valid:
-            hint = nearest(name, valid)
-            hint = hint if "did you mean" in hint or len(valid) <= MAX_LISTED else f"; see degas {command} --help"
-            raise UserError(f"unknown setting {name}{hint}")
-
-
-def _check_values(arguments: Sequence[str]) -> None:
-    """An empty path would mean the current folder, which nobody asked for; a NUL byte fits no path."""
-    before = ""
-    for argument in arguments:
-        name, equals, value = argument.partition("=")
-        if not argument or (equals and not value and name.startswith("--")):
-            raise UserError(f"{name or before or 'an argument'}: is empty; give a value")
-        if "\0" in argument:
-            raise UserError(f"{before or 'an argument'}: holds a NUL byte; give a plain value")
-        before = name
-
-
-def _defaults(model: type[Options], arguments: Sequence[str]) -> Options:
-    """The model's defaults under the preset the arguments name; fields without a default stay missing."""
-    preset = _value_of("--preset", arguments) or "default"
-    if preset not in PRESETS:
-        raise UserError(f"--preset: unknown preset {preset!r}{nearest(preset, PRESETS)}")
-    changes = preset_values(preset, _value_of("--data", arguments) or "")
-    values: dict[str, Any] = {}
-    for name, field in model.model_fields.items():
-        default = tyro.MISSING if field.is_required() else field.get_default(call_default_factory=True)
-        section = changes.get(name)
-        values[name] = type(default)(**{**default.model_dump(), **section}) if section else default
-    return model.model_construct(**values)
-
-
-def _value_of(option: str, arguments: Sequence[str]) -> str | None:
-    for position, argument in enumerate(arguments):
-        name, equals, value = argument.partition("=")
-        if name == option:
-            return value if equals else next(iter(arguments[position + 1 :]), None)
-    return None
-
-
-@contextlib.contextmanager
-def _one_wide_line(captured: io.StringIO, arguments: Sequence[str]) -> Iterator[None]:
-    """Catch what tyro prints when it fails, unwrapped; let help through."""
-    if "-h" in arguments or "--help" in arguments:
-        yield
-        return
-    before = os.environ.get("COLUMNS")
-    os.environ["COLUMNS"] = "4000"
-    try:
-        with contextlib.redirect_stdout(captured), contextlib.redirect_stderr(captured):
-            yield
-    finally:
-        if before is None:
-            del os.environ["COLUMNS"]
-        else:
-            os.environ["COLUMNS"] = before
-
-
-def _message(box: str) -> str:
-    """What tyro says beneath its title (captured, it draws rules, no box), in one line, with the nearest choice."""
-    paragraphs: list[list[str]] = [[]]
-    for line in map(str.strip, box.splitlines()):
-        if line and set(line) <= set("-"):
-            paragraphs.append([])
-        elif line:
-            paragraphs[-1].append(line)
-    text = " ".join(" ".join(paragraphs[min(1, len(paragraphs) - 1)]).split())
-    if choice := re.match(INVALID_CHOICE, text):
-        value, option, valid = choice.groups()
-        names = re.findall(r"[\w.-]+", valid)
-        return f"{option}: unknown value {value!r}{nearest(value, names)}"
-    if range_error := re.match(OUT_OF_RANGE, text):
-        section, field, complaint, value = range_error.groups()
-        field = re.sub(r"\.\d+$", "", field).replace("_", "-")  # one entry of several
-        option = f"--{field}" if section.endswith("Options") else f"--{section}.{field}"
-        return f"{option}: {complaint[0].lower()}{complaint[1:]}, not {value}"
-    if text.startswith("Missing from"):
-        return "missing " + ", ".join(re.findall(r"--[\w.-]+ [A-Z]+|\b[A-Z]{3,}\b", text))
-    text = re.sub(r"invalid literal for int\(\) with base 10: ('.*')", r"\1 is not a whole number", text)
-    text = re.sub(r"could not convert string to float: ('.*')", r"\1 is not a number", text)
-    return text.removeprefix("Error parsing ").rstrip(".")[:300]
+def option_names(model: type[BaseModel]) -> Iterator[tuple[str, Any]]:
+    """Every option of a model with its type, nested models included: `--out`, `--search.width` …"""
+    for option in options_of(model):
+        yield option.name, option.annotation
 
 
 def command_line() -> list[str]:
     """The command as the user would type it again, for environment.json."""
     return ["degas", *sys.argv[1:]] if Path(sys.argv[0]).name.startswith(("degas", "__main__")) else list(sys.argv)
+
+
+# ---------------------------------------------------------------------------------------------------- words
+
+
+def _tokenise(options: Sequence[Option], command: str, arguments: Sequence[str]) -> tuple[Given, list[str]]:
+    """Each option with the words that follow it, and the words that follow none."""
+    named = {option.name: option for option in options if not option.argument.positional}
+    negative = {option.negative: option for option in options if option.negative}
+    given: Given = {}
+    stray: list[str] = []
+    words = list(arguments)
+    while words:
+        word = words.pop(0)
+        name, equals, value = word.partition("=")
+        name = name.replace("_", "-")
+        if not _is_name(word):
+            stray.append(word)
+        elif name in negative or (name in named and named[name].kind is bool):
+            option = negative.get(name) or named[name]
+            if equals:
+                raise UserError(f"{name}: takes no value; write {option.name} or {option.negative}")
+            given[option] = ["false" if name in negative else "true"]
+        elif name in named:
+            given[named[name]] = [value] if equals else _values(named[name], words)
+        else:
+            raise UserError(_unknown(name, [*named, *negative, "--help", "--help-all"], command))
+    return given, stray
+
+
+def _is_name(word: str) -> bool:
+    """`--out`, `-x`; `-1`, `-.5` and `-` are values."""
+    return word.startswith("--") or (len(word) > 1 and word[0] == "-" and word[1].isalpha())
+
+
+def _values(option: Option, words: list[str]) -> list[str]:
+    """Take the option's values off the front of `words`."""
+    taken: list[str] = []
+    while words and not _is_name(words[0]) and (option.count is None or len(taken) < option.count):
+        taken.append(words.pop(0))
+    if not taken:
+        raise UserError(f"{option.name}: its value is missing: {option.usage}")
+    return taken
+
+
+def _fill_positionals(options: Sequence[Option], given: Given, stray: list[str]) -> None:
+    """Words without an option go to the fields that stand without a name, in their order; the last may take all."""
+    for option in options:
+        if option.argument.positional and stray:
+            count = len(stray) if option.count is None else 1
+            given[option], stray[:count] = stray[:count], []
+
+
+def _stray(word: str, missing: Sequence[Option], command: str) -> str:
+    hint = f"did you mean {missing[0].name} {word}?" if missing else f"see degas {command} --help"
+    return f"{word!r} belongs to no option; {hint}"
+
+
+def _unknown(name: str, valid: Sequence[str], command: str) -> str:
+    hint = nearest(name, valid)
+    hint = hint if "did you mean" in hint or len(valid) <= MAX_LISTED else f"; see degas {command} --help"
+    return f"unknown setting {name}{hint}"
+
+
+# ---------------------------------------------------------------------------------------------------- values
+
+
+def _preset(arguments: Sequence[str]) -> str:
+    """The preset that the arguments name, for a help that shows its values."""
+    for position, argument in enumerate(arguments):
+        name, equals, value = argument.partition("=")
+        if name == "--preset":
+            return value if equals else next(iter(arguments[position + 1 :]), "default")
+    return "default"
+
+
+def _presets(preset: str, source: str) -> dict[str, dict[str, Any]]:
+    if preset not in PRESETS:
+        raise UserError(f"--preset: unknown preset {preset!r}{nearest(preset, PRESETS)}")
+    return preset_values(preset, source)
+
+
+def _build(model: type[Options], options: Sequence[Option], values: Mapping[Option, Any]) -> Options:
+    """The model's defaults, then the preset's changes, then what is given."""
+    own = {option.path[0]: value for option, value in values.items() if len(option.path) == 1}
+    changes = _presets(str(own.get("preset", "default")), str(own.get("source", "")))
+    filled: dict[str, Any] = dict(own)
+    for name, info in model.model_fields.items():
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+            default = info.get_default(call_default_factory=True).model_dump(exclude_unset=True)
+            given = {option.path[1]: value for option, value in values.items() if option.path[0] == name}
+            filled[name] = {**default, **changes.get(name, {}), **given}
+    try:
+        return model(**filled)
+    except ValidationError as error:
+        raise UserError(_refused(options, error)) from None
+
+
+def _refused(options: Sequence[Option], error: ValidationError) -> str:
+    finding = error.errors()[0]
+    place = tuple(part for part in finding["loc"] if isinstance(part, str))
+    option = next((option for option in options if place[: len(option.path)] == option.path), None)
+    name = option.name if option is not None else "--" + ".".join(place)
+    return f"{name}: {complaint(finding)}"

@@ -8,10 +8,7 @@ __all__ = ["Options", "main"]
 
 
 def main(options: Options) -> None:
-    from degas.errors import UserError
     from degas.report.render import write_report
 
-    if not options.runs:
-        raise UserError("missing PATH: give one or more run folders")
     path = write_report(options.runs, options.out or options.runs[0] / "report.html")
     print(f"report {path}")

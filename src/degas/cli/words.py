@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from degas.architecture import Architecture
-from degas.config import MEASURING
 
 
 def operations_in_words(architecture: Architecture) -> str:
@@ -31,21 +30,18 @@ def decisions_in_words(pruning: Mapping[str, Any]) -> str:
 
 def _what_else(pruning: Mapping[str, Any]) -> list[str]:
     """What the margins are of, what would change the decisions, and what a cap changed."""
+    from degas.report.decisions import BY_ALPHA, by_losses, decided_by
+
     found, lines = pruning["decisions"], []
-    if "perturbation" in pruning:
-        others = [f"{name} ({choice})" for name, choice in pruning["perturbation"]["by_alpha"].items()]
-        lines.append(f"margins are of the loss {MEASURING[pruning['rule']]}; ")
-        lines[-1] += f"α alone would change {', '.join(others)}" if others else "α alone would change nothing"
+    if by_losses(pruning):
+        lines.append(f"margins are of {decided_by(pruning)}")
+        if "perturbation" in pruning:  # not where several searches came together
+            others = [f"{name} ({choice})" for name, choice in pruning["perturbation"]["by_alpha"].items()]
+            lines[-1] += f"; α alone would change {', '.join(others) or 'nothing'}"
     else:
-        unit = {
-            "raw": "α",
-            "centred": "centred α",
-            "softmax_times_k": "the logarithm of the mixing weight",
-            "above_zero": "α above that of zero",
-        }
         differing = [f"{d['name']} ({', '.join(d['differs_under'])})" for d in found if d["differs_under"]]
         other = "another way to compare α across edges"
-        lines.append(f"margins are of {unit.get(pruning['compare'], pruning['compare'])}; ")
+        lines.append(f"margins are of {BY_ALPHA.get(pruning['compare'], pruning['compare'])}; ")
         lines[-1] += f"{other} would change {', '.join(differing)}" if differing else f"{other} would change nothing"
     if "cap" in pruning:
         cap = pruning["cap"]

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError, create_model
 
+from degas.complaints import complaint
 from degas.config import BatchImages, GanSettings, Settings, TrainingSettings, setting
 from degas.errors import UserError
 from degas.gan.objectives import OBJECTIVES, Objective
@@ -90,7 +91,7 @@ def _built(objective: type[Objective], given: Mapping[str, Any]) -> Objective:
     except ValidationError as error:
         first = error.errors()[0]
         option = "-".join(str(part) for part in first["loc"][:1]).replace("_", "-")
-        raise UserError(f"--gan.{option}: {first['msg'].lower()}, not {first['input']!r}") from None
+        raise UserError(f"--gan.{option}: {complaint(first)}") from None
 
 
 def _with_classes(own: Objective, supervised: bool, given: Mapping[str, Any]) -> Objective:

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from degas.architecture import Architecture
-from degas.config import SearchSettings
+from degas.config import MEASURING, SearchSettings
 from degas.errors import UserError
 from degas.nas.agreement import agreement, mean_alpha
 from degas.nas.capped import Budget
 from degas.nas.degenerate import parameter_free, without_residuals
 from degas.nas.outputs import pruned_edges, pruning_report, pruning_rules
-from degas.nas.perturbation import values_of
+from degas.nas.perturbation import values_that_decided
 from degas.nas.pruning import Alpha, choices
 from degas.runtime.run_folder import StageFolder, read_jsonl
 from degas.space import Edge, SearchSpace
@@ -47,9 +47,8 @@ def read_search(folder: Path, seed: int) -> Found:
     metrics = read_jsonl(folder / "metrics.jsonl")
     losses = {record["epoch"]: record["epoch_loss"] for record in metrics if "epoch_loss" in record}
     pruning, degenerate = (_read_json(folder / f"{name}.json") for name in ("pruning", "degenerate"))
-    values = {name: value for name, value in alpha[-1].items() if isinstance(value, dict)}
-    if "perturbation" in pruning:
-        values = values_of(pruning["perturbation"]["losses"], pruning["rule"])
+    last = {name: value for name, value in alpha[-1].items() if isinstance(value, dict)}
+    values = values_that_decided(pruning, last)
     return Found(seed, Architecture.load(folder / "architecture.json"), alpha, values, losses, degenerate)
 
 
@@ -86,7 +85,8 @@ def write_consensus(
     edges = together(mean)
     without = consensus_without(searches, edges, space, together)
     folder.write_json("agreement.json", {**_agreement(searches, edges, space, settings), **without})
-    folder.write_json("degenerate.json", degenerate_records(searches, mean, edges, space))
+    measured = settings.prune in MEASURING
+    folder.write_json("degenerate.json", degenerate_records(searches, mean, edges, space, by_losses=measured))
     architecture = dataclasses.replace(
         searches[0].architecture, edges=edges, provenance=_provenance([found.architecture for found in searches])
     )
@@ -123,7 +123,7 @@ def loss_records(searches: Sequence[Found]) -> list[dict[str, Any]]:
 
 
 def degenerate_records(
-    searches: Sequence[Found], alpha: Alpha, edges: tuple[Edge, ...], space: SearchSpace
+    searches: Sequence[Found], values: Alpha, edges: tuple[Edge, ...], space: SearchSpace, *, by_losses: bool = False
 ) -> list[dict[str, Any]]:
     """What has gone wrong in each search, with its seed, and in what they come to together."""
     records = [
@@ -131,7 +131,7 @@ def degenerate_records(
         for found in searches
         for record in found.degenerate
     ]
-    together = [parameter_free(edges, space), without_residuals(alpha, edges, space)]
+    together = [parameter_free(edges, space), without_residuals(values, edges, space, by_losses=by_losses)]
     for finding in together:
         if finding is not None:
             records.append({**finding.as_json(), "warning": f"consensus: {finding.line}"})

@@ -55,24 +55,31 @@ def parameter_free(edges: Sequence[Edge], space: SearchSpace) -> Finding | None:
     return Finding(kind, where, what, "compare with other seeds (--seeds), or search longer (--search.num-epochs)")
 
 
-def without_residuals(alpha: Alpha, edges: Sequence[Edge], space: SearchSpace) -> Finding | None:
-    """`zero` has the largest α on all of several residual edges, or none is kept though several maps could have one."""
+def without_residuals(
+    values: Alpha, edges: Sequence[Edge], space: SearchSpace, *, by_losses: bool = False
+) -> Finding | None:
+    """`zero` is best on all of several residual edges, or none is kept though several maps could have one.
+
+    `values` are what pruning went by: α, or with `by_losses` what the measured losses are worth.
+    """
     residual = [slot for slot in space.slots if not slot.direct]
     kept = {(edge.source, edge.target) for edge in edges}
     if not residual or any((slot.source, slot.target) in kept for slot in residual):
         return None
     where = f"residual edges {', '.join(slot.name for slot in residual)}"
-    leaders = {max(alpha[slot.name], key=lambda name, on=alpha[slot.name]: on[name]) for slot in residual}  # type: ignore[misc]
+    leaders = {max(values[slot.name], key=lambda name, on=values[slot.name]: on[name]) for slot in residual}  # type: ignore[misc]
     if leaders == {ZERO} and len(residual) > 1:
         mend = "--search.zero-rule ignored passes zero over; compare with other seeds (--seeds)"
-        return Finding("all-zero-residuals", where, "zero has the largest α on every one", mend)
+        what = "zero has the best loss on every one" if by_losses else "zero has the largest α on every one"
+        return Finding("all-zero-residuals", where, what, mend)
     if len({slot.target for slot in residual}) < 2:
         return None  # one choice is no pattern
-    mend = "compare with --search.compare centred, and with other seeds (--seeds)"
+    mend = "compare with other seeds (--seeds)"
+    mend = mend if by_losses else "compare with --search.compare centred, and with other seeds (--seeds)"
     return Finding("no-residuals", where, "none is kept, the generator is a chain", mend)
 
 
-def still_alpha(start: Alpha, end: Alpha, *, rate: float, num_steps: int) -> Finding | None:
+def still_alpha(start: Alpha, end: Alpha, *, rate: float, num_steps: int, by_losses: bool = False) -> Finding | None:
     """No α moved by more than a hundredth of what `num_steps` steps of Adam at `rate` could move it.
 
     Adam moves a value by about its rate a step at most, so rate · steps bounds the way; beyond 3 a longer one is not
@@ -82,7 +89,8 @@ def still_alpha(start: Alpha, end: Alpha, *, rate: float, num_steps: int) -> Fin
     reach = min(rate * num_steps, LONGEST_REACH)
     if not start or moved >= STILL_SHARE * reach:
         return None
-    what = f"no α moved by more than {moved:.1e} in {num_steps} steps at rate {rate:.1e}, so the choice is its start's"
+    what = f"no α moved by more than {moved:.1e} in {num_steps} steps at rate {rate:.1e}, so "
+    what += "the losses were measured on an even mixture" if by_losses else "the choice is its start's"
     return Finding("still-alpha", "alpha", what, "raise --search.alpha-lr, and see whether the loss falls at all")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from degas.nas.degenerate import (
     without_residuals,
 )
 from degas.nas.glo import Glo, first_latents
+from degas.nas.perturbation import values_that_decided
 from degas.nas.pruning import Alpha
 from degas.nets.normalisation import frozen_buffers
 from degas.runtime.run_folder import StageFolder, read_jsonl
@@ -90,14 +92,20 @@ def write_degenerate(
     """
     settings, mixing = glo.settings, [_mixing(record) for record in read_jsonl(folder.path / "mixing.jsonl")]
     rate = alpha_rate(settings, glo.total_steps)
-    by_alpha = settings.prune not in MEASURING  # a measured loss knows the size of the kernels
+    by_losses = settings.prune in MEASURING  # they know the size of the kernels, so `scale_takeover` is no matter
+    pruning = json.loads((folder.path / "pruning.json").read_bytes())
+    values = values_that_decided(pruning, alphas[-1])
     found = [
         parameter_free(edges, space),
-        without_residuals(alphas[-1], edges, space),
-        still_alpha(alphas[0], alphas[-1], rate=rate, num_steps=num_steps) if settings.train_alpha else None,
+        without_residuals(values, edges, space, by_losses=by_losses),
+        still_alpha(alphas[0], alphas[-1], rate=rate, num_steps=num_steps, by_losses=by_losses)
+        if settings.train_alpha
+        else None,
         collapsed(signs.real_variance, signs.fake_variance, num_steps=num_steps),
         dead_latents(signs.num_dead, signs.num_latents, _gradients(read_jsonl(folder.path / "metrics.jsonl"))),
-        scale_takeover(edges, mixing[0], mixing[-1]) if mixing and by_alpha else None,
+        scale_takeover(edges, mixing[0], mixing[-1])
+        if mixing and not by_losses
+        else None,  # a measured loss knows the kernels' size
     ]
     folder.write_json("degenerate.json", [finding.as_json() for finding in found if finding is not None])
 

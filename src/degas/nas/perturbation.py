@@ -21,9 +21,10 @@ inputs by whole edges at the end; fixed order and one rule are our choice.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -53,6 +54,13 @@ def values_of(losses: Alpha, rule: str) -> dict[str, dict[str, float]]:
     """What is compared, more being better: the loss without an operation; with `alone`, less the loss with it alone."""
     sign = -1.0 if rule == "alone" else 1.0
     return {slot: {name: sign * loss for name, loss in of_slot.items()} for slot, of_slot in losses.items()}
+
+
+def values_that_decided(pruning: Mapping[str, Any], alpha: Alpha) -> Alpha:
+    """What a search's pruning went by, as its pruning.json has it: the measured losses' values, else its last α."""
+    if "perturbation" not in pruning:
+        return alpha
+    return values_of(pruning["perturbation"]["losses"], pruning["rule"])
 
 
 class Perturbation:

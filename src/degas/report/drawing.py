@@ -36,8 +36,8 @@ FIXED_FIRST, FIXED_LAST = "linear\nreshape", "BN, ReLU\nconv 3×3\ntanh"
 def draw_architecture(architecture: Architecture, path: Path, alpha: Alpha | None = None) -> None:
     """Write the drawing to `path`, a `.png` or `.svg` file, whole or not at all.
 
-    `alpha` (edge name → {operation: α}) adds the α of every kept edge to its label. Raises `UserError` for another
-    suffix. The layout is ours; colours and the meaning of arcs follow the paper's Figure 2.
+    `alpha` (edge name → {operation: α}) adds the α of every kept edge to its label: give it where α decided. Raises
+    `UserError` for another suffix. The layout is ours; colours and the meaning of arcs follow the paper's Figure 2.
     """
     path = expanded(path)
     kind = path.suffix.lower().lstrip(".")

@@ -1,7 +1,7 @@
-"""What α says about every possible edge: its leading operation, and by how much each kept operation won.
+"""What a finished search says of every possible edge: what was kept, what decided it, and what α says.
 
-Pure functions of named α. The comparison is the paper's (section 3.2: raw α over all edges into a feature map); it is
-written down here a second time because the report may not import the search, and only to *describe* a choice.
+The choice and α are told apart: an edge's kept operation need not be the one with its largest α (losses decide by
+default). What decided is read from pruning.json, as the search wrote it; nothing here prunes.
 """
 
 from __future__ import annotations
@@ -11,26 +11,50 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from degas.architecture import Architecture
-from degas.space import ZERO, Slot
+from degas.space import Edge, Slot
 
 Alpha = Mapping[str, Mapping[str, float]]  # edge name "U0->N1" → {operation name: α}
 
 
 @dataclass(frozen=True)
-class EdgeFact:
-    """One possible edge. `alpha`, `share` (softmax weight in [0, 1]) and `margin` are None where α is not known.
+class Decision:
+    """One choice of the search as pruning.json has it: `N1 direct`, `U1 residual`.
 
-    `operation` is the kept operation, or the leading candidate of an edge that was dropped. `margin` is α minus the
-    α of `rival`, the best candidate that the kept one had to beat; negative when another rule than raw α chose.
+    `margin` is by how much the choice is better than `runner_up`, in the units of what decided; `before` the loss with
+    all operations of the node, where losses decided. None where they are not known.
+    """
+
+    name: str
+    choice: str
+    runner_up: str = ""
+    margin: float | None = None
+    before: float | None = None
+
+
+@dataclass(frozen=True)
+class EdgeFact:
+    """One possible edge.
+
+    `operation` is the kept one, None for an edge that was dropped; `leader` has the edge's largest α. `alpha` and
+    `share` (softmax weight in [0, 1]) are those of the kept operation, or of the leader of a dropped edge. `decision`
+    is the one that kept the operation. None where it is not known.
     """
 
     slot: Slot
-    kept: bool
     operation: str | None
+    leader: str | None = None
     alpha: float | None = None
     share: float | None = None
-    margin: float | None = None
-    rival: str | None = None
+    decision: Decision | None = None
+
+    @property
+    def kept(self) -> bool:
+        return self.operation is not None
+
+    @property
+    def leads(self) -> bool:
+        """Whether the kept operation is the one of the largest α."""
+        return self.kept and self.operation == self.leader
 
 
 def softmax(values: Mapping[str, float]) -> dict[str, float]:
@@ -41,62 +65,43 @@ def softmax(values: Mapping[str, float]) -> dict[str, float]:
     return {name: power / total for name, power in powers.items()}
 
 
-def edge_facts(architecture: Architecture, alpha: Alpha | None, zero_rule: str = "drops_edge") -> tuple[EdgeFact, ...]:
+def leader_of(values: Mapping[str, float]) -> str:
+    """The operation of an edge's largest α; the first of equal ones."""
+    return max(values, key=lambda name: values[name])
+
+
+def edge_facts(
+    architecture: Architecture, alpha: Alpha | None = None, decisions: Sequence[Decision] = ()
+) -> tuple[EdgeFact, ...]:
     """One fact per slot of the graph, in the graph's order."""
-    kept = {(edge.source, edge.target): edge.operation for edge in architecture.edges}
+    kept = {(edge.source, edge.target): edge for edge in architecture.edges}
     facts = []
     for slot in architecture.graph.slots:
-        operation = kept.get((slot.source, slot.target))
+        edge = kept.get((slot.source, slot.target))
+        operation = edge.operation if edge else None
+        decision = _decision_of(edge, slot, decisions) if edge else None
         values = (alpha or {}).get(slot.name)
-        if not values:
-            facts.append(EdgeFact(slot, operation is not None, operation))
-        elif operation is None:
-            leader = max(values, key=lambda name: values[name])
-            facts.append(EdgeFact(slot, False, leader, values[leader], softmax(values)[leader]))
+        leader = leader_of(values) if values else None
+        shown = operation or leader
+        if values and shown is not None and shown in values:
+            facts.append(EdgeFact(slot, operation, leader, values[shown], softmax(values)[shown], decision))
         else:
-            facts.append(_kept_fact(architecture, slot, operation, alpha or {}, zero_rule))
+            facts.append(EdgeFact(slot, operation, leader, decision=decision))
     return tuple(facts)
 
 
-def leading_since(history: Sequence[Alpha], epochs: Sequence[int], edge: str) -> int | None:
-    """The epoch since which the edge's largest α has belonged to the operation that leads in the end."""
-    leaders = [max(record[edge], key=lambda n: record[edge][n]) if record.get(edge) else None for record in history]
-    if not leaders or leaders[-1] is None:
-        return None
-    first = len(leaders) - 1
-    while first > 0 and leaders[first - 1] == leaders[-1]:
-        first -= 1
-    return epochs[first]
+def leading_since(history: Sequence[Alpha], epochs: Sequence[int], edge: str, operation: str) -> int | None:
+    """The epoch since which `operation` has had the edge's largest α to the end; None where it does not in the end."""
+    since = None
+    for record, epoch in zip(reversed(history), reversed(epochs), strict=True):
+        if not record.get(edge) or leader_of(record[edge]) != operation:
+            break
+        since = epoch
+    return since
 
 
-def _kept_fact(architecture: Architecture, slot: Slot, operation: str, alpha: Alpha, zero_rule: str) -> EdgeFact:
-    values = alpha[slot.name]
-    if operation not in values:
-        return EdgeFact(slot, True, operation)
-    candidates = _rivals(architecture, slot, alpha, zero_rule)
-    others = {(edge, name): value for edge, name, value in candidates if (edge, name) != (slot.name, operation)}
-    best = max(others, key=lambda key: others[key], default=None)
-    share = softmax(values)[operation]
-    if best is None:
-        return EdgeFact(slot, True, operation, values[operation], share)
-    rival = f"{best[1]} on {best[0].replace('->', '→')}"
-    return EdgeFact(slot, True, operation, values[operation], share, values[operation] - others[best], rival)
-
-
-def _rivals(architecture: Architecture, slot: Slot, alpha: Alpha, zero_rule: str) -> list[tuple[str, str, float]]:
-    """Candidates that a kept edge was compared with: (edge, operation, α).
-
-    A direct edge kept beside a residual one came from the second stage, which looks at the direct edge alone. Where
-    `zero` drops an edge, a residual operation has the `zero` of its own edge to beat as well.
-    """
-    second_stage = slot.direct and len(architecture.incoming(slot.target)) > 1
-    slots = [slot] if second_stage else architecture.graph.incoming(slot.target)
-    rivals = []
-    for other in slots:
-        values = alpha.get(other.name, {})
-        dropped = bool(values) and zero_rule == "drops_edge" and max(values, key=lambda n: values[n]) == ZERO
-        if dropped and other != slot:
-            continue
-        zero_counts = other == slot and zero_rule == "drops_edge"
-        rivals += [(other.name, name, value) for name, value in values.items() if name != ZERO or zero_counts]
-    return rivals
+def _decision_of(edge: Edge, slot: Slot, decisions: Sequence[Decision]) -> Decision | None:
+    """The decision that chose `edge`; None where another rule had the last word."""
+    name = f"{slot.target} {'direct' if slot.direct else 'residual'}"
+    choice = edge.operation if slot.direct else f"{slot.name} {edge.operation}"
+    return next((one for one in decisions if (one.name, one.choice) == (name, choice)), None)

@@ -7,12 +7,13 @@ Colours are the page's CSS variables. Every edge carries its facts in `data-…`
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from markupsafe import Markup, escape
 
 from degas.architecture import Architecture
 from degas.report.drawing import FIXED_FIRST, FIXED_LAST
-from degas.report.facts import Alpha, EdgeFact, edge_facts
+from degas.report.facts import EdgeFact
 from degas.report.ladder import Ladder, Node, Point, Rung, Sizes, lay_out, operation_lines
 from degas.space import ZERO
 
@@ -21,11 +22,8 @@ HEAD = 9.0  # pixels from the end of a kept edge's line to the tip of its arrow
 LETTER, LINE = 6.3, 13.0  # a label letter's width and a line's height
 
 
-def architecture_svg(
-    architecture: Architecture, alpha: Alpha | None = None, zero_rule: str = "drops_edge", prefix: str = "a"
-) -> Markup:
-    """The drawing; `prefix` keeps its ids apart from those of another drawing on the page."""
-    facts = edge_facts(architecture, alpha, zero_rule)
+def architecture_svg(facts: Sequence[EdgeFact], architecture: Architecture, prefix: str = "a") -> Markup:
+    """The drawing of `edge_facts`; `prefix` keeps its ids apart from those of another drawing on the page."""
     ladder = lay_out(architecture, facts, SIZES)
     kept = sum(fact.kept for fact in facts)
     width, height = ladder.high - ladder.low, ladder.along
@@ -44,17 +42,25 @@ def architecture_svg(
 def words(fact: EdgeFact) -> str:
     """An edge in one sentence, for screen readers and for tips."""
     text = f"{fact.slot.source} to {fact.slot.target}, {'direct' if fact.slot.direct else 'residual'}"
-    if fact.kept:
-        text += f", kept: {fact.operation}"
-    else:
-        text += ", not kept"
-        if fact.operation is not None:
-            text += f"; {'zero, no edge,' if fact.operation == ZERO else fact.operation} led"
-    if fact.alpha is not None and fact.share is not None:
-        text += f", α {fact.alpha:.3f}, mixing weight {fact.share:.1%}"
-    if fact.margin is not None:
-        text += f", margin {fact.margin:+.3f} over {fact.rival}"
-    return text.replace("-0", "−0")
+    text += f", kept: {fact.operation}" if fact.kept else ", not kept"
+    if (over := _margin(fact)) is not None:
+        text += f", margin {over}"
+    if fact.kept and fact.alpha is not None and fact.share is not None:
+        text += f", α {_short(fact.alpha)}, mixing weight {fact.share:.1%}"
+    return text + (f"; {_by_alpha(fact)}" if fact.leader is not None else "")
+
+
+def _margin(fact: EdgeFact) -> str | None:
+    """`+0.045 over skip`, as far as a decision of the search says so."""
+    found = fact.decision
+    if found is None or found.margin is None or not found.runner_up:
+        return None
+    return f"{_short(found.margin, '+')} over {found.runner_up.replace('->', '→')}"
+
+
+def _by_alpha(fact: EdgeFact) -> str:
+    """What α says of the edge, which need not be what was kept."""
+    return "leads by α" if fact.leads else f"by α {'zero, no edge,' if fact.leader == ZERO else fact.leader} leads"
 
 
 def _markers(prefix: str) -> str:
@@ -73,10 +79,10 @@ def _edge(rung: Rung, prefix: str) -> str:
     data = {
         "edge": f"{fact.slot.source} → {fact.slot.target}",
         "operation": fact.operation or "",
-        "rival": fact.rival or "",
+        "margin": _margin(fact) or "",
+        "leader": _by_alpha(fact) if fact.leader is not None else "",
     }
     data |= {"alpha": _short(fact.alpha), "share": "" if fact.share is None else f"{fact.share:.1%}"}
-    data |= {"margin": _short(fact.margin, "+")}
     attributes = " ".join(f'data-{name}="{escape(value)}"' for name, value in data.items() if value)
     state = "kept" if fact.kept else "dropped"
     marker = f' marker-end="url(#{prefix}-head-{kind})"' if fact.kept else ""

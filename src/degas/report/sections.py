@@ -6,10 +6,10 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from degas.config import MEASURING
 from degas.report.collect import Run, Stage, flatten, number
 from degas.report.curves import Series, curve
-from degas.report.facts import edge_facts, leading_since
+from degas.report.decisions import by_losses, decided_by, decisions_of, firmness
+from degas.report.facts import EdgeFact, edge_facts, leading_since
 from degas.report.inline_svg import architecture_svg
 from degas.report.scoring import score_tiles
 
@@ -44,23 +44,28 @@ def data_words(run: Run) -> str:
 
 
 def architecture(run: Run, prefix: str) -> Values | None:
-    """The drawing, the kept edges, and the edges that were dropped; None for a run without an architecture."""
+    """The drawing, what decided and every edge with its α; None for a run without an architecture."""
     if run.architecture is None:
         return None
     alpha = run.alpha[-1].values if run.alpha else None
-    facts = edge_facts(run.architecture, alpha, _zero_rule(run))
-    epochs, history = [r.epoch for r in run.alpha], [r.values for r in run.alpha]
-    since = {fact: leading_since(history, epochs, fact.slot.name) if history else None for fact in facts}
+    decided = decisions_of(run.pruning)
+    facts = edge_facts(run.architecture, alpha, decided)
     return {
-        "svg": architecture_svg(run.architecture, alpha, _zero_rule(run), prefix),
-        "kept": [{"fact": fact, "since": since[fact]} for fact in facts if fact.kept],
-        "dropped": [{"fact": fact, "since": since[fact]} for fact in facts if not fact.kept and fact.alpha is not None],
+        "svg": architecture_svg(facts, run.architecture, prefix),
+        "edges": [{"fact": fact, "since": _leads_since(run, fact)} for fact in facts],
         "has_alpha": bool(alpha),
-        "decided": _decided(run),
-        "measured": _measured(run),
-        "firmness": _firmness(run),
-        "other_rule": any(fact.margin is not None and fact.margin < 0 for fact in facts),
+        "by_losses": by_losses(run.pruning),
+        "decided_by": decided_by(run.pruning),
+        "decided": decided,
+        "firmness": firmness(run.pruning),
     }
+
+
+def _leads_since(run: Run, fact: EdgeFact) -> int | None:
+    """Since which epoch the edge's leader by α has led."""
+    if fact.leader is None:
+        return None
+    return leading_since([r.values for r in run.alpha], [r.epoch for r in run.alpha], fact.slot.name, fact.leader)
 
 
 def curves(runs: Sequence[Run], stage: str) -> list[Values]:
@@ -123,74 +128,6 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def _firmness(run: Run) -> list[str]:
-    """What pruning.json says of the choice: how it compares under other rules, and DARTS' own pruning."""
-    found = run.pruning.get("decisions")
-    decisions = [d for d in found if isinstance(d, dict)] if isinstance(found, list) else []
-    sentences = _perturbed_and_capped(run, len(decisions))
-    if decisions and run.pruning.get("rule") not in MEASURING:
-        differing = [d for d in decisions if d.get("differs_under")]
-        rules = sorted({str(r) for d in differing if isinstance(d["differs_under"], list) for r in d["differs_under"]})
-        where = ", ".join(str(d.get("name")) for d in differing)
-        also = f" would differ under another way to compare α ({', '.join(rules)}): {where}." if differing else ""
-        compare = str(run.pruning.get("compare", "raw"))
-        none = " would differ under another way to compare α across edges."
-        sentences.append(f"Compared by {compare} α, {len(differing)} of {len(decisions)} decisions{also or none}")
-    darts = run.pruning.get("darts")
-    cut = darts.get("disconnected") if isinstance(darts, dict) else None
-    if isinstance(cut, list):
-        words = f"cut off {', '.join(map(str, cut))}" if cut else "have left the graph connected here"
-        sentences.append(f"DARTS' own pruning (the two strongest edges into a map) would {words}.")
-    return sentences
-
-
-def _decided(run: Run) -> list[Values]:
-    """Rows of the decisions that a rule of losses made, well-formed ones alone; empty under a rule of α.
-
-    `margin` is by how much the choice's loss is the better one than the runner-up's, `before` the loss with all.
-    """
-    perturbation, found = run.pruning.get("perturbation"), run.pruning.get("decisions")
-    if run.pruning.get("rule") not in MEASURING or not isinstance(perturbation, dict) or not isinstance(found, list):
-        return []
-    losses = perturbation.get("before")
-    before = losses if isinstance(losses, dict) else {}
-    return [
-        {
-            **{key: str(record.get(key) or "") for key in ("name", "choice", "runner_up")},
-            "margin": number(record.get("margin")),
-            "before": number(before.get(record.get("node"))),
-        }
-        for record in found
-        if isinstance(record, dict)
-    ]
-
-
-def _measured(run: Run) -> str:
-    """What the loss that decided was measured with."""
-    return MEASURING.get(str(run.pruning.get("rule")), "of each operation")
-
-
-def _perturbed_and_capped(run: Run, num_decisions: int) -> list[str]:
-    """How a rule of losses differs from α, and what a cap changed."""
-    sentences = []
-    perturbation, cap = run.pruning.get("perturbation"), run.pruning.get("cap")
-    if isinstance(perturbation, dict) and isinstance(perturbation.get("by_alpha"), dict):
-        names = ", ".join(map(str, perturbation["by_alpha"]))
-        share = f"{len(perturbation['by_alpha'])} of {num_decisions} decisions"
-        sentences.append(f"Decided by the loss {_measured(run)}; α alone would change {share}{names and ': '}{names}.")
-    if isinstance(cap, dict) and isinstance(cap.get("changed"), dict):
-        limits = {"max_params": "parameters", "max_macs": "multiply-adds"}
-        given = [f"{cap[key]:,} {unit}" for key, unit in limits.items() if isinstance(cap.get(key), int)]
-        changed = ", ".join(map(str, cap["changed"])) or "nothing"
-        sentences.append(f"The best by α within {' and '.join(given)}; that changed {changed}.")
-    return sentences
-
-
-def _zero_rule(run: Run) -> str:
-    settings = flatten(run.search.config) if run.search else {}
-    return str(settings.get("search.zero_rule", "drops_edge"))
 
 
 def _loss_tile(run: Run) -> Values | None:

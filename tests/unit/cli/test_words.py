@@ -37,3 +37,9 @@ def test_agreement_names_the_seeds_that_chose_otherwise() -> None:
     head, line = agreement_in_words({**figures, "decisions": [record]}).splitlines()
     assert head == "2 seeds agree on 0.0 of 1 decisions, 0.1 by chance"
     assert line == "  N1 direct  skip   50 % of seeds; others conv_1x1 (seed 1)"
+
+
+def test_margins_of_losses_are_called_losses_wherever_they_were_measured() -> None:
+    """Several searches together decide by the mean of their losses, and pruning.json has no losses of its own."""
+    text = decisions_in_words({"rule": "alone", "compare": "above_zero", "decisions": [decision("N1 direct", "skip")]})
+    assert text.splitlines()[-1] == "  margins are of the loss with each operation alone on its edge"

@@ -68,6 +68,19 @@ def test_zero_on_every_residual_edge() -> None:
     assert "U0->U1, U0->U2, U1->U2" in found.line
 
 
+def test_where_losses_decided_no_warning_speaks_of_the_largest_alpha() -> None:
+    values = residual_alpha(ZERO)
+    still = random_alpha(SPACE, 0, 1e-3)
+    for found in (
+        without_residuals(values, prune(values, SPACE), SPACE, by_losses=True),
+        still_alpha(still, still, rate=3e-3, num_steps=200, by_losses=True),
+    ):
+        assert found is not None
+        assert "largest α" not in found.line
+        assert "choice" not in found.line
+        assert "loss" in found.line
+
+
 def test_a_chain_is_told_apart_from_zero() -> None:
     alpha = residual_alpha("deconv_4x4")  # weaker than every direct edge, and not zero
     assert kind(without_residuals(alpha, prune(alpha, SPACE), SPACE)) == "no-residuals"

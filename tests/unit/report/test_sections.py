@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -81,9 +82,10 @@ def test_warnings_are_gathered_by_kind(tmp_path: Path) -> None:
 def test_architecture_tables(tmp_path: Path) -> None:
     shown = sections.architecture(collect_run(fake_run(tmp_path / "run", num_stages=3)), "p")
     assert shown is not None
-    assert len(shown["kept"]) + len(shown["dropped"]) == 11
-    assert not shown["other_rule"]
-    assert all(row["fact"].margin > 0 for row in shown["kept"])
+    assert len(shown["edges"]) == 11
+    assert (shown["decided_by"], shown["by_losses"]) == ("α", False)
+    assert all(row["fact"].decision.margin > 0 for row in shown["edges"] if row["fact"].kept)
+    assert all(row["since"] is not None for row in shown["edges"])
     baseline = collect_run(fake_run(tmp_path / "b", search=False, train=False))
     assert sections.architecture(baseline, "p") is None
 
@@ -123,7 +125,7 @@ def test_how_firm_the_choice_is(tmp_path: Path) -> None:
     )
     assert firmness() == (
         "Decided by the loss without each operation; α alone would change 1 of 2 decisions: U1 residual. "
-        "The best by α within 500,000 parameters; that changed N1 direct."
+        "The best by the loss without each operation within 500,000 parameters; that changed N1 direct."
     )
     for odd in ({"perturbation": {"by_alpha": 3}, "cap": {"changed": 4}}, {"perturbation": 1, "cap": 2}):
         write_json(path / "search" / "pruning.json", odd)
@@ -149,16 +151,48 @@ def test_what_decided_where_losses_did(tmp_path: Path) -> None:
         return list(shown["decided"])
 
     rows = decided()
-    assert [(row["name"], row["choice"], row["margin"], row["before"]) for row in rows] == [
+    assert [(row.name, row.choice, row.margin, row.before) for row in rows] == [
         ("N1 direct", "skip", 0.02, 0.3),
         ("U1 direct", "deconv_4x4", None, None),
     ]
     page = write_report([path], tmp_path / "report.html").read_text()
     assert "What decided: the loss without each operation" in page
     assert "0.0200" in page
-    for odd in ({"rule": "paper"}, {"decisions": 3}, {"perturbation": None}):
-        assert decided(**odd) == []
-    assert decided(perturbation={"before": 3})[0]["before"] is None
+    assert page.index("What decided") < page.index("What α says of each edge") < page.index("leads by α</th>")
+    assert "it did not decide" in page
+    assert decided(decisions=3) == []
+    assert decided(rule="darts") == []
+    for odd in ({"perturbation": {"before": 3}}, {"perturbation": None}):  # several searches together have no `before`
+        assert [(row.choice, row.before) for row in decided(**odd)] == [("skip", None), ("deconv_4x4", None)]
+
+
+def test_a_kept_operation_that_never_led_is_not_said_to_lead(tmp_path: Path) -> None:
+    """The page of a search whose losses kept what α had last at every epoch."""
+    path = fake_run(tmp_path / "run")
+    run = collect_run(path)
+    assert run.architecture is not None
+    edge = next(edge for edge in run.architecture.edges if edge.target == "N1")
+    records = [json.loads(line) for line in (path / "search" / "alpha.jsonl").read_text().splitlines()]
+    for record in records:
+        record["U0->N1"][edge.operation] = -9.0
+    write_jsonl(path / "search" / "alpha.jsonl", records)
+    decision = {"name": "N1 direct", "node": "N1", "choice": edge.operation, "runner_up": "skip", "margin": 0.02}
+    write_json(path / "search" / "pruning.json", {"rule": "alone", "decisions": [decision], "perturbation": {}})
+    shown = sections.architecture(collect_run(path), "p")
+    assert shown is not None
+    row = shown["edges"][0]
+    assert (row["fact"].operation, row["fact"].alpha, row["fact"].leads) == (edge.operation, -9.0, False)
+    last = records[-1]["U0->N1"]
+    assert row["fact"].leader == max(last, key=last.__getitem__)
+    led = [max(record["U0->N1"], key=record["U0->N1"].__getitem__) == row["fact"].leader for record in records]
+    assert all(led[row["since"] - 1 :])
+    assert f"margin +0.020 over skip, α −9.000, mixing weight 0.0%; by α {row['fact'].leader} leads" in shown["svg"]
+    page = write_report([path], tmp_path / "report.html").read_text()
+    line = page[page.index("What α says of each edge") :]
+    line = line[line.index("U0&thinsp;→&thinsp;N1") : line.index("</tr>", line.index("U0&thinsp;→&thinsp;N1"))]
+    assert f"<code>{edge.operation}</code>" in line
+    assert f"<code>{row['fact'].leader}</code>" in line
+    assert "the same" not in line
 
 
 def test_alpha_cards_hold_the_numbers_of_every_epoch(tmp_path: Path) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from degas.cli.options import FILE, SOURCE, Device, Source
+from degas.cli.options import FILE, SOURCE, Device, Folder, Source
 from degas.config import DataSettings, Positive, SearchSettings, Settings, SpaceSettings, setting
 
 __all__ = ["Options", "main"]
@@ -22,21 +21,29 @@ class Options(Settings):
     summary.json, table.md and loss-against-fits.png. A second call goes on.
     """
 
+    EXAMPLES: ClassVar[tuple[str, ...]] = (
+        "degas experiment baselines --data my-images --data.max-images 6400 --out runs/baselines",
+        "degas experiment baselines --data my-images --out runs/baselines --methods evolution --max-params 200k",
+    )
     source: Source = setting(..., SOURCE)
-    out: Path = setting(..., "folder of the measurement")
+    out: Folder = setting(..., "folder of the measurement")
     methods: Annotated[tuple[Method, ...], Field(min_length=1)] = setting(("random", "evolution"), "which to run")
     num_fits: Positive = setting(50, "fits of each method and seed")
     num_epochs: Positive = setting(5, "epochs of each standalone fit")
     seeds: Positive = setting(1, "searches of each method")
     seed: int = setting(0, "the first seed: of proposals, weights, latents and batches")
-    max_params: Positive | None = setting(None, "consider only architectures of at most so many parameters")
+    max_params: Positive | None = setting(
+        None, "consider only architectures of at most so many parameters; default: no cap"
+    )
     population: Positive = setting(
         10, "members alive at a time; the oldest dies", source="our choice; Real et al.: 100"
     )
     tournament: Positive = setting(
         10, "members drawn, of which the best gets a child", source="our choice; Real et al.: 25"
     )
-    architecture: str | None = setting(None, f"also fit this one, to compare with, and take its sizes: {FILE}")
+    architecture: str | None = setting(
+        None, f"also fit this one, to compare with, and take its sizes: {FILE}; default: none"
+    )
     summary: bool = setting(False, "make no trial; only write the summary of those that are finished")
     device: Device = setting("auto", "where to compute")
     data: DataSettings = DataSettings()

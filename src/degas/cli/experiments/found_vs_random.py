@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import ClassVar
 
-from degas.cli.options import FILE, SOURCE, Device, Source
+from degas.cli.options import FILE, SOURCE, Device, Folder, Source
 from degas.config import Count, DataSettings, Positive, SearchSettings, Settings, setting
 from degas.presets import PresetName
 
@@ -17,8 +17,12 @@ class Options(Settings):
     Finished trials are kept as small JSON files, and a second call goes on.
     """
 
+    EXAMPLES: ClassVar[tuple[str, ...]] = (
+        "degas experiment found-vs-random --architecture runs/mine --data my-images --out runs/trials",
+        "degas experiment found-vs-random --architecture degas-cifar10 --data my-images --out runs/x --num-random 20",
+    )
     source: Source = setting(..., SOURCE)
-    out: Path = setting(..., "folder of the trials")
+    out: Folder = setting(..., "folder of the trials")
     architecture: str = setting(..., FILE)
     seed: int = setting(0, "seed of every trial")
     preset: PresetName = setting("default", "settings to start from")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import ClassVar
 
-from degas.cli.options import FILE, SOURCE, Device, Source
+from degas.cli.options import FILE, SOURCE, Device, Folder, Source
 from degas.config import DataSettings, GanSettings, Positive, Settings, setting
 from degas.presets import PresetName
 
@@ -17,8 +17,12 @@ class Options(Settings):
     Trains the architecture with the true labels and with shuffled ones; a classifier of the true labels judges both.
     """
 
+    EXAMPLES: ClassVar[tuple[str, ...]] = (
+        "degas experiment label-agreement --architecture runs/mine --data digits --out runs/agreement",
+        "degas experiment label-agreement --architecture runs/mine --data digits --out runs/x --gan.num-steps 2500",
+    )
     source: Source = setting(..., SOURCE)
-    out: Path = setting(..., "folder of the trials and of the classifier")
+    out: Folder = setting(..., "folder of the trials and of the classifier")
     architecture: str = setting(..., FILE)
     seed: int = setting(0, "seed of everything random")
     preset: PresetName = setting("default", "settings to start from")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from degas.cli.options import FILE, SOURCE, Device, Source
+from degas.cli.options import FILE, SOURCE, Device, Folder, Source
 from degas.config import (
     BatchImages,
     DataSettings,
@@ -32,8 +31,12 @@ class Options(Settings):
     pictures. A second call goes on. Rates do not decay, and the averaged generator is scored.
     """
 
+    EXAMPLES: ClassVar[tuple[str, ...]] = (
+        "degas experiment objectives --data my-images --out runs/objectives --minutes 10 --seeds 3",
+        "degas experiment objectives --data my-images --out runs/objectives --objectives mmd r3gan --summary",
+    )
     source: Source = setting(..., SOURCE)
-    out: Path = setting(..., "folder of the measurement")
+    out: Folder = setting(..., "folder of the measurement")
     objectives: tuple[str, ...] = setting((), "which to measure; default: all that are registered")
     minutes: Minutes = setting(10.0, "training time of a run; scoring does not count")
     marks: Annotated[tuple[Share, ...], Field(min_length=1)] = setting(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from degas.cli.options import Folder
 from degas.config import Settings, setting
 
 __all__ = ["Options", "main"]
@@ -19,8 +20,12 @@ class Options(Settings):
     between its ends, on a logarithmic axis of parameters.
     """
 
+    EXAMPLES: ClassVar[tuple[str, ...]] = (
+        "degas experiment pareto --trials runs/baselines/trials --out runs/pareto",
+        "degas experiment pareto --trials runs/trials runs/baselines/trials --out runs/pareto",
+    )
     trials: Annotated[tuple[Path, ...], Field(min_length=1)] = setting(..., "folders of these measurements")
-    out: Path = setting(..., "folder of the picture")
+    out: Folder = setting(..., "folder of the picture")
 
 
 def main(options: Options) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from degas.cli.options import SOURCE, Device, Source
+from degas.cli.options import SOURCE, Device, Folder, Source
 from degas.config import (
     Count,
     DataSettings,
@@ -33,8 +32,12 @@ class Options(Settings):
     scatter.png. A second call goes on. Rates do not decay unless asked to, so that every mark is a shorter training.
     """
 
+    EXAMPLES: ClassVar[tuple[str, ...]] = (
+        "degas experiment rank-correlation --data my-images --out runs/ranks",
+        "degas experiment rank-correlation --data my-images --out runs/ranks --only adversarial glo-l2 --seeds 3",
+    )
     source: Source = setting(..., SOURCE)
-    out: Path = setting(..., "folder of the measurement")
+    out: Folder = setting(..., "folder of the measurement")
     num_architectures: Annotated[int, Field(ge=4)] = setting(24, "drawn architectures")
     num_equal: Count = setting(12, "so many of them of equal parameter count, ± 10 %")
     equal_parameters: Positive | None = setting(None, "that count; default: the median of the draws")

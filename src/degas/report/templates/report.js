@@ -74,9 +74,10 @@
     tip.replaceChildren();
     const kept = edge.classList.contains("kept");
     line("b", facts.edge + (facts.operation ? ": " + facts.operation : ""));
-    if (!kept) line("div", facts.alpha ? "not kept; its largest α belongs to this" : "not kept");
+    if (!kept) line("div", "not kept");
+    if (facts.margin) line("div", "margin " + facts.margin);
     if (facts.alpha) line("div", "α " + facts.alpha + (facts.share ? " · mixing weight " + facts.share : ""));
-    if (facts.margin) line("div", "margin " + facts.margin + " over " + facts.rival);
+    if (facts.leader) line("div", facts.leader);
     tip.hidden = false;
     const box = tip.getBoundingClientRect();
     const left = Math.min(Math.max(8, x - box.width / 2), document.documentElement.clientWidth - box.width - 8);

@@ -1,0 +1,118 @@
+"""A command's options, read off its model of settings: names, values, kinds. Imports no torch."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+
+@dataclass(frozen=True)
+class Argument:
+    """How a field stands on the command line, where its name and type do not say it.
+
+    `endings`: an output file, which has one of these; () for a folder. `hidden`: accepted and not shown.
+    `rare`: shown by `--help-all` only.
+    """
+
+    name: str | None = None
+    metavar: str | None = None
+    positional: bool = False
+    endings: tuple[str, ...] | None = None
+    hidden: bool = False
+    rare: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Option:
+    """One option of a command. `path` leads to its value: ("search", "width") is `--search.width`."""
+
+    path: tuple[str, ...]
+    info: FieldInfo
+    argument: Argument
+
+    @property
+    def key(self) -> str:
+        """As the settings page has it: `search.batch_images`, or `seed`."""
+        return ".".join(self.path)
+
+    @property
+    def name(self) -> str:
+        """As it is typed: `--search.batch-images`, or `FILE` where it has no name."""
+        if self.argument.positional:
+            return self.metavar
+        last = self.argument.name or self.path[-1]
+        return "--" + ".".join((*self.path[:-1], last)).replace("_", "-")
+
+    @property
+    def negative(self) -> str | None:
+        """What turns a switch off: `--gan.no-supervised`."""
+        head, _, last = self.name.removeprefix("--").rpartition(".")
+        return f"--{head}.no-{last}".replace("--.", "--") if self.kind is bool else None
+
+    @property
+    def annotation(self) -> Any:
+        """The type of a value that is given: without None, and without bounds."""
+        return _plain(self.info.annotation)
+
+    @property
+    def choices(self) -> tuple[Any, ...]:
+        """The values of one that may be chosen, else ()."""
+        kind = self._item
+        return get_args(kind) if get_origin(kind) is Literal else ()
+
+    @property
+    def kind(self) -> type:
+        """int, float, bool, str or Path: of one value."""
+        return type(self.choices[0]) if self.choices else self._item
+
+    @property
+    def count(self) -> int | None:
+        """How many values it takes: 1, a fixed number, or None for one or more."""
+        if get_origin(self.annotation) is not tuple:
+            return 1
+        items = get_args(self.annotation)
+        return None if items[-1] is Ellipsis else len(items)
+
+    @property
+    def metavar(self) -> str:
+        """What stands for the value in help and messages."""
+        if self.argument.metavar:
+            return self.argument.metavar
+        if self.choices:
+            return "{" + ",".join(map(str, self.choices)) + "}"
+        return {int: "N", float: "X", Path: "PATH", bool: ""}.get(self.kind, "NAME")
+
+    @property
+    def usage(self) -> str:
+        """Name and value: `--out RUN`, `--gan.betas X X`, `--resume`."""
+        value = " ".join([self.metavar] * (self.count or 1)) + (" …" if self.count is None else "")
+        return value if self.argument.positional else f"{self.name} {value}".rstrip()
+
+    @property
+    def _item(self) -> Any:
+        return _plain(get_args(self.annotation)[0]) if get_origin(self.annotation) is tuple else self.annotation
+
+
+def options_of(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[Option]:
+    """Every option of a model, those of its sections included, in the order of the fields."""
+    for name, info in model.model_fields.items():
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+            yield from options_of(info.annotation, (*path, name))
+        else:
+            given = next((extra for extra in info.metadata if isinstance(extra, Argument)), Argument())
+            yield Option((*path, name), info, given)
+
+
+def _plain(annotation: Any) -> Any:
+    """The type without `Annotated` and without None."""
+    if get_origin(annotation) is Annotated:
+        return _plain(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, types.UnionType):
+        return _plain(next(part for part in get_args(annotation) if part is not type(None)))
+    return annotation

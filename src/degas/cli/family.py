@@ -1,0 +1,46 @@
+"""A command that is a family of commands: `degas data info`, `degas experiment pareto`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from degas.errors import UserError, nearest
+
+
+class Member(NamedTuple):
+    """One command of a family: a line of help, and what has its `Options` and `main`, loaded when it is run."""
+
+    summary: str
+    load: Callable[[], Any]
+
+
+class Command(NamedTuple):
+    """What a command is, where it is no module of its own."""
+
+    Options: Any
+    main: Callable[[Any], None]
+
+
+def find_member(
+    family: str, about: str, members: Mapping[str, Member], arguments: Sequence[str]
+) -> tuple[Any, str, list[str]]:
+    """The member that the first argument names, its full name, and the other arguments; prints the family's help."""
+    if not arguments:
+        raise UserError(f"missing NAME; choose from {', '.join(members)}; see degas {family} --help")
+    name, *rest = arguments
+    if name in ("-h", "--help", "--help-all", "help"):
+        if rest:
+            raise UserError(f"degas {family} {name} takes nothing after it; leave out {rest[0]!r}")
+        print(help_text(family, about, members))
+        raise SystemExit(0)
+    if name not in members:
+        raise UserError(f"unknown command '{family} {name}'{nearest(name, members)}")
+    return members[name].load(), f"{family} {name}", rest
+
+
+def help_text(family: str, about: str, members: Mapping[str, Member]) -> str:
+    width = max(map(len, members))
+    lines = [f"  {name:<{width}}  {member.summary}" for name, member in members.items()]
+    usage = f"usage: degas {family} NAME [OPTIONS]      degas {family} NAME --help shows its options"
+    return "\n".join([f"degas {family}: {about}", "", usage, "", *lines])

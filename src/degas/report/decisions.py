@@ -1,0 +1,108 @@
+"""What pruning.json says of a search: by what it was decided, every decision, and how firm they are.
+
+Foreign or damaged records are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from degas.config import MEASURING
+from degas.report.collect import number
+from degas.report.facts import Decision
+
+BY_ALPHA = {
+    "raw": "α",
+    "centred": "centred α",
+    "softmax_times_k": "the logarithm of the mixing weight",
+    "above_zero": "α above that of zero",
+}
+
+
+def by_losses(pruning: Mapping[str, Any]) -> bool:
+    """Whether losses of the finished supernet decided, and α did not."""
+    return str(pruning.get("rule")) in MEASURING
+
+
+def decided_by(pruning: Mapping[str, Any]) -> str:
+    """What decided, in words, which is also what the margins are of; empty where that is not known."""
+    if by_losses(pruning):
+        return f"the loss {MEASURING[str(pruning['rule'])]}"
+    by_alpha = pruning.get("rule", "paper") == "paper" and "decisions" in pruning
+    return BY_ALPHA.get(str(pruning.get("compare", "raw")), "") if by_alpha else ""
+
+
+def decisions_of(pruning: Mapping[str, Any]) -> list[Decision]:
+    """The decisions, as they came out in the end: what a cap changed is the cap's choice, without a margin.
+
+    None for DARTS' own rule, whose edges are no such decisions.
+    """
+    if not decided_by(pruning):
+        return []
+    cap, perturbation = pruning.get("cap"), pruning.get("perturbation")
+    changed = _mapping(_mapping(cap).get("changed"))
+    before = _mapping(_mapping(perturbation).get("before"))
+    found = []
+    for record in records_of(pruning):
+        name, loss = str(record.get("name")), number(before.get(record.get("node")))
+        if name in changed:
+            found.append(Decision(name, str(changed[name]), before=loss))
+            continue
+        texts = {key: str(record.get(key) or "") for key in ("choice", "runner_up")}
+        found.append(Decision(name, **texts, margin=number(record.get("margin")), before=loss))
+    return found
+
+
+def records_of(pruning: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The well-formed records of decisions."""
+    found = pruning.get("decisions")
+    return [record for record in found if isinstance(record, dict)] if isinstance(found, list) else []
+
+
+def firmness(pruning: Mapping[str, Any]) -> list[str]:
+    """Sentences: how the choice compares under other rules, what a cap changed, and DARTS' own pruning."""
+    records = records_of(pruning)
+    sentences = [_against_alpha(pruning, len(records)), _capped(pruning)]
+    if records and not by_losses(pruning) and pruning.get("rule") != "darts":
+        sentences.append(_under_other_compares(pruning, records))
+    cut = _mapping(pruning.get("darts")).get("disconnected")
+    if isinstance(cut, list):
+        words = f"cut off {', '.join(map(str, cut))}" if cut else "have left the graph connected here"
+        sentences.append(f"DARTS' own pruning (the two strongest edges into a map) would {words}.")
+    return [sentence for sentence in sentences if sentence]
+
+
+def _against_alpha(pruning: Mapping[str, Any], num_decisions: int) -> str:
+    """How what losses decided differs from α."""
+    by_alpha = _mapping(pruning.get("perturbation")).get("by_alpha")
+    if not by_losses(pruning) or not isinstance(by_alpha, dict):
+        return ""
+    names = ", ".join(map(str, by_alpha))
+    share = f"{len(by_alpha)} of {num_decisions} decisions"
+    return f"Decided by {decided_by(pruning)}; α alone would change {share}{names and ': '}{names}."
+
+
+def _capped(pruning: Mapping[str, Any]) -> str:
+    cap = _mapping(pruning.get("cap"))
+    changed = cap.get("changed")
+    if not isinstance(changed, dict):
+        return ""
+    limits = {"max_params": "parameters", "max_macs": "multiply-adds"}
+    given = [f"{cap[key]:,} {unit}" for key, unit in limits.items() if isinstance(cap.get(key), int)]
+    best = f"The best by {decided_by(pruning) or 'α'} within {' and '.join(given)}"
+    return f"{best}; that changed {', '.join(map(str, changed)) or 'nothing'}."
+
+
+def _under_other_compares(pruning: Mapping[str, Any], records: list[dict[str, Any]]) -> str:
+    differing = [d for d in records if d.get("differs_under")]
+    rules = sorted({str(r) for d in differing if isinstance(d["differs_under"], list) for r in d["differs_under"]})
+    where = ", ".join(str(d.get("name")) for d in differing)
+    also = f" would differ under another way to compare α ({', '.join(rules)}): {where}." if differing else ""
+    compare = str(pruning.get("compare", "raw"))
+    none = " would differ under another way to compare α across edges."
+    return f"Compared by {compare} α, {len(differing)} of {len(records)} decisions{also or none}"
+
+
+def _mapping(value: Any) -> Mapping[Any, Any]:
+    return value if isinstance(value, Mapping) else {}
