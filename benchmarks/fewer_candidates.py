@@ -12,11 +12,11 @@ from collections.abc import Callable
 
 import torch
 
-from degas.config import SpaceSettings
-from degas.experiments.benchmark import Sizes
-from degas.experiments.timing import interleaved_ms
-from degas.nas.searcher import Search
+from degas.nas.state import Search
 from degas.runtime.distributed import Engine
+from degas.settings.sections import SpaceSettings
+from degas_lab.speed.benchmark import Sizes
+from degas_lab.speed.timing import interleaved_ms
 
 TWO_NORMAL = {"normal_operations": ("conv_3x3", "sep_conv_3x3")}
 SMALL_UP = {"up_operations": ("deconv_4x4", "nearest_conv_3x3")}

@@ -12,7 +12,7 @@ FILLS = {"up": "#cfe0f5", "normal": "#f8d4e0", "frame": "#f3f0e8"}
 
 def space_figure() -> str:
     """The paper's search space (Figure 2): every possible edge with its number of candidates, as SVG."""
-    from degas.space import SearchSpace
+    from degas.space.graph import SearchSpace
 
     space = SearchSpace()
     places = {name: (k + 1.5) * STEP for k, name in enumerate(space.nodes)}
@@ -33,9 +33,9 @@ def space_figure() -> str:
 
 def architecture_figure() -> str:
     """An architecture drawn at random, as `degas describe --out FILE.svg` draws it."""
-    from degas.architecture import Architecture
-    from degas.report.drawing import draw_architecture
-    from degas.space import SearchSpace
+    from degas.figures.drawing import draw_architecture
+    from degas.space.architecture import Architecture
+    from degas.space.graph import SearchSpace
 
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "architecture.svg"

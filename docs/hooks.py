@@ -1,6 +1,6 @@
 """What the site is built from beside the Markdown files: settings page, API pages, figures, and every further page.
 
-`settings.md` is written from `degas.config`, `api/…` has a page a module (mkdocstrings fills it from the docstrings),
+`settings.md` is written from `degas.settings.sections`, `api/…` has a page a module (mkdocstrings fills it from the docstrings),
 and a Markdown file that mkdocs.yml does not name joins the navigation under its own title.
 """
 
@@ -64,10 +64,10 @@ def add_sources_to_path() -> None:
 def settings_page() -> str:
     """Every setting: command-line name, default, what each preset and objective makes of it, meaning, source."""
     from degas.gan.objectives import OBJECTIVES
-    from degas.presets import PRESETS
+    from degas.settings.presets import PRESETS
 
     parts = [SETTINGS_HEAD]
-    module = importlib.import_module("degas.config")
+    module = importlib.import_module("degas.settings.sections")
     for section, (model_name, title) in SECTIONS.items():
         model = getattr(module, model_name)
         changed = [name for name, sections in PRESETS.items() if section in sections]
@@ -91,7 +91,7 @@ def settings_page() -> str:
 
 SETTINGS_HEAD = """# Settings
 
-This page is written from `degas/config.py`, `degas/presets.py` and `degas/gan/objectives` when the site is built. An
+This page is written from `degas/settings/sections.py`, `degas/settings/presets.py` and `degas/gan/objectives` when the site is built. An
 empty cell in a preset's column means that the preset leaves the default. Underscores and hyphens in a name are the
 same. `degas train --dry-run …` prints what is in force with the source of each value."""
 OBJECTIVES_HEAD = """A setting of the table above without a default takes the objective's value, whose source stands

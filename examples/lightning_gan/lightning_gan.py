@@ -15,11 +15,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 import degas
-from degas.config import DataSettings
 from degas.data.pixels import to_symmetric
 from degas.data.sources import load_images
-from degas.given import load_architecture
 from degas.nets.critic import Critic
+from degas.settings.resolve import load_architecture
+from degas.settings.sections import DataSettings
 
 
 class GanModule(L.LightningModule):

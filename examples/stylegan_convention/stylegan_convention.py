@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import degas
-from degas.config import DataSettings
 from degas.data.sources import load_images
+from degas.settings.sections import DataSettings
 
 
 class StyleGanGenerator(nn.Module):

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 _HOMES = {
-    "Architecture": "degas.architecture",
-    "SearchSpace": "degas.space",
-    "Generator": "degas.nets.generator",
+    "Architecture": "degas.space.architecture",
+    "SearchSpace": "degas.space.graph",
+    "Generator": "degas.generator.generator",
     "CriticOutput": "degas.nets.critic",
     "Objective": "degas.gan.objectives",
     "register_critic": "degas.nets.critic",
@@ -44,15 +44,15 @@ __all__ = [
 
 if TYPE_CHECKING:
     from degas.api import evaluate, search, train
-    from degas.architecture import Architecture
     from degas.data.sources import register_source
     from degas.errors import UserError
     from degas.gan.objectives import Objective, register_objective
+    from degas.generator.generator import Generator
     from degas.nets.critic import CriticOutput, register_critic
-    from degas.nets.generator import Generator
     from degas.nets.generators import register_generator
     from degas.nets.operations import register_operation
-    from degas.space import SearchSpace
+    from degas.space.architecture import Architecture
+    from degas.space.graph import SearchSpace
 
 
 def __getattr__(name: str) -> Any:

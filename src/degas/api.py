@@ -16,21 +16,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from degas.architecture import Architecture
-from degas.config import DataSettings, EvaluateSettings, GanSettings, SearchSettings, SpaceSettings
 from degas.data.cache import cache_folder
 from degas.data.image_set import ImageSet, content_fingerprint
 from degas.data.inspect import describe_source
 from degas.data.sources import load_images
 from degas.errors import UserError
 from degas.evaluation.evaluate import Evaluator, check_counts, evaluate_generator
-from degas.evaluation.record import record_evaluation
+from degas.evaluation.stage import record_evaluation
 from degas.gan.fresh import fresh_generator
 from degas.gan.settings import gan_section, resolve_gan
-from degas.gan.steps import check_images
-from degas.given import Section, generator_folder, load_architecture, settings_for
+from degas.gan.state import check_images
+from degas.generator.generator import Generator
 from degas.nas.checks import check_search
-from degas.nets.generator import Generator
+from degas.nas.stage import SearchJob, search_once, search_seeds, stage_head
 from degas.nets.generators import GENERATORS
 from degas.paths import expanded
 from degas.resume_rules import resume_rules
@@ -41,7 +39,9 @@ from degas.runtime.replay import check_graphs
 from degas.runtime.rng import forked_rng
 from degas.runtime.run_folder import StageFolder, write_environment
 from degas.runtime.tracking import Tracker, make_tracker
-from degas.search_stage import SearchJob, search_once, search_seeds, stage_head
+from degas.settings.resolve import Section, generator_folder, load_architecture, settings_for
+from degas.settings.sections import DataSettings, EvaluateSettings, GanSettings, SearchSettings, SpaceSettings
+from degas.space.architecture import Architecture
 
 Data = str | Path | ImageSet
 
@@ -110,7 +110,7 @@ def train(
     `resnet` or `dcgan`. It is moved to the images' size and channels as the paper does (§4.1). Writes `out`/train and
     returns the generator.
     """
-    from degas.gan.trainer import run_training
+    from degas.gan.loop import run_training
 
     source = _source(data)
     given = settings_for("gan", gan_section(), gan, preset, source)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from degas.config import Settings
 from degas.runtime.comparison import Rules
+from degas.settings.sections import Settings
 
 # Images are known by their content, whatever path leads there; a preset is the settings that it leads to; of an
 # architecture its operations count, whoever found it.

@@ -18,10 +18,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "reference"))
 from toy_gan import toy_generator, toy_images, toy_settings
 
 from degas.data.pixels import to_symmetric
-from degas.gan import steps as steps_module
+from degas.gan import state as steps_module
+from degas.gan.loop import run_training
 from degas.gan.objectives import wasserstein
-from degas.gan.steps import Steps
-from degas.gan.trainer import run_training
+from degas.gan.state import Steps
 from degas.runtime.checkpoint import save_checkpoint
 from degas.runtime.distributed import Engine
 from degas.runtime.run_folder import StageFolder

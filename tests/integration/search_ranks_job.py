@@ -15,14 +15,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from degas.config import SearchSettings, SpaceSettings
 from degas.data.image_set import ImageSet
 from degas.data.loader import Batches
-from degas.nas.glo import Glo
-from degas.nas.searcher import Search, run_search
+from degas.nas.glo.glo import Glo
+from degas.nas.state import Search, run_search
 from degas.runtime.checkpoint import save_checkpoint
 from degas.runtime.distributed import Engine
 from degas.runtime.run_folder import StageFolder
+from degas.settings.sections import SearchSettings, SpaceSettings
 
 GLOBAL_BATCH = 8
 VARIANTS = {

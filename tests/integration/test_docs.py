@@ -18,8 +18,8 @@ import pytest
 from PIL import Image
 
 import degas
-from degas import config
 from degas.cli import main as cli
+from degas.settings import sections as config
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

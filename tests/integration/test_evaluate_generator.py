@@ -7,11 +7,11 @@ import pytest
 import torch
 from tiny_extractor import TinyExtractor
 
-from degas.config import EvaluateSettings
 from degas.data.image_set import ImageSet
 from degas.evaluation.evaluate import evaluate_generator, evaluate_images
-from degas.evaluation.features import Extractor, freeze
-from degas.nets.generator import Generator
+from degas.evaluation.extractors.base import Extractor, freeze
+from degas.generator.generator import Generator
+from degas.settings.sections import EvaluateSettings
 
 
 def _generator(num_classes: int = 0) -> Generator:

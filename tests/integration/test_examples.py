@@ -16,12 +16,12 @@ import pytest
 import torch
 
 import degas
-from degas.architecture import Architecture
-from degas.nas.mixed import MixedOp, SharedActivation
+from degas.nas.supernet.mixed import MixedOp, SharedActivation
 from degas.nets.normalisation import BatchNorm
 from degas.nets.operations import build_operation
 from degas.report.render import write_report
-from degas.space import OPERATION_KINDS, SearchSpace
+from degas.space.architecture import Architecture
+from degas.space.graph import OPERATION_KINDS, SearchSpace
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 pytestmark = pytest.mark.slow
@@ -43,8 +43,8 @@ def small(num_classes: int = 0) -> degas.Generator:
 
 
 def digits(**options: Any) -> Any:
-    from degas.config import DataSettings
     from degas.data.sources import load_images
+    from degas.settings.sections import DataSettings
 
     return load_images("digits", DataSettings(image_size=8, max_images=48, **options))
 

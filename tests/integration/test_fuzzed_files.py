@@ -21,12 +21,12 @@ from bad_input import make_folder
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from degas.architecture import Architecture
 from degas.data.decode import FitRule, decode
 from degas.errors import UserError
-from degas.nets.generator import Generator
-from degas.nets.generator_config import checked_config, read_config
-from degas.space import LIMITS, MAX_IMAGE_SIZE, SearchSpace
+from degas.generator.config import checked_config, read_config
+from degas.generator.generator import Generator
+from degas.space.architecture import Architecture
+from degas.space.graph import LIMITS, MAX_IMAGE_SIZE, SearchSpace
 
 SLOWEST_SECONDS = 0.1
 MOST_BYTES = 64 * 2**20

@@ -8,7 +8,7 @@ import pytest
 import torch
 from launcher import launch
 
-from degas.nets.generator import Generator
+from degas.generator.generator import Generator
 from degas.runtime.checkpoint import load_newest
 
 JOB = Path(__file__).with_name("gan_ranks_job.py")

@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 
 import degas
-from degas.architecture import Architecture
-from degas.space import SearchSpace
+from degas.space.architecture import Architecture
+from degas.space.graph import SearchSpace
 
 BLOCKED = [
     "accelerate",
@@ -66,5 +66,5 @@ def test_loading_and_sampling_need_only_torch_numpy_and_safetensors(tmp_path: Pa
     assert done.returncode == 0, done.stderr
     total, *modules = done.stdout.split()
     assert int(total) == int(generator.sample(3, seed=1).to(torch.long).sum())
-    stages = ("degas.nas", "degas.gan", "degas.evaluation", "degas.report", "degas.cli", "degas.config")
+    stages = ("degas.nas", "degas.gan", "degas.evaluation", "degas.report", "degas.cli", "degas.settings.sections")
     assert not [name for name in modules if name.startswith(stages)]

@@ -9,12 +9,12 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from degas.architecture import Architecture
 from degas.evaluation.metrics import frechet_distance
-from degas.nas.latents import BETAS, EPS, LatentTable, project
-from degas.nas.pruning import COMPARES, prune, random_alpha
-from degas.nas.reconstruction import from_pyramid, laplacian_pyramid, reconstruction_terms
-from degas.space import NORMAL_OPERATIONS, ORDERS, UP_OPERATIONS, ZERO, SearchSpace
+from degas.nas.glo.latents import BETAS, EPS, LatentTable, project
+from degas.nas.glo.reconstruction import from_pyramid, laplacian_pyramid, reconstruction_terms
+from degas.space.architecture import Architecture
+from degas.space.graph import NORMAL_OPERATIONS, ORDERS, UP_OPERATIONS, ZERO, SearchSpace
+from degas.space.pruning import COMPARES, prune, random_alpha
 
 few = settings(max_examples=50, deadline=None, derandomize=True, database=None)
 seeds = st.integers(0, 2**32 - 1)

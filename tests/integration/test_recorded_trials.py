@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from degas.architecture import Architecture
 from degas.cli.options import SearchOptions
 from degas.cli.parse import parse
 from degas.nets.cost import architecture_cost
-from degas.space import Edge, SearchSpace
+from degas.space.architecture import Architecture
+from degas.space.graph import Edge, SearchSpace
 
 DOCS = Path(__file__).parents[2] / "docs"
 ROWS: list[dict[str, Any]] = json.loads((DOCS / "results/search-settings/trials.json").read_text(encoding="utf-8"))

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 import torch
 
-from degas.config import SearchSettings, SpaceSettings
 from degas.data.image_set import ImageSet
-from degas.nas.searcher import Search
+from degas.nas.state import Search
 from degas.runtime.distributed import Engine
+from degas.settings.sections import SearchSettings, SpaceSettings
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 

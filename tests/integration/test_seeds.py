@@ -16,13 +16,13 @@ import pytest
 from PIL import Image
 
 import degas
-from degas.architecture import Architecture
 from degas.cli import main as cli
 from degas.errors import UserError
-from degas.nas.agreement import mean_alpha
-from degas.nas.pruning import choices, prune
+from degas.nas.results.agreement import mean_alpha
 from degas.runtime.run_folder import read_jsonl
-from degas.space import SearchSpace
+from degas.space.architecture import Architecture
+from degas.space.graph import SearchSpace
+from degas.space.pruning import choices, prune
 
 SIZE = ("--data.image-size", "8", "--quiet")
 TINY = (
@@ -131,7 +131,7 @@ def test_finished_seeds_are_not_searched_again(straight: Path, images: Path, tmp
     """Killed after the last search, before the consensus: no step is taken, and the bytes are the same."""
     import shutil
 
-    from degas.nas.searcher import Search
+    from degas.nas.state import Search
 
     out = tmp_path / "run"
     shutil.copytree(straight, out)

@@ -16,31 +16,31 @@ class Mutant(NamedTuple):
 
 # Which tests must notice, by file; fast ones first.
 TESTS = {
-    "nas/pruning.py": ["tests/unit/nas/test_pruning.py"],
-    "nas/race.py": ["tests/unit/nas/test_race.py"],
+    "space/pruning.py": ["tests/unit/nas/test_pruning.py"],
+    "nas/decide/race.py": ["tests/unit/nas/test_race.py"],
     "gan/losses.py": ["tests/unit/gan/test_losses.py", "tests/unit/gan/test_objectives.py"],
     "evaluation/metrics.py": ["tests/unit/evaluation/test_metrics.py"],
-    "nas/mixed.py": ["tests/unit/nas/test_mixed.py", "tests/unit/nas/test_supernet.py"],
-    "nas/kernels.py": ["tests/unit/nas/test_mixed.py", "tests/unit/nas/test_supernet.py"],
+    "nas/supernet/mixed.py": ["tests/unit/nas/test_mixed.py", "tests/unit/nas/test_supernet.py"],
+    "nas/supernet/kernels.py": ["tests/unit/nas/test_mixed.py", "tests/unit/nas/test_supernet.py"],
     "nets/resampling.py": ["tests/unit/nets/test_resampling.py"],
-    "nas/branch.py": ["tests/unit/nas/test_mixed.py", "tests/unit/nas/test_supernet.py"],
-    "nas/latents.py": ["tests/unit/nas/test_latents.py"],
-    "nas/reconstruction.py": ["tests/unit/nas/test_reconstruction.py"],
+    "nas/supernet/branch.py": ["tests/unit/nas/test_mixed.py", "tests/unit/nas/test_supernet.py"],
+    "nas/glo/latents.py": ["tests/unit/nas/test_latents.py"],
+    "nas/glo/reconstruction.py": ["tests/unit/nas/test_reconstruction.py"],
     "runtime/replay.py": ["tests/unit/runtime/test_replay.py"],
     "data/store.py": ["tests/unit/data/test_store.py"],
     "data/loader.py": ["tests/unit/data/test_store.py", "tests/unit/data/test_loader.py"],
 }
 
-PRUNING = "nas/pruning.py"
-RACE = "nas/race.py"
+PRUNING = "space/pruning.py"
+RACE = "nas/decide/race.py"
 LOSSES = "gan/losses.py"
 METRICS = "evaluation/metrics.py"
-MIXED = "nas/mixed.py"
-KERNELS = "nas/kernels.py"
+MIXED = "nas/supernet/mixed.py"
+KERNELS = "nas/supernet/kernels.py"
 RESAMPLING = "nets/resampling.py"
-BRANCH = "nas/branch.py"
-LATENTS = "nas/latents.py"
-RECONSTRUCTION = "nas/reconstruction.py"
+BRANCH = "nas/supernet/branch.py"
+LATENTS = "nas/glo/latents.py"
+RECONSTRUCTION = "nas/glo/reconstruction.py"
 REPLAY = "runtime/replay.py"
 STORE = "data/store.py"
 LOADER = "data/loader.py"

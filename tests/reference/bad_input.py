@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from degas.architecture import Architecture
-from degas.space import SearchSpace
+from degas.space.architecture import Architecture
+from degas.space.graph import SearchSpace
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "bad-input.md"
 TINY = "--data images --data.image-size 8"
@@ -1089,7 +1089,7 @@ def _architectures(root: Path) -> None:
 
 
 def _generators(root: Path) -> None:
-    from degas.nets.generator import Generator
+    from degas.generator.generator import Generator
     from degas.runtime.rng import forked_rng
 
     with forked_rng(0, "bad input"):

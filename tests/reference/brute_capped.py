@@ -1,11 +1,11 @@
-"""Every architecture of a small space, one by one: the oracle of `degas.nas.capped`."""
+"""Every architecture of a small space, one by one: the oracle of `degas.nas.decide.capped`."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
 
-from degas.space import ZERO, Edge, SearchSpace
+from degas.space.graph import ZERO, Edge, SearchSpace
 
 Alpha = Mapping[str, Mapping[str, float]]
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from degas.architecture import Architecture
-from degas.nas.pruning import decisions
-from degas.space import ZERO, Edge, SearchSpace
+from degas.space.architecture import Architecture
+from degas.space.graph import ZERO, Edge, SearchSpace
+from degas.space.pruning import decisions
 
 EPOCHS, TILE = 12, 16
 

@@ -20,7 +20,7 @@ FAMILIES = {"data": ("info", "fetch"), "features": ("train",)}
 
 def commands() -> Iterator[tuple[Any, str]]:
     """Every command that takes options, with its full name."""
-    from degas.cli.experiment import EXPERIMENTS
+    from degas_lab.commands.experiment import EXPERIMENTS
 
     families = {**FAMILIES, "experiment": tuple(EXPERIMENTS)}
     for name in cli.COMMANDS:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from degas.experiments.textbook import TextbookMixedOp, copy_supernet, textbook_operation, textbook_supernet
+from degas_lab.speed.textbook import TextbookMixedOp, copy_supernet, textbook_operation, textbook_supernet
 
 __all__ = ["TextbookMixedOp", "copy_supernet", "textbook_operation", "textbook_supernet"]

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from degas.evaluation.features import Extracted, Extractor
+from degas.evaluation.extractors.base import Extracted, Extractor
 
 
 class TinyExtractor(Extractor):

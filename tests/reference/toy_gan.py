@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from degas.config import GanSettings
 from degas.data.image_set import ImageSet
+from degas.gan.loop import run_training
 from degas.gan.settings import CompleteGan, resolve_gan
-from degas.gan.steps import Steps
-from degas.gan.trainer import run_training
-from degas.nets.generator import Generator
+from degas.gan.state import Steps
+from degas.generator.generator import Generator
 from degas.runtime.distributed import Engine
 from degas.runtime.rng import forked_rng
 from degas.runtime.run_folder import StageFolder
+from degas.settings.sections import GanSettings
 
 SMALL: dict[str, Any] = {"width": 4, "batch_images": 4, "log_steps": 1, "sample_steps": 100, "num_steps": 2}
 

@@ -15,15 +15,15 @@ import torch
 from tiny_extractor import TinyExtractor
 
 from degas import api
-from degas.architecture import Architecture
-from degas.config import DataSettings, GanSettings, SpaceSettings
-from degas.data.grids import save_png
 from degas.data.image_set import ImageSet, content_fingerprint
 from degas.errors import UserError
 from degas.evaluation import evaluate as evaluation
-from degas.evaluation.features import Extractor, freeze
-from degas.nets.generator import Generator
-from degas.space import SearchSpace
+from degas.evaluation.extractors.base import Extractor, freeze
+from degas.figures.grids import save_png
+from degas.generator.generator import Generator
+from degas.settings.sections import DataSettings, GanSettings, SpaceSettings
+from degas.space.architecture import Architecture
+from degas.space.graph import SearchSpace
 
 GAN = {"width": 4, "batch_images": 4, "num_steps": 4, "evaluate_steps": 1, "noise_size": 4, "objective": "sn-gan"}
 Built = list[Extractor]

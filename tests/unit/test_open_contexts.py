@@ -19,7 +19,7 @@ from torch import Tensor
 
 import degas
 from degas.data.decode import FitRule, try_decode_all
-from degas.evaluation.features import Extracted, Extractor
+from degas.evaluation.extractors.base import Extracted, Extractor
 from degas.evaluation.statistics import extract
 
 SOURCE = Path(degas.__file__).parent

@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 
 from degas import api
-from degas.architecture import Architecture
 from degas.cli import main as cli
-from degas.config import DataSettings, EvaluateSettings
 from degas.data.cache import cache_folder
-from degas.data.grids import save_png
 from degas.errors import UserError
-from degas.nets.generator import Generator
+from degas.figures.grids import save_png
+from degas.generator.generator import Generator
 from degas.paths import cache_home, expanded
-from degas.space import SearchSpace
+from degas.settings.sections import DataSettings, EvaluateSettings
+from degas.space.architecture import Architecture
+from degas.space.graph import SearchSpace
 
 ARCHITECTURE = Architecture(1, 1, 4, 4, 8, 3, SearchSpace(1).draw(0))
 SEARCH = {"width": 2, "noise_size": 4, "num_epochs": 1, "plateau_share": 0.0}

@@ -5,22 +5,22 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from degas.architecture import Architecture
 from degas.cli.options import DescribeOptions as Options
-from degas.cli.words import operations_in_words
+from degas.cli.text import operations_in_words
+from degas.space.architecture import Architecture
 
 __all__ = ["Options", "main"]
 
 
 def main(options: Options) -> None:
-    from degas.given import load_architecture
+    from degas.settings.resolve import load_architecture
 
     architecture = load_architecture(options.file)
     if options.image_size:
         architecture = architecture.for_image_size(options.image_size)
     architecture = architecture.resized(width=options.width)
     if options.out:
-        from degas.report.drawing import draw_architecture
+        from degas.figures.drawing import draw_architecture
 
         draw_architecture(architecture, options.out)
     facts = describe(architecture)

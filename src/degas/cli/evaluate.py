@@ -10,7 +10,7 @@ __all__ = ["Options", "main"]
 
 def main(options: Options) -> None:
     from degas import api
-    from degas.cli.words import scores_in_words
+    from degas.cli.text import scores_in_words
 
     settings = options.evaluate
     if options.inception_weights is not None:

@@ -18,7 +18,7 @@ def find_command(arguments: Sequence[str]) -> tuple[Any, str, list[str]]:
 
 def main(options: Options) -> None:
     from degas.data.sources import load_images
-    from degas.evaluation.train_classifier import train_classifier
+    from degas.evaluation.extractors.train_classifier import train_classifier
     from degas.runtime.distributed import Engine
 
     images = load_images(options.source, options.data)

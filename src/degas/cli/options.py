@@ -8,7 +8,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from degas.cli.arguments import Argument
-from degas.config import (
+from degas.settings.presets import PresetName
+from degas.settings.sections import (
     DataSettings,
     EvaluateSettings,
     GanSettings,
@@ -21,7 +22,6 @@ from degas.config import (
     Width,
     setting,
 )
-from degas.presets import PresetName
 
 Source = Annotated[str, Argument(name="data", metavar="SRC")]
 Folder = Annotated[Path, Argument(metavar="FOLDER", endings=())]

@@ -60,8 +60,8 @@ def with_own_settings(model: type[Any], arguments: Sequence[str]) -> type[Any]:
         return model
     from pydantic import create_model
 
-    from degas.config import GanSettings
     from degas.gan.settings import gan_section
+    from degas.settings.sections import GanSettings
 
     extended = gan_section()
     if extended is GanSettings:

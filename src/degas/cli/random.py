@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from degas.architecture import Architecture
 from degas.cli.options import RandomOptions as Options
+from degas.space.architecture import Architecture
 
 __all__ = ["Options", "main"]
 
@@ -11,7 +11,7 @@ __all__ = ["Options", "main"]
 def main(options: Options) -> None:
     space, base_size = options.space.resolve(options.image_size)
     if options.from_alpha:
-        from degas.nas.pruning import prune_random_alpha
+        from degas.space.pruning import prune_random_alpha
 
         edges, how = prune_random_alpha(space, options.seed), "random α, pruned"
     else:

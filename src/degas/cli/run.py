@@ -12,9 +12,9 @@ __all__ = ["Options", "main"]
 
 def main(options: Options) -> None:
     from degas import api
-    from degas.cli.words import operations_in_words, scores_in_words
-    from degas.data.grids import save_grid
+    from degas.cli.text import operations_in_words, scores_in_words
     from degas.data.sources import load_images
+    from degas.figures.grids import save_grid
     from degas.report.model_card import write_model_card
     from degas.report.render import write_report
     from degas.runtime.environment import is_rank_0

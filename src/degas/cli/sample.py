@@ -9,7 +9,7 @@ from degas.cli.options import SampleOptions as Options
 from degas.errors import UserError, nearest
 
 if TYPE_CHECKING:
-    from degas.nets.generator import Generator
+    from degas.generator.generator import Generator
 
 __all__ = ["Options", "main"]
 
@@ -17,10 +17,10 @@ MAX_GRID_PIXELS = 64 * 2**20  # of samples in one picture; more than any viewer 
 
 
 def main(options: Options) -> None:
-    from degas.data.grids import save_grid, save_png
-    from degas.given import generator_folder
-    from degas.nets.generator import Generator
+    from degas.figures.grids import save_grid, save_png
+    from degas.generator.generator import Generator
     from degas.runtime.distributed import Engine
+    from degas.settings.resolve import generator_folder
 
     generator = Generator.load(generator_folder(options.generator), Engine(device=options.device).device)
     labels, columns = choose_labels(generator, options.label, options.num_images)

@@ -28,7 +28,7 @@ def main(options: Options) -> None:
         search=options.search_settings(),
         command=command_line(),
     )
-    from degas.cli.words import agreement_in_words, decisions_in_words, operations_in_words
+    from degas.cli.text import agreement_in_words, decisions_in_words, operations_in_words
 
     folder = options.out / "search"
     print(operations_in_words(architecture))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from degas.architecture import Architecture
 from degas.cli.options import SpaceOptions as Options
-from degas.space import SearchSpace
+from degas.space.architecture import Architecture
+from degas.space.graph import SearchSpace
 
 __all__ = ["Options", "main"]
 
@@ -38,8 +38,8 @@ def main(options: Options) -> None:
 
 def describe_space(space: SearchSpace, base_size: int, options: Options) -> dict[str, Any]:
     """Counts, and the parameters of the smallest and biggest architecture of an RGB generator."""
-    from degas.experiments.extremes import extreme_edges
     from degas.nets.cost import architecture_cost
+    from degas.nets.extremes import extreme_edges
 
     def parameters(largest: bool) -> int:
         edges = extreme_edges(space, options.width, largest)

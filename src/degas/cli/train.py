@@ -36,7 +36,7 @@ def main(options: Options) -> None:
 def settings_table(options: Options) -> str:
     """Every setting of the training with its value and where the value comes from."""
     from degas.gan.settings import resolve_gan, sources
-    from degas.presets import PRESETS
+    from degas.settings.presets import PRESETS
 
     gan = resolve_gan(options.gan)
     rows = [(name, repr(value), source) for name, value, source in sources(gan, PRESETS[options.preset].get("gan", {}))]

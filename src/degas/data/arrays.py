@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from degas.config import DataSettings
 from degas.data.archives import DAMAGE, open_zip
-from degas.data.records import Origin, Records, origin_of_file
+from degas.data.origin import Origin, Records, origin_of_file
 from degas.errors import UserError, unreadable
+from degas.settings.sections import DataSettings
 
 # The first name found counts; {} is `split`, as in MedMNIST's files and Keras'.
 _IMAGE_NAMES = ("images", "x", "data", "arr_0")

@@ -23,14 +23,14 @@ from typing import Any
 import numpy as np
 import PIL
 
-from degas.config import DataSettings
 from degas.data.decode import FitRule, decode_all, to_grey
 from degas.data.decoded_notes import DecodedNotes
 from degas.data.image_set import ImageSet, content_fingerprint, fixed_subset
 from degas.data.notes import Note
-from degas.data.records import Origin, Records
+from degas.data.origin import Origin, Records
 from degas.errors import UserError, unreadable
 from degas.paths import cache_home
+from degas.settings.sections import DataSettings
 
 _FORMAT = 2  # raise it whenever decoding or the layout changes: older entries are then never found
 _PROGRESS_FROM = 5000  # images; below, decoding is over before a display would help

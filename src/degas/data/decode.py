@@ -23,7 +23,7 @@ from PIL import Image, UnidentifiedImageError
 
 from degas.data.bad_pictures import BadPictureError, in_one_message
 from degas.data.encoded import Limits, Opened, open_picture, too_large
-from degas.data.records import Picture
+from degas.data.origin import Picture
 from degas.errors import UserError, system_reason
 
 _WINDOW = 64  # pictures decoded at a time: bounds memory, keeps the threads busy

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from degas.config import DataSettings
-from degas.data.records import Origin, Picture, Records
+from degas.data.origin import Origin, Picture, Records
 from degas.errors import UserError
+from degas.settings.sections import DataSettings
 
 DIGITS_SIZE = 16  # 8-px digits would leave the search space one up-sampling, a toy
 NUM_PATCHES = 2000

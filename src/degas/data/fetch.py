@@ -10,10 +10,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from degas.config import DataSettings
 from degas.data.cache import cache_folder
 from degas.errors import UserError, disk_refused, nearest
 from degas.runtime.durable import share_as_umask_says
+from degas.settings.sections import DataSettings
 
 
 @dataclass(frozen=True)

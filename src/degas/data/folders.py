@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from degas.config import DataSettings
 from degas.data.archives import first_name, open_zip, read_member
-from degas.data.records import Origin, Picture, Records, content_digest, origin_of_file
+from degas.data.origin import Origin, Picture, Records, content_digest, origin_of_file
 from degas.errors import UserError, nearest
+from degas.settings.sections import DataSettings
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2")
 PARTS = ("train", "training", "test", "testing", "val", "valid", "validation", "unlabeled")

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from degas.config import DataSettings
 from degas.data.bad_pictures import BadPictureError
-from degas.data.records import Origin, Picture, Records, origin_of_file
+from degas.data.origin import Origin, Picture, Records, origin_of_file
 from degas.errors import UserError, nearest, unreadable
+from degas.settings.sections import DataSettings
 
 _ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 

@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from degas.config import DataSettings
 from degas.data.cache import fit_rule, progress_of
 from degas.data.decode import Decoded, FitRule, to_grey, try_decode_all
 from degas.data.decoded_notes import DecodedNotes
 from degas.data.fetch import OFFICIAL_MD5, file_md5
-from degas.data.grids import save_grid
 from degas.data.image_set import fixed_subset
-from degas.data.records import Records
+from degas.data.origin import Records
 from degas.data.sources import find_origin
 from degas.errors import UserError
+from degas.figures.grids import save_grid
+from degas.settings.sections import DataSettings
 
 _GRID_IMAGES = 63  # beside the mean image, 8 × 8
 _LISTED = 20  # names of a problem; the count is always complete

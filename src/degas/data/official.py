@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from degas.config import DataSettings
 from degas.data.members import TAR_SUFFIXES, Members
 from degas.data.notes import counted
+from degas.data.origin import Origin, Picture, Records, content_digest, stamp
 from degas.data.pickles import read_pickled_data
-from degas.data.records import Origin, Picture, Records, content_digest, stamp
 from degas.errors import UserError, nearest
+from degas.settings.sections import DataSettings
 
 CIFAR_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 STL_CLASSES = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")

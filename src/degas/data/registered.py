@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from degas.config import DataSettings
 from degas.data.arrays import as_labels, as_pictures
-from degas.data.records import Origin, Records
+from degas.data.origin import Origin, Records
 from degas.errors import UserError
+from degas.settings.sections import DataSettings
 
 # Name → function that returns images, or (images, labels), or (images, labels, class_names).
 SOURCES: dict[str, Callable[[], Any]] = {}

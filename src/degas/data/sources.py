@@ -11,16 +11,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from degas.config import DataSettings
 from degas.data import arrays, embedded, fetch, folders, hub, registered
 from degas.data.cache import decode_in_memory, load_cached
 from degas.data.image_set import ImageSet, fixed_subset
 from degas.data.members import TAR_SUFFIXES
 from degas.data.notes import tell
 from degas.data.official import official_origin
-from degas.data.records import Origin
+from degas.data.origin import Origin
 from degas.errors import UserError, nearest
 from degas.paths import expanded
+from degas.settings.sections import DataSettings
 
 __all__ = ["ImageSet", "find_origin", "fixed_subset", "load_images", "register_source"]
 

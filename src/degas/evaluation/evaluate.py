@@ -12,17 +12,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from degas.config import EvaluateSettings
 from degas.errors import UserError
-from degas.evaluation.features import Extractor, build_extractor, device_of, fingerprint_of
+from degas.evaluation.extractors.base import Extractor, build_extractor, device_of, fingerprint_of
+from degas.evaluation.image_progress import Ticker
 from degas.evaluation.reference import Reference, num_floor_images, num_reference_images, reference_statistics
 from degas.evaluation.scores import ClassScores, distance_scores
 from degas.evaluation.statistics import collect, extract
-from degas.evaluation.ticker import Ticker
+from degas.settings.sections import EvaluateSettings
 
 if TYPE_CHECKING:
     from degas.data.image_set import ImageSet
-    from degas.nets.generator import Generator
+    from degas.generator.generator import Generator
 
 FEWEST_IMAGES = 8  # a floor of two halves with four images each, what precision and recall need at least
 Fakes = np.ndarray | Tensor | Iterable[Tensor]
@@ -148,7 +148,7 @@ def _labels(generator: Generator, num_samples: int, seed: int) -> Tensor | None:
     """The labels that the generator itself would draw, uniform; None for an unconditional one."""
     if not generator.num_classes:
         return None
-    from degas.nets.generator import draw_labels  # late: scoring images needs no networks
+    from degas.generator.generator import draw_labels  # late: scoring images needs no networks
 
     return draw_labels(num_samples, generator.num_classes, seed)
 

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from degas.evaluation.features import Extractor
+from degas.evaluation.extractors.base import Extractor
 from degas.evaluation.statistics import Collected, cache_key, collect, extract, load_cached, merged, save_cached
 from degas.runtime.rng import numpy_generator
 

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from degas.evaluation import statistics
-from degas.evaluation.features import Extractor
+from degas.evaluation.extractors.base import Extractor
 from degas.evaluation.metrics import Agreement, ClassScore, frechet_distance, kernel_distance, precision_recall
 from degas.evaluation.reference import Reference
 from degas.evaluation.statistics import Collected

@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from degas.evaluation.features import Extracted, Extractor
+from degas.evaluation.extractors.base import Extracted, Extractor
 from degas.runtime.durable import write_new_file
 
 # Convolution kernels differ in the last bits between batch shapes, so every pass has this many images, the last one

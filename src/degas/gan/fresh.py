@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from degas.architecture import Architecture
-from degas.config import TrainingSettings
-from degas.nets.generator import Generator
+from degas.generator.generator import Generator
 from degas.runtime.rng import forked_rng
+from degas.settings.sections import TrainingSettings
+from degas.space.architecture import Architecture
 
 
 def fresh_generator(architecture: Architecture, settings: TrainingSettings, seed: int, **classes: Any) -> Generator:

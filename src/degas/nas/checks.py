@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from degas.architecture import Architecture
-from degas.config import MEASURING, SearchSettings, SpaceSettings
 from degas.errors import UserError
-from degas.nas import second_order
-from degas.nas.capped import Budget, check_budget
+from degas.nas.alpha import second_order
+from degas.nas.decide.capped import Budget, check_budget
 from degas.nets.normalisation import ONE_VALUE
-from degas.space import SearchSpace
+from degas.settings.sections import MEASURING, SearchSettings, SpaceSettings
+from degas.space.architecture import Architecture
+from degas.space.graph import SearchSpace
 
 
 def check_search(settings: SearchSettings, space: SpaceSettings, *, image_size: int, channels: int) -> None:

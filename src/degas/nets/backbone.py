@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from degas.nets.normalisation import BatchNorm
 from degas.nets.operations import convolution
-from degas.space import Slot
+from degas.space.graph import Slot
 
 FLAT = 0.01  # `image_gain` for fits by reconstruction
 

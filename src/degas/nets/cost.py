@@ -14,11 +14,11 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from degas.architecture import Architecture
 from degas.nets.normalisation import BatchNorm
 from degas.nets.operations import build_operation
 from degas.nets.resampling import as_defined
-from degas.space import ZERO, SearchSpace, Slot
+from degas.space.architecture import Architecture
+from degas.space.graph import ZERO, SearchSpace, Slot
 
 
 @dataclass(frozen=True)

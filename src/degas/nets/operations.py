@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from degas.errors import UserError, nearest
 from degas.nets.normalisation import BatchNorm, ConditionalBatchNorm
 from degas.nets.resampling import repeat_and_convolve, repeat_and_deconvolve, repeat_pixels, waits
-from degas.space import OPERATION_KINDS, Kind
+from degas.space.graph import OPERATION_KINDS, Kind
 
 Norm = Callable[[int], nn.Module]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from degas.figures.curves import alpha_lines, operation_index
+from degas.figures.facts import softmax
 from degas.report.collect import Run
-from degas.report.curves import alpha_lines, operation_index
-from degas.report.facts import softmax
 
 Values = dict[str, Any]
 

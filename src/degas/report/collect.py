@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from degas.architecture import Architecture
 from degas.errors import UserError
 from degas.report.pictures import Picture, read_picture
 from degas.runtime.folder_lock import LOCK
+from degas.space.architecture import Architecture
 
 MAX_JSON_BYTES = 64 << 20
 MAX_FRAMES = 40  # pictures in a slider; more are thinned evenly, first and last kept

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from degas.config import MEASURING
+from degas.figures.facts import Decision
 from degas.report.collect import number
-from degas.report.facts import Decision
+from degas.settings.sections import MEASURING
 
 BY_ALPHA = {
     "raw": "α",

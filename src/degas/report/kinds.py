@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from degas.presets import preset_values
 from degas.report.collect import Run, flatten
 from degas.report.paper import PaperRow, paper_data_set
+from degas.settings.presets import preset_values
 
 UNSAID = (
     "checkpoint_steps",

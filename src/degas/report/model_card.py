@@ -10,12 +10,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-from degas.architecture import Architecture
 from degas.errors import UserError
 from degas.paths import expanded
 from degas.report.collect import Run, collect_run, flatten
 from degas.report.scoring import comparability, score_rows
 from degas.report.sections import commands, data_words
+from degas.space.architecture import Architecture
 
 HEAD = """---
 library_name: degas

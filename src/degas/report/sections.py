@@ -6,11 +6,11 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
+from degas.figures.curves import Series, curve
+from degas.figures.facts import EdgeFact, edge_facts, leading_since
+from degas.figures.inline_svg import architecture_svg
 from degas.report.collect import Run, Stage, flatten, number
-from degas.report.curves import Series, curve
 from degas.report.decisions import by_losses, decided_by, decisions_of, firmness
-from degas.report.facts import EdgeFact, edge_facts, leading_since
-from degas.report.inline_svg import architecture_svg
 from degas.report.scoring import score_tiles
 
 Values = dict[str, Any]

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from degas.errors import UserError
-from degas.runtime.records import write_json
+from degas.runtime.json_files import write_json
 
 LAUNCHER = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 

@@ -21,7 +21,7 @@ from degas.runtime.comparison import Rules, refuse_difference
 from degas.runtime.durable import append_line, full_disk_named, replace_file, sync_folder
 from degas.runtime.environment import is_rank_0, num_ranks, write_environment
 from degas.runtime.folder_lock import lock_folder, make_folder, take_back, unlock_folder
-from degas.runtime.records import (
+from degas.runtime.json_files import (
     as_json,
     keep_line,
     plain_number,

@@ -17,11 +17,11 @@ from typing import Any
 import pytest
 import torch
 
-from degas.architecture import Architecture
 from degas.cli import main as cli
 from degas.cli.arguments import options_of
 from degas.errors import UserError
 from degas.runtime.interrupts import ENDING, Interrupted, Terminated
+from degas.space.architecture import Architecture
 
 
 def run(*arguments: Any) -> int:
@@ -293,7 +293,7 @@ def test_random_alpha_is_pruned(capsys: Any) -> None:
 
 
 def test_experiments_have_their_own_names_and_help(capsys: Any) -> None:
-    from degas.cli.experiment import EXPERIMENTS
+    from degas_lab.commands.experiment import EXPERIMENTS
 
     assert run("experiment", "--help") == 0
     listed = capsys.readouterr().out

@@ -14,7 +14,7 @@ from degas.cli import main as cli
 from degas.cli import sample
 from degas.cli.sample import choose_labels
 from degas.errors import UserError
-from degas.nets.generator import Generator
+from degas.generator.generator import Generator
 
 NAMES = ("cat", "dog", "2")  # a class may be called by a number
 

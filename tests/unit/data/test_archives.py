@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from degas.config import DataSettings
 from degas.data import archives
 from degas.data.sources import load_images
 from degas.errors import UserError
+from degas.settings.sections import DataSettings
 
 
 def picture() -> bytes:

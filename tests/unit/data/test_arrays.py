@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from degas.config import DataSettings
 from degas.data.sources import load_images
 from degas.errors import UserError
+from degas.settings.sections import DataSettings
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)
 LABELS = np.array([0, 2, 1, 2, 0])

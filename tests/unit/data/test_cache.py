@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from degas.config import DataSettings
-from degas.data import cache, records
+from degas.data import cache
+from degas.data import origin as records
 from degas.data.sources import load_images
 from degas.errors import UserError
+from degas.settings.sections import DataSettings
 
 NUM = 40
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from degas.config import DataSettings
 from degas.data.inspect import describe_source
 from degas.data.sources import load_images
 from degas.errors import Notice
+from degas.settings.sections import DataSettings
 
 
 def save(path: Path, array: np.ndarray, **options: object) -> None:

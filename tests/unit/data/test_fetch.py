@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from official_files import cifar_record, write_tar
 
-from degas.config import DataSettings
 from degas.data import fetch as fetching
 from degas.data.fetch import Archive, archive_path, fetch
 from degas.data.sources import load_images
 from degas.errors import UserError
+from degas.settings.sections import DataSettings
 
 pytest.importorskip("pooch", reason="pooch comes with the extra `data`")
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from degas.config import DataSettings
 from degas.data.sources import find_origin, load_images
 from degas.errors import UserError
+from degas.settings.sections import DataSettings
 
 
 def write(path: Path, value: int, size: tuple[int, int] = (8, 8), mode: str = "RGB") -> Path:

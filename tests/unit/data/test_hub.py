@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from degas.config import DataSettings
 from degas.data import hub
 from degas.data.decode import FitRule, decode_all
 from degas.data.sources import load_images
 from degas.errors import UserError
+from degas.settings.sections import DataSettings
 
 datasets = pytest.importorskip("datasets", reason="the library datasets comes with the extra `data`")
 PIXELS = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)

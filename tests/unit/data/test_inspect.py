@@ -9,9 +9,9 @@ from PIL import Image
 
 from degas.api import describe_data
 from degas.cli import main as cli
-from degas.config import DataSettings
 from degas.data.inspect import describe_source
 from degas.errors import UserError
+from degas.settings.sections import DataSettings
 
 
 def save(path: Path, array: np.ndarray) -> None:

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from degas.cli import main as cli
-from degas.config import DataSettings
 from degas.data import sources
 from degas.data.notes import Note, counted, tell
-from degas.data.records import Origin, Records
+from degas.data.origin import Origin, Records
 from degas.errors import Notice
+from degas.settings.sections import DataSettings
 
 
 def test_a_note_is_a_line_and_survives_json() -> None:

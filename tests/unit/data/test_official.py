@@ -14,10 +14,10 @@ from official_files import (
 )
 from PIL import Image
 
-from degas.config import DataSettings
 from degas.data import official
 from degas.data.sources import find_origin, load_images
 from degas.errors import UserError
+from degas.settings.sections import DataSettings
 
 CIFAR_NAMES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 RANDOM = np.random.default_rng(7)

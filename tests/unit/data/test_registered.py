@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from degas.config import DataSettings
 from degas.data import registered
 from degas.data.sources import load_images, register_source
 from degas.errors import UserError
+from degas.settings.sections import DataSettings
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), dtype=np.uint8)
 

@@ -9,7 +9,7 @@ import pytest
 from tiny_extractor import TinyExtractor
 
 from degas.data.image_set import ImageSet, content_fingerprint
-from degas.evaluation.features import Extractor, freeze
+from degas.evaluation.extractors.base import Extractor, freeze
 
 
 @pytest.fixture

@@ -13,14 +13,14 @@ import torch
 from tiny_extractor import TinyExtractor
 from torch import Tensor
 
-from degas.config import EvaluateSettings
 from degas.data.image_set import ImageSet
 from degas.errors import UserError
 from degas.evaluation import statistics
 from degas.evaluation.evaluate import Evaluator, evaluate_generator, evaluate_images
-from degas.evaluation.features import Extracted, Extractor, freeze
+from degas.evaluation.extractors.base import Extracted, Extractor, freeze
 from degas.evaluation.scores import count_name, protocol_name
-from degas.nets.generator import draw_labels
+from degas.generator.generator import draw_labels
+from degas.settings.sections import EvaluateSettings
 
 Make = Callable[..., ImageSet]
 

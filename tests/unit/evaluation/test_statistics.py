@@ -14,7 +14,7 @@ from torch import Tensor
 
 from degas.data.image_set import ImageSet
 from degas.evaluation import statistics
-from degas.evaluation.features import Extracted, Extractor
+from degas.evaluation.extractors.base import Extracted, Extractor
 from degas.evaluation.reference import num_floor_images, reference_order, reference_statistics
 from degas.evaluation.statistics import (
     FORWARD_IMAGES,

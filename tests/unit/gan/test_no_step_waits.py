@@ -7,7 +7,7 @@ from pretend_gpu import META, Waits, pretend
 from toy_gan import toy_generator, toy_images, toy_settings
 
 from degas.gan.objectives import OBJECTIVES
-from degas.gan.steps import Steps
+from degas.gan.state import Steps
 
 
 @pytest.mark.parametrize("supervised", [False, True])

@@ -12,7 +12,7 @@ from recorder import ListRecorder, NeverRecords
 from toy_gan import toy_steps, toy_training
 
 from degas.errors import UserError
-from degas.gan.steps import Steps
+from degas.gan.state import Steps
 from degas.gan.watch import NonFiniteError
 from degas.runtime.replay import WARM_UP_CALLS
 
@@ -84,12 +84,10 @@ def test_graphs_are_refused_without_a_gpu() -> None:
 
 
 def test_a_training_lets_go_of_its_graphs_at_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("degas.gan.steps.check_graphs", lambda *_: None)
-    monkeypatch.setattr("degas.gan.steps.CudaGraphs", ListRecorder)
+    monkeypatch.setattr("degas.gan.state.check_graphs", lambda *_: None)
+    monkeypatch.setattr("degas.gan.state.CudaGraphs", ListRecorder)
     made: list[Steps] = []
-    monkeypatch.setattr(
-        "degas.gan.trainer.Steps", lambda *given, **named: made.append(Steps(*given, **named)) or made[0]
-    )
+    monkeypatch.setattr("degas.gan.loop.Steps", lambda *given, **named: made.append(Steps(*given, **named)) or made[0])
     toy_training(tmp_path, num_steps=NUM_STEPS, cuda_graphs=True)
     assert isinstance(made[0].recorder, ListRecorder)
     assert made[0].recorder.num_recorded == 2

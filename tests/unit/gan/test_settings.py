@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from degas.config import GanSettings
 from degas.errors import UserError
 from degas.gan.objectives import OBJECTIVES
 from degas.gan.settings import gan_section, resolve_gan, sources
-from degas.presets import PRESETS
+from degas.settings.presets import PRESETS
+from degas.settings.sections import GanSettings
 
 VALUES: dict[str, Any] = {
     "penalty_weight": 1.0,

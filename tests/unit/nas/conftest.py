@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from degas.config import SearchSettings
 from degas.data.image_set import ImageSet, content_fingerprint
+from degas.settings.sections import SearchSettings
 
 
 def blobs(num_images: int, size: int, channels: int, seed: int = 0) -> np.ndarray:

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from degas.config import SpaceSettings
 from degas.errors import UserError
 from degas.nas.checks import check_search, search_budget
-from degas.nas.searcher import Search
+from degas.nas.state import Search
 from degas.runtime.distributed import Engine
+from degas.settings.sections import SpaceSettings
 
 Make = Callable[..., Any]
 

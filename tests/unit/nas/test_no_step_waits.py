@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from pretend_gpu import META, Waits, pretend
 
-from degas.config import SpaceSettings
-from degas.nas.searcher import Search
-from degas.nas.supernet import Supernet
+from degas.nas.state import Search
+from degas.nas.supernet.supernet import Supernet
+from degas.settings.sections import SpaceSettings
 
 Make = Callable[..., Any]
 

@@ -11,13 +11,13 @@ import torch
 from graph_twins import SEARCHES
 from recorder import ListRecorder, NeverRecords
 
-from degas.config import SpaceSettings
 from degas.errors import UserError
-from degas.nas import searcher
-from degas.nas.searcher import Search
+from degas.nas import state as searcher
+from degas.nas.state import Search
 from degas.runtime.distributed import Engine
 from degas.runtime.replay import WARM_UP_CALLS, Replayed
 from degas.runtime.run_folder import StageFolder
+from degas.settings.sections import SpaceSettings
 
 Make = Callable[..., Any]
 NUM_STEPS = WARM_UP_CALLS + 4

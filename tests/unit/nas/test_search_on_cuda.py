@@ -10,9 +10,9 @@ import torch
 from graph_twins import SEARCHES, moved_alike, parameters
 from torch import Tensor
 
-from degas.config import SpaceSettings
-from degas.nas.searcher import Search
+from degas.nas.state import Search
 from degas.runtime.distributed import Engine
+from degas.settings.sections import SpaceSettings
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 Make = Callable[..., Any]

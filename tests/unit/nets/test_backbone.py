@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from degas.config import SpaceSettings
-from degas.nas.supernet import Supernet
+from degas.nas.supernet.supernet import Supernet
 from degas.nets.backbone import Backbone
+from degas.settings.sections import SpaceSettings
 
 
 @pytest.fixture

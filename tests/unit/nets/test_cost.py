@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import nn
 
-from degas.architecture import Architecture
-from degas.nas.supernet import Supernet
+from degas.generator.generator import Generator
+from degas.nas.supernet.supernet import Supernet
 from degas.nets.cost import Cost, architecture_cost, operation_cost, supernet_parameters
-from degas.nets.generator import Generator
 from degas.nets.resampling import as_defined
-from degas.space import NORMAL_OPERATIONS, OPERATION_KINDS, ORDERS, UP_OPERATIONS, Edge, Order, SearchSpace
+from degas.space.architecture import Architecture
+from degas.space.graph import NORMAL_OPERATIONS, OPERATION_KINDS, ORDERS, UP_OPERATIONS, Edge, Order, SearchSpace
 
 
 def closed_form(name: str, width: int, factor: int, size: int) -> Cost:

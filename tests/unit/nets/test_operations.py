@@ -10,7 +10,7 @@ from degas.errors import UserError
 from degas.nets import operations
 from degas.nets.normalisation import BatchNorm, make_norm
 from degas.nets.operations import Chain, Nearest, build_operation, convolution, register_operation
-from degas.space import NORMAL_OPERATIONS, OPERATION_KINDS, UP_OPERATIONS
+from degas.space.graph import NORMAL_OPERATIONS, OPERATION_KINDS, UP_OPERATIONS
 
 
 @pytest.mark.parametrize("name", NORMAL_OPERATIONS)

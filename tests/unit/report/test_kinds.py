@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from fake_run import fake_run, write_json
 
-from degas.presets import preset_values
 from degas.report.collect import Run, collect_run
 from degas.report.kinds import differences, kinds_of
 from degas.report.paper import ROWS
+from degas.settings.presets import preset_values
 
 CIFAR = {"source": "cifar-10-python.tar.gz", "num_images": 50_000, "fingerprint": "c32"}
 SMALL = {**CIFAR, "fingerprint": "c16"}  # the same images at 16 px

@@ -13,7 +13,7 @@ from fake_run import fake_run, write_json, write_jsonl
 
 from degas.errors import UserError
 from degas.report.render import write_report
-from degas.space import NORMAL_OPERATIONS
+from degas.space.graph import NORMAL_OPERATIONS
 
 VOID = {"meta", "link", "img", "input", "br", "hr", "wbr"}
 SECTIONS = {

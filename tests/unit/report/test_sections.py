@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from fake_run import fake_run, write_json, write_jsonl
 
+from degas.figures.facts import softmax
 from degas.report import sections
 from degas.report.alpha_cards import alpha_cards
 from degas.report.collect import collect_run
-from degas.report.facts import softmax
 from degas.report.render import write_report
 
 

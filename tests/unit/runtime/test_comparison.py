@@ -8,7 +8,7 @@ import pytest
 
 from degas.errors import UserError
 from degas.runtime.comparison import Rules, first_difference, refuse_difference
-from degas.runtime.records import as_json
+from degas.runtime.json_files import as_json
 
 RULES = Rules(
     ignored=frozenset(["data.source", "search.log_steps", "found.by"]),

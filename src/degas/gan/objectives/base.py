@@ -13,10 +13,10 @@ from typing import Any, ClassVar, TypeVar
 import torch
 from torch import Tensor
 
-from degas.config import Positive, Rate, Settings, Weight, setting
 from degas.gan import losses
 from degas.nets.critic import CriticOutput
 from degas.runtime.registry import Registry
+from degas.settings.sections import Positive, Rate, Settings, Weight, setting
 
 CriticCall = Callable[[Tensor], CriticOutput]
 Terms = dict[str, Tensor]

@@ -6,9 +6,9 @@ from typing import Any
 
 from torch import Tensor
 
-from degas.config import Rate, setting
 from degas.gan import losses
 from degas.gan.objectives.base import CriticCall, Loss, Objective, register_objective, score, score_groups
+from degas.settings.sections import Rate, setting
 
 
 @register_objective("sn-gan")

@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from degas.config import Rate, Weight, setting
 from degas.gan import losses
 from degas.gan.objectives.base import (
     CriticCall,
@@ -17,6 +16,7 @@ from degas.gan.objectives.base import (
     score_groups,
     score_reals,
 )
+from degas.settings.sections import Rate, Weight, setting
 
 
 @register_objective("mmd")

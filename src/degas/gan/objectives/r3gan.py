@@ -7,9 +7,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from degas.config import Weight, setting
 from degas.gan import losses
 from degas.gan.objectives.base import CriticCall, Loss, Objective, register_objective, score, score_reals
+from degas.settings.sections import Weight, setting
 
 
 @register_objective("r3gan")

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from degas.config import Fraction, Positive, Weight, setting
 from degas.gan import losses
 from degas.gan.objectives.base import (
     CriticCall,
@@ -17,6 +16,7 @@ from degas.gan.objectives.base import (
     score,
     score_groups,
 )
+from degas.settings.sections import Fraction, Positive, Weight, setting
 
 
 @register_objective("wgan-gp")

@@ -1,1 +1,0 @@
-"""`degas experiment NAME`: a module a measurement, with its options."""

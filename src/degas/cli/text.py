@@ -1,0 +1,80 @@
+"""Architectures and scores as lines of text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from degas.space.architecture import Architecture
+
+
+def operations_in_words(architecture: Architecture) -> str:
+    """One line a node: what it is the sum of."""
+    lines = []
+    for node in architecture.graph.nodes[1:]:
+        terms = [f"{edge.operation}({edge.source})" for edge in architecture.incoming(node)]
+        lines.append(f"  {node:<5} = {' + '.join(terms)}")
+    return "\n".join(lines)
+
+
+def decisions_in_words(pruning: Mapping[str, Any]) -> str:
+    """The object of pruning.json, a line a decision: its choice, the runner-up and the margin between them."""
+    found = pruning["decisions"]
+    names, choices = (max((len(decision[key]) for decision in found), default=0) for key in ("name", "choice"))
+    lines = []
+    for decision in found:
+        sure = f"{decision['margin']:.4f} before {decision['runner_up']}" if decision["runner_up"] else "no alternative"
+        lines.append(f"  {decision['name']:<{names}}  {decision['choice']:<{choices}}  {sure}")
+    return "\n".join([*lines, *(f"  {line}" for line in _what_else(pruning))])
+
+
+def _what_else(pruning: Mapping[str, Any]) -> list[str]:
+    """What the margins are of, what would change the decisions, and what a cap changed."""
+    from degas.report.decisions import BY_ALPHA, by_losses, decided_by
+
+    found, lines = pruning["decisions"], []
+    if by_losses(pruning):
+        lines.append(f"margins are of {decided_by(pruning)}")
+        if "perturbation" in pruning:  # not where several searches came together
+            others = [f"{name} ({choice})" for name, choice in pruning["perturbation"]["by_alpha"].items()]
+            lines[-1] += f"; α alone would change {', '.join(others) or 'nothing'}"
+    else:
+        differing = [f"{d['name']} ({', '.join(d['differs_under'])})" for d in found if d["differs_under"]]
+        other = "another way to compare α across edges"
+        lines.append(f"margins are of {BY_ALPHA.get(pruning['compare'], pruning['compare'])}; ")
+        lines[-1] += f"{other} would change {', '.join(differing)}" if differing else f"{other} would change nothing"
+    if "cap" in pruning:
+        cap = pruning["cap"]
+        changed = [f"{name} → {choice}" for name, choice in cap["changed"].items()]
+        size = f"{cap['num_parameters']:,} parameters, {cap['multiply_adds']:,} multiply-adds"
+        without = (
+            f"{cap['without_cap']['num_parameters']:,} and {cap['without_cap']['multiply_adds']:,} without the cap"
+        )
+        lines.append(f"{size} ({without}); the cap changed {', '.join(changed) if changed else 'nothing'}")
+    return lines
+
+
+def agreement_in_words(agreement: Mapping[str, Any]) -> str:
+    """The object of agreement.json: the figures in a line, and a line a decision."""
+    from degas.report.agreement import agreement_rows, agreement_words
+
+    rows = agreement_rows(agreement)
+    names, choices = (max((len(row[key]) for row in rows), default=0) for key in ("name", "consensus"))
+    lines = [f"{agreement_words(agreement)}"]
+    for row in rows:
+        margins = f", margins {row['margins']}" if row["margins"] else ""
+        others = f"; others {row['others']}" if row["others"] else ""
+        lines.append(
+            f"  {row['name']:<{names}}  {row['consensus']:<{choices}}  {row['seeds']:>5} of seeds{margins}{others}"
+        )
+    return "\n".join(lines)
+
+
+def scores_in_words(scores: Mapping[str, Any]) -> str:
+    """One line a protocol: value, spread where there is one, and what it was measured against."""
+    width = max((len(protocol) for protocol in scores["scores"]), default=0)
+    lines = []
+    for protocol, score in scores["scores"].items():
+        spread = f" ± {score['std']:.3g}" if score.get("std") is not None else ""
+        lines.append(f"  {protocol:<{width}}  {score['value']:.4g}{spread}   ({score['reference']})")
+    return "\n".join(lines)

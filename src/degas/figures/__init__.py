@@ -1,0 +1,1 @@
+"""Pictures from numbers: drawings of architectures, curves, grids of images."""

@@ -1,0 +1,184 @@
+"""Draws an architecture to a file, in the manner of the paper's Figures 2 and 3: the fixed ladder of feature maps.
+
+Up-sampled maps are blue, normal maps pink; kept edges are bold and carry their operation's name, other possible edges
+are dotted. Direct edges are straight, residual ones arcs.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+from degas.errors import UserError
+from degas.figures.facts import Alpha, edge_facts
+from degas.figures.layout import Ladder, Node, Point, Rung, Sizes, lay_out, operation_lines
+from degas.paths import expanded
+from degas.space.architecture import Architecture
+
+# fill, edge and text of each kind of node; the edge colour is also that of the kept edges into it
+COLOURS = {
+    "noise": ("#f4f1ea", "#8d877a", "#4a463e"),
+    "up": ("#cfe1f7", "#3f6fae", "#1e3d66"),
+    "normal": ("#f9d5df", "#b9567a", "#6d2743"),
+    "image": ("#f4f1ea", "#8d877a", "#4a463e"),
+}
+FAINT = "#b9b4aa"
+DOTTED = (0, (1, 2.2))
+ACROSS_PAGE = Sizes(step=1.5, node_along=0.3, node_across=0.27, growth=0.045, label_across=0.19, gap=0.16)
+DOWN_PAGE = Sizes(step=1.1, node_along=0.21, node_across=0.36, growth=0.05, label_across=0.42, gap=0.12)
+LONGEST_ACROSS = 10  # nodes; a longer ladder runs down the page, where its labels stay readable
+FIXED_FIRST, FIXED_LAST = "linear\nreshape", "BN, ReLU\nconv 3×3\ntanh"
+
+
+def draw_architecture(architecture: Architecture, path: Path, alpha: Alpha | None = None) -> None:
+    """Write the drawing to `path`, a `.png` or `.svg` file, whole or not at all.
+
+    `alpha` (edge name → {operation: α}) adds the α of every kept edge to its label: give it where α decided. Raises
+    `UserError` for another suffix. The layout is ours; colours and the meaning of arcs follow the paper's Figure 2.
+    """
+    path = expanded(path)
+    kind = path.suffix.lower().lstrip(".")
+    if kind not in ("png", "svg"):
+        raise UserError(f"{path}: a drawing is a .png or .svg file; give one of these suffixes")
+    across_page = len(architecture.graph.nodes) + 2 <= LONGEST_ACROSS
+    ladder = lay_out(architecture, edge_facts(architecture, alpha), ACROSS_PAGE if across_page else DOWN_PAGE)
+    settings: Any = {"svg.hashsalt": "degas", "svg.fonttype": "none", "font.family": "DejaVu Sans", "font.size": 9}
+    with matplotlib.rc_context(settings):
+        figure = _draw(ladder, across_page)
+        metadata = {"Date": None} if kind == "svg" else {"Software": None}  # the same file every time
+        scratch = path.with_name(f".{path.name}.part")  # a fixed name: what a killed process left is written over
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            figure.savefig(scratch, format=kind, dpi=160, facecolor="white", metadata=metadata)
+            os.replace(scratch, path)
+        except OSError as error:
+            raise UserError(f"{path}: cannot be written: {error.strerror}; give another path") from None
+
+
+def _draw(ladder: Ladder, across_page: bool) -> Any:
+    from matplotlib.figure import Figure  # here, so that importing the module stays cheap
+
+    def place(point: Point) -> Point:
+        return point if across_page else (point[1], point[0])
+
+    legend, breadth = 0.42, ladder.high - ladder.low
+    width, height = (ladder.along, breadth) if across_page else (max(breadth, 4.2), ladder.along)
+    figure = Figure(figsize=(width, height + legend))
+    axes = figure.add_axes((0.0, legend / (height + legend), 1.0, height / (height + legend)))
+    axes.set_axis_off()
+    if across_page:
+        axes.set(xlim=(0, ladder.along), ylim=(ladder.high, ladder.low))
+    else:
+        middle = (ladder.low + ladder.high) / 2
+        axes.set(xlim=(middle - width / 2, middle + width / 2), ylim=(ladder.along, 0))
+    for rung in sorted(ladder.rungs, key=lambda rung: rung.fact.kept):
+        _draw_rung(axes, rung, place)
+    _draw_fixed(axes, ladder, place)
+    for node in ladder.nodes:
+        _draw_node(axes, node, place)
+    for rung in ladder.rungs:
+        if rung.fact.kept:
+            _draw_label(axes, rung, place)
+    _draw_legend(figure, width, height + legend)
+    return figure
+
+
+def _draw_rung(axes: Any, rung: Rung, place: Any) -> None:
+    from matplotlib.patches import FancyArrowPatch
+    from matplotlib.path import Path as Curve
+
+    points = [place(rung.start), *map(place, rung.bend), place(rung.end)]
+    codes = [Curve.MOVETO, *([Curve.CURVE4] * 3 if rung.bend else [Curve.LINETO])]
+    fact = rung.fact
+    style: dict[str, Any] = {
+        "arrowstyle": "-",
+        "color": FAINT,
+        "linewidth": 1.1,
+        "linestyle": DOTTED,
+        "capstyle": "butt",
+    }
+    if fact.kept:
+        style = {"arrowstyle": "-|>", "color": COLOURS[fact.slot.kind][1], "linewidth": 2.4, "zorder": 2}
+    axes.add_patch(FancyArrowPatch(path=Curve(points, codes), mutation_scale=13, shrinkA=0, shrinkB=0, **style))
+
+
+def _draw_fixed(axes: Any, ladder: Ladder, place: Any) -> None:
+    """The two parts that are never searched, as the paper's big arrows: noise → U0 and the last map → image."""
+    from matplotlib.patches import FancyArrowPatch
+
+    pairs = ((ladder.nodes[0], ladder.nodes[1], FIXED_FIRST), (ladder.nodes[-2], ladder.nodes[-1], FIXED_LAST))
+    for source, target, words in pairs:
+        start, end = source.along + source.half_along + 0.03, target.along - target.half_along - 0.03
+        axes.add_patch(
+            FancyArrowPatch(
+                place((start, 0)),
+                place((end, 0)),
+                arrowstyle="simple,head_length=0.5,head_width=1.5,tail_width=0.9",
+                mutation_scale=13,
+                facecolor="#e7e2d8",
+                edgecolor="#8d877a",
+                linewidth=0.9,
+                shrinkA=0,
+                shrinkB=0,
+            )
+        )
+        x, y = place(((start + end) / 2, 0))
+        down_page = place((1, 0)) == (0, 1)
+        offset = (0.16, 0) if down_page else (0, 0.13)
+        align: dict[str, Any] = {"ha": "left", "va": "center"} if down_page else {"ha": "center", "va": "top"}
+        axes.text(x + offset[0], y + offset[1], words, fontsize=7, color="#6b665b", linespacing=1.15, **align)
+
+
+def _draw_node(axes: Any, node: Node, place: Any) -> None:
+    from matplotlib.patches import FancyBboxPatch
+
+    fill, edge, text = COLOURS[node.kind]
+    x, y = place((node.along, 0.0))
+    half = place((node.half_along, node.half_across))
+    corner = (x - half[0], y - half[1])
+    box = "round,pad=0,rounding_size=0.07"
+    axes.add_patch(FancyBboxPatch(corner, 2 * half[0], 2 * half[1], boxstyle=box, fc=fill, ec=edge, lw=1.3, zorder=3))
+    axes.text(x, y - 0.06, node.name, ha="center", va="center", color=text, weight="bold", fontsize=9.5, zorder=4)
+    axes.text(x, y + 0.115, node.note, ha="center", va="center", color=text, fontsize=6.5, zorder=4)
+
+
+def _draw_label(axes: Any, rung: Rung, place: Any) -> None:
+    fact = rung.fact
+    lines = list(operation_lines(fact.operation or ""))
+    if fact.alpha is not None:
+        lines.append(f"α {fact.alpha:.2f}".replace("-", "−"))
+    _, edge, text = COLOURS[fact.slot.kind]
+    box = {"boxstyle": "round,pad=0.35,rounding_size=0.45", "facecolor": "white", "edgecolor": edge, "linewidth": 0.8}
+    x, y = place(rung.label)
+    axes.text(
+        x, y, "\n".join(lines), ha="center", va="center", fontsize=7.4, color=text, zorder=5, linespacing=1.15, bbox=box
+    )
+
+
+def _draw_legend(figure: Any, width: float, height: float) -> None:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    handles = [
+        Patch(facecolor=COLOURS["up"][0], edgecolor=COLOURS["up"][1], label="up-sampled map"),
+        Patch(facecolor=COLOURS["normal"][0], edgecolor=COLOURS["normal"][1], label="normal map"),
+        Line2D([], [], color=COLOURS["up"][1], linewidth=2.4, label="kept edge"),
+        Line2D([], [], color=FAINT, linewidth=1.1, linestyle=DOTTED, label="possible edge"),
+    ]
+    columns = 4 if width > 5.5 else 2
+    figure.legend(
+        handles=handles,
+        loc="lower center",
+        bbox_to_anchor=(0.5, 0.06 / height),
+        ncols=columns,
+        frameon=False,
+        fontsize=7.5,
+        handlelength=1.8,
+        columnspacing=1.8,
+        labelcolor="#4a463e",
+        borderpad=0,
+        borderaxespad=0,
+    )

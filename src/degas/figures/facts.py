@@ -1,0 +1,107 @@
+"""What a finished search says of every possible edge: what was kept, what decided it, and what α says.
+
+The choice and α are told apart: an edge's kept operation need not be the one with its largest α (losses decide by
+default). What decided is read from pruning.json, as the search wrote it; nothing here prunes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from degas.space.architecture import Architecture
+from degas.space.graph import Edge, Slot
+
+Alpha = Mapping[str, Mapping[str, float]]  # edge name "U0->N1" → {operation name: α}
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One choice of the search as pruning.json has it: `N1 direct`, `U1 residual`.
+
+    `margin` is by how much the choice is better than `runner_up`, in the units of what decided; `before` the loss with
+    all operations of the node, where losses decided. None where they are not known.
+    """
+
+    name: str
+    choice: str
+    runner_up: str = ""
+    margin: float | None = None
+    before: float | None = None
+
+
+@dataclass(frozen=True)
+class EdgeFact:
+    """One possible edge.
+
+    `operation` is the kept one, None for an edge that was dropped; `leader` has the edge's largest α. `alpha` and
+    `share` (softmax weight in [0, 1]) are those of the kept operation, or of the leader of a dropped edge. `decision`
+    is the one that kept the operation. None where it is not known.
+    """
+
+    slot: Slot
+    operation: str | None
+    leader: str | None = None
+    alpha: float | None = None
+    share: float | None = None
+    decision: Decision | None = None
+
+    @property
+    def kept(self) -> bool:
+        return self.operation is not None
+
+    @property
+    def leads(self) -> bool:
+        """Whether the kept operation is the one of the largest α."""
+        return self.kept and self.operation == self.leader
+
+
+def softmax(values: Mapping[str, float]) -> dict[str, float]:
+    """Mixing weights of one edge (paper eq. 1), safe for large α."""
+    top = max(values.values())
+    powers = {name: math.exp(value - top) for name, value in values.items()}
+    total = sum(powers.values())
+    return {name: power / total for name, power in powers.items()}
+
+
+def leader_of(values: Mapping[str, float]) -> str:
+    """The operation of an edge's largest α; the first of equal ones."""
+    return max(values, key=lambda name: values[name])
+
+
+def edge_facts(
+    architecture: Architecture, alpha: Alpha | None = None, decisions: Sequence[Decision] = ()
+) -> tuple[EdgeFact, ...]:
+    """One fact per slot of the graph, in the graph's order."""
+    kept = {(edge.source, edge.target): edge for edge in architecture.edges}
+    facts = []
+    for slot in architecture.graph.slots:
+        edge = kept.get((slot.source, slot.target))
+        operation = edge.operation if edge else None
+        decision = _decision_of(edge, slot, decisions) if edge else None
+        values = (alpha or {}).get(slot.name)
+        leader = leader_of(values) if values else None
+        shown = operation or leader
+        if values and shown is not None and shown in values:
+            facts.append(EdgeFact(slot, operation, leader, values[shown], softmax(values)[shown], decision))
+        else:
+            facts.append(EdgeFact(slot, operation, leader, decision=decision))
+    return tuple(facts)
+
+
+def leading_since(history: Sequence[Alpha], epochs: Sequence[int], edge: str, operation: str) -> int | None:
+    """The epoch since which `operation` has had the edge's largest α to the end; None where it does not in the end."""
+    since = None
+    for record, epoch in zip(reversed(history), reversed(epochs), strict=True):
+        if not record.get(edge) or leader_of(record[edge]) != operation:
+            break
+        since = epoch
+    return since
+
+
+def _decision_of(edge: Edge, slot: Slot, decisions: Sequence[Decision]) -> Decision | None:
+    """The decision that chose `edge`; None where another rule had the last word."""
+    name = f"{slot.target} {'direct' if slot.direct else 'residual'}"
+    choice = edge.operation if slot.direct else f"{slot.name} {edge.operation}"
+    return next((one for one in decisions if (one.name, one.choice) == (name, choice)), None)

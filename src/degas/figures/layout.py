@@ -1,0 +1,142 @@
+"""Where everything stands in a drawing of an architecture: the fixed ladder of feature maps, before any ink.
+
+Coordinates are (along, across): `along` runs from noise to image, `across` is 0 on the ladder, negative on the side
+of the short residual arcs and positive on the side of the long ones. A renderer maps them to a page either way round.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from degas.figures.facts import EdgeFact
+from degas.space.architecture import Architecture
+from degas.space.graph import Slot
+
+Point = tuple[float, float]  # (along, across)
+ARC_FLARE = 0.13  # how far along its span an arc's control points lie: larger is rounder
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Lengths in the unit of the page (inches or pixels)."""
+
+    step: float  # between the centres of neighbouring nodes
+    node_along: float  # half a node, along the ladder
+    node_across: float  # half the smallest node, across the ladder
+    growth: float  # added to half a node across for every doubling of the resolution
+    label_across: float  # half a label, across the ladder
+    gap: float  # least free space between a node and a label, or two labels
+
+
+@dataclass(frozen=True)
+class Node:
+    """A feature map, the noise, or the image."""
+
+    name: str
+    kind: str  # noise, up, normal, image
+    note: str  # its size in words
+    along: float
+    half_along: float
+    half_across: float
+
+
+@dataclass(frozen=True)
+class Rung:
+    """An edge: straight from `start` to `end` when `bend` is empty, else a cubic curve with two control points."""
+
+    fact: EdgeFact
+    start: Point
+    end: Point
+    bend: tuple[Point, Point] | tuple[()]
+    label: Point  # the middle of its label
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """The whole drawing; it fills `along` × [`low`, `high`] across."""
+
+    nodes: tuple[Node, ...]
+    rungs: tuple[Rung, ...]
+    along: float
+    low: float
+    high: float
+
+    def node(self, name: str) -> Node:
+        return next(node for node in self.nodes if node.name == name)
+
+
+def lay_out(architecture: Architecture, facts: Sequence[EdgeFact], sizes: Sizes) -> Ladder:
+    """Place the nodes and every possible edge of `architecture`."""
+    nodes = _nodes(architecture, sizes)
+    by_name = {node.name: node for node in nodes}
+    rungs = tuple(_rung(fact, by_name, architecture.num_normal, sizes) for fact in facts)
+    # Half a label past the outermost one on either side, and the nodes themselves.
+    widest = max(node.half_across for node in nodes)
+    reach = sizes.label_across + sizes.gap
+    low = min([-widest - sizes.gap, *(rung.label[1] - reach for rung in rungs)])
+    high = max([widest + sizes.gap, *(rung.label[1] + reach for rung in rungs)])
+    return Ladder(nodes, rungs, nodes[-1].along + sizes.step / 2, low, high)
+
+
+def operation_lines(operation: str) -> tuple[str, ...]:
+    """An operation's name for a label, in one or two lines: `nearest_conv_3x3` → `nearest`, `conv 3×3`."""
+    text = re.sub(r"(\d)x(\d)", r"\1×\2", operation.replace("_", " "))
+    spaces = [k for k, letter in enumerate(text) if letter == " "]
+    if len(text) <= 8 or not spaces:
+        return (text,)
+    cut = min(spaces, key=lambda k: abs(k - len(text) / 2))
+    return text[:cut], text[cut + 1 :]
+
+
+def _nodes(architecture: Architecture, sizes: Sizes) -> tuple[Node, ...]:
+    def node(name: str, kind: str, note: str, place: int, stage: int) -> Node:
+        half = sizes.node_across + sizes.growth * stage
+        return Node(name, kind, note, sizes.step * (place + 0.5), sizes.node_along, half)
+
+    nodes = [node("noise", "noise", str(architecture.noise_size), 0, 0)]
+    stage = 0
+    doubled = {slot.target for slot in architecture.graph.slots if slot.direct and slot.kind == "up"}
+    for place, name in enumerate(architecture.graph.nodes, start=1):
+        stage += name in doubled
+        pixels = architecture.base_size * 2**stage
+        nodes.append(node(name, "up" if name.startswith("U") else "normal", f"{pixels}×{pixels}", place, stage))
+    size = architecture.image_size
+    nodes.append(node("image", "image", f"{size}×{size}×{architecture.channels}", len(nodes), stage))
+    return tuple(nodes)
+
+
+def _rung(fact: EdgeFact, nodes: dict[str, Node], num_normal: int, sizes: Sizes) -> Rung:
+    source, target = nodes[fact.slot.source], nodes[fact.slot.target]
+    if fact.slot.direct:
+        left, right = source.along + source.half_along, target.along - target.half_along
+        return Rung(fact, (left, 0.0), (right, 0.0), (), ((left + right) / 2, 0.0))
+    side, level = _lane(fact.slot, source, target, num_normal, sizes)
+    widest = max(node.half_across for node in nodes.values())
+    reach = widest + sizes.gap + sizes.label_across + (level - 1) * (2 * sizes.label_across + sizes.gap)
+    # An arc leaves towards its target and arrives from its source, so that two arcs at one node do not coincide.
+    start = (source.along + 0.62 * source.half_along, side * source.half_across)
+    end = (target.along - 0.62 * target.half_along, side * target.half_across)
+    return _arc(fact, start, end, side * reach)
+
+
+def _arc(fact: EdgeFact, start: Point, end: Point, apex: float) -> Rung:
+    span = end[0] - start[0]
+    # A cubic with both controls at c is at (start + 6c + end) / 8 across in its middle: solve for c.
+    control = (8 * apex - start[1] - end[1]) / 6
+    bend = ((start[0] + ARC_FLARE * span, control), (end[0] - ARC_FLARE * span, control))
+    return Rung(fact, start, end, bend, ((start[0] + end[0]) / 2, apex))
+
+
+def _lane(slot: Slot, source: Node, target: Node, num_normal: int, sizes: Sizes) -> tuple[int, int]:
+    """The side of a residual arc (−1 or 1) and how far out it runs (1, 2, …).
+
+    Long arcs (×4) take one side and the others the other side, nested by span. With n = 0 there are long ones only,
+    and they alternate so that none cross.
+    """
+    steps = round((target.along - source.along) / sizes.step)
+    if slot.factor > 2:
+        alternates = num_normal == 0 and int(slot.target[1:]) % 2 == 0
+        return (-1 if alternates else 1), 1
+    return -1, max(1, steps - 1)

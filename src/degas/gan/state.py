@@ -1,0 +1,280 @@
+"""One critic step and one generator step. Each is a function of (weights, seed, step, rank) and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from degas.data.image_set import ImageSet
+from degas.data.loader import Batches
+from degas.data.pixels import dequantise
+from degas.data.store import Store
+from degas.errors import UserError
+from degas.gan.augment import diffaugment
+from degas.gan.ema import Average
+from degas.gan.objectives.base import Objective, Terms
+from degas.gan.settings import CompleteGan
+from degas.gan.watch import Watch
+from degas.generator.generator import Generator
+from degas.nets.critic import make_critic
+from degas.nets.normalisation import frozen_buffers
+from degas.runtime.distributed import Engine
+from degas.runtime.replay import CudaGraphs, Inputs, Recorder, Replayed, check_graphs
+from degas.runtime.rng import forked_rng, torch_generator
+from degas.runtime.transfer import to_device
+
+Augment = Callable[[Tensor], Tensor]
+
+
+class CriticLoss(nn.Module):
+    """The critic with its objective: the whole critic loss in one forward.
+
+    So it must be, or gradients that several processes share would be wrong (DDP counts one forward to a backward).
+    """
+
+    def __init__(self, critic: nn.Module, objective: Objective, augment: Augment) -> None:
+        super().__init__()
+        self.critic, self.objective, self.augment = critic, objective, augment
+
+    def forward(self, real_images: Tensor, fake_images: Tensor, labels: Tensor | None) -> tuple[Tensor, Terms]:
+        return self.objective.critic_loss(self.critic, self.augment(real_images), self.augment(fake_images), labels)
+
+
+class Steps:
+    """Both networks, their optimisers and the averaged generator; takes steps, saves and restores itself.
+
+    Args:
+        generator: trained in place.
+        images: real images, with labels if `settings.supervised`.
+        settings: complete (`gan.settings.resolve_gan`).
+        seed: of the critic's weights and of every draw.
+        engine: device, precision and processes.
+    """
+
+    def __init__(
+        self, generator: Generator, images: ImageSet, settings: CompleteGan, *, seed: int, engine: Engine
+    ) -> None:
+        check_images(images, settings, engine.num_ranks)
+        self.settings, self.seed, self.engine = settings, seed, engine
+        self.objective = settings.own
+        self.augment: Augment = diffaugment if settings.augment == "diffaugment" else lambda images: images
+        critic = build_critic(settings, images, seed)
+        self.critic_loss = engine.prepare(CriticLoss(critic, self.objective, self.augment))
+        self.critic = cast(CriticLoss, engine.unwrap(self.critic_loss)).critic
+        self.wrapped_generator = engine.prepare(generator)
+        self.generator = cast(Generator, engine.unwrap(self.wrapped_generator))
+        self.average = Average(self.generator, settings.ema_half_life_images) if settings.ema_half_life_images else None
+        self.critic_optimizer = _adam(self.critic, settings)
+        self.generator_optimizer = _adam(self.generator, settings)
+        self.recorder: Recorder | None = None
+        self.replayed: dict[str, Replayed] = {}  # with a recorder: the steps on critic and generator
+        if settings.cuda_graphs:
+            check_graphs("gan", engine.device, engine.num_ranks)
+            self.recorder = CudaGraphs()
+        self.watch = Watch(deferred=engine.device.type != "cpu")
+        self.store = Store(images.images, engine.device)
+        self.batches = self._make_batches(images, settings.batch_images, "critic reals")
+        self.generator_batches = self._make_batches(images, settings.generator_batch_images, "generator reals")
+
+    def critic_step(self, step: int, turn: int) -> dict[str, Tensor]:
+        """Critic step `turn` of the round before generator step `step`; returns its loss and terms, detached."""
+        index = step * self.objective.critic_steps + turn
+        real_images, labels = self._reals(self.batches, index, "critic dequantisation")
+        inputs = {
+            "real_images": real_images,
+            "noise": self._noise(len(real_images), "critic noise", index),
+            "labels": labels,
+            "rate": self._rate(self.objective.critic_lr, step),
+        }
+        with forked_rng(self.seed, "critic step", index, self.engine.rank):
+            return self._taken("critic", inputs, step)
+
+    def generator_step(self, step: int) -> dict[str, Tensor]:
+        """Generator step `step`, counted from 0; returns its loss and terms, detached."""
+        real_images, num_images = None, self.settings.generator_batch_images
+        if self.objective.compares_with_reals:
+            real_images, _ = self._reals(self.generator_batches, step, "generator dequantisation")
+            num_images = len(real_images)
+        inputs = {
+            "real_images": real_images,
+            "noise": self._noise(num_images, "generator noise", step),
+            "labels": self._uniform_labels(num_images, step),
+            "rate": self._rate(self.objective.generator_lr, step),
+        }
+        with forked_rng(self.seed, "generator step", step, self.engine.rank):
+            values = self._taken("generator", inputs, step)
+        if self.average is not None:
+            batch_images = num_images * self.engine.num_ranks
+            self.average.update(self.generator, (step + 1) * batch_images, batch_images)
+        return values
+
+    def _taken(self, kind: str, inputs: Inputs, step: int) -> Terms:
+        """Take the step, in the ordinary way or as a replay of one."""
+        move = self._move_critic if kind == "critic" else self._move_generator
+        if self.recorder is None:
+            return move(inputs, step)
+        if kind not in self.replayed:
+            self.replayed[kind] = Replayed(move, self.engine.device, self.recorder)
+        values = self.replayed[kind](inputs)
+        self.watch.observe(step, kind, values)
+        return values
+
+    def _move_critic(self, inputs: Inputs, step: int | None = None) -> Terms:
+        """The critic step on its inputs; without `step` the numbers are not looked at."""
+        real_images, noise, labels = _tensors(inputs)
+        _prepare(self.critic_optimizer, inputs["rate"])
+        fake_images = self._fakes_for_critic(noise, labels)
+        with self.engine.autocast():
+            loss, terms = self.critic_loss(real_images, fake_images, labels)
+        self.engine.backward(loss)
+        return self._update(step, "critic", self.critic, self.critic_optimizer, loss, terms)
+
+    def _move_generator(self, inputs: Inputs, step: int | None = None) -> Terms:
+        """The generator step on its inputs, likewise."""
+        real_images, noise, labels = _tensors(inputs)
+        _prepare(self.generator_optimizer, inputs["rate"])
+        self.critic.requires_grad_(False)  # its weights' gradients are not wanted here, and cost a third of the step
+        if real_images is not None:
+            real_images = self.augment(real_images)
+        with self.engine.autocast():
+            fake_images = self.augment(self.wrapped_generator(noise, labels))
+            loss, terms = self.objective.generator_loss(self.critic, fake_images, labels, real_images)
+        self.engine.backward(loss)
+        self.critic.requires_grad_(True)
+        return self._update(step, "generator", self.generator, self.generator_optimizer, loss, terms)
+
+    def both(self, step: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """A whole step: `critic_steps` of the critic, one of the generator; the values of the last of each."""
+        for turn in range(self.objective.critic_steps):
+            critic = self.critic_step(step, turn)
+        return critic, self.generator_step(step)
+
+    def to_publish(self) -> Generator:
+        """The generator that is worth showing: the averaged one where there is one. Not a copy."""
+        return self.generator if self.average is None else cast(Generator, self.average.module)
+
+    def state_dict(self) -> dict[str, Any]:
+        state = {
+            "generator": self.generator.state_dict(),
+            "critic": self.critic.state_dict(),
+            "generator_optimizer": self.generator_optimizer.state_dict(),
+            "critic_optimizer": self.critic_optimizer.state_dict(),
+        }
+        return state if self.average is None else {**state, "average": self.average.module.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.generator.load_state_dict(state["generator"])
+        self.critic.load_state_dict(state["critic"])
+        self.generator_optimizer.load_state_dict(state["generator_optimizer"])
+        self.critic_optimizer.load_state_dict(state["critic_optimizer"])
+        if self.average is not None:
+            self.average.module.load_state_dict(state["average"])
+
+    def _make_batches(self, images: ImageSet, batch_images: int, purpose: str) -> Batches:
+        return Batches(
+            images,
+            batch_images,
+            seed=self.seed,
+            purpose=purpose,
+            rank=self.engine.rank,
+            num_ranks=self.engine.num_ranks,
+            horizontal_flip=self.settings.horizontal_flip,
+            store=self.store,
+        )
+
+    def _reals(self, batches: Batches, index: int, purpose: str) -> tuple[Tensor, Tensor | None]:
+        """Dequantised reals of batch `index`, and their labels if training is supervised."""
+        batch = batches(index)
+        random = torch_generator(self.seed, purpose, index, self.engine.rank)
+        images = dequantise(batch.images, random).to(memory_format=torch.channels_last)
+        return images, batch.labels if self.settings.supervised else None
+
+    @torch.no_grad()
+    def _fakes_for_critic(self, noise: Tensor, labels: Tensor | None) -> Tensor:
+        """Fakes (N, C, H, W) with the reals' labels, made in training mode without moving batch-norm buffers."""
+        with frozen_buffers(self.generator), self.engine.autocast():
+            return self.generator(noise, labels).to(noise.dtype)  # out of half precision
+
+    def _noise(self, n: int, purpose: str, index: int) -> Tensor:
+        """This rank's rows of the noise of all ranks, drawn on the CPU so that every device sees the same."""
+        random = torch_generator(self.seed, purpose, index)
+        return self._own_rows(torch.randn(n * self.engine.num_ranks, self.generator.noise_size, generator=random))
+
+    def _uniform_labels(self, n: int, step: int) -> Tensor | None:
+        if not self.settings.supervised:
+            return None
+        random = torch_generator(self.seed, "generator labels", step)
+        return self._own_rows(torch.randint(self.generator.num_classes, (n * self.engine.num_ranks,), generator=random))
+
+    def _own_rows(self, rows: Tensor) -> Tensor:
+        return to_device(rows.chunk(self.engine.num_ranks)[self.engine.rank], self.engine.device)
+
+    def _rate(self, lr: float, step: int) -> float:
+        return lr * (1.0 - step / self.settings.num_steps if self.settings.lr_decay == "linear" else 1.0)
+
+    def _update(
+        self,
+        step: int | None,
+        kind: str,
+        module: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        loss: Tensor,
+        terms: Terms,
+    ) -> dict[str, Tensor]:
+        """Check the numbers, unless they are checked elsewhere (`step` is None); then move the weights."""
+        gradients = [p.grad for p in module.parameters() if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        values = {"loss": loss.detach(), **terms, "gradient_norm": norm}
+        if step is not None:
+            self.watch.observe(step, kind, values)
+        optimizer.step()
+        return values
+
+
+def check_images(images: ImageSet, settings: CompleteGan, num_ranks: int = 1) -> None:
+    """Raise `UserError` for images that no training with these settings (resolved) can begin with."""
+    if settings.supervised and not images.num_classes:
+        raise UserError(f"{images.source}: --gan.supervised needs labels; sort the images into class folders")
+    if images.num_images < 2:
+        raise UserError(f"{images.source}: adversarial training needs at least two images")
+    each = images.num_images // num_ranks
+    fewest = min(settings.batch_images, settings.generator_batch_images, each)
+    if fewest < settings.own.fewest_images:
+        raise UserError(
+            f"{images.source}: {settings.objective} compares the images of a batch with each other, and a batch has "
+            f"{fewest} a process; raise --gan.batch-images and --gan.generator-batch-images, or give more images"
+        )
+
+
+def build_critic(settings: CompleteGan, images: ImageSet, seed: int) -> nn.Module:
+    """The critic that the settings name, as their objective wants it, with weights drawn from `seed`."""
+    with forked_rng(seed, "critic weights"):
+        return make_critic(
+            settings.critic,
+            width=settings.width,
+            channels=images.channels,
+            image_size=images.image_size,
+            num_classes=images.num_classes if settings.supervised else 0,
+            score_size=settings.own.score_size,
+            compares_features=settings.own.compares_features,
+            options=settings.own.critic_options,
+        )
+
+
+def _adam(module: nn.Module, settings: CompleteGan) -> torch.optim.Adam:
+    # The rate is set before every step; fused runs the whole update in one pass, capturable lets a CUDA graph have it.
+    return torch.optim.Adam(module.parameters(), lr=0.0, betas=settings.betas, fused=True, capturable=True)
+
+
+def _prepare(optimizer: torch.optim.Optimizer, rate: Tensor | float | None) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    optimizer.zero_grad(set_to_none=True)
+
+
+def _tensors(inputs: Inputs) -> tuple[Any, Any, Any]:
+    """Reals, noise and labels of a step; the first and the last may be None."""
+    return inputs["real_images"], inputs["noise"], inputs["labels"]

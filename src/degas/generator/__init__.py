@@ -1,0 +1,1 @@
+"""The public artefact: a generator that loads without the code that trained it."""

@@ -1,0 +1,260 @@
+"""The generator: a plain module, saved as `model.safetensors` + `config.json`, loadable without the training code.
+
+`config.json` holds the whole architecture, so that the two files are enough to build, load and sample it anywhere.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from degas.data.pixels import to_uint8
+from degas.errors import UserError, unreadable
+from degas.generator.config import SIZES, SamplingBn, checked_config, make_config, one_line, read_config
+from degas.nets.backbone import Backbone
+from degas.nets.cost import count_parameters
+from degas.nets.generators import GENERATORS, check_network, make_network
+from degas.nets.normalisation import frozen_buffers, make_norm
+from degas.nets.operations import build_operation
+from degas.paths import expanded
+from degas.runtime.durable import replace_file
+from degas.runtime.rng import torch_generator
+from degas.space.architecture import Architecture
+
+NOISE_ROWS = 64  # rows of noise drawn from one seed
+
+
+class Generator(nn.Module):
+    """Noise (N, noise_size) ~ N(0, I) → images (N, channels, image_size, image_size) in [−1, 1].
+
+    Build one with `from_architecture`, `from_baseline` or `load`. `num_classes` is 0 for an unconditional generator,
+    which ignores labels; a conditional one takes labels (N,) in 0 … num_classes − 1. `sampling_bn` says which
+    batch-norm statistics `sample` uses: the stored ones, or with `batch` those of each batch of samples (CT-GAN).
+    `image_gain` sets the scale of an architecture's first images, untrained (`nets.backbone`).
+    """
+
+    def __init__(self, config: Mapping[str, Any], where: str = "generator", *, image_gain: float = 1.0) -> None:
+        super().__init__()
+        self.config = checked_config(config, where)
+        sizes: dict[str, Any] = self.config.get("architecture") or self.config["sizes"]
+        self.noise_size: int = sizes["noise_size"]
+        self.channels: int = sizes["channels"]
+        self.image_size: int = sizes["base_size"] * 2 ** sizes["num_stages"]
+        self.class_names: tuple[str, ...] = tuple(self.config["class_names"])
+        self.num_classes: int = self.config["num_classes"]
+        self.sampling_bn: SamplingBn = self.config["sampling_bn"]
+        self.network = _build_network(self.config, where, image_gain)
+        self.loaded_from: Path | None = None
+
+    @classmethod
+    def from_architecture(
+        cls,
+        architecture: Architecture,
+        num_classes: int = 0,
+        class_names: Sequence[str] = (),
+        sampling_bn: SamplingBn = "running",
+        image_gain: float = 1.0,
+    ) -> Generator:
+        """The generator of an architecture file, with fresh weights.
+
+        Its first images are of unit variance before their tanh, which suits a critic; for a fit by reconstruction say
+        `image_gain=backbone.FLAT` (docs/results.md).
+        """
+        config = make_config("architecture", architecture.to_dict(), num_classes, class_names, sampling_bn)
+        return cls(config, image_gain=image_gain)
+
+    @classmethod
+    def from_baseline(
+        cls,
+        kind: str,
+        *,
+        width: int,
+        noise_size: int,
+        base_size: int,
+        num_stages: int,
+        channels: int,
+        num_classes: int = 0,
+        class_names: Sequence[str] = (),
+        sampling_bn: SamplingBn = "running",
+    ) -> Generator:
+        """A registered generator, such as `resnet` (CT-GAN's) or `dcgan`, with fresh weights."""
+        GENERATORS.find(kind, "--architecture")
+        sizes = dict(zip(SIZES, (width, noise_size, base_size, num_stages, channels), strict=True))
+        generator = cls(make_config(kind, sizes, num_classes, class_names, sampling_bn))
+        check_network(generator.network, sizes, num_classes, kind)
+        return generator
+
+    @property
+    def num_parameters(self) -> int:
+        return count_parameters(self)
+
+    @property
+    def architecture(self) -> Architecture | None:
+        """The architecture, or None for a baseline."""
+        return Architecture.from_dict(self.config["architecture"]) if "architecture" in self.config else None
+
+    def forward(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
+        if noise.ndim != 2 or noise.shape[1] != self.noise_size:
+            raise UserError(f"noise: this generator takes (N, {self.noise_size}), not {tuple(noise.shape)}")
+        if self.num_classes and labels is None:
+            raise UserError(f"labels: this generator has {self.num_classes} classes; give one label an image")
+        if not self.num_classes and labels is not None:
+            raise UserError("labels: this generator is unconditional; train one with --gan.supervised")
+        return self.network(noise) if labels is None else self.network(noise, labels)
+
+    def images(
+        self, n: int, seed: int = 0, labels: Tensor | Sequence[int] | int | None = None, batch_images: int = 100
+    ) -> Iterator[Tensor]:
+        """Stream `n` samples as uint8 batches on the CPU; image i depends on (seed, i) and its label alone.
+
+        Labels are drawn uniformly where a conditional generator is given none. With `sampling_bn` = batch an image
+        also depends on its batch, so `batch_images` matters there, and there alone.
+        """
+        if n < 0:
+            raise UserError(f"n: {n} images cannot be drawn")
+        device = next(self.parameters()).device
+        chosen = self._labels(n, seed, labels)
+        for start in range(0, n, batch_images):
+            stop = min(n, start + batch_images)
+            noise = draw_noise(stop - start, self.noise_size, seed, start).to(device)
+            yield self._drawn(noise, None if chosen is None else chosen[start:stop].to(device))
+
+    @torch.no_grad()
+    def _drawn(self, noise: Tensor, labels: Tensor | None) -> Tensor:
+        """Images of `noise` as samples, uint8 on the CPU; autograd and the module's mode are as before once it returns.
+
+        A function of its own, for whoever loops over `images` runs his code, or stops, between two batches.
+        """
+        was_training = self.training
+        self.train(self.sampling_bn == "batch")
+        try:
+            with frozen_buffers(self):
+                return to_uint8(self(noise, labels)).cpu()
+        finally:
+            self.train(was_training)
+
+    def sample(
+        self, n: int, seed: int = 0, labels: Tensor | Sequence[int] | int | None = None, batch_images: int = 100
+    ) -> Tensor:
+        """`n` samples, uint8 (n, C, H, W) on the CPU; see `images`."""
+        batches = list(self.images(n, seed, labels, batch_images))
+        return torch.cat(batches) if batches else torch.empty(0, self.channels, self.image_size, self.image_size).byte()
+
+    def save(self, folder: str | Path) -> None:
+        """Write `model.safetensors` and `config.json` into `folder`; each file is whole or absent."""
+        folder = expanded(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        tensors = {name: value.detach().cpu().contiguous() for name, value in self.state_dict().items()}
+        replace_file(folder / "model.safetensors", save(tensors, metadata={"format": "pt"}))
+        replace_file(folder / "config.json", (json.dumps(self.config, indent=2, ensure_ascii=False) + "\n").encode())
+
+    @classmethod
+    def load(cls, folder: str | Path, device: str | torch.device = "cpu") -> Generator:
+        """Read a generator folder; raises `UserError` with one line when it is not one or is damaged."""
+        folder = expanded(folder)
+        generator = cls(read_config(folder / "config.json"), str(folder / "config.json"))
+        weights = folder / "model.safetensors"
+        try:
+            generator.load_state_dict(load_file(weights))
+        except (OSError, SafetensorError) as error:
+            if isinstance(error, OSError) and error.errno not in (None, errno.ENOENT):
+                raise unreadable(weights, error) from None
+            raise UserError(f"{weights}: cannot be read ({one_line(error)}); copy the generator folder anew") from None
+        except RuntimeError as error:
+            raise UserError(f"{weights}: does not fit config.json beside it: {one_line(error)}") from None
+        generator.loaded_from = folder
+        return generator.to(device).eval()
+
+    @classmethod
+    def from_pretrained(
+        cls, path_or_id: str | Path, *, device: str | torch.device = "cpu", **download: Any
+    ) -> Generator:
+        """`load` from a local folder, or from the model hub's repository OWNER/NAME; see `hub.generator_files`."""
+        from degas.generator.hub import generator_files
+
+        return cls.load(generator_files(path_or_id, **download), device)
+
+    def save_pretrained(
+        self, folder: str | Path, *, repo_id: str | None = None, push_to_hub: bool = False, **options: Any
+    ) -> None:
+        """`save` with a model card beside it; with `push_to_hub` also to the hub (default name: the folder's)."""
+        from degas.generator.hub import save_with_card
+
+        save_with_card(self, expanded(folder), repo_id)
+        if push_to_hub:
+            self.push_to_hub(repo_id or Path(folder).name, **options)
+
+    def push_to_hub(self, repo_id: str, *, private: bool | None = None, **options: Any) -> str:
+        """Push weights, configuration and model card to the model hub; see `hub.upload`."""
+        from degas.generator.hub import upload
+
+        return upload(self, repo_id, private=private, **options)
+
+    def _labels(self, n: int, seed: int, labels: Tensor | Sequence[int] | int | None) -> Tensor | None:
+        if not self.num_classes:
+            if labels is not None:
+                raise UserError("labels: this generator is unconditional; train one with --gan.supervised")
+            return None
+        if labels is None:
+            return draw_labels(n, self.num_classes, seed)
+        chosen = torch.full((n,), labels) if isinstance(labels, int) else torch.as_tensor(labels)
+        if chosen.shape != (n,) or chosen.dtype.is_floating_point:
+            raise UserError(f"labels: {n} whole numbers are needed, one an image")
+        if n and not 0 <= int(chosen.min()) <= int(chosen.max()) < self.num_classes:
+            raise UserError(f"labels: must lie in 0 … {self.num_classes - 1}")
+        return chosen.long()
+
+
+def draw_noise(n: int, noise_size: int, seed: int, start: int = 0) -> Tensor:
+    """Rows `start` … `start + n` of the endless standard normal noise of `seed`: float32 (n, noise_size)."""
+    first = start // NOISE_ROWS
+    last = (start + max(n, 1) - 1) // NOISE_ROWS
+    blocks = [
+        torch.randn(NOISE_ROWS, noise_size, generator=torch_generator(seed, "sample noise", block))
+        for block in range(first, last + 1)
+    ]
+    offset = start - first * NOISE_ROWS
+    return torch.cat(blocks)[offset : offset + n]
+
+
+def draw_labels(n: int, num_classes: int, seed: int) -> Tensor:
+    """Labels drawn uniformly, int64 (n,); row i depends on (seed, i) alone."""
+    blocks = range((n + NOISE_ROWS - 1) // NOISE_ROWS)
+    draws = [
+        torch.randint(num_classes, (NOISE_ROWS,), generator=torch_generator(seed, "sample labels", block))
+        for block in blocks
+    ]
+    return torch.cat(draws)[:n] if draws else torch.empty(0, dtype=torch.long)
+
+
+def _build_network(config: Mapping[str, Any], where: str, image_gain: float) -> nn.Module:
+    num_classes = config["num_classes"]
+    if config["kind"] != "architecture":
+        return make_network(config["kind"], config["sizes"], num_classes, where)
+    architecture = Architecture.from_dict(config["architecture"], where)
+    chosen = {(edge.source, edge.target): edge.operation for edge in architecture.edges}
+    slots = [slot for slot in architecture.graph.slots if (slot.source, slot.target) in chosen]
+    return Backbone(
+        slots,
+        num_stages=architecture.num_stages,
+        base_size=architecture.base_size,
+        width=architecture.width,
+        noise_size=architecture.noise_size,
+        channels=architecture.channels,
+        make_edge=lambda slot: build_operation(
+            chosen[slot.source, slot.target],
+            architecture.width,
+            factor=slot.factor,
+            norm=lambda width: make_norm(width, num_classes),
+            separable_order=architecture.separable_order,
+        ),
+        image_gain=image_gain,
+    )

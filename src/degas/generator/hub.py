@@ -1,0 +1,115 @@
+"""Generators on a model hub, in the manner of Hugging Face's models; the `huggingface_hub` package is loaded only here.
+
+A generator folder is `model.safetensors`, `config.json`, and a `README.md` that is its model card. Nothing else is
+downloaded, and nothing downloaded is executed.
+"""
+
+from __future__ import annotations
+
+import filecmp
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from degas.errors import UserError
+from degas.paths import expanded
+from degas.runtime.durable import replace_file
+
+if TYPE_CHECKING:
+    from degas.generator.generator import Generator
+
+FILES = ("model.safetensors", "config.json")
+CARD_FILES = ("README.md", "samples.png")
+CARD = """---
+library_name: degas
+pipeline_tag: unconditional-image-generation
+tags: [gan, image-generation, neural-architecture-search]
+---
+
+# A generator of {size}×{size} images, {parameters:,} parameters
+
+```python
+import degas
+
+generator = degas.Generator.from_pretrained("{name}")
+images = generator.sample(16, seed=0)  # uint8 (16, {channels}, {size}, {size})
+```
+"""
+
+
+def generator_files(path_or_id: str | Path, **download: Any) -> Path:
+    """The local folder of a generator: `path_or_id` itself, or the hub's repository of that name, downloaded once.
+
+    `download` goes to `huggingface_hub.snapshot_download`: revision, token, cache_dir, local_files_only, … . A folder
+    that exists is used as it is, without `huggingface_hub`. Raises `UserError` where neither is to be had.
+    """
+    path = expanded(path_or_id)
+    if path.is_dir():
+        return path
+    name = str(path_or_id)
+    if isinstance(path_or_id, Path) or name.startswith((".", "/", "~")) or name.count("/") != 1:
+        raise UserError(f"{name}: no such folder, and not a repository's name, which is OWNER/NAME")
+    hub = _hub(name)
+    with _one_line(name):
+        return Path(hub.snapshot_download(name, allow_patterns=[*FILES, *CARD_FILES], **download))
+
+
+def save_with_card(generator: Generator, folder: Path, name: str | None = None) -> None:
+    """`generator.save(folder)`, and a model card: the one it was loaded with if its weights are still those, else a
+    plain one. A card that `folder` holds already is kept.
+    """
+    generator.save(folder)
+    if (folder / "README.md").exists():
+        return
+    home = generator.loaded_from
+    if home is not None and (home / "README.md").is_file() and _same_weights(home, folder):
+        for file in CARD_FILES:
+            if (home / file).is_file():
+                shutil.copyfile(home / file, folder / file)
+        return
+    values = {"size": generator.image_size, "channels": generator.channels, "parameters": generator.num_parameters}
+    replace_file(folder / "README.md", CARD.format(name=name or folder.name, **values).encode())
+
+
+def _same_weights(home: Path, folder: Path) -> bool:
+    """Scores on a card are those of exactly these weights."""
+    first, second = (place / "model.safetensors" for place in (home, folder))
+    return first.is_file() and filecmp.cmp(first, second, shallow=False)
+
+
+def upload(generator: Generator, repo_id: str, *, private: bool | None = None, **options: Any) -> str:
+    """Push a generator with its card to the hub's repository `repo_id`, made if missing; returns the commit's address.
+
+    `options` goes to `huggingface_hub.HfApi.upload_folder`: commit_message, revision, create_pr, … ; `token` to all.
+    """
+    hub = _hub(repo_id)
+    api = hub.HfApi(token=options.pop("token", None))
+    options = {"commit_message": "Push a generator with degas", **options}
+    with tempfile.TemporaryDirectory(prefix="degas-") as scratch, _one_line(repo_id):
+        save_with_card(generator, Path(scratch), repo_id)
+        made = api.create_repo(repo_id, private=private, exist_ok=True)
+        return str(api.upload_folder(repo_id=made.repo_id, folder_path=scratch, **options))
+
+
+def _hub(name: str) -> ModuleType:
+    try:
+        import huggingface_hub
+    except ImportError:
+        raise UserError(f"{name}: the hub needs huggingface_hub; in degas' folder: pip install -e '.[hub]'") from None
+    return huggingface_hub
+
+
+@contextmanager
+def _one_line(name: str) -> Iterator[None]:
+    """The hub's errors (HTTP, missing, offline: all `OSError`; malformed names: `ValueError`) as the user's."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        first = str(error).strip().partition(os.linesep)[0][:200]
+        hint = "check the name, the token and the network, or give a local folder"
+        raise UserError(f"{name}: the hub says {type(error).__name__}: {first}; {hint}") from error

@@ -1,0 +1,1 @@
+"""How α moves: its step, penalties, relaxation, second order."""

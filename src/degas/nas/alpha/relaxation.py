@@ -1,0 +1,52 @@
+"""What of a search's mixing weights depends on its progress: temperature and Gumbel noise.
+
+Gumbel-softmax (Jang et al. 2017; used for α by SNAS and GDAS): softmax((α + g)/τ) with g = −log(−log u), u uniform, a
+sample that is nearly one-hot when τ is low. Each forward pass of a search step mixes by noise of its own, which is a
+pure function of (seed, step, what for), the same on every rank; what is written down and pruned has none.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from degas.nas.supernet.mixing import Mixing
+from degas.nas.supernet.supernet import Supernet
+from degas.runtime.rng import torch_generator
+from degas.runtime.transfer import to_device
+from degas.settings.sections import SearchSettings
+
+
+class Relaxation:
+    """Sets the `mixing` of every edge of a supernet as a search goes on."""
+
+    def __init__(self, supernet: Supernet, settings: SearchSettings, *, total_steps: int, seed: int) -> None:
+        self.supernet, self.settings = supernet, settings
+        self.total_steps, self.seed = total_steps, seed
+
+    def temperature(self, step: int) -> float:
+        """τ after `step` finished steps: from `temperature` to `temperature_end` in equal ratios."""
+        start, end = self.settings.temperature, self.settings.temperature_end
+        return start if end is None else start * (end / start) ** (step / self.total_steps)
+
+    def draw(self, step: int, purpose: str) -> None:
+        """For a forward pass of search step `step`: with fresh noise, if the relaxation has any."""
+        noises: list[Tensor | None] = [None] * len(self.supernet.space.slots)
+        if self.settings.relaxation == "gumbel":
+            generator = torch_generator(self.seed, f"gumbel {purpose}", step)
+            noises = [gumbel(alpha, generator) for alpha in self.supernet.alphas()]
+        temperature = self.temperature(step)
+        for slot, noise in zip(self.supernet.space.slots, noises, strict=True):
+            self.supernet.edge(slot).mixing_rule = Mixing(temperature, noise)
+
+    def rest(self, step: int) -> None:
+        """After `step` finished steps: no noise, the temperature of that moment."""
+        for slot in self.supernet.space.slots:
+            self.supernet.edge(slot).mixing_rule = Mixing(self.temperature(step))
+
+
+def gumbel(like: Tensor, generator: torch.Generator) -> Tensor:
+    """Standard Gumbel noise of the shape and on the device of `like`; drawn on the CPU, so on any device the same."""
+    uniform = torch.rand(like.shape, generator=generator, dtype=torch.float64)
+    tiny = torch.finfo(torch.float64).tiny  # u = 0 would be −∞
+    return to_device(-torch.log(-torch.log(uniform.clamp(min=tiny))).to(like.dtype), like.device)

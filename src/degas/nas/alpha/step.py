@@ -1,0 +1,118 @@
+"""The update of α: its optimiser, its rate, and what is held constant while it moves. Paper §3.2, docs/equations.md."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from degas.data.loader import Batch, Batches
+from degas.nas.alpha.penalties import Penalties
+from degas.nas.alpha.relaxation import Relaxation
+from degas.nas.alpha.second_order import momenta_of, unrolled_gradient
+from degas.nas.glo.glo import Glo
+from degas.nas.supernet.supernet import Supernet
+from degas.nets.normalisation import frozen_buffers
+from degas.settings.sections import SearchSettings
+
+
+class AlphaStep:
+    """One Adam step on α a call, on a batch of its own, whose latents, like all weights and buffers, are constants.
+
+    Args:
+        glo: the state that the search fits; `glo.network` is `supernet`.
+        batches: the batches of α; with `alpha_batch = same` the weight step's batch is taken instead.
+        weight_batches: those of the weights, for `order = second`.
+        relaxation, penalties: how α mixes, and what its loss holds beside the reconstruction.
+    """
+
+    def __init__(
+        self,
+        supernet: Supernet,
+        glo: Glo,
+        settings: SearchSettings,
+        *,
+        batches: Batches,
+        weight_batches: Batches,
+        relaxation: Relaxation,
+        penalties: Penalties,
+    ) -> None:
+        self.supernet, self.glo, self.settings = supernet, glo, settings
+        self.batches, self.weight_batches = batches, weight_batches
+        self.relaxation, self.penalties = relaxation, penalties
+        self.optimizer = torch.optim.Adam(
+            supernet.alphas(),
+            lr=alpha_rate(settings, glo.total_steps),
+            betas=settings.alpha_betas,
+            weight_decay=settings.alpha_weight_decay,
+            fused=True,
+            capturable=True,
+        )
+
+    def batch(self, weight_batch: Batch, step: int) -> Batch:
+        """What α is stepped on in search step `step`, beside a step of the weights on `weight_batch`."""
+        shared = self.settings.schedule == "joint" or self.settings.alpha_batch == "same"
+        return weight_batch if shared or not self.settings.train_alpha else self.batches(step)
+
+    def __call__(self, batch: Batch, step: int) -> dict[str, Tensor]:
+        """Step α in search step `step`, after the weights were stepped; returns the loss's terms."""
+        self.relaxation.draw(step, "alpha")
+        self.require_gradients(weights=False, alphas=False)
+        if self.settings.alpha_batch == "held_out":  # or α would see nothing but latents that lag
+            for _ in range(self.settings.held_out_latent_steps):
+                self.glo.step_latents_only(batch, step)
+        second = self.settings.order == "second"
+        self.require_gradients(weights=second, alphas=True)
+        with frozen_buffers(self.supernet):
+            loss = self._through_weights(batch, step) if second else self._straight(batch)
+        return {"alpha_loss": loss, **self.apply(step)}
+
+    def _straight(self, batch: Batch) -> Tensor:
+        """Leave the first-order gradient on α; returns the loss."""
+        loss = self._loss(batch)
+        loss.backward()
+        return loss.detach()
+
+    def _through_weights(self, batch: Batch, step: int) -> Tensor:
+        """Leave the second-order gradient on α: through the weight step that comes next, on its batch (DARTS)."""
+        next_batch, alphas = self.weight_batches(step + 1), self.supernet.alphas()
+        loss, gradients = unrolled_gradient(
+            lambda: self._loss(next_batch),
+            lambda: self._loss(batch),
+            self.glo.weights,
+            alphas,
+            lr=self.settings.weight_lr * self.glo.rate_share(step + 1),
+            momentum=self.settings.weight_momentum,
+            decay=self.settings.weight_decay,
+            momenta=momenta_of(self.glo.optimizer, self.glo.weights),
+            reduce=self.glo.engine.all_reduce_mean,
+        )
+        for alpha, gradient in zip(alphas, gradients, strict=True):
+            alpha.grad = gradient
+        return loss
+
+    def _loss(self, batch: Batch) -> Tensor:
+        latents = self.glo.table.rows[batch.index]  # (B, d), no gradient
+        return torch.stack(list(self.glo.loss_terms(latents, batch.images).values())).sum()
+
+    def apply(self, step: int) -> dict[str, Tensor]:
+        """Move α by the gradient that is there and the penalties', the mean over the ranks; returns the penalties."""
+        penalties = self.penalties.backward(step)
+        self.glo.engine.all_reduce_mean([alpha.grad for alpha in self.supernet.alphas() if alpha.grad is not None])
+        self.optimizer.step()
+        return penalties
+
+    def require_gradients(self, *, weights: bool, alphas: bool) -> None:
+        """Let autograd compute only the gradients that a step uses."""
+        for weight in self.glo.weights:
+            weight.requires_grad_(weights)
+        for alpha in self.supernet.alphas():
+            alpha.requires_grad_(alphas)
+
+
+def alpha_rate(settings: SearchSettings, total_steps: int) -> float:
+    """Adam's rate for α: 15/steps, within bounds, unless given.
+
+    α moves at most rate·steps, and most steps cancel, for its gradient is mostly noise: over 500 steps at 0.03 it has
+    moved by 2 at most. Of 0.002, 0.01, 0.03 and 0.1, 0.03 found the best architecture in 500 steps (docs/search.md).
+    """
+    return settings.alpha_lr if settings.alpha_lr is not None else max(3e-4, min(0.03, 15.0 / total_steps))

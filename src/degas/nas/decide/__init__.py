@@ -1,0 +1,1 @@
+"""How a finished search is decided: pruning rules, races, caps, settling."""

@@ -1,0 +1,114 @@
+"""One latent per image, in the unit ℓ2 ball: start, step, projection, and the Gaussian fitted to them.
+
+The optimiser is row-wise: each row has its own moments and step count, and rows outside the batch do not change by a
+single bit. A dense Adam would move unvisited rows by momentum; torch's SparseAdam corrects its bias by a count common
+to all rows and overshoots the rows visited late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from degas.nas.glo.pca import whitened_scores
+
+BETAS = (0.9, 0.999)  # Adam's own defaults (our choice)
+EPS = 1e-8
+
+
+def project(rows: Tensor) -> Tensor:
+    """Rows (N, d) longer than 1 are scaled to length 1; the others are left as they are.
+
+    A row too long for its length to be a number becomes nan, and not 0: a run that diverged must not look sound.
+    """
+    lengths = rows.norm(dim=1, keepdim=True)
+    return torch.where(lengths.isfinite(), rows / lengths.clamp(min=1.0), torch.nan)
+
+
+def random_latents(n: int, size: int, generator: torch.Generator) -> Tensor:
+    """(n, size) float32, uniform directions on the unit sphere: N(0, I) scaled to length 1, as GLO's authors do."""
+    rows = torch.randn(n, size, generator=generator)
+    return rows / rows.norm(dim=1, keepdim=True)
+
+
+def pca_latents(images: np.ndarray, size: int, generator: torch.Generator) -> Tensor:
+    """(N, size) float32: whitened principal components of uint8 images (N, C, H, W), divided by √size, projected.
+
+    Each component kept has variance 1/size over the images, so that all of the ball's dimensions are used; raw scores
+    would all land on the sphere with about ten effective ones. Directions beyond the rank of the data are filled with
+    N(0, 1/size).
+    """
+    scores = torch.from_numpy(whitened_scores(images.reshape(len(images), -1), size, generator)).float()
+    filling = torch.randn(len(images), size - scores.shape[1], generator=generator)
+    return project(torch.cat([scores, filling], dim=1) / size**0.5)
+
+
+class LatentTable:
+    """The latents `rows` (N, d) on a device, and the moments of their optimiser.
+
+    Args:
+        rows: the start, float (N, d); copied.
+        optimizer: `adam` (row-wise) or `sgd` (plain, no momentum: a row's last gradient is an epoch old).
+    """
+
+    def __init__(self, rows: Tensor, optimizer: str = "adam") -> None:
+        if optimizer not in ("adam", "sgd"):
+            raise ValueError(f"unknown latent optimiser {optimizer!r}")
+        self.rows = rows.detach().clone()
+        self.optimizer = optimizer
+        adam = optimizer == "adam"
+        self.first_moment = torch.zeros_like(self.rows) if adam else None
+        self.second_moment = torch.zeros_like(self.rows) if adam else None
+        self.num_steps = torch.zeros(len(rows), dtype=torch.int64, device=rows.device) if adam else None
+
+    def batch(self, index: Tensor) -> Tensor:
+        """A copy of the rows `index` (B,): (B, d), a leaf that can take a gradient."""
+        return self.rows[index].requires_grad_()
+
+    @torch.no_grad()
+    def step(self, index: Tensor, gradient: Tensor, lr: float | Tensor) -> None:
+        """Move the rows `index` (B,), all different, against `gradient` (B, d) and project them to the unit ball."""
+        if self.first_moment is None or self.second_moment is None or self.num_steps is None:
+            self.rows[index] = project(self.rows[index] - lr * gradient)
+            return
+        steps = self.num_steps[index] + 1  # (B,)
+        first = self.first_moment[index].lerp_(gradient, 1 - BETAS[0])  # (B, d)
+        second = self.second_moment[index].lerp_(gradient.square(), 1 - BETAS[1])  # (B, d)
+        self.num_steps[index], self.first_moment[index], self.second_moment[index] = steps, first, second
+        count = steps.to(self.rows.dtype)[:, None]  # (B, 1)
+        first_corrected = first / (1 - BETAS[0] ** count)
+        second_corrected = second / (1 - BETAS[1] ** count)
+        self.rows[index] = project(self.rows[index] - lr * first_corrected / (second_corrected.sqrt() + EPS))
+
+    def state_dict(self) -> dict[str, Tensor]:
+        names = ("rows", "first_moment", "second_moment", "num_steps")
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        for name, value in self.state_dict().items():
+            value.copy_(state[name])
+
+
+@dataclass(frozen=True)
+class LatentGaussian:
+    """N(mean, factor·factorᵀ) fitted to latents; samples are projected to the unit ball as the latents were."""
+
+    mean: Tensor  # (d,)
+    factor: Tensor  # (d, d)
+
+    @classmethod
+    def fit(cls, rows: Tensor) -> LatentGaussian:
+        """Mean and covariance of the rows (N, d), with a symmetric square root that a deficient rank does not upset."""
+        wide = rows.detach().cpu().double()
+        centred = wide - wide.mean(0)
+        variances, directions = torch.linalg.eigh(centred.T @ centred / max(len(wide) - 1, 1))
+        return cls(wide.mean(0), directions * variances.clamp(min=0).sqrt())
+
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """(n, d) float32 on the CPU."""
+        noise = torch.randn(n, len(self.mean), generator=generator, dtype=torch.float64)
+        return project(self.mean + noise @ self.factor.T).float()

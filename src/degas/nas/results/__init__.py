@@ -1,0 +1,1 @@
+"""What a search writes: outputs, consensus, agreement, warnings of degenerate ends."""

@@ -1,0 +1,189 @@
+"""What several searches come to together: from their folders to one architecture, its α and their agreement.
+
+The searches are read from their files alone, so that a finished one need not be made again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from degas.errors import UserError
+from degas.nas.decide.capped import Budget
+from degas.nas.decide.perturbation import values_that_decided
+from degas.nas.results.agreement import agreement, mean_alpha
+from degas.nas.results.degenerate import parameter_free, without_residuals
+from degas.nas.results.outputs import pruned_edges, pruning_report, pruning_rules
+from degas.runtime.run_folder import StageFolder, read_jsonl
+from degas.settings.sections import MEASURING, SearchSettings
+from degas.space.architecture import Architecture
+from degas.space.graph import Edge, SearchSpace
+from degas.space.pruning import Alpha, choices
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one finished search left in its folder."""
+
+    seed: int
+    architecture: Architecture
+    alpha: list[dict[str, Any]]  # records of alpha.jsonl: step, epoch, edge name → {operation name: α}
+    values: Alpha  # what the pruning rule went by: the last α, or what the measured losses are worth
+    losses: dict[int, float]  # epoch → mean loss
+    degenerate: list[dict[str, Any]]
+
+
+def read_search(folder: Path, seed: int) -> Found:
+    """Read a finished search's folder; raises `UserError` where a file of it is gone or damaged."""
+    alpha = read_jsonl(folder / "alpha.jsonl")
+    if not alpha:
+        raise UserError(f"{folder / 'alpha.jsonl'}: holds no α; remove the folder {folder} and --resume")
+    metrics = read_jsonl(folder / "metrics.jsonl")
+    losses = {record["epoch"]: record["epoch_loss"] for record in metrics if "epoch_loss" in record}
+    pruning, degenerate = (_read_json(folder / f"{name}.json") for name in ("pruning", "degenerate"))
+    last = {name: value for name, value in alpha[-1].items() if isinstance(value, dict)}
+    values = values_that_decided(pruning, last)
+    return Found(seed, Architecture.load(folder / "architecture.json"), alpha, values, losses, degenerate)
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        raise UserError(f"{path}: cannot be read as JSON; remove the folder {path.parent} and --resume") from None
+
+
+def write_consensus(
+    folder: StageFolder,
+    searches: Sequence[Found],
+    space: SearchSpace,
+    settings: SearchSettings,
+    budget: Budget | None = None,
+) -> Architecture:
+    """Write what several searches come to into `folder`, and return the architecture.
+
+    Files: architecture.json, which the settings' rule prunes from the mean over the searches of their last α (of their
+    losses, with a rule of losses), within `budget` where there is one; alpha.jsonl and metrics.jsonl, means by
+    epoch (a search that settled earlier counts with its last α); pruning.json, the consensus' decisions with their
+    margins; agreement.json; degenerate.json. Written anew each time, the same bytes. Raises `UserError` where the
+    `darts` rule leaves the graph of the mean disconnected.
+    """
+    mean = mean_alpha([found.values for found in searches])
+    folder.truncate_logs(-1)
+    for record in mean_records(searches, space):
+        folder.append("alpha.jsonl", record)
+    for record in loss_records(searches):
+        folder.log_metrics(**record)
+    folder.write_json("pruning.json", pruning_report(mean, space, settings, budget))
+    together = partial(pruned_edges, space=space, settings=settings, budget=budget)
+    edges = together(mean)
+    without = consensus_without(searches, edges, space, together)
+    folder.write_json("agreement.json", {**_agreement(searches, edges, space, settings), **without})
+    measured = settings.prune in MEASURING
+    folder.write_json("degenerate.json", degenerate_records(searches, mean, edges, space, by_losses=measured))
+    architecture = dataclasses.replace(
+        searches[0].architecture, edges=edges, provenance=_provenance([found.architecture for found in searches])
+    )
+    if folder.writes:
+        architecture.save(folder.path / "architecture.json")
+    return architecture
+
+
+def mean_records(searches: Sequence[Found], space: SearchSpace) -> list[dict[str, Any]]:
+    """Mean α epoch by epoch, as long as the longest search; `step` is the longest one's."""
+    longest = max((found.alpha for found in searches), key=len)
+    return [
+        {
+            "step": record["step"],
+            "epoch": record["epoch"],
+            **mean_alpha([_edges_of(found.alpha[min(k, len(found.alpha) - 1)], space) for found in searches]),
+        }
+        for k, record in enumerate(longest)
+    ]
+
+
+def loss_records(searches: Sequence[Found]) -> list[dict[str, Any]]:
+    """Mean loss of each epoch, and its standard deviation over the searches that came so far."""
+    longest = max((found.alpha for found in searches), key=len)
+    records = []
+    for record in longest:
+        losses = [found.losses[record["epoch"]] for found in searches if record["epoch"] in found.losses]
+        if losses:
+            spread = {"loss_std": statistics.stdev(losses)} if len(losses) > 1 else {}
+            records.append(
+                {"step": record["step"], "epoch": record["epoch"], "loss": statistics.fmean(losses), **spread}
+            )
+    return records
+
+
+def degenerate_records(
+    searches: Sequence[Found], values: Alpha, edges: tuple[Edge, ...], space: SearchSpace, *, by_losses: bool = False
+) -> list[dict[str, Any]]:
+    """What has gone wrong in each search, with its seed, and in what they come to together."""
+    records = [
+        {**record, "seed": found.seed, "warning": f"seed {found.seed}: {record['warning']}"}
+        for found in searches
+        for record in found.degenerate
+    ]
+    together = [parameter_free(edges, space), without_residuals(values, edges, space, by_losses=by_losses)]
+    for finding in together:
+        if finding is not None:
+            records.append({**finding.as_json(), "warning": f"consensus: {finding.line}"})
+    return records
+
+
+def consensus_without(
+    searches: Sequence[Found],
+    consensus: tuple[Edge, ...],
+    space: SearchSpace,
+    together: Callable[[Alpha], tuple[Edge, ...]],
+) -> dict[str, Any]:
+    """How much the consensus hangs on one seed: its decisions that stay when a seed is left out, for `agreement.json`.
+
+    `consensus_without`, seed → number of decisions; `mean_consensus_without`, their mean. Two searches leave one, which
+    is no consensus: then there is neither. `together` prunes a mean; a seed without which it disconnects has None.
+    """
+    if len(searches) < 3:
+        return {}
+    whole = choices(consensus, space)
+    kept: dict[str, int | None] = {}
+    for left_out in searches:
+        rest = mean_alpha([found.values for found in searches if found is not left_out])
+        try:
+            made = choices(together(rest), space)
+        except UserError:  # the `darts` rule
+            kept[str(left_out.seed)] = None
+        else:
+            kept[str(left_out.seed)] = sum(made[name] == whole[name] for name in whole)
+    counts = [count for count in kept.values() if count is not None]
+    return {"consensus_without": kept, "mean_consensus_without": statistics.fmean(counts) if counts else None}
+
+
+def _agreement(
+    searches: Sequence[Found], consensus: tuple[Edge, ...], space: SearchSpace, settings: SearchSettings
+) -> dict[str, Any]:
+    return agreement(
+        [found.values for found in searches],
+        [found.seed for found in searches],
+        space,
+        **pruning_rules(settings),
+        kept=[found.architecture.edges for found in searches],
+        consensus=consensus,
+    )
+
+
+def _edges_of(record: dict[str, Any], space: SearchSpace) -> dict[str, dict[str, float]]:
+    return {slot.name: record[slot.name] for slot in space.slots}
+
+
+def _provenance(architectures: Sequence[Architecture]) -> dict[str, Any]:
+    """That of the first search, with all seeds in place of its own."""
+    shared = {k: v for k, v in architectures[0].provenance.items() if k not in ("method", "seed")}
+    seeds = [architecture.provenance.get("seed") for architecture in architectures]
+    return {"method": "consensus of searches", "seeds": seeds, **shared}

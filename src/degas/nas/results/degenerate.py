@@ -1,0 +1,153 @@
+"""Degenerate ends of a search, detected and named: what is wrong, where, and what to try. Pure functions.
+
+Each looks at something that a search leaves anyway (the kept edges, α, the mixing weights, the latents' gradients, a
+few reconstructions) and returns at most one `Finding`. The limits are our choice, wide enough that an alarm means
+something. None of them stops a search.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from degas.nets.cost import operation_cost
+from degas.space.graph import ZERO, Edge, SearchSpace
+from degas.space.pruning import Alpha
+
+Mixing = Mapping[str, Mapping[str, Mapping[str, float | None]]]  # edge → operation → `weight`, `scaled`
+SKIP = "skip"
+STILL_SHARE, LONGEST_REACH = 0.01, 3.0  # of the way that α could have gone, which a long search does not use
+COLLAPSED_SHARE = 0.05  # of the data's variance
+BEGUN_STEPS = 100
+DEAD_SHARE = 0.05  # of the latents
+FADED_GRADIENT = 1e-4  # of the largest mean of an epoch
+TAKEN_OVER = 1.25  # times the winner's own part in the mix
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`kind` for programs; `where`, `what` and `mend` make up the line for people."""
+
+    kind: str
+    where: str
+    what: str
+    mend: str
+
+    @property
+    def line(self) -> str:
+        return f"{self.where}: {self.what}; {self.mend}"
+
+    def as_json(self) -> dict[str, str]:
+        return {"kind": self.kind, "where": self.where, "warning": self.line}
+
+
+def parameter_free(edges: Sequence[Edge], space: SearchSpace) -> Finding | None:
+    """All operations of normal edges are skips, or all are without parameters: DARTS' known failure."""
+    normal = {slot.target for slot in space.slots if slot.kind == "normal"}
+    kept = [edge for edge in edges if edge.target in normal]
+    names = sorted({edge.operation for edge in kept})
+    if not kept or any(operation_cost(name, 8).num_parameters for name in names):
+        return None
+    where = f"normal maps {', '.join(sorted({edge.target for edge in kept}))}"
+    what = "all operations are skips" if names == [SKIP] else f"no operation has parameters ({', '.join(names)})"
+    kind = "all-skip" if names == [SKIP] else "parameter-free"
+    return Finding(kind, where, what, "compare with other seeds (--seeds), or search longer (--search.num-epochs)")
+
+
+def without_residuals(
+    values: Alpha, edges: Sequence[Edge], space: SearchSpace, *, by_losses: bool = False
+) -> Finding | None:
+    """`zero` is best on all of several residual edges, or none is kept though several maps could have one.
+
+    `values` are what pruning went by: α, or with `by_losses` what the measured losses are worth.
+    """
+    residual = [slot for slot in space.slots if not slot.direct]
+    kept = {(edge.source, edge.target) for edge in edges}
+    if not residual or any((slot.source, slot.target) in kept for slot in residual):
+        return None
+    where = f"residual edges {', '.join(slot.name for slot in residual)}"
+    leaders = {max(values[slot.name], key=lambda name, on=values[slot.name]: on[name]) for slot in residual}  # type: ignore[misc]
+    if leaders == {ZERO} and len(residual) > 1:
+        mend = "--search.zero-rule ignored passes zero over; compare with other seeds (--seeds)"
+        what = "zero has the best loss on every one" if by_losses else "zero has the largest α on every one"
+        return Finding("all-zero-residuals", where, what, mend)
+    if len({slot.target for slot in residual}) < 2:
+        return None  # one choice is no pattern
+    mend = "compare with other seeds (--seeds)"
+    mend = mend if by_losses else "compare with --search.compare centred, and with other seeds (--seeds)"
+    return Finding("no-residuals", where, "none is kept, the generator is a chain", mend)
+
+
+def still_alpha(start: Alpha, end: Alpha, *, rate: float, num_steps: int, by_losses: bool = False) -> Finding | None:
+    """No α moved by more than a hundredth of what `num_steps` steps of Adam at `rate` could move it.
+
+    Adam moves a value by about its rate a step at most, so rate · steps bounds the way; beyond 3 a longer one is not
+    asked for.
+    """
+    moved = max((abs(end[edge][name] - value) for edge, on in start.items() for name, value in on.items()), default=0.0)
+    reach = min(rate * num_steps, LONGEST_REACH)
+    if not start or moved >= STILL_SHARE * reach:
+        return None
+    what = f"no α moved by more than {moved:.1e} in {num_steps} steps at rate {rate:.1e}, so "
+    what += "the losses were measured on an even mixture" if by_losses else "the choice is its start's"
+    return Finding("still-alpha", "alpha", what, "raise --search.alpha-lr, and see whether the loss falls at all")
+
+
+def collapsed(real_variance: float, fake_variance: float, *, num_steps: int) -> Finding | None:
+    """Reconstructions are nearly equal: their mean variance over images, pixel by pixel, against the originals'.
+
+    A search of fewer than 100 steps has only begun: it starts with flat images.
+    """
+    if num_steps < BEGUN_STEPS or real_variance <= 0.0 or fake_variance >= COLLAPSED_SHARE * real_variance:
+        return None
+    what = f"they differ by {100 * fake_variance / real_variance:.1f} % of the originals' variance, so all look alike"
+    mend = "use --search.latent-init pca and the Adam optimisers, or lower --search.weight-lr"
+    return Finding("collapse", "reconstructions", what, mend)
+
+
+def dead_latents(num_dead: int, num_latents: int, gradients: Sequence[float]) -> Finding | None:
+    """Latents that never had a gradient, or a gradient that died for all.
+
+    `gradients`: the mean norm of a latent's gradient, a value an epoch. It is not finite nowhere: the search checks.
+    """
+    mend = "lower --search.weight-lr, or use --search.weight-optimizer adam with --search.latent-optimizer adam"
+    most = max(gradients, default=0.0)
+    if gradients and gradients[-1] <= FADED_GRADIENT * most:
+        what = f"their gradient has died: {gradients[-1]:.1e} in the last epoch, {most:.1e} at its largest"
+        return Finding("dead-latents", "latents", what, mend)
+    if num_latents and num_dead > DEAD_SHARE * num_latents:
+        what = f"{num_dead:,} of {num_latents:,} never moved"
+        return Finding("dead-latents", "latents", what, mend)
+    return None
+
+
+def scale_takeover(edges: Sequence[Edge], first: Mixing, last: Mixing) -> Finding | None:
+    """A kept operation wins by its mixing weight while another's kernel has grown to a larger part of the mix.
+
+    An operation's part is w·‖kernel‖, over the kernel's norm after the first epoch, since kernels of different shape
+    start with different norms at equal output. Kept operations without a kernel are not judged.
+    """
+    found = []
+    for edge in edges:
+        name = f"{edge.source}->{edge.target}"
+        parts = {
+            operation: part
+            for operation in last.get(name, {})
+            if (part := _grown_part(first.get(name, {}).get(operation), last[name][operation])) is not None
+        }
+        own = parts.get(edge.operation)
+        heaviest = max(parts, key=lambda operation, of=parts: of[operation], default=None)  # type: ignore[misc]
+        if own is not None and heaviest is not None and parts[heaviest] > TAKEN_OVER * own:
+            found.append(f"{name} kept {edge.operation}, {heaviest} has {parts[heaviest] / own:.1f} times its part")
+    if not found:
+        return None
+    mend = "the kernels' size stands in for α there: a weight decay (--search.weight-decay 3e-4) bounds it"
+    return Finding("scale-takeover", "mixing weights", ", ".join(found), mend)
+
+
+def _grown_part(first: Mapping[str, Any] | None, last: Mapping[str, Any]) -> float | None:
+    """weight · (norm now / norm then)."""
+    if first is None or not first.get("scaled") or last.get("scaled") is None:
+        return None
+    return float(last["scaled"] / (first["scaled"] / first["weight"]))

@@ -1,0 +1,159 @@
+"""The search as a stage: one search into one folder, or several seeds and what they agree on. Files only in between."""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from degas.data.image_set import ImageSet
+from degas.errors import UserError
+from degas.nets.cost import supernet_parameters
+from degas.resume_rules import resume_rules
+from degas.runtime.distributed import Engine
+from degas.runtime.memory import refuse_beyond_memory
+from degas.runtime.run_folder import StageFolder, write_environment
+from degas.runtime.tracking import Tracker, make_tracker
+from degas.settings.sections import SearchSettings, SpaceSettings
+from degas.space.architecture import Architecture
+
+RULES = resume_rules(space=SpaceSettings(), search=SearchSettings())
+
+
+@dataclass(frozen=True)
+class SearchJob:
+    """All that a search depends on but its seed and its folder."""
+
+    images: ImageSet
+    space: SpaceSettings
+    search: SearchSettings
+    preset: str
+    device: str
+    progress: bool
+    tracker: str | Tracker
+    command: list[str]
+
+    def config(self, seed: int) -> dict[str, Any]:
+        """What config.json says."""
+        _, base_size = self.space.resolve(self.images.image_size)
+        return {
+            **stage_head(self.images, seed, self.preset),
+            "space": {**self.space.model_dump(mode="json"), "base_size": base_size},
+            "search": self.search.model_dump(mode="json"),
+        }
+
+
+def search_once(
+    job: SearchJob, stage: Path, *, seed: int, resume: bool, engine: Engine | None = None, warn: bool = True
+) -> Architecture:
+    """One search into the folder `stage`; a finished one is read back. Degenerate ends are warned of, with `warn`."""
+    from degas.figures.drawing import draw_architecture
+    from degas.nas.state import run_search
+
+    _check(job)
+    watcher = make_tracker(job.tracker, stage)
+    with StageFolder(stage, settings=job.config(seed), resume=resume, kind="search", rules=RULES) as folder:
+        folder.tracker = watcher
+        if folder.done():
+            return Architecture.load(folder.path / "architecture.json")
+        write_environment(folder.path, job.command)
+        with Engine(job.search.precision, job.device) if engine is None else nullcontext(engine) as used:
+            architecture = run_search(
+                job.images, job.search, job.space, seed=seed, folder=folder, engine=used, progress=job.progress
+            )
+            if folder.writes:
+                draw_architecture(architecture, folder.path / "architecture.png")
+            folder.mark_done()
+        if warn and folder.writes:
+            _warn_of_degenerate(folder.path)
+    return architecture
+
+
+def search_seeds(job: SearchJob, stage: Path, *, seed: int, num_seeds: int, resume: bool) -> Architecture:
+    """Searches with `seed`, `seed` + 1, … in `stage`/seed-N each, and in `stage` itself what they come to together.
+
+    Returns the consensus: the architecture pruned from their mean measured losses or α. Finished searches are skipped
+    on resume, one cut short goes on. Raises `UserError` for fewer than two seeds.
+    """
+    if num_seeds < 2:
+        raise UserError(f"search: seeds is {num_seeds}; agreement needs two or more, and one search needs none given")
+    if not isinstance(job.tracker, str):
+        raise UserError("search: several seeds make several runs; name a tracker instead of handing over an object")
+    _check(job)
+    settings = {**job.config(seed), "num_seeds": num_seeds}
+    with StageFolder(stage, settings=settings, resume=resume, kind="search", rules=RULES) as folder:
+        if folder.done():
+            return Architecture.load(folder.path / "architecture.json")
+        write_environment(folder.path, job.command)
+        seeds = range(seed, seed + num_seeds)
+        with Engine(job.search.precision, job.device) as engine:
+            for k, one in enumerate(seeds, start=1):
+                if job.progress and folder.writes:
+                    print(f"search: seed {one}, {k} of {num_seeds}", file=sys.stderr)
+                inner = folder.path / f"seed-{one}"
+                search_once(job, inner, seed=one, resume=folder.resuming, engine=engine, warn=False)
+                engine.wait()  # the other ranks read what the first one wrote
+            architecture = _come_together(job, folder, seeds)
+            engine.wait()
+        folder.mark_done()
+        if folder.writes:
+            _warn_of_degenerate(folder.path)
+    return architecture
+
+
+def _come_together(job: SearchJob, folder: StageFolder, seeds: Sequence[int]) -> Architecture:
+    """Write what the finished searches in `folder`/seed-N agree on, with both drawings; returns the consensus."""
+    from degas.figures.drawing import draw_architecture
+    from degas.nas.checks import search_budget
+    from degas.nas.results.consensus import read_search, write_consensus
+    from degas.report.agreement import draw_agreement
+
+    graph, base_size = job.space.resolve(job.images.image_size)
+    budget = search_budget(job.search, job.space, graph, base_size=base_size, channels=job.images.channels)
+    cap = budget if budget is not None and budget.is_capped else None
+    searches = [read_search(folder.path / f"seed-{seed}", seed) for seed in seeds]
+    architecture = write_consensus(folder, searches, graph, job.search, cap)
+    if folder.writes:
+        draw_architecture(architecture, folder.path / "architecture.png")
+        draw_agreement(json.loads((folder.path / "agreement.json").read_bytes()), folder.path / "agreement.png")
+    return architecture
+
+
+def stage_head(images: ImageSet, seed: int, preset: str) -> dict[str, Any]:
+    """What every stage's config.json says about the data and the seed."""
+    facts = {name: getattr(images, name) for name in ("source", "fingerprint", "num_images", "image_size", "channels")}
+    return {"preset": preset, "seed": seed, "data": {**facts, "num_classes": images.num_classes}}
+
+
+def _warn_of_degenerate(folder: Path) -> None:
+    """A warning for each line of degenerate.json."""
+    for record in json.loads((folder / "degenerate.json").read_bytes()):
+        warnings.warn(record["warning"], stacklevel=4)
+
+
+def _check(job: SearchJob) -> None:
+    """Refuse what cannot be before the folder is made."""
+    from degas.nas.checks import check_search
+
+    check_search(job.search, job.space, image_size=job.images.image_size, channels=job.images.channels)
+    _check_memory(job)
+
+
+def _check_memory(job: SearchJob) -> None:
+    """Weights, gradients and moments of the supernet, and latents with theirs, in float32: what a search holds."""
+    if job.device != "cpu" and torch.cuda.is_available():
+        return
+    images, settings = job.images, job.search
+    graph, base_size = job.space.resolve(images.image_size)
+    sizes = {"width": settings.width, "noise_size": settings.noise_size, "channels": images.channels}
+    copies = (4 if settings.weight_optimizer == "adam" else 3) + (3 if settings.order == "second" else 0)
+    weights = copies * supernet_parameters(graph, base_size=base_size, **sizes)
+    latents = (3 if settings.latent_optimizer == "adam" else 1) * images.num_images * settings.noise_size
+    refuse_beyond_memory("search", 4 * (weights + latents), "--search.width, --search.noise-size or --data.max-images")

@@ -1,0 +1,1 @@
+"""The network that holds all candidates, mixed in kernel space."""

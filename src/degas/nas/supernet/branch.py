@@ -1,0 +1,128 @@
+"""One operation of a mix, without what it shares with others: which part is linear, and what it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from degas.nas.supernet.depthwise import depthwise, is_depthwise
+from degas.nets.normalisation import BatchNorm
+from degas.nets.operations import Chain, Nearest
+from degas.nets.resampling import repeat_pixels, spread
+
+SHARED_EPS = BatchNorm(1, affine=False).eps  # of the batch norm that `mixed.SharedActivation` computes
+
+
+@dataclass
+class NodeValue:
+    """What a node's edges read: the map itself, ReLU(BN(map)), and ReLU(map) for those that ask. All (N, C, H, W)."""
+
+    plain: Tensor
+    activated: Tensor
+    _rectified: Tensor | None = field(default=None, repr=False)
+
+    @property
+    def rectified(self) -> Tensor:
+        if self._rectified is None:
+            self._rectified = torch.relu(self.plain)
+        return self._rectified
+
+
+class Branch(nn.Module):
+    """One operation of a mix, without the head it shares with others.
+
+    `head` says what it reads: `activated` (it began with BN, ReLU), `rectified` (with ReLU) or `plain`. `dense` says
+    which mixed kernel it joins: `conv`, `up`, or none.
+    """
+
+    def __init__(self, operation: Chain) -> None:
+        super().__init__()
+        modules = _flat(operation)
+        self.head, skipped = _head(modules)
+        self.tail = nn.ModuleList(modules[skipped:])
+        self.dense = _dense_kind(list(self.tail)) if self.head == "activated" else ""
+
+    def own_kernel(self) -> Tensor:
+        """A dense branch's weight, input channels first for `up`: what `spread_kernel` takes."""
+        weight = self.tail[-1].weight
+        assert isinstance(weight, Tensor)
+        return weight.transpose(0, 1) if self._follows_nearest else weight
+
+    def spread_kernel(self, kernel: Tensor) -> Tensor:
+        """The kernel of the whole branch, (C_out, C_in, k, k) for `conv`, (C_in, C_out, k, k) for `up`."""
+        if self._follows_nearest:  # copies of the flipped kernel, one for each pixel that nearest made
+            return spread(kernel.flip(2, 3), copies=2, shift=1)
+        return kernel
+
+    def kernel_norm(self) -> float | None:
+        """‖kernel‖ of a dense branch as it enters the mix, else of the last convolution; None if there is none."""
+        if self.dense:
+            return float(self.spread_kernel(self.own_kernel()).norm())
+        convolutions = [m for m in self.tail if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
+        return float(convolutions[-1].weight.norm()) if convolutions else None
+
+    @property
+    def _follows_nearest(self) -> bool:
+        return isinstance(self.tail[0], Nearest)
+
+    def forward(self, value: NodeValue, weight: Tensor, repeats: int) -> Tensor:
+        """weight · operation(x), the weight inside the last module where that is linear."""
+        x = getattr(value, self.head)
+        if repeats > 1:
+            x = repeat_pixels(x, repeats)
+        modules = list(self.tail)  # slicing a ModuleList makes another one, which takes longer than small convolutions
+        for before, module in zip([None, *modules], modules[:-1], strict=False):
+            if isinstance(module, nn.Conv2d) and is_depthwise(module):
+                x = depthwise(x, module.weight, module.dilation[0])
+            elif isinstance(module, nn.ReLU) and isinstance(before, BatchNorm):
+                x = x.relu_()
+            else:
+                x = module(x)
+        last = modules[-1] if modules else None
+        if isinstance(last, BatchNorm) and last.weight is None:
+            # Contiguous: torch 2.13 on the CPU misreads an expanded weight in the backward pass of 1×1 maps.
+            scale = weight.expand(last.running_mean.shape).contiguous()
+            return last.normalise(x, scale, torch.zeros_like(scale))
+        if isinstance(last, nn.Conv2d) and last.bias is None:
+            return last._conv_forward(x, weight * last.weight, None)
+        return weight * (last(x) if last is not None else x)
+
+
+def _flat(operation: Chain) -> list[nn.Module]:
+    """The modules of nested chains, in order."""
+    return [inner for module in operation for inner in (_flat(module) if isinstance(module, Chain) else [module])]
+
+
+def _head(modules: Sequence[nn.Module]) -> tuple[str, int]:
+    """What the operation reads of a node's value, and how many of its modules that stands for."""
+    if len(modules) > 1 and _is_shared_norm(modules[0]) and isinstance(modules[1], nn.ReLU):
+        return "activated", 2
+    if modules and isinstance(modules[0], nn.ReLU):
+        return "rectified", 1
+    return "plain", 0
+
+
+def _is_shared_norm(module: nn.Module) -> bool:
+    """Whether it is the one of `SharedActivation`; a registered operation may bring a batch norm of its own."""
+    return type(module) is BatchNorm and module.weight is None and module.eps == SHARED_EPS
+
+
+def _dense_kind(tail: Sequence[nn.Module]) -> str:
+    """Which mixed kernel a branch joins; convolutions that do anything unusual join none and run on their own."""
+    last = tail[-1] if len(tail) else None
+    if isinstance(last, nn.ConvTranspose2d) and len(tail) == 1:
+        usual = last.stride == (2, 2) and last.padding == ((last.kernel_size[0] - 2) // 2,) * 2
+        return "up" if usual and _is_plain(last) else ""
+    if isinstance(last, nn.Conv2d):
+        usual = _is_plain(last) and last.stride == (1, 1) and last.padding == (last.kernel_size[0] // 2,) * 2
+        nearest = len(tail) == 2 and isinstance(tail[0], Nearest) and tail[0].factor == 2
+        return ("up" if nearest else "conv" if len(tail) == 1 else "") if usual else ""
+    return ""
+
+
+def _is_plain(conv: nn.Conv2d | nn.ConvTranspose2d) -> bool:
+    square = conv.kernel_size[0] == conv.kernel_size[1] and conv.dilation == (1, 1)
+    return square and conv.groups == 1 and conv.bias is None and conv.padding_mode == "zeros"

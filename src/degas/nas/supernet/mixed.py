@@ -1,0 +1,199 @@
+"""MixedOp, o(x) = Σ_k softmax(α)_k · o_k(x) (paper eq. 1), computed in kernel space.
+
+Batch norm in the supernet has no affine part, so every operation that begins with BN, ReLU begins with the *same*
+ReLU(BN(x)): a node computes it once for all edges that leave it (`NodeValue`). What is left of a dense convolution is
+linear, and a weighted sum of linear maps is one map with the weighted sum of the kernels:
+
+- the dense convolutions of a normal edge become one convolution (3×3 for the paper's operations);
+- all operations of an up edge become one transposed convolution (6×6, stride 2, padding 2), a ×4 edge included: nearest
+  up-sampling first is again copies of the kernel, 8×8 and stride 4.
+
+The remaining operations run one by one; their mixing weight goes into their last convolution or batch norm, where it
+costs nothing. Edges of one node that mix kernels of the same kind are one convolution of their joined inputs
+(`sum_edges`). Kernels are mixed in float32; autocast, where it is on, casts the mixed kernel. The plain sum that all
+this equals is `tests/reference/textbook_mixed.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from degas.nas.supernet.branch import Branch, NodeValue
+from degas.nas.supernet.kernels import KernelMix, centred, convolve, unit_kernels
+from degas.nas.supernet.mixing import Mixing
+from degas.nets.normalisation import BatchNorm
+from degas.nets.operations import build_operation
+from degas.nets.resampling import fold_nearest, repeat_pixels, up_convolve
+from degas.space.graph import ZERO, Slot
+
+
+class SharedActivation(nn.Module):
+    """ReLU(BN(x)) of a node, computed once for all edges that leave it."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = BatchNorm(width, affine=False)
+
+    def forward(self, x: Tensor) -> NodeValue:
+        # In place, as in branches: the backward of a batch norm reads its input, not its output.
+        return NodeValue(x, self.norm(x).relu_())
+
+
+class MixedOp(nn.Module):
+    """The mix of all operations of an edge: NodeValue of (N, C, H, W) → (N, C, factor·H, factor·W).
+
+    Args:
+        slot: the edge; operations are built for its kind and factor.
+        operations: names of the candidates; `zero` contributes nothing but takes its share of the softmax.
+        width: C.
+        separable_order: `preact` or `darts`.
+        alpha_std: α ~ N(0, alpha_std²) at the start (DARTS: 1e-3).
+        fold_factor: whether a ×4 edge is one kernel of stride 4, or nearest ×2 and then one of stride 2. Both are
+            exact.
+    """
+
+    def __init__(
+        self,
+        slot: Slot,
+        operations: Sequence[str],
+        width: int,
+        *,
+        separable_order: str = "preact",
+        alpha_std: float = 1e-3,
+        fold_factor: bool = True,
+    ) -> None:
+        super().__init__()
+        self.names = tuple(operations)
+        self.factor = slot.factor
+        self.repeats = max(slot.factor // 2, 1)  # nearest up-sampling that comes before the ×2 operations
+        self.folded = self.repeats if fold_factor else 1  # the part of it that is in the kernel
+        self.alpha = nn.Parameter(alpha_std * torch.randn(len(self.names)))
+        self.mixing_rule = Mixing()
+        self.branches = nn.ModuleDict()
+        for name in self.names:
+            if name != ZERO:
+                operation = build_operation(
+                    name, width, norm=_plain_norm, separable_order=separable_order, pool_norm=True
+                )
+                self.branches[name] = Branch(operation)
+        mixes = {kind: self._make_kernel_mix(kind) for kind in ("conv", "up")}
+        self.kernel_mixes = {kind: mix for kind, mix in mixes.items() if mix is not None}
+
+    def forward(self, value: NodeValue, labels: Tensor | None = None) -> Tensor:
+        return sum_edges([self.parts(value)])
+
+    def parts(self, value: NodeValue) -> EdgeParts:
+        """The mix as a sum of what has been computed and of convolutions that have not."""
+        weights = self.weights()
+        computed = self._computed()
+        total = None if computed else repeat_pixels(torch.zeros_like(value.plain), self.factor)
+        for position, branch in computed:
+            if not branch.dense:
+                total = _add(total, branch(value, weights[position], self.repeats))
+        kinds = {branch.dense for _, branch in computed}
+        conv, up = (self._mixed_kernel(kind, weights) if kind in kinds else None for kind in ("conv", "up"))
+        return EdgeParts(
+            total,
+            conv=(value.activated, conv) if conv is not None else None,
+            up=(repeat_pixels(value.activated, self.repeats // self.folded), up) if up is not None else None,
+            stride=2 * self.folded,
+        )
+
+    def weights(self) -> Tensor:
+        """The mixing weights (K,): softmax(α), or what `mixing_rule` makes of α."""
+        return self.mixing_rule(self.alpha)
+
+    def mixing(self) -> dict[str, dict[str, float | None]]:
+        """Operation name → `weight` w and `scaled` w·‖kernel‖, None without a kernel."""
+        found: dict[str, dict[str, float | None]] = {}
+        for name, weight in zip(self.names, self.weights().tolist(), strict=True):
+            norm = cast(Branch, self.branches[name]).kernel_norm() if name in self.branches else None
+            found[name] = {"weight": weight, "scaled": None if norm is None else weight * norm}
+        return found
+
+    def _mixed_kernel(self, kind: str, weights: Tensor) -> Tensor:
+        kernels = [branch.own_kernel() for _, branch in self._branches() if branch.dense == kind]
+        return self.kernel_mixes[kind](kernels, weights)
+
+    def _make_kernel_mix(self, kind: str) -> KernelMix | None:
+        """For the dense branches of a kind: how each one's taps enter the kernel of the edge."""
+        dense = [(position, branch) for position, branch in self._branches() if branch.dense == kind]
+        if not dense:
+            return None
+        units = [branch.spread_kernel(unit_kernels(branch.own_kernel().shape[-1])) for _, branch in dense]
+        maps = [fold_nearest(unit, self.folded).squeeze(1) for unit in units]
+        return KernelMix(maps, [position for position, _ in dense])
+
+    def _computed(self) -> list[tuple[int, Branch]]:
+        """The branches to compute: without gradients none that a mask leaves out, whose weight is 0.
+
+        With gradients all of them: their weights are stepped as well, if only by what their optimiser remembers.
+        """
+        keep = self.mixing_rule.keep
+        if keep is None or torch.is_grad_enabled():
+            return self._branches()
+        return [(position, branch) for position, branch in self._branches() if keep[position]]
+
+    def _branches(self) -> list[tuple[int, Branch]]:
+        """Every operation but `zero`, with its place in α."""
+        return [(self.names.index(name), cast(Branch, branch)) for name, branch in self.branches.items()]
+
+
+@dataclass
+class EdgeParts:
+    """An edge's contribution to its node: `total`, and the convolutions `conv` and `up` of (input, kernel).
+
+    `total` is (N, C, H, W) of the node, or None; `stride` is that of `up`.
+    """
+
+    total: Tensor | None
+    conv: tuple[Tensor, Tensor] | None
+    up: tuple[Tensor, Tensor] | None
+    stride: int
+
+
+def sum_edges(edges: Sequence[EdgeParts]) -> Tensor:
+    """The sum of all contributions to a node, (N, C, H, W), with as few convolutions as possible.
+
+    A sum of convolutions of several maps is one convolution of the maps joined along the channels.
+    """
+    total: Tensor | None = None
+    for edge in edges:
+        total = _add(total, edge.total)
+    total = _add(total, _joined([edge.conv for edge in edges], 1, convolve))
+    for stride in sorted({edge.stride for edge in edges}):
+        ups = [edge.up for edge in edges if edge.stride == stride]
+        total = _add(total, _joined(ups, 0, partial(up_convolve, stride=stride)))
+    assert total is not None  # a space has at least one operation of each kind
+    return total
+
+
+def _joined(
+    pairs: Sequence[tuple[Tensor, Tensor] | None], input_axis: int, apply: Callable[[Tensor, Tensor], Tensor]
+) -> Tensor | None:
+    """`apply` to the inputs joined, and to the kernels joined along the axis of their input channels."""
+    given = [pair for pair in pairs if pair is not None]
+    if not given:
+        return None
+    size = max(kernel.shape[-1] for _, kernel in given)
+    kernels = [centred(kernel, size) for _, kernel in given]
+    if len(given) == 1:
+        return apply(given[0][0], kernels[0])
+    return apply(torch.cat([x for x, _ in given], dim=1), torch.cat(kernels, dim=input_axis))
+
+
+def _plain_norm(width: int) -> nn.Module:
+    return BatchNorm(width, affine=False)
+
+
+def _add(total: Tensor | None, term: Tensor | None) -> Tensor | None:
+    """total + term, in place where it can be: every total was made here, and no backward pass reads it."""
+    if total is None or term is None:
+        return term if total is None else total
+    return total.add_(term) if total.dtype == term.dtype else total + term

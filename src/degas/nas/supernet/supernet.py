@@ -1,0 +1,105 @@
+"""The supernet: the backbone with a MixedOp on every edge, and the α that weigh them. Paper §3.2, Figure 2."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from degas.nas.supernet.mixed import MixedOp, NodeValue, SharedActivation, sum_edges
+from degas.nets.backbone import Backbone, module_name
+from degas.space.graph import SearchSpace, Slot
+
+
+class MixedBackbone(Backbone):
+    """The backbone whose edges are `MixedOp`s: all that enter a node are summed by as few convolutions as possible."""
+
+    def sum_edges(self, slots: Sequence[Slot], values: Mapping[str, NodeValue], labels: Tensor | None) -> Tensor:
+        edges = [cast(MixedOp, self.edges[module_name(slot.name)]) for slot in slots]
+        return sum_edges([edge.parts(values[slot.source]) for edge, slot in zip(edges, slots, strict=True)])
+
+
+class Supernet(nn.Module):
+    """Latents (N, noise_size) → images (N, channels, H, W) in [−1, 1], H = W = base_size·2^num_stages.
+
+    Every operation starts with equal output variance (`nets.operations`), so that scale does not stand in for α; batch
+    norms in operations have no affine part (DARTS), pools are followed by one.
+
+    Args:
+        space: the graph and its candidates.
+        base_size, width, noise_size, channels: sizes, as in `Architecture`.
+        separable_order: `preact` or `darts`, as in `Architecture`.
+        alpha_std: α ~ N(0, alpha_std²) at the start (DARTS: 1e-3).
+        fold_factor: see `MixedOp`.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        *,
+        base_size: int,
+        width: int,
+        noise_size: int,
+        channels: int,
+        separable_order: str = "preact",
+        alpha_std: float = 1e-3,
+        fold_factor: bool = True,
+    ) -> None:
+        super().__init__()
+        self.space = space
+
+        def make_edge(slot: Slot) -> MixedOp:
+            return MixedOp(
+                slot,
+                space.operations(slot),
+                width,
+                separable_order=separable_order,
+                alpha_std=alpha_std,
+                fold_factor=fold_factor,
+            )
+
+        self.backbone = MixedBackbone(
+            space.slots,
+            num_stages=space.num_stages,
+            base_size=base_size,
+            width=width,
+            noise_size=noise_size,
+            channels=channels,
+            make_edge=make_edge,
+            make_value=SharedActivation,
+        )
+
+    def forward(self, latents: Tensor) -> Tensor:
+        return self.backbone(latents)
+
+    def edge(self, slot: Slot) -> MixedOp:
+        edge = self.backbone.edges[module_name(slot.name)]
+        assert isinstance(edge, MixedOp)
+        return edge
+
+    def alphas(self) -> list[nn.Parameter]:
+        """α of every edge, (K,) each, in the order of the slots."""
+        return [self.edge(slot).alpha for slot in self.space.slots]
+
+    def weights(self) -> list[nn.Parameter]:
+        """All parameters that are not α."""
+        alphas = {id(alpha) for alpha in self.alphas()}
+        return [parameter for parameter in self.parameters() if id(parameter) not in alphas]
+
+    def alpha_by_name(self) -> dict[str, dict[str, float]]:
+        """Slot name → operation name → α."""
+        return {
+            slot.name: dict(zip(self.space.operations(slot), self.edge(slot).alpha.tolist(), strict=True))
+            for slot in self.space.slots
+        }
+
+    @torch.no_grad()
+    def mixing_by_name(self) -> dict[str, dict[str, dict[str, float | None]]]:
+        """Slot name → operation name → `weight`, softmax(α), and `scaled`, weight · ‖kernel‖.
+
+        A kernel that grows could stand in for α; this shows whether it does. The kernel is the mixed one's
+        share for a dense convolution, else the operation's last convolution; None for an operation without any.
+        """
+        return {slot.name: self.edge(slot).mixing() for slot in self.space.slots}

@@ -1,0 +1,1 @@
+"""Every setting, the presets, and what a user gives made complete."""

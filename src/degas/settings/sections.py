@@ -1,0 +1,326 @@
+"""Every setting of every stage: default, unit and source. What a preset changes of them stands in `settings/presets.py`.
+
+Units stand in the names (`_images`, `_steps`, `_epochs`, `_pixels`). The source of a value is the paper's section,
+the authors' code of a system the paper builds on, or "our choice". Knows no torch and no stage.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from degas.errors import UserError
+from degas.paths import expanded
+from degas.space.graph import LIMITS, MAX_IMAGE_SIZE, NORMAL_OPERATIONS, UP_OPERATIONS, Order, SearchSpace
+
+Extractor = Literal["inception", "imagenet", "classifier"]
+Positive = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+# What decides memory is bounded, so that a mistyped size is refused before any is taken.
+Width = Annotated[int, Field(ge=1, le=LIMITS["width"][1])]
+NoiseSize = Annotated[int, Field(ge=1, le=LIMITS["noise_size"][1])]
+ImageSize = Annotated[int, Field(ge=1, le=MAX_IMAGE_SIZE)]
+BatchImages = Annotated[int, Field(ge=1, le=65_536)]
+
+
+def setting(default: Any, doc: str, *, source: str = "our choice", decides: bool = True) -> Any:
+    """A field with its help text and where its default comes from; `source` is shown unless it is our choice.
+
+    `decides=False`: the setting changes no result, so that a run may be resumed with another value.
+    """
+    description = doc if source == "our choice" else f"{doc} [{source}]"
+    return Field(default, description=description, json_schema_extra={"source": source, "decides": decides})
+
+
+class Settings(BaseModel):
+    """Frozen settings; an unknown key or a value out of range is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
+
+    @field_validator("*")
+    @classmethod
+    def _from_home(cls, value: Any) -> Any:
+        """`~` is the home in every path."""
+        if isinstance(value, tuple):
+            return tuple(cls._from_home(entry) for entry in value)
+        return expanded(value) if isinstance(value, Path) else value
+
+
+class DataSettings(Settings):
+    """How images become a uint8 array (N, C, H, W)."""
+
+    image_size: ImageSize | None = setting(
+        None, "pixels along each side; default: 16 for digits, 48 for STL-10, else 32"
+    )
+    channels: Literal[1, 3] | None = setting(None, "1 grey, 3 colour; default: what the images have")
+    max_images: Positive | None = setting(None, "use the first so many images of a fixed shuffle; default: all")
+    split: str | None = setting(
+        None, "part of an official data set: train, test, unlabeled; default: the paper's", source="paper §4"
+    )
+    fit: Literal["crop", "stretch"] = setting("crop", "centre crop to a square before resizing, or stretch")
+    crop_pixels: Positive | None = setting(
+        None,
+        "side of the centre crop, in source pixels; default: 108 for CelebA, else the shorter side",
+        source="paper §4 / DCGAN",
+    )
+    max_megapixels: Annotated[int, Field(ge=1, le=4096)] = setting(
+        64, "largest picture to decode, in units of 2^20 pixels; a JPEG up to four times that is read at half its size"
+    )
+    bits: Annotated[int, Field(ge=8, le=16)] = setting(
+        16, "bits in use of 16-bit pictures, of which the upper 8 are kept; 12 where the brightest value is 4,095"
+    )
+    image_column: str | None = setting(
+        None, "image column of a hub data set or parquet; default: the first image column"
+    )
+    label_column: str | None = setting(
+        None, "label column of a hub data set or parquet; default: the first class label"
+    )
+    cache: Path | None = setting(None, "folder of decoded images; default: ~/.cache/degas")
+    verify: bool = setting(False, "hash file contents, not only names, sizes and times, to find a cached copy")
+
+
+class SpaceSettings(Settings):
+    """The search space: paper §3.2, Figure 2."""
+
+    base_size: Annotated[int, Field(ge=1, le=LIMITS["base_size"][1])] | None = setting(
+        None,
+        "pixels of the first feature map; default: the one from 4 to 7 that fits the image size",
+        source="paper Fig. 2: 4",
+    )
+    num_normal: Annotated[int, Field(ge=0, le=LIMITS["num_normal"][1])] = setting(
+        1, "n, normal maps between two up-sampled ones", source="paper §4.2"
+    )
+    normal_operations: tuple[str, ...] = setting(NORMAL_OPERATIONS, "candidates of normal edges", source="paper §3.2")
+    up_operations: tuple[str, ...] = setting(UP_OPERATIONS, "candidates of up edges", source="paper §3.2")
+    order: Order = setting("normal-up", "normal maps before a stage's up-sampling or after it", source="paper Fig. 2")
+    separable_order: Literal["preact", "darts"] = setting(
+        "preact",
+        "BN, ReLU before the convolutions, or ReLU before and BN after",
+        source="our choice; DARTS code: darts",
+    )
+
+    def resolve(self, image_size: int) -> tuple[SearchSpace, int]:
+        """The graph for `image_size` pixels, and its base size; raises `UserError` where none fits."""
+        base, stages = _base_and_stages(image_size, self.base_size)
+        return SearchSpace(stages, self.num_normal, self.normal_operations, self.up_operations, self.order), base
+
+
+# The pruning rules that go by losses of the finished supernet, and what each measures the loss with.
+MEASURING = {"alone": "with each operation alone on its edge", "perturbation": "without each operation"}
+
+
+class SearchSettings(Settings):
+    """The GLO search: paper §3.2 and §4.1, docs/equations.md."""
+
+    width: Width = setting(
+        32,
+        "channels of every feature map",
+        source="our choice; paper: 128, which its model sizes fit if their MB are millions of parameters",
+    )
+    noise_size: NoiseSize = setting(128, "entries of a latent", source="CT-GAN code")
+    num_epochs: Positive | None = setting(
+        None, "passes over the images; default: 5, or what makes 500 steps", source="our choice; DARTS code: 50"
+    )
+    batch_images: BatchImages = setting(64, "images a search step", source="DARTS code")
+    loss: Literal["l2-lap1", "l2", "lap1"] = setting("l2-lap1", "reconstruction loss", source="paper eq. 2")
+    schedule: Literal["alternate", "joint"] = setting(
+        "joint",
+        "weights and α in turn, or from one backward pass, which takes half the time",
+        source="our choice; paper §3.2: alternate",
+    )
+    alpha_batch: Literal["other", "same", "held_out"] | None = setting(
+        None, "images of an α step, with alternate; default: other", source="our choice; paper: silent"
+    )
+    held_out_fraction: Fraction = setting(0.2, "share of the images kept for α with alpha_batch = held_out")
+    held_out_latent_steps: Count = setting(5, "latent-only steps on a held-out batch before its α step")
+    weight_optimizer: Literal["adam", "sgd"] = setting(
+        "adam", "optimiser of the generator's weights", source="our choice; DARTS code: sgd"
+    )
+    weight_lr: Rate = setting(
+        3e-3, "its learning rate", source="our choice; paper §4.1: 0.3 CIFAR-10, 0.03 STL-10 and CelebA"
+    )
+    weight_lr_min: Weight = setting(3e-4, "rate at the end of the cosine", source="our choice; DARTS code: 1e-3")
+    weight_momentum: Fraction = setting(0.9, "momentum, with sgd", source="DARTS code")
+    weight_decay: Weight = setting(0.0, "weight decay of the weights", source="our choice; DARTS code: 3e-4")
+    clip_norm: Weight = setting(5.0, "gradient norm of the weights is clipped to this; 0: never", source="DARTS code")
+    latent_init: Literal["pca", "random"] = setting(
+        "pca", "whitened principal components, or the unit ball's uniform directions", source="GLO code: pca"
+    )
+    latent_optimizer: Literal["adam", "sgd"] = setting(
+        "adam", "row-wise Adam or plain SGD on the latents", source="our choice; GLO code: sgd"
+    )
+    latent_lr: Rate = setting(
+        1e-2, "learning rate of the latents", source="our choice; paper preset: the weights' rate"
+    )
+    alpha_lr: Rate | None = setting(
+        None, "Adam rate of α; default: max(3e-4, min(0.03, 15/steps))", source="our choice; DARTS code: 3e-4"
+    )
+    alpha_betas: tuple[Fraction, Fraction] = setting((0.5, 0.999), "Adam betas of α", source="DARTS code")
+    alpha_weight_decay: Weight = setting(
+        0.0, "weight decay of α (added to the gradient)", source="our choice; DARTS code: 1e-3"
+    )
+    alpha_init_std: Weight = setting(1e-3, "standard deviation of α at the start", source="DARTS code")
+    train_alpha: bool = setting(True, "step α at all; without, a control for rules that look at more than α")
+    order: Literal["first", "second"] = setting(
+        "first", "α's gradient at the weights, or through one step of SGD on them", source="DARTS code: first"
+    )
+    relaxation: Literal["softmax", "gumbel"] = setting(
+        "softmax", "mixing weights: softmax of α, or with fresh Gumbel noise each pass", source="paper eq. 1"
+    )
+    temperature: Rate = setting(1.0, "α is divided by it before the softmax", source="paper eq. 1: 1.0")
+    temperature_end: Rate | None = setting(
+        None, "temperature at the end of num_epochs, reached in equal ratios; default: the same throughout"
+    )
+    beta_weight: Weight = setting(
+        0.0, "weight of the mean logsumexp of α, growing from 0 to this over the search (β-DARTS: 25 to 50)"
+    )
+    cost_weight: Weight = setting(
+        0.0, "weight of the expected cost, 1 for every edge's costliest operation, in the loss of α"
+    )
+    cost: Literal["parameters", "multiply-adds"] = setting("parameters", "what cost_weight counts")
+    max_params: Positive | None = setting(
+        None, "most parameters of the architecture, at the search's width; default: no cap"
+    )
+    max_macs: Positive | None = setting(None, "most multiply-adds an image, at the search's width; default: no cap")
+    prune: Literal["paper", "alone", "perturbation", "darts"] = setting(
+        "alone",
+        "pruning rule; paper: by α; alone: by the loss with each operation alone on its edge; perturbation: by that "
+        "without each; darts: an ablation that may disconnect the graph",
+        source="our choice; paper §3.2: paper",
+    )
+    perturbation_batches: Positive = setting(8, "batches on which prune = alone or perturbation measures the loss")
+    perturbation_tune_steps: Count = setting(
+        0, "weight steps after each node that prune = alone or perturbation decides"
+    )
+    compare: Literal["raw", "centred", "softmax_times_k", "above_zero"] = setting(
+        "raw", "how α compare across edges", source="paper §3.2"
+    )
+    zero_rule: Literal["drops_edge", "ignored"] = setting(
+        "drops_edge", "a residual edge whose largest α is zero is no candidate, or zero is passed over"
+    )
+    plateau_share: Weight = setting(
+        0.95, "stop when the loss after epoch 2 (and 100 steps) is above this share of the mean image's; 0: never"
+    )
+    settle_epochs: Count = setting(
+        0, "stop early once the pruned architecture has stayed the same for so many epochs, no decision close; 0: never"
+    )
+    settle_margin: Weight | None = setting(
+        None, "a decision is close up to this margin of α; default: twice its standard deviation over those epochs"
+    )
+    checkpoint_steps: Positive = setting(200, "search steps between checkpoints", decides=False)
+    log_steps: Positive = setting(10, "search steps between lines of metrics.jsonl", decides=False)
+    precision: Literal["float32", "bfloat16"] = setting("float32", "arithmetic of the supernet's convolutions")
+    cuda_graphs: bool = setting(
+        False, "replay each step as one CUDA graph; experimental: not yet run on a GPU", decides=False
+    )
+
+
+class TrainingSettings(Settings):
+    """What every adversarial training has, whatever its objective: CT-GAN as its authors' CIFAR-10 code has it."""
+
+    objective: str = setting(
+        "mmd",
+        "adversarial objective: mmd, ct-gan, wgan-gp, sn-gan, r3gan, or one that you register",
+        source="our choice; paper §3.2: ct-gan",
+    )
+    num_steps: Positive = setting(5000, "generator steps", source="our choice; CT-GAN code: 100,000")
+    width: Width = setting(
+        64, "channels of the critic, and of a baseline generator", source="our choice; CT-GAN code: 128"
+    )
+    image_gain: Rate = setting(
+        1.0, "variance, about, of a found generator's first images before their tanh; fits by GLO have 0.01"
+    )
+    supervised: bool = setting(False, "conditional batch norm and an auxiliary classifier", source="paper §4.1")
+    batch_images: BatchImages = setting(64, "real images a critic step", source="CT-GAN code")
+    betas: tuple[Fraction, Fraction] = setting((0.0, 0.9), "Adam betas of both", source="CT-GAN code")
+    lr_decay: Literal["linear", "none"] = setting(
+        "linear", "rates fall linearly to 0 over num_steps", source="CT-GAN code"
+    )
+    ema_half_life_images: Count = setting(
+        20_000,
+        "half-life of the averaged generator, growing from 0; 0: no averaging",
+        source="our choice; CT-GAN code: none",
+    )
+    augment: Literal["none", "diffaugment"] = setting(
+        "none", "differentiable augmentation of reals and fakes", source="our choice; CT-GAN code: none"
+    )
+    horizontal_flip: bool = setting(False, "mirror half of the reals", source="our choice; CT-GAN code: no")
+    sampling_bn: Literal["recalibrated", "running", "batch"] = setting(
+        "recalibrated", "batch-norm statistics of the sampled generator", source="our choice; CT-GAN code: batch"
+    )
+    checkpoint_steps: Positive = setting(200, "generator steps between checkpoints", decides=False)
+    log_steps: Positive = setting(10, "generator steps between lines of metrics.jsonl", decides=False)
+    sample_steps: Positive = setting(500, "generator steps between sample grids", decides=False)
+    evaluate_steps: Count = setting(0, "generator steps between small evaluations, best generator kept; 0: never")
+    precision: Literal["float32", "bfloat16"] = setting("float32", "arithmetic of the convolutions")
+    cuda_graphs: bool = setting(
+        False, "replay each step as one CUDA graph; experimental: not yet run on a GPU", decides=False
+    )
+
+
+class GanSettings(TrainingSettings):
+    """Adversarial training, as it is given: what is unset takes the value of the objective or the architecture.
+
+    A setting of another objective is refused. The objectives' own values and their sources: `gan/objectives`.
+    """
+
+    critic: str | None = setting(None, "a registered critic; default: the objective's, resnet")
+    generator_width: Width | None = setting(
+        None, "channels of the generator; default: the architecture file's, or width"
+    )
+    noise_size: NoiseSize | None = setting(
+        None, "entries of the noise; default: the architecture file's, or 128", source="CT-GAN code: 128"
+    )
+    generator_batch_images: BatchImages | None = setting(
+        None, "fake images a generator step; default: twice batch_images", source="CT-GAN code: 128"
+    )
+    critic_steps: Positive | None = setting(None, "critic steps a generator step")
+    generator_lr: Rate | None = setting(None, "Adam rate of the generator")
+    critic_lr: Rate | None = setting(None, "Adam rate of the critic")
+    penalty_weight: Weight | None = setting(None, "λ of the gradient penalty")
+    consistency_weight: Weight | None = setting(None, "λ of the consistency term")
+    consistency_feature_weight: Weight | None = setting(None, "weight of the feature distance in the consistency term")
+    consistency_margin: Weight | None = setting(None, "M of the consistency term")
+    dropout: tuple[Fraction, Fraction, Fraction] | None = setting(None, "rates after critic blocks 2, 3, 4")
+    gradient_weight: Weight | None = setting(None, "γ of r3gan's two gradient penalties, at about 32 px")
+    repulsive_bounds: tuple[Weight, Weight] | None = setting(
+        None, "squared distances: upper bound real-real, lower bound fake-fake"
+    )
+    class_weight_critic: Weight | None = setting(None, "class loss in the critic's loss (with supervised)")
+    class_weight_generator: Weight | None = setting(None, "class loss in the generator's loss (with supervised)")
+
+
+class EvaluateSettings(Settings):
+    """Measuring a generator: paper §4, docs/equations.md."""
+
+    extractor: Extractor = setting("imagenet", "feature network", source="our choice; paper §4: inception")
+    num_samples: Positive = setting(5000, "generated images", source="our choice; paper §4: 50,000")
+    resize_pixels: Literal[128, 224] = setting(128, "input size of the imagenet extractor")
+    batch_images: BatchImages = setting(
+        64,
+        "training images read at a time; a forward pass always has 32, so that scores do not depend on it",
+        decides=False,
+    )
+    inception_weights: Path | None = setting(
+        None, "the 2015-12-05 weights as a .pth file; default: the usual cache folder", decides=False
+    )
+    classifier: Path | None = setting(None, "folder written by `degas features train`; default: none")
+    floor: bool = setting(True, "also score real against real, the least value to hope for")
+    splits: Positive = setting(10, "splits of the Inception Score", source="paper §4")
+
+
+def _base_and_stages(image_size: int, base_size: int | None) -> tuple[int, int]:
+    bases = [base_size] if base_size else [4, 5, 6, 7]
+    for base in bases:
+        stages = (image_size // base).bit_length() - 1
+        if stages >= 1 and base * 2**stages == image_size:
+            return base, stages
+    sizes = sorted({b * 2**s for b in bases for s in range(1, 9)}, key=lambda size: (abs(size - image_size), size))
+    rule = f"base size {base_size}" if base_size else "a base size from 4 to 7"
+    below_above = " or ".join(str(size) for size in sorted(sizes[:2]))
+    raise UserError(f"image size {image_size} is not {rule} times a power of two; try {below_above}")

@@ -1,0 +1,1 @@
+"""The measurements behind the documentation: recipes over the tool, with commands, tables and plots of their own."""

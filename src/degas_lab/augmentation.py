@@ -1,0 +1,164 @@
+"""From how many images on is augmentation no longer worth it? Paired trainings on subsets of a larger set.
+
+A critic that sees few images learns them by heart, and DiffAugment is the usual remedy. Each subset trains the same
+generator twice with each seed, with and without it, from the same first weights and noise. Both are scored against
+*all* images, the ones that the training never saw included: a generator that repeats its images does not look good.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from degas.data.image_set import ImageSet, content_fingerprint, fixed_subset
+from degas.errors import UserError
+from degas.gan.fresh import fresh_generator
+from degas.gan.settings import CompleteGan, resolve_gan
+from degas.runtime.distributed import Engine
+from degas.runtime.json_files import write_json
+from degas.settings.sections import GanSettings
+from degas.space.architecture import Architecture
+from degas_lab.figures import markdown, write_text
+from degas_lab.trainings.adversarial import Score, train_and_score
+from degas_lab.trials import Trials
+
+WAYS = ("none", "diffaugment")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which subsets, how many pairs each, and after which shares of the steps a training is scored."""
+
+    num_images: tuple[int, ...] = (100, 300, 1000)
+    num_seeds: int = 3
+    seed: int = 0  # the first one
+    marks: tuple[float, ...] = (1.0,)
+
+    def trials(self) -> Iterator[tuple[int, int, str]]:
+        """Images, seed and augmentation of every trial; whole pairs first, so that a measurement cut short is one."""
+        for seed in range(self.seed, self.seed + self.num_seeds):
+            for num_images in self.num_images:
+                for way in WAYS:
+                    yield num_images, seed, way
+
+
+def measure(
+    architecture: Architecture,
+    images: ImageSet,
+    settings: GanSettings,
+    plan: Plan,
+    folder: Path,
+    score: Score,
+    *,
+    engine: Engine,
+    say: Callable[[str], None] = print,
+) -> None:
+    """Make the missing trials of `plan` in `folder`/trials.
+
+    Args:
+        architecture: at the images' size and channels.
+        images: the whole set, of which the subsets are taken.
+        settings: as they are given; `augment` is set by each trial.
+    """
+    most = max(plan.num_images)
+    if most > images.num_images:
+        raise UserError(f"--num-images: {most:,} of {images.num_images:,} images; ask for fewer")
+    trials = Trials(folder / "trials", _shared(architecture, images, settings, plan))
+    for num_images, seed, way in plan.trials():
+        few, own = subset(images, num_images), resolve_gan(settings.model_copy(update={"augment": way}))
+
+        def trial(few: ImageSet = few, own: CompleteGan = own, seed: int = seed) -> dict[str, Any]:
+            generator = fresh_generator(architecture, own, seed)
+            marks = [max(1, round(mark * own.num_steps)) for mark in plan.marks]
+            facts = {"num_images": few.num_images, "seed": seed, "augment": own.augment}
+            return facts | train_and_score(
+                generator, few, own, score, marks=marks, unit="steps", seed=seed, engine=engine
+            )
+
+        record = trials.run(f"{num_images}-{way}-seed-{seed}", trial)
+        say(f"{num_images:>6,} images, seed {seed}, {way:<11} {_told(record)}")
+
+
+def _shared(architecture: Architecture, images: ImageSet, settings: GanSettings, plan: Plan) -> dict[str, Any]:
+    return {
+        "data": images.identity,
+        "architecture": architecture.to_dict(),
+        "gan": {name: value for name, value in resolve_gan(settings).record().items() if name != "augment"},
+        "marks": list(plan.marks),
+    }
+
+
+def subset(images: ImageSet, num_images: int) -> ImageSet:
+    """The first so many images of a fixed shuffle, without labels; a smaller subset lies inside a larger one."""
+    chosen = images.images[fixed_subset(images.num_images, num_images)]
+    return replace(
+        images, images=chosen, labels=None, class_names=(), fingerprint=content_fingerprint(chosen, None, ())
+    )
+
+
+def summarise(records: Sequence[dict[str, Any]], metric: str) -> list[dict[str, Any]]:
+    """A row a subset and mark: both means of `metric` and the paired difference, with − without, over seeds.
+
+    Pairs of which a training diverged are left out and counted. The standard error needs two pairs.
+    """
+    pairs: dict[tuple[int, int], dict[str, dict[str, Any]]] = {}
+    for record in records:
+        pairs.setdefault((record["num_images"], record["seed"]), {})[record["augment"]] = record
+    whole = {key: pair for key, pair in pairs.items() if set(pair) == set(WAYS)}
+    sound = {key: pair for key, pair in whole.items() if not any("failed" in record for record in pair.values())}
+    rows = []
+    for num_images in sorted({key[0] for key in whole}):
+        mine = [pair for key, pair in sorted(sound.items()) if key[0] == num_images]
+        failed = sum(key[0] == num_images for key in whole) - len(mine)
+        for place in range(len(mine[0]["none"]["history"]) if mine else 0):
+            rows.append({"num_images": num_images, "num_failed": failed, **_row(mine, place, metric)})
+    return rows
+
+
+def _row(pairs: Sequence[dict[str, dict[str, Any]]], place: int, metric: str) -> dict[str, Any]:
+    values = {way: [float(pair[way]["history"][place][metric]) for pair in pairs] for way in WAYS}
+    differences = [b - a for a, b in zip(values["none"], values["diffaugment"], strict=True)]
+    return {
+        "steps": pairs[0]["none"]["history"][place]["steps"],
+        "metric": metric,
+        "num_pairs": len(pairs),
+        **{way: mean(values[way]) for way in WAYS},
+        "differences": differences,
+        "difference": mean(differences),
+        "standard_error": stdev(differences) / len(pairs) ** 0.5 if len(pairs) > 1 else None,
+    }
+
+
+def write_summary(folder: Path, source: str, metric: str) -> str:
+    """Write summary.json and table.md from the trials in `folder`; returns the table."""
+
+    paths = sorted(path for path in (folder / "trials").glob("*.json") if path.name != "settings.json")
+    rows = summarise([json.loads(path.read_bytes()) for path in paths], metric)
+    write_json(folder / "summary.json", {"source": source, "rows": rows})
+    table = format_table(rows)
+    write_text(folder / "table.md", table)
+    return table
+
+
+def format_table(rows: Sequence[dict[str, Any]]) -> str:
+    """Markdown, a line a subset and mark."""
+    head = ("images", "steps", "without", "with", "difference", "better in")
+    lines = []
+    for row in rows:
+        error = "" if row["standard_error"] is None else f" ± {row['standard_error']:.3g}"
+        wins = sum(difference < 0 for difference in row["differences"])
+        values = [f"{row[way]:.4g}" for way in WAYS]
+        difference, better = f"{row['difference']:+.3g}{error}", f"{wins} of {row['num_pairs']}"
+        lines.append([f"{row['num_images']:,}", f"{row['steps']:,}", *values, difference, better])
+    return markdown(head, lines, numbers_from=0)
+
+
+def _told(record: dict[str, Any]) -> str:
+    if "failed" in record:
+        return f"diverged: {record['failed']}"
+    last = record["history"][-1]
+    return f"KID {last['kid']:.4f}, Fréchet distance {last['fid']:.1f}, recall {last['recall']:.3f}"

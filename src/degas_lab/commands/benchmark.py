@@ -1,0 +1,75 @@
+"""`degas benchmark`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from degas.cli.arguments import Argument
+from degas.settings.sections import ImageSize, Settings, setting
+
+__all__ = ["Options", "main"]
+
+Part = Literal["search", "adversarial-search", "adversarial", "sampling", "features", "fid", "graphs"]
+
+
+class Options(Settings):
+    """Time our steps beside the textbook's and beside the machine's roofline, interleaved, and write FILE.
+
+    Writes FILE (JSON) and a picture beside it, and prints a table.
+    """
+
+    EXAMPLES: ClassVar[tuple[str, ...]] = (
+        "degas benchmark --out benchmark.json",
+        "OMP_NUM_THREADS=1 degas benchmark --out benchmark.json --clock processor --parts search adversarial",
+    )
+
+    out: Annotated[Path, Argument(metavar="FILE", endings=(".json",))] = setting(
+        Path("benchmark.json"), "the JSON file"
+    )
+    parts: Annotated[tuple[Part, ...], Field(min_length=1)] = setting(
+        ("search", "adversarial-search", "adversarial", "sampling", "features", "fid"),
+        "what to measure; graphs: our steps as CUDA graphs, which need a GPU",
+    )
+    width: Annotated[int, Field(ge=1, le=2048)] = setting(32, "channels of every feature map, and of the critic")
+    batch_images: Annotated[int, Field(ge=2, le=65536)] = setting(64, "images a step")
+    image_size: ImageSize = setting(32, "pixels along each side")
+    rounds: Annotated[int, Field(ge=1)] = setting(9, "interleaved runs of each; the median counts")
+    growth: bool = setting(False, "also our search step over width, image size, batch and number of images")
+    seed: int = setting(0, "seed of weights and images")
+    device: Literal["auto", "cpu", "cuda"] = setting("auto", "where to compute; auto: the GPU if there is one")
+    clock: Literal["wall", "processor"] = setting(
+        "wall", "processor: time of one thread, for a machine that others use too; with OMP_NUM_THREADS=1, on the CPU"
+    )
+    precision: Literal["float32", "bfloat16"] = setting("float32", "arithmetic of the convolutions, on both sides")
+
+
+def main(options: Options) -> None:
+    from rich.console import Console
+
+    from degas.cli.parse import command_line
+    from degas.runtime.distributed import Engine
+    from degas.runtime.durable import refuse_unwritable
+    from degas.runtime.json_files import write_json
+    from degas_lab.sizes import Sizes
+    from degas_lab.speed.benchmark import run_benchmark
+    from degas_lab.speed.table import plot, table
+
+    refuse_unwritable(options.out)
+    result = run_benchmark(
+        Sizes(options.width, options.batch_images, options.image_size),
+        parts=options.parts,
+        rounds=options.rounds,
+        growth=options.growth,
+        seed=options.seed,
+        clock=options.clock,
+        engine=Engine(options.precision, options.device),
+        command=command_line(),
+    )
+    write_json(options.out, result)
+    picture = options.out.with_suffix(".png")
+    plot(result, picture)
+    Console(width=124).print(table(result))
+    print(f"figures {options.out}, picture {picture}")

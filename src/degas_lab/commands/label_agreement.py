@@ -1,0 +1,55 @@
+"""`degas experiment label-agreement`."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from degas.cli.options import FILE, SOURCE, Device, Folder, Source
+from degas.settings.presets import PresetName
+from degas.settings.sections import DataSettings, GanSettings, Positive, Settings, setting
+
+__all__ = ["Options", "main"]
+
+
+class Options(Settings):
+    """Does a supervised generator draw what its label asks for, and only because of the labels?
+
+    Trains the architecture with the true labels and with shuffled ones; a classifier of the true labels judges both.
+    """
+
+    EXAMPLES: ClassVar[tuple[str, ...]] = (
+        "degas experiment label-agreement --architecture runs/mine --data digits --out runs/agreement",
+        "degas experiment label-agreement --architecture runs/mine --data digits --out runs/x --gan.num-steps 2500",
+    )
+    source: Source = setting(..., SOURCE)
+    out: Folder = setting(..., "folder of the trials and of the classifier")
+    architecture: str = setting(..., FILE)
+    seed: int = setting(0, "seed of everything random")
+    preset: PresetName = setting("default", "settings to start from")
+    device: Device = setting("auto", "where to compute")
+    num_samples: Positive = setting(1000, "samples to judge, with uniform labels")
+    data: DataSettings = DataSettings()
+    gan: GanSettings = GanSettings()
+
+
+def main(options: Options) -> None:
+    from degas.data.sources import load_images
+    from degas.gan.settings import resolve_gan
+    from degas.runtime.distributed import Engine
+    from degas.settings.resolve import load_architecture
+    from degas_lab.trainings.label_agreement import label_agreement
+
+    images = load_images(options.source, options.data)
+    found = load_architecture(options.architecture).for_image_size(images.image_size)
+    gan = options.gan
+    settings = resolve_gan(gan.model_copy(update={"supervised": True}))
+    with Engine(settings.precision, options.device) as engine:
+        label_agreement(
+            found.resized(width=gan.generator_width, noise_size=gan.noise_size, channels=images.channels),
+            images,
+            settings,
+            options.out,
+            engine=engine,
+            seed=options.seed,
+            num_samples=options.num_samples,
+        )

@@ -1,0 +1,1 @@
+"""Measurements by fits of GLO alone: found against drawn, evolution, sizes, rates."""

@@ -1,0 +1,147 @@
+"""Random search and regularised evolution over the discrete space, as pure functions of (seed, results so far).
+
+Regularised evolution (Real et al. 2019): the population is a queue; the best of a random tournament gets a child with
+one decision changed, the child joins, and the *oldest* member dies, however good it is. So the population is simply
+the last so many of the history, and a stopped run goes on from its results alone. A child that has been fitted before
+joins again with the loss it had, which costs no fit: without that the neighbourhood of the best would be used up, and
+the population, which must die, would leave it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from degas.space.graph import ZERO, Edge, SearchSpace
+
+Edges = tuple[Edge, ...]
+Accept = Callable[[Edges], bool]
+Kind = Literal["drawn", "child"]
+MAX_ATTEMPTS = 20_000  # draws without an accepted candidate, after which there is none
+MAX_REPEATS = 50  # proposals for each fit of the budget: with so many repeats the space counts as exhausted
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A candidate with its loss, lower being better, and how it came about."""
+
+    edges: Edges
+    loss: float
+    kind: Kind = "drawn"
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What to fit next."""
+
+    edges: Edges
+    kind: Kind
+
+
+def decisions(space: SearchSpace) -> tuple[tuple[Edge | None, ...], ...]:
+    """What an architecture decides, and the options of each: 9 decisions in the paper's space.
+
+    A node's direct edge takes one of its operations; its residual edge, where it may have one, is a source with an
+    operation or None. Choosing all uniformly draws uniformly from the discrete space.
+    """
+    found: list[tuple[Edge | None, ...]] = []
+    for node in space.nodes[1:]:
+        direct, *residual = space.incoming(node)
+        found.append(tuple(Edge(direct.source, node, name) for name in space.operations(direct)))
+        others = [Edge(s.source, node, name) for s in residual for name in space.operations(s) if name != ZERO]
+        if others:
+            found.append((None, *others))
+    return tuple(found)
+
+
+def draw(space: SearchSpace, rng: random.Random) -> Edges:
+    """A uniform draw from the discrete space."""
+    return _edges([rng.choice(options) for options in decisions(space)])
+
+
+def mutate(edges: Edges, space: SearchSpace, rng: random.Random) -> Edges:
+    """`edges` with one decision, drawn uniformly of those that have a choice, changed to another option of it."""
+    table = decisions(space)
+    chosen = [next((edge for edge in edges if edge in options), None) for options in table]
+    place = rng.choice([k for k, options in enumerate(table) if len(options) > 1])
+    chosen[place] = rng.choice([option for option in table[place] if option != chosen[place]])
+    return _edges(chosen)
+
+
+def propose_random(space: SearchSpace, history: Sequence[Fit], *, seed: int, accept: Accept) -> Proposal | None:
+    """The next uniform draw that is accepted and new; None where none is found."""
+    rng, known = _rng(seed, "drawn", len(history)), {fit.edges for fit in history}
+    return _first(lambda: draw(space, rng), lambda edges: edges not in known and accept(edges), "drawn")
+
+
+def propose_evolution(
+    space: SearchSpace, history: Sequence[Fit], *, seed: int, accept: Accept, population: int, tournament: int
+) -> Proposal | None:
+    """The next candidate of regularised evolution; None where none is found.
+
+    The first `population` are those of `propose_random` with the same seed, so that the two share these fits.
+    Afterwards the best of `tournament` members, drawn with replacement from the youngest `population`, gets a child.
+    """
+    if len(history) < population:
+        return propose_random(space, history, seed=seed, accept=accept)
+    rng = _rng(seed, "child", len(history))
+    alive = history[-population:]
+
+    def child() -> Edges:
+        contestants = [rng.choice(alive) for _ in range(tournament)]
+        return mutate(min(contestants, key=lambda fit: fit.loss).edges, space, rng)
+
+    return _first(child, accept, "child")
+
+
+def run(
+    propose: Callable[[Sequence[Fit]], Proposal | None], evaluate: Callable[[Proposal], float], num_fits: int
+) -> list[Fit]:
+    """Candidates, one proposed after another from the results so far, until `num_fits` different ones are evaluated.
+
+    The history holds repeats as well, see `distinct`. It ends early where the proposals end or only repeat.
+    """
+    history: list[Fit] = []
+    losses: dict[Edges, float] = {}
+    while len(losses) < num_fits and len(history) < MAX_REPEATS * num_fits:
+        proposal = propose(tuple(history))
+        if proposal is None:
+            break
+        if proposal.edges not in losses:
+            losses[proposal.edges] = evaluate(proposal)
+        history.append(Fit(proposal.edges, losses[proposal.edges], proposal.kind))
+    return history
+
+
+def distinct(history: Sequence[Fit]) -> list[Fit]:
+    """The history without repeats: what was fitted, in that order."""
+    first: dict[Edges, Fit] = {}
+    for fit in history:
+        first.setdefault(fit.edges, fit)
+    return list(first.values())
+
+
+def best_so_far(losses: Sequence[float]) -> list[float]:
+    """The running minimum."""
+    found: list[float] = []
+    for loss in losses:
+        found.append(min(loss, found[-1]) if found else loss)
+    return found
+
+
+def _first(make: Callable[[], Edges], accept: Accept, kind: Kind) -> Proposal | None:
+    for _ in range(MAX_ATTEMPTS):
+        edges = make()
+        if accept(edges):
+            return Proposal(edges, kind)
+    return None
+
+
+def _edges(chosen: Sequence[Edge | None]) -> Edges:
+    return tuple(edge for edge in chosen if edge is not None)
+
+
+def _rng(seed: int, purpose: str, number: int) -> random.Random:
+    return random.Random(f"degas {purpose} {seed} {number}")

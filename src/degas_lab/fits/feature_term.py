@@ -1,0 +1,62 @@
+"""A term for the reconstruction loss that looks at features instead of pixels, from the ImageNet extractor's network.
+
+In the manner of LPIPS (Zhang et al. 2018) without its learned weights: maps are scaled to unit length over channels at
+every pixel, and their squared distance is averaged. Early maps only, at 64 px: the whole network in every step would
+make a fit many times dearer.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from degas.data.image_set import ImageSet
+from degas.evaluation.extractors.base import build_extractor, to_colour
+from degas.evaluation.extractors.imagenet import EfficientNetLite0, ImagenetExtractor
+from degas.settings.sections import EvaluateSettings, SearchSettings
+from degas.space.architecture import Architecture
+from degas_lab.fits.standalone import alone, fit
+
+PIXELS = 64  # side of what the network sees; our choice
+BLOCKS = (1, 3, 5)  # ends of the network's first three stages: maps at 1/2, 1/4 and 1/8 of that
+
+
+class FeatureTerm:
+    """fakes, reals (N, C, H, W) in [−1, 1] → `features`, a scalar from 0 (equal) to 4 (opposite)."""
+
+    def __init__(self, network: EfficientNetLite0) -> None:
+        self.network = network
+
+    def __call__(self, fake_images: Tensor, real_images: Tensor) -> dict[str, Tensor]:
+        with torch.no_grad():
+            wanted = self._maps(real_images)
+        distances = [
+            (fake - real).square().sum(dim=1).mean() for fake, real in zip(self._maps(fake_images), wanted, strict=True)
+        ]
+        return {"features": torch.stack(distances).mean()}
+
+    def _maps(self, images: Tensor) -> list[Tensor]:
+        x = F.interpolate(images, size=(PIXELS, PIXELS), mode="bilinear", antialias=True)
+        x = to_colour((127.5 * (x + 1) - 127) / 128)  # the extractor's own scaling
+        return [F.normalize(part, dim=1) for part in self.network.maps(x, BLOCKS)]
+
+
+def feature_term(device: torch.device) -> FeatureTerm:
+    """The term with the trained network; `UserError` where its weights are missing."""
+    extractor = build_extractor(EvaluateSettings(extractor="imagenet"), device)
+    assert isinstance(extractor, ImagenetExtractor)
+    return FeatureTerm(extractor.network)
+
+
+def fit_with_features(
+    architecture: Architecture, images: ImageSet, settings: SearchSettings, term: FeatureTerm, **options: Any
+) -> float:
+    """`degas_lab.fits.standalone.fit_alone` with the feature term added to the loss, in the fit as in what is returned."""
+    glo, batches = alone(architecture, images, settings, **options)
+    glo.further_terms = term
+    fit(glo, batches)
+    glo.recalibrate()
+    return glo.mean_loss()

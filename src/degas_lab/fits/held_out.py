@@ -1,0 +1,65 @@
+"""How well an architecture's generator reconstructs images that its weights were not fitted to.
+
+A generator big enough may learn its training images by heart; what it makes of others says more of what it can draw.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from degas.data.image_set import ImageSet
+from degas.data.loader import Batches, split
+from degas.errors import UserError
+from degas.nas.glo.glo import Glo
+from degas.runtime.distributed import Engine
+from degas.settings.sections import SearchSettings
+from degas.space.architecture import Architecture
+from degas_lab.fits.standalone import alone, fit
+
+
+def fit_held_out(
+    architecture: Architecture,
+    images: ImageSet,
+    settings: SearchSettings,
+    *,
+    seed: int,
+    num_epochs: int,
+    engine: Engine,
+) -> float:
+    """ℓ over held-out images: weights fitted to the others, then latents alone to these (our choice).
+
+    `settings.held_out_fraction` of the images, drawn from `seed`, are held out. The others are fitted as by
+    `standalone.fit_alone`; then the network stands still, batch norms included (evaluation mode), and the held-out
+    images' latents, from the same start, get as many epochs. Raises `UserError` where a part would be empty.
+    """
+    fitted, held = split_held_out(images.num_images, settings.held_out_fraction, seed=seed, purpose="held out")
+    glo, batches = alone(architecture, images, settings, seed=seed, num_epochs=num_epochs, engine=engine, rows=fitted)
+    fit(glo, batches)
+    glo.recalibrate(fitted)
+    fit_latents(glo, held, num_epochs)
+    return glo.mean_loss(held)
+
+
+def fit_latents(glo: Glo, rows: np.ndarray, num_epochs: int) -> None:
+    """Fit the latents of the images `rows` (n,) to a network that stands still; rates fall along the whole cosine."""
+    batches = Batches(glo.images, glo.settings.batch_images, seed=glo.seed, purpose="held-out latents", rows=rows)
+    num_steps = num_epochs * batches.steps_per_epoch
+    glo.network.eval()
+    for step in range(num_steps):
+        glo.step_latents_only(batches(step), step * glo.total_steps // num_steps)
+    glo.network.train()
+
+
+def split_held_out(num_images: int, fraction: float, *, seed: int, purpose: str) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers (n,) that are fitted and that are held out, each in rising order; drawn from `seed` and `purpose`.
+
+    Raises `UserError` where either part would be empty.
+    """
+    num_held = round(fraction * num_images)
+    if not 0 < num_held < num_images:
+        part = "to hold out" if num_held == 0 else "to fit"
+        raise UserError(
+            f"search: held_out_fraction {fraction:g} of {num_images} images leaves none {part}; "
+            f"choose another --search.held-out-fraction"
+        )
+    return split(num_images, num_held, seed=seed, purpose=purpose)

@@ -1,0 +1,119 @@
+"""Does the loss of a GLO search fall smoothly ("its monotonic stable loss function", paper §3.2)? From finished runs.
+
+    python -m degas_lab.fits.loss_curves RUN [RUN ...] --out FIGURE.png
+
+Draws the loss of every search in the runs (of each seed, where there are several) and, of runs that were trained as
+well, the generator's adversarial loss; prints for each curve how often it rises. No run is made or changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from degas.errors import UserError
+from degas.runtime.run_folder import read_jsonl
+from degas_lab.figures import COLOURS, markdown, saved_figure
+
+BLOCKS = 10  # a curve is cut into so many equal parts, whose means tell rise from fall
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A loss as it was logged: `steps` and `losses`, of the same length; `kind` is `search` or `train`."""
+
+    name: str
+    kind: str
+    steps: np.ndarray
+    losses: np.ndarray
+
+    def block_means(self) -> np.ndarray:
+        """Means of `BLOCKS` equal parts (fewer where fewer steps were logged), in order."""
+        parts = np.array_split(self.losses, min(BLOCKS, len(self.losses)))
+        return np.array([part.mean() for part in parts])
+
+    def num_rises(self) -> int:
+        """How many of the parts have a higher mean than the one before; 0 for a curve that only falls."""
+        return int((np.diff(self.block_means()) > 0).sum())
+
+    def roughness(self) -> float:
+        """Mean size of a change between logged steps, in units of the whole fall from first to last part."""
+        means = self.block_means()
+        span = abs(means[0] - means[-1])
+        return float(np.abs(np.diff(self.losses)).mean() / span) if span else float("inf")
+
+
+def read_curves(runs: Sequence[Path]) -> list[Curve]:
+    """Every curve of the runs. Raises `UserError` for a folder without one."""
+    curves: list[Curve] = []
+    for run in runs:
+        seeds = sorted((run / "search").glob("seed-*"))
+        folders = [("search", folder) for folder in seeds or [run / "search"]] + [("train", run / "train")]
+        found = [_read(kind, folder) for kind, folder in folders if (folder / "metrics.jsonl").exists()]
+        if not found:
+            raise UserError(f"{run}: holds no search and no training; give folders that degas search or run wrote")
+        curves += found
+    return curves
+
+
+def _read(kind: str, folder: Path) -> Curve:
+    key = "loss" if kind == "search" else "generator_loss"
+    records = [record for record in read_jsonl(folder / "metrics.jsonl") if key in record]
+    if len(records) < 2:
+        raise UserError(f"{folder / 'metrics.jsonl'}: holds {len(records)} losses; let the run take more steps")
+    run = folder.parent.parent if folder.name.startswith("seed-") else folder.parent
+    name = f"{run.name} {folder.name}" if folder.name.startswith("seed-") else run.name
+    return Curve(name, kind, np.array([r["step"] for r in records]), np.array([r[key] for r in records]))
+
+
+def format_table(curves: Sequence[Curve]) -> str:
+    """A row a curve: loss in the first and last part, rises, roughness."""
+    head = ["run", "loss", "first part", "last part", f"rises of {BLOCKS - 1}", "change a step / whole fall"]
+    rows = []
+    for curve in curves:
+        means = curve.block_means()
+        kind = "GLO search" if curve.kind == "search" else "adversarial, generator"
+        cells = [f"{means[0]:.3f}", f"{means[-1]:.3f}", str(curve.num_rises()), f"{curve.roughness():.2f}"]
+        rows.append([curve.name, kind, *cells])
+    return markdown(head, rows, numbers_from=2)
+
+
+def draw(curves: Sequence[Curve], path: Path) -> None:
+    """Search losses on the left; adversarial ones, if any, on the right."""
+    kinds = [kind for kind in ("search", "train") if any(curve.kind == kind for curve in curves)]
+    titles = {"search": "GLO search: reconstruction loss", "train": "adversarial training: generator's loss"}
+    with saved_figure(path, (4.2 * len(kinds), 3.0), columns=len(kinds)) as axes:
+        for one, kind in zip(axes[0], kinds, strict=True):
+            _draw_kind(one, [curve for curve in curves if curve.kind == kind])
+            one.set(title=titles[kind], xlabel="step")
+
+
+def _draw_kind(axes: Any, curves: Sequence[Curve]) -> None:
+    for number, curve in enumerate(curves):
+        axes.plot(curve.steps, curve.losses, color=COLOURS[number % len(COLOURS)], linewidth=1.0, label=curve.name)
+    if all(curve.kind == "search" for curve in curves):
+        axes.set_ylim(0, None)
+    axes.legend(frameon=False, fontsize=8)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command in the module's text."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
+    parser.add_argument("--out", type=Path, required=True, metavar="FIGURE.png")
+    options = parser.parse_args(arguments)
+    try:
+        curves = read_curves(options.runs)
+    except UserError as error:
+        parser.error(str(error))
+    draw(curves, options.out)
+    print(format_table(curves), end="")
+
+
+if __name__ == "__main__":
+    main()

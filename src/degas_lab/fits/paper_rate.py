@@ -1,0 +1,192 @@
+"""Where the latent gradient dies under the paper's literal learning rate, and which rates keep it alive.
+
+The paper's search takes DARTS' SGD (momentum 0.9) at rate 0.3 for CIFAR-10, and random latents. Each trial searches
+with one choice of rates and, at a few steps, looks at every place from the latents to the image: the size of the
+gradient there, the share of it that is exactly 0, and how much the activations differ between images.
+
+    python -m degas_lab.fits.paper_rate --data FOLDER --out DIR [--num-images 3200] [--seed 0] [--only NAME ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from degas.data.image_set import ImageSet
+from degas.nas.glo.glo import mean_image_loss, weight_optimizer
+from degas.nas.state import Search
+from degas.nets.normalisation import frozen_buffers
+from degas.runtime.distributed import Engine
+from degas.settings.presets import PRESETS
+from degas.settings.sections import DataSettings, SearchSettings, SpaceSettings
+from degas_lab.trials import Trials
+
+PAPER = {**PRESETS["paper"]["search"], "width": 32, "num_epochs": 4}
+ADAM = {  # our defaults
+    name: SearchSettings.model_fields[name].default
+    for name in ("weight_optimizer", "weight_lr", "weight_lr_min", "weight_decay", "latent_optimizer", "latent_lr")
+}
+STILL_NORM = "still_norm"  # not a setting: keep scale and shift of the last batch norm at 1 and 0
+TRIALS: dict[str, dict[str, Any]] = {  # what each changes from the paper's settings
+    "literal": {},
+    "latents-10x": {"latent_lr": 3.0},
+    "latents-100x": {"latent_lr": 30.0},
+    "latents-1000x": {"latent_lr": 300.0},
+    "pca": {"latent_init": "pca"},
+    "pca-latents-100x": {"latent_init": "pca", "latent_lr": 30.0},
+    "tenth": {"weight_lr": 0.03, "latent_lr": 0.03},
+    "tenth-latents-100x": {"weight_lr": 0.03, "latent_lr": 3.0},
+    "tenth-latents-1000x": {"weight_lr": 0.03, "latent_lr": 30.0},
+    "no-momentum": {"weight_momentum": 0.0},
+    "still-norm": {STILL_NORM: True},
+    "still-norm-latents-100x": {STILL_NORM: True, "latent_lr": 30.0},
+    "adam-random": dict(ADAM),
+    "default": {**ADAM, "latent_init": "pca"},
+}
+PROBED_STEPS = (0, 5, 10, 20, 30, 40, 50, 75, 100, 150, 199)
+LAST_STEPS = 20  # the loss of a trial is the mean of so many
+
+
+def run_trial(changes: dict[str, Any], images: ImageSet, *, seed: int, engine: Engine) -> dict[str, Any]:
+    """Search with the paper's settings but for `changes`; losses at the end, and what was seen on the way."""
+    settings = trial_settings(changes)
+    search = Search(images, settings, SpaceSettings(separable_order="darts"), seed=seed, engine=engine)
+    if changes.get(STILL_NORM):
+        hold_last_norm(search)
+    history, losses = [], []
+    for step in range(search.total_steps):
+        if step in PROBED_STEPS or step == search.total_steps - 1:
+            history.append({"step": step, **probe(search, step)})
+        terms = search.step(step)
+        losses.append((float(terms["l2"] + terms["lap1"]), float(terms["l2"])))
+    loss, square = torch.tensor(losses[-LAST_STEPS:]).mean(0).tolist()
+    mean_image = mean_image_loss(images, settings, engine.device)
+    return {"changes": changes, "loss": loss, "l2": square, "mean_image_loss": mean_image, "history": history}
+
+
+def trial_settings(changes: dict[str, Any]) -> SearchSettings:
+    """The paper's settings with a trial's changes."""
+    return SearchSettings(**{**PAPER, **{name: value for name, value in changes.items() if name != STILL_NORM}})
+
+
+def hold_last_norm(search: Search) -> None:
+    """Take scale and shift of the last batch norm out of the weights that are fitted."""
+    held = {id(parameter) for parameter in search.supernet.backbone.norm.parameters()}
+    search.glo.weights = [weight for weight in search.glo.weights if id(weight) not in held]
+    search.glo.optimizer = weight_optimizer(search.glo.weights, search.settings)
+
+
+def probe(search: Search, step: int) -> dict[str, Any]:
+    """One forward and backward pass of a weight step that changes nothing: what arrives at each place."""
+    backbone, places = search.supernet.backbone, {}
+
+    def keep(name: str, tensor: Tensor) -> None:
+        tensor.retain_grad()
+        places[name] = tensor
+
+    def keep_norm(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> Tensor:
+        keep("last BN", output)
+        return output.clone()  # the ReLU that follows works in place, and not on what is kept
+
+    hooks = [
+        value.register_forward_pre_hook(lambda module, inputs, node=node: keep(node, inputs[0]))
+        for node, value in backbone.values.items()
+    ]
+    hooks.append(backbone.norm.register_forward_pre_hook(lambda module, inputs: keep(backbone.last, inputs[0])))
+    hooks.append(backbone.norm.register_forward_hook(keep_norm))
+    hooks.append(backbone.to_image.register_forward_pre_hook(lambda module, inputs: keep("last ReLU", inputs[0])))
+    batch = search.weight_batches(step)
+    latents = search.glo.table.batch(batch.index.to(search.engine.device))
+    keep("latents", latents)
+    search.alpha_step.require_gradients(weights=True, alphas=False)
+    with frozen_buffers(search.supernet):
+        torch.stack(list(search.glo.loss_terms(latents, batch.images).values())).sum().backward()
+    for hook in hooks:
+        hook.remove()
+    search.supernet.zero_grad(set_to_none=True)
+    rectified = places["last ReLU"]
+    scale, shift = backbone.norm.weight, backbone.norm.bias
+    assert scale is not None
+    assert shift is not None
+    return {
+        "positive_share_of_last_relu": float((rectified > 0).float().mean()),
+        "dead_channels_of_last_relu": int((rectified.amax(dim=(0, 2, 3)) == 0).sum()),
+        "last_bn_scale": float(scale.detach().abs().mean()),
+        "last_bn_shift": float(shift.detach().mean()),
+        "places": {name: describe(tensor) for name, tensor in places.items()},
+    }
+
+
+@torch.no_grad()
+def describe(tensor: Tensor) -> dict[str, float]:
+    """Gradient and activations (B, …) at a place: ‖∇‖, its share of zeros, how much the images differ there."""
+    assert tensor.grad is not None
+    return {
+        "gradient_norm": float(tensor.grad.norm()),
+        "zero_share": float((tensor.grad == 0).float().mean()),
+        "spread_over_images": float((tensor - tensor.mean(0)).square().mean().sqrt()),
+    }
+
+
+def format_table(records: dict[str, dict[str, Any]]) -> str:
+    """Markdown: one line a trial."""
+    lines = [
+        "| trial | weights | latents | loss | squared error | loss / mean image's | last ReLU positive "
+        "| dead channels | latent gradient |",
+        "|---|---|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for name in (name for name in TRIALS if name in records):
+        record, last = records[name], records[name]["history"][-1]
+        settings = trial_settings(record["changes"])
+        momentum = f", momentum {settings.weight_momentum:g}" if settings.weight_optimizer == "sgd" else ""
+        cells = [
+            name,
+            f"{settings.weight_optimizer} {settings.weight_lr:g}{momentum}",
+            f"{settings.latent_optimizer} {settings.latent_lr:g}, {settings.latent_init}",
+            f"{record['loss']:.3f}",
+            f"{record['l2']:.3f}",
+            f"{record['loss'] / record['mean_image_loss']:.2f}",
+            f"{last['positive_share_of_last_relu']:.3f}",
+            f"{last['dead_channels_of_last_relu']} of {settings.width}",
+            f"{last['places']['latents']['gradient_norm']:.2g}",
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def measure(
+    images: ImageSet, folder: Path, names: Sequence[str], *, seed: int, say: Callable[[str], None] = print
+) -> dict[str, dict[str, Any]]:
+    """The named trials, one JSON file each in `folder`; finished ones are read, not made again."""
+    engine = Engine(device="auto")
+    trials = Trials(folder, {"data": images.fingerprint, "num_images": images.num_images, "seed": seed})
+    for name in names:
+        record = trials.run(name, partial(run_trial, TRIALS[name], images, seed=seed, engine=engine))
+        last = record["history"][-1]["positive_share_of_last_relu"]
+        say(f"{name:<20} loss {record['loss']:.4f}   squared error {record['l2']:.4f}   last ReLU positive {last:.3f}")
+    return trials.records()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command in the module's text."""
+    from degas.data.sources import load_images
+
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--data", required=True, help="source of 32 px images, such as a folder of CIFAR-10")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the trials")
+    parser.add_argument("--num-images", type=int, default=3200)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", nargs="+", choices=list(TRIALS), default=list(TRIALS), metavar="NAME")
+    options = parser.parse_args(arguments)
+    images = load_images(options.data, DataSettings(max_images=options.num_images))
+    print(format_table(measure(images, options.out, options.only, seed=options.seed)), end="")
+
+
+if __name__ == "__main__":
+    main()

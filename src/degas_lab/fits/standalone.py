@@ -1,0 +1,111 @@
+"""An architecture fitted by GLO on its own, as its supernet was: what measurements rank architectures by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from degas.data.image_set import ImageSet
+from degas.data.loader import Batches
+from degas.errors import UserError
+from degas.generator.generator import Generator
+from degas.nas.glo.glo import FiniteWatch, Glo
+from degas.nets.backbone import FLAT
+from degas.runtime.distributed import Engine
+from degas.runtime.rng import forked_rng
+from degas.settings.sections import SearchSettings
+from degas.space.architecture import Architecture
+
+# The settings that a fit reads. What is of the search alone (α, pruning, schedule, …) changes no fit.
+FIT_SETTINGS = (
+    "batch_images",
+    "loss",
+    "weight_optimizer",
+    "weight_lr",
+    "weight_lr_min",
+    "weight_momentum",
+    "weight_decay",
+    "clip_norm",
+    "latent_init",
+    "latent_optimizer",
+    "latent_lr",
+    "precision",
+)
+
+
+def fit_settings(settings: SearchSettings) -> dict[str, Any]:
+    """The values of `FIT_SETTINGS`, for JSON: fits whose values are equal can be compared."""
+    return settings.model_dump(mode="json", include=set(FIT_SETTINGS))
+
+
+def fit_alone(
+    architecture: Architecture,
+    images: ImageSet,
+    settings: SearchSettings,
+    *,
+    seed: int,
+    num_epochs: int,
+    engine: Engine,
+) -> float:
+    """ℓ over the training images after fitting one architecture by GLO alone: how good a generator it is for them.
+
+    The losses, latents, optimisers and rates are the search's; width and noise size are the architecture's. Batch norms
+    are recalibrated at the end. Raises `UserError` when the architecture makes other images than these.
+    """
+    glo, batches = alone(architecture, images, settings, seed=seed, num_epochs=num_epochs, engine=engine)
+    fit(glo, batches)
+    glo.recalibrate()
+    return glo.mean_loss()
+
+
+def fit(glo: Glo, batches: Batches) -> None:
+    """All the steps of a standalone fit. Raises `NonFiniteError` where a term stops being finite."""
+    watch = FiniteWatch("glo")
+    for step in range(glo.total_steps):
+        watch.add(step + 1, glo.step(batches(step), step))
+        if (step + 1) % batches.steps_per_epoch == 0:
+            watch.check()
+
+
+def alone(
+    architecture: Architecture,
+    images: ImageSet,
+    settings: SearchSettings,
+    *,
+    seed: int,
+    num_epochs: int,
+    engine: Engine,
+    rows: np.ndarray | None = None,
+) -> tuple[Glo, Batches]:
+    """A standalone fit before its first step, and its batches; `rows` (n,): of these images only.
+
+    Raises `UserError` when the architecture makes other images than these.
+    """
+    if (architecture.image_size, architecture.channels) != (images.image_size, images.channels):
+        raise UserError(
+            f"architecture: makes {architecture.channels} × {architecture.image_size} px images, the data are "
+            f"{images.channels} × {images.image_size} px; choose --data.image-size and --data.channels to match"
+        )
+    batches = Batches(
+        images,
+        settings.batch_images,
+        seed=seed,
+        purpose="glo",
+        rows=rows,
+        rank=engine.rank,
+        num_ranks=engine.num_ranks,
+    )
+    with forked_rng(seed, "glo weights"):
+        generator = Generator.from_architecture(architecture, image_gain=FLAT)
+    glo = Glo(
+        generator,
+        generator.parameters(),
+        images,
+        settings,
+        noise_size=architecture.noise_size,
+        total_steps=num_epochs * batches.steps_per_epoch,
+        seed=seed,
+        engine=engine,
+    )
+    return glo, batches

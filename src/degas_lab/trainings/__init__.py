@@ -1,0 +1,1 @@
+"""Measurements by adversarial trainings: objectives, labels, rank correlations."""

@@ -1,0 +1,104 @@
+"""Does a supervised generator draw what its label asks for? And only because of the labels?
+
+A classifier is trained on the true labels, then the same architecture twice as a conditional generator: once with the
+true labels and once with the labels shuffled among the images. Of samples with uniform labels the classifier should
+find the asked class in the first case, and in the second no more often than chance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from degas.data.image_set import ImageSet, content_fingerprint
+from degas.errors import UserError
+from degas.evaluation.evaluate import Evaluator
+from degas.evaluation.extractors.classifier import ClassifierExtractor
+from degas.evaluation.extractors.train_classifier import train_classifier
+from degas.gan.fresh import fresh_generator
+from degas.gan.settings import CompleteGan
+from degas.generator.generator import Generator
+from degas.runtime.distributed import Engine
+from degas.runtime.rng import numpy_generator
+from degas.settings.sections import EvaluateSettings
+from degas.space.architecture import Architecture
+from degas_lab.trainings.adversarial import train_and_score
+from degas_lab.trials import Trials
+
+
+def label_agreement(
+    architecture: Architecture,
+    images: ImageSet,
+    settings: CompleteGan,
+    folder: Path,
+    *,
+    engine: Engine,
+    seed: int = 0,
+    num_samples: int = 1000,
+    say: Callable[[str], None] = print,
+) -> dict[str, dict[str, Any]]:
+    """Train with true and with shuffled labels; the record of each by name, with `agreement` (0…1).
+
+    Args:
+        architecture: at the images' size and channels.
+        images: with labels.
+        settings: complete (`gan.settings.resolve_gan`), supervised; the run has its `num_steps`.
+        folder: of the trials (`true.json`, `shuffled.json`) and of `classifier/`.
+        num_samples: with uniform labels, judged by the classifier.
+    """
+    if not images.num_classes:
+        raise UserError(f"{images.source}: label agreement needs labels; sort the images into class folders")
+    shared = {
+        "data": images.identity,
+        "architecture": architecture.to_dict(),
+        "gan": settings.record(),
+        "seed": seed,
+        "num_samples": num_samples,
+    }
+    trials = Trials(folder, shared)
+    for name, data in (("true", images), ("shuffled", shuffled_labels(images, seed))):
+
+        def trial(data: ImageSet = data) -> dict[str, Any]:
+            judge = _judge(images, folder / "classifier", num_samples, seed, engine)
+            classes = {"num_classes": images.num_classes, "class_names": images.class_names}
+            generator = fresh_generator(architecture, settings, seed, **classes)
+            marks = [settings.num_steps]
+            return train_and_score(
+                generator, data, settings, judge, marks=marks, unit="steps", seed=seed, engine=engine
+            )
+
+        record = trials.run(name, trial)
+        share = record["history"][-1]["agreement"] if record["history"] else float("nan")
+        say(f"{name:<9} labels: the classifier finds the asked class in {share:.1%} of samples")
+    return trials.records()
+
+
+def shuffled_labels(images: ImageSet, seed: int) -> ImageSet:
+    """The same images with each other's labels: as many of each class as before, and no meaning."""
+    assert images.labels is not None
+    labels: np.ndarray = numpy_generator(seed, "shuffled labels").permutation(images.labels)
+    fingerprint = content_fingerprint(images.images, labels, images.class_names)
+    return replace(images, labels=labels, fingerprint=fingerprint)
+
+
+def _judge(
+    images: ImageSet, folder: Path, num_samples: int, seed: int, engine: Engine
+) -> Callable[[Generator], dict[str, float]]:
+    """Generator → `agreement`, by a classifier that has learned the true labels; `held_out_accuracy` is its own."""
+    if not (folder / "config.json").exists():
+        train_classifier(images, folder, seed=seed, device=engine.device)
+    extractor = ClassifierExtractor.load(folder)
+    accuracy = float(extractor.facts()["held_out_accuracy"])
+    settings = EvaluateSettings(extractor="classifier", classifier=folder, num_samples=num_samples, floor=False)
+    evaluator = Evaluator(images, settings, device=engine.device, cache=None, extractor=extractor)
+
+    def judge(generator: Generator) -> dict[str, float]:
+        scores = evaluator.generator(generator, seed=seed, progress=False)["scores"]
+        found = [entry["value"] for name, entry in scores.items() if name.startswith("class_agreement")]
+        return {"agreement": float(found[0]), "held_out_accuracy": accuracy}
+
+    return judge

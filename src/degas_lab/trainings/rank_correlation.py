@@ -1,0 +1,234 @@
+"""Is a generator that reconstructs well one that a GAN trains well? The paper's assumption, measured.
+
+Drawn architectures, some of equal size and the others over all sizes, are trained adversarially alike and scored; the
+candidates for a search signal are measured on the same ones: the standalone GLO loss in several forms, that of held-out
+images, a short adversarial training, and the trivial ones, parameters and multiply-adds. Each (part, architecture,
+seed) is one trial. The order of trials makes any prefix useful: a whole seed before the next.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from degas.data.image_set import ImageSet
+from degas.errors import UserError
+from degas.gan.fresh import fresh_generator
+from degas.gan.settings import CompleteGan
+from degas.nas.glo.glo import NonFiniteError
+from degas.nets.cost import architecture_cost
+from degas.runtime.distributed import Engine
+from degas.settings.sections import SearchSettings
+from degas.space.architecture import Architecture
+from degas.space.graph import Edge
+from degas_lab.fits.feature_term import FeatureTerm, feature_term, fit_with_features
+from degas_lab.fits.held_out import fit_held_out
+from degas_lab.fits.standalone import fit_alone, fit_settings
+from degas_lab.trainings.adversarial import train_and_score
+from degas_lab.trainings.scorer import Scorer
+from degas_lab.trials import Trials
+
+ADVERSARIAL = "adversarial"
+GLO = {"glo-l2": "l2", "glo-l2-lap1": "l2-lap1"}  # predictor → reconstruction loss
+HELD_OUT, PROXY = "held-out", "proxy"
+FEATURES = "glo-features"
+PREDICTORS = (*GLO, HELD_OUT, PROXY)
+DEAR = (FEATURES,)  # a fit that needs the ImageNet network in every step: made when asked for by name
+ALL_PREDICTORS = (*PREDICTORS, *DEAR)
+PROXY_SEED = 1000  # added to a proxy's seed: it must not be the beginning of the very training that it predicts
+POOL_DRAWS = 1000  # draws that the architectures are picked from
+TOLERANCE = 0.1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is measured. `marks`: shares of the steps at which an adversarial training is scored."""
+
+    num_architectures: int = 24
+    num_equal: int = 12
+    equal_parameters: int | None = None  # default: the median of the draws
+    num_seeds: int = 2
+    seed: int = 0  # of the draws, and the first of the trainings
+    num_epochs: int = 5  # of each GLO fit
+    proxy_share: float = 0.125
+    marks: tuple[float, ...] = (0.25, 0.5, 1.0)
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """An architecture with its name and group, `equal` or `any`."""
+
+    name: str
+    group: str
+    architecture: Architecture
+
+
+class RankCorrelation:
+    """The measurement in `folder`: `trials/` holds `PART-ARCHITECTURE-sSEED.json`.
+
+    `gan` is complete (`gan.settings.resolve_gan`); `pattern` gives the sizes of every architecture.
+    """
+
+    def __init__(
+        self,
+        images: ImageSet,
+        pattern: Architecture,
+        gan: CompleteGan,
+        search: SearchSettings,
+        plan: Plan,
+        folder: Path,
+        scorer: Scorer,
+        *,
+        engine: Engine,
+        say: Callable[[str], None] = print,
+    ) -> None:
+        self.images, self.gan, self.search, self.plan = images, gan, search, plan
+        self.scorer, self.engine, self.say = scorer, engine, say
+        self._feature_term: FeatureTerm | None = None
+        self.contestants = contestants(pattern, plan)
+        self.trials = Trials(folder / "trials", self._shared(pattern))
+
+    def measure(self, parts: Sequence[str]) -> None:
+        """Make every missing trial of `parts` (of `adversarial` and the predictors), seed by seed, part by part."""
+        for part, contestant, seed in self.order(parts):
+            name = f"{part}-{contestant.name}-s{seed}"
+            record = self.trials.run(name, partial(self._trial, part, contestant, seed))
+            value = record["value"]
+            shown = "diverged" if value is None else f"{value:.5g}"
+            self.say(f"{name:<28} {shown:<10} {record['seconds']:.0f} s")
+
+    def order(self, parts: Sequence[str]) -> Iterator[tuple[str, Contestant, int]]:
+        """Part, architecture and seed of every trial, in the order in which they are made."""
+        for seed in range(self.plan.seed, self.plan.seed + self.plan.num_seeds):
+            for part in (ADVERSARIAL, *ALL_PREDICTORS):
+                if part in parts:
+                    for contestant in self.contestants:
+                        yield part, contestant, seed
+
+    def _trial(self, part: str, contestant: Contestant, seed: int) -> dict[str, Any]:
+        """A record with `value`, lower being better, None where a training or fit diverged; and what the part adds."""
+        begun = time.perf_counter(), time.process_time()
+        try:
+            found = self._measured(part, contestant.architecture, seed)
+        except NonFiniteError as error:
+            found = {"value": None, "failed": str(error)}
+        seconds = {"seconds": time.perf_counter() - begun[0], "processor_seconds": time.process_time() - begun[1]}
+        names = {"part": part, "architecture": contestant.name, "group": contestant.group, "seed": seed}
+        cost = vars(architecture_cost(contestant.architecture))
+        return {**names, **seconds, **found, **cost, "nodes": contestant.architecture.to_dict()["nodes"]}
+
+    def _measured(self, part: str, architecture: Architecture, seed: int) -> dict[str, Any]:
+        if part == ADVERSARIAL:
+            return self._train(architecture, seed, self.plan.marks)
+        if part == PROXY:
+            return self._train(architecture, seed + PROXY_SEED, (self.plan.proxy_share,))
+        options: dict[str, Any] = {"seed": seed, "num_epochs": self.plan.num_epochs, "engine": self.engine}
+        if part == HELD_OUT:
+            return {"value": fit_held_out(architecture, self.images, self.search, **options)}
+        if part == FEATURES:
+            settings = self.search.model_copy(update={"loss": "l2-lap1"})
+            return {"value": fit_with_features(architecture, self.images, settings, self._term(), **options)}
+        settings = self.search.model_copy(update={"loss": GLO[part]})
+        return {"value": fit_alone(architecture, self.images, settings, **options)}
+
+    def _term(self) -> FeatureTerm:
+        if self._feature_term is None:
+            self._feature_term = feature_term(self.engine.device)
+        return self._feature_term
+
+    def _train(self, architecture: Architecture, seed: int, shares: Sequence[float]) -> dict[str, Any]:
+        """`value` is the KID of the last mark."""
+        record = train_and_score(
+            fresh_generator(architecture, self.gan, seed),
+            self.images,
+            self.gan,
+            self.scorer,
+            marks=[max(1, round(share * self.gan.num_steps)) for share in shares],
+            unit="steps",
+            seed=seed,
+            engine=self.engine,
+        )
+        spent = {"training_seconds": record.pop("seconds"), "training_processor": record.pop("processor_seconds")}
+        value = None if "failed" in record else record["history"][-1]["kid"]
+        return {"value": value, **spent, **record}
+
+    def _shared(self, pattern: Architecture) -> dict[str, Any]:
+        """What all trials have in common; seeds, predictors and architectures of the same draw may be added."""
+        plan, images = self.plan, self.images
+        names = ("num_architectures", "num_equal", "equal_parameters", "seed", "num_epochs", "proxy_share", "marks")
+        sizes = {k: v for k, v in pattern.to_dict().items() if k not in ("nodes", "provenance")}
+        fixed = {name: getattr(plan, name) for name in names}
+        search = {name: value for name, value in fit_settings(self.search).items() if name != "loss"}
+        return {
+            "data": images.identity,
+            "sizes": sizes,
+            "gan": self.gan.record(),
+            "search": {**search, "held_out_fraction": self.search.held_out_fraction},
+            "evaluate": self.scorer.settings.model_dump(mode="json"),
+            "plan": {**fixed, "marks": list(plan.marks)},
+        }
+
+
+def contestants(pattern: Architecture, plan: Plan) -> list[Contestant]:
+    """The architectures, the two groups in turn, so that a prefix holds both.
+
+    `equal`: the first draws within 10 % of `equal_parameters`. `any`: of many draws those whose sizes lie nearest to
+    points spread evenly on the logarithmic axis between the smallest and the largest draw.
+    """
+    pool = _pool(pattern, plan.seed)
+    sizes = [architecture_cost(replace(pattern, edges=edges)).num_parameters for edges in pool]
+    equal = _equal(sizes, plan)
+    spread = _spread(sizes, plan.num_architectures - plan.num_equal, taken=set(equal))
+    groups = {"equal": equal, "any": spread}
+    named = [
+        (k, Contestant(f"{group}{k:02d}", group, replace(pattern, edges=pool[row], provenance={})))
+        for group, rows in groups.items()
+        for k, row in enumerate(rows)
+    ]
+    return [contestant for _, contestant in sorted(named, key=lambda item: item[0])]
+
+
+def _pool(pattern: Architecture, seed: int) -> list[tuple[Edge, ...]]:
+    """Different uniform draws."""
+    draws = (pattern.graph.draw(POOL_DRAWS * seed + k) for k in range(POOL_DRAWS))
+    return list(dict.fromkeys(draws))
+
+
+def _equal(sizes: Sequence[int], plan: Plan) -> list[int]:
+    target = plan.equal_parameters or statistics.median(sizes)
+    near = [row for row, size in enumerate(sizes) if abs(size - target) <= TOLERANCE * target]
+    if len(near) < plan.num_equal:
+        raise UserError(
+            f"--num-equal: of {len(sizes)} draws only {len(near)} have {target:,.0f} parameters ± {TOLERANCE:.0%}; "
+            "lower it, or choose another --equal-parameters"
+        )
+    return near[: plan.num_equal]
+
+
+def _spread(sizes: Sequence[int], count: int, taken: set[int]) -> list[int]:
+    """Rows whose sizes are spread over the logarithmic axis, in an order that covers it early (ends, then between)."""
+    free = [row for row in range(len(sizes)) if row not in taken]
+    if count > len(free):
+        raise UserError(f"--num-architectures: the space gave {len(free)} other draws only; lower it")
+    low, high = math.log(min(sizes)), math.log(max(sizes))
+    rows: list[int] = []
+    for k in range(count):
+        goal = low + (high - low) * (k / (count - 1) if count > 1 else 0.5)
+        row = min((row for row in free if row not in rows), key=lambda row: abs(math.log(sizes[row]) - goal))
+        rows.append(row)
+    order = sorted(range(count), key=_covering)
+    return [rows[k] for k in order]
+
+
+def _covering(number: int) -> float:
+    """Van der Corput's sequence: sorting by it spreads the beginning over the whole range."""
+    value, place = 0.0, 0.5
+    while number:
+        value, number, place = value + place * (number & 1), number >> 1, place / 2
+    return value

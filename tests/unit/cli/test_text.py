@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from typing import Any
+
+from degas.cli.text import agreement_in_words, decisions_in_words
+
+
+def decision(name: str, choice: str, runner_up: str = "", margin: float | None = None, *differs: str) -> dict[str, Any]:
+    return {"name": name, "choice": choice, "runner_up": runner_up, "margin": margin, "differs_under": list(differs)}
+
+
+def test_every_decision_is_a_line_with_its_margin_and_rivals() -> None:
+    found = [
+        decision("N1 direct", "skip", "conv_1x1", 0.01234, "centred", "softmax_times_k"),
+        decision("U1 residual", "none"),
+    ]
+    first, second, last = decisions_in_words({"compare": "raw", "decisions": found}).splitlines()
+    assert first == "  N1 direct    skip  0.0123 before conv_1x1"
+    assert second == "  U1 residual  none  no alternative"
+    assert last == (
+        "  margins are of α; another way to compare α across edges would change N1 direct (centred, softmax_times_k)"
+    )
+    assert "would change nothing" in decisions_in_words({"compare": "centred", "decisions": found[1:]})
+    assert "centred α" in decisions_in_words({"compare": "centred", "decisions": found})
+
+
+def test_agreement_names_the_seeds_that_chose_otherwise() -> None:
+    record = {
+        "name": "N1 direct",
+        "consensus": "skip",
+        "share_of_seeds": 0.5,
+        "share_of_pairs": 0.0,
+        "choices": {"0": "skip", "1": "conv_1x1"},
+        "margins": {"0": None, "1": None},
+    }
+    figures = {"seeds": [0, 1], "num_decisions": 1, "mean_equal_decisions": 0.0, "chance": 0.1, "kendall_tau": None}
+    head, line = agreement_in_words({**figures, "decisions": [record]}).splitlines()
+    assert head == "2 seeds agree on 0.0 of 1 decisions, 0.1 by chance"
+    assert line == "  N1 direct  skip   50 % of seeds; others conv_1x1 (seed 1)"
+
+
+def test_margins_of_losses_are_called_losses_wherever_they_were_measured() -> None:
+    """Several searches together decide by the mean of their losses, and pruning.json has no losses of its own."""
+    text = decisions_in_words({"rule": "alone", "compare": "above_zero", "decisions": [decision("N1 direct", "skip")]})
+    assert text.splitlines()[-1] == "  margins are of the loss with each operation alone on its edge"

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import pytest
+import torch
+from recorder import ListRecorder
+
+from degas.cli.main import main
+from degas.data.pixels import to_symmetric
+from degas.gan import state as steps
+from degas.gan.settings import resolve_gan
+from degas.nas import state as searcher
+from degas.nas.state import Search
+from degas.runtime.distributed import Engine
+from degas.settings.sections import GanSettings, SpaceSettings
+from degas_lab.sizes import Sizes
+from degas_lab.speed.benchmark import Benchmark
+from degas_lab.speed.graphs import as_graphs, difference
+from degas_lab.speed.roofline import Convolution, Record
+from degas_lab.speed.textbook import TextbookMixedOp
+from degas_lab.speed.textbook_steps import TextbookSearch
+
+SMALL = Sizes(width=4, batch_images=4, image_size=8, noise_size=8)
+SEARCH_KEYS = {  # contract.md
+    "ours_ms", "textbook_ms", "speedup", "roofline_ms", "roofline_share", "ours_peak_mib", "textbook_peak_mib"
+}  # fmt: skip
+
+
+def test_search_step_has_the_keys_that_others_read() -> None:
+    found = Benchmark(SMALL, rounds=1, seed=0, engine=Engine(device="cpu")).search_step()
+    assert set(found) == SEARCH_KEYS | {"joint_ms"}
+    assert found["speedup"] == pytest.approx(found["textbook_ms"] / found["ours_ms"])
+    assert found["roofline_share"] == pytest.approx(found["roofline_ms"] / found["ours_ms"])
+    assert min(found.values()) > 0
+
+
+def test_our_step_needs_less_than_half_the_memory_of_the_textbooks() -> None:
+    """Exact counts, so no matter how busy the machine is."""
+    sizes = Sizes(width=16, batch_images=16, image_size=16)
+    found = Benchmark(sizes, rounds=1, seed=0, engine=Engine(device="cpu")).search_step()
+    assert found["ours_peak_mib"] < 0.4 * found["textbook_peak_mib"]
+
+
+def test_adversarial_steps_are_measured_beside_a_plain_port() -> None:
+    found = Benchmark(SMALL, rounds=1, seed=0, engine=Engine(device="cpu")).adversarial_steps()
+    assert set(found) == {"critic_step", "generator_step"}
+    assert all(set(row) == {"ours_ms", "plain_ms", "speedup"} for row in found.values())
+
+
+def test_the_textbooks_step_moves_weights_alphas_and_the_batchs_latents() -> None:
+    images = SMALL.images(0)
+    search = Search(images, SMALL.search(), SpaceSettings(), seed=0, engine=Engine(device="cpu"))
+    textbook = TextbookSearch(
+        search.supernet,
+        SMALL.search(),
+        to_symmetric(torch.from_numpy(images.images)),
+        seed=0,
+        engine=Engine(device="cpu"),
+    )
+    before = {name: p.clone() for name, p in textbook.network.named_parameters()}
+    rows = textbook.table.rows.clone()
+    textbook.step()
+    same = [name for name, p in textbook.network.named_parameters() if torch.equal(p, before[name])]
+    assert not same
+    moved = (textbook.table.rows != rows).any(dim=1)
+    assert moved.tolist() == [True] * 4 + [False] * 12
+    assert any(isinstance(edge, TextbookMixedOp) for edge in textbook.network.edges.values())
+
+
+def test_command_writes_file_and_picture_and_prints_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "new" / "bench.json"
+    small = ["--width", "4", "--batch-images", "4", "--image-size", "8", "--rounds", "1", "--device", "cpu"]
+    assert main(["benchmark", "--out", str(out), *small, "--clock", "processor", "--parts", "search", "sampling"]) == 0
+    found = json.loads(out.read_text())
+    assert set(found) == {"machine", "sizes", "precision", "search_step", "sampling"}
+    assert found["sizes"]["clock"] == "processor"
+    assert found["machine"]["torch"] == torch.__version__
+    assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+    printed = capsys.readouterr().out
+    assert "search step" in printed
+    assert "search step, joint" in printed
+
+
+def test_a_search_step_is_measured_beside_one_with_a_critic() -> None:
+    """Memory by exact counts: a critic's step holds more than GLO's, whatever the objective."""
+    found = Benchmark(SMALL, rounds=1, seed=0, engine=Engine(device="cpu")).adversarial_search()
+    assert set(found) == {"search_step_beside_sn_gan", "search_step_beside_ct_gan"}
+    for row in found.values():
+        assert row["speedup"] == pytest.approx(row["adversarial_ms"] / row["ours_ms"])
+        assert row["ours_peak_mib"] < row["adversarial_peak_mib"]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_both_sides_of_a_measurement_compute_in_one_precision(precision: Literal["float32", "bfloat16"]) -> None:
+    """The type of every convolution that each side runs. Small products (mixing kernels, the pyramid) stay float32."""
+    bench = Benchmark(SMALL, rounds=1, seed=0, engine=Engine(precision, "cpu"))
+    sides: dict[str, Callable[[], object]] = {}
+    bench._time = lambda calls: sides.update(calls) or dict.fromkeys(calls, 1.0)  # type: ignore[method-assign]
+    found: dict[str, set[torch.dtype]] = {}
+    for measure in (bench.search_step, bench.adversarial_search, bench.adversarial_steps, bench.sampling):
+        sides.clear()
+        measure()
+        if measure != bench.adversarial_steps:  # of these two calls share their names
+            found |= {f"{measure.__name__} {name}": types_in(call) for name, call in sides.items()}
+    plain = bench._plain_ct_gan(resolve_gan(GanSettings(objective="ct-gan", width=4, batch_images=4)), SMALL.images(0))
+    found |= {"critic step": types_in(plain.critic_step), "generator step": types_in(plain.generator_step)}
+    sampling = {name: found.pop(name) for name in list(found) if name.startswith("sampling")}
+    assert len(found) == 8
+    assert [name for name, types in found.items() if types != {getattr(torch, precision)}] == []
+    assert list(sampling.values()) == [{torch.float32}] * 2
+
+
+def types_in(call: Callable[[], object]) -> set[torch.dtype]:
+    with Record() as record:
+        call()
+    return {shape.dtype for shape, _, _ in record.operations if isinstance(shape, Convolution)}
+
+
+def test_the_file_and_the_table_say_in_which_precision(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "bench.json"
+    small = ["--width", "4", "--batch-images", "4", "--image-size", "8", "--rounds", "1", "--device", "cpu"]
+    parts = ["--parts", "search", "sampling", "--precision", "bfloat16"]
+    assert main(["benchmark", "--out", str(out), *small, *parts]) == 0
+    assert json.loads(out.read_text())["precision"] == {"search_step": "bfloat16", "sampling": "float32"}
+    lines = capsys.readouterr().out.splitlines()
+    told = {line.split("│")[1].strip(): line.split("│")[2].strip() for line in lines if line.startswith("│")}
+    assert told == {"search step": "bfloat16", "search step, joint": "bfloat16", "sampling": "float32"}
+
+
+def test_graphs_are_measured_beside_the_same_steps_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a recorder in a graph's place; both do the same, so their values agree but for the rounding of rates."""
+    for module in (searcher, steps):
+        monkeypatch.setattr(module, "check_graphs", lambda *_: None)
+        monkeypatch.setattr(module, "CudaGraphs", ListRecorder)
+    settings = resolve_gan(GanSettings(objective="ct-gan", width=4, batch_images=4))
+    bench = Benchmark(SMALL, rounds=1, seed=0, engine=Engine(device="cpu"))
+    joint = SMALL.search().model_copy(update={"schedule": "joint"})
+    found = as_graphs(SMALL.images(0), joint, settings, bench._generator, rounds=1, seed=0, engine=Engine(device="cpu"))
+    assert set(found) == {"search_step_as_graph", "critic_step_as_graph", "generator_step_as_graph"}
+    for row in found.values():
+        assert row["speedup"] == pytest.approx(row["plain_ms"] / row["ours_ms"])
+        assert row["difference"] < 1e-3
+    assert difference({"a": 1.0, "b": math.nan}, {"a": 1.0, "b": 1.0}) == math.inf
+    assert difference({"a": torch.tensor(1.0), "b": torch.tensor(0.0)}, {"a": 0.9, "b": 0.0}) == pytest.approx(0.1)
+
+
+def test_graphs_are_refused_without_a_gpu(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "bench.json"
+    assert main(["benchmark", "--out", str(out), "--parts", "graphs", "--device", "cpu"]) == 2
+    assert "--parts graphs: CUDA graphs need a GPU; leave it out" in capsys.readouterr().err
+    assert not out.exists()

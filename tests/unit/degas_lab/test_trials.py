@@ -1,0 +1,48 @@
+"""Trials are kept one by one, read again, and never mixed with those of other settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from degas.errors import UserError
+from degas_lab.trials import Trials
+
+
+def test_a_finished_trial_is_not_run_again(tmp_path: Path) -> None:
+    calls: list[str] = []
+
+    def trial() -> dict[str, Any]:
+        calls.append("ran")
+        return {"loss": 0.5}
+
+    first = Trials(tmp_path, {"seed": 1}).run("a", trial)
+    assert Trials(tmp_path, {"seed": 1}).run("a", trial) == first == {"loss": 0.5}
+    assert calls == ["ran"]
+    assert Trials(tmp_path, {"seed": 1}).records() == {"a": first}
+
+
+def test_a_failed_trial_leaves_nothing(tmp_path: Path) -> None:
+    trials = Trials(tmp_path, {})
+    with pytest.raises(ZeroDivisionError):
+        trials.run("a", lambda: {"x": 1 // 0})
+    assert trials.records() == {}
+    assert trials.run("a", lambda: {"x": 1}) == {"x": 1}
+
+
+def test_other_settings_are_refused(tmp_path: Path) -> None:
+    Trials(tmp_path, {"seed": 1})
+    with pytest.raises(UserError, match="other settings"):
+        Trials(tmp_path, {"seed": 2})
+
+
+def test_the_same_images_by_another_path_go_on(tmp_path: Path) -> None:
+    def settings(source: str, num_images: int, fingerprint: str) -> dict[str, Any]:
+        return {"data": {"source": source, "num_images": num_images, "fingerprint": fingerprint}, "seed": 1}
+
+    Trials(tmp_path, settings("data/pets", 40, "x"))
+    Trials(tmp_path, settings("/copy/of/pets", 40, "x"))
+    with pytest.raises(UserError, match="40 → 41 images"):
+        Trials(tmp_path, settings("data/pets", 41, "y"))
