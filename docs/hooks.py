@@ -1,7 +1,7 @@
 """What the site is built from beside the Markdown files: settings page, API pages, figures, and every further page.
 
-`settings.md` is written from `degas.settings.sections`, `api/…` has a page a module (mkdocstrings fills it from the docstrings),
-and a Markdown file that mkdocs.yml does not name joins the navigation under its own title.
+`settings.md` is written from `degas.settings.sections`, `api/…` has a page a module (mkdocstrings fills it from the
+docstrings), and a Markdown file that mkdocs.yml does not name joins the navigation under its own title.
 """
 
 from __future__ import annotations
@@ -16,7 +16,20 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("nas", "gan", "evaluation", "nets", "data", "runtime", "report", "experiments", "cli")
+ROOMS = (
+    "space",
+    "settings",
+    "runtime",
+    "nets",
+    "generator",
+    "data",
+    "figures",
+    "nas",
+    "gan",
+    "evaluation",
+    "report",
+    "cli",
+)
 SECTIONS = {
     "data": ("DataSettings", "Images"),
     "space": ("SpaceSettings", "Search space"),
@@ -91,9 +104,9 @@ def settings_page() -> str:
 
 SETTINGS_HEAD = """# Settings
 
-This page is written from `degas/settings/sections.py`, `degas/settings/presets.py` and `degas/gan/objectives` when the site is built. An
-empty cell in a preset's column means that the preset leaves the default. Underscores and hyphens in a name are the
-same. `degas train --dry-run …` prints what is in force with the source of each value."""
+This page is written from `degas/settings/sections.py`, `degas/settings/presets.py` and `degas/gan/objectives` when the
+site is built. An empty cell in a preset's column means that the preset leaves the default. Underscores and hyphens in a
+name are the same. `degas train --dry-run …` prints what is in force with the source of each value."""
 OBJECTIVES_HEAD = """A setting of the table above without a default takes the objective's value, whose source stands
 beside it. One marked — does not exist there, and giving it is refused. The class weights count with
 `--gan.supervised` only."""
@@ -137,15 +150,15 @@ def escape(text: str) -> str:
 
 def api_pages() -> dict[str, str]:
     """`api/…md` → its text, for every module of the package that has something to show."""
-    source = ROOT / "src" / "degas"
     pages = {}
-    for path in sorted(source.rglob("*.py")):
-        parts = path.relative_to(source).with_suffix("").parts
-        outside = path.parent.is_symlink() or (len(parts) > 1 and parts[0] not in PACKAGES)
-        if outside or any(part.startswith("_") for part in parts):
-            continue
-        module = ".".join(("degas", *parts))
-        pages["/".join(("api", *parts)) + ".md"] = f"::: {module}\n"
+    for package, rooms in (("degas", ROOMS), ("degas_lab", None)):
+        for path in sorted((ROOT / "src" / package).rglob("*.py")):
+            parts = path.relative_to(ROOT / "src" / package).with_suffix("").parts
+            outside = path.parent.is_symlink() or (rooms and len(parts) > 1 and parts[0] not in rooms)
+            if outside or any(part.startswith("_") for part in parts):
+                continue
+            place = parts if package == "degas" else (package, *parts)
+            pages["/".join(("api", *place)) + ".md"] = f"::: {'.'.join((package, *parts))}\n"
     return pages
 
 
@@ -153,5 +166,6 @@ def api_nav(pages: dict[str, str]) -> list[Any]:
     """The API pages, the modules at the top first, then package by package."""
     names = [name for name in pages if name.startswith("api/")]
     top = [{Path(name).stem: name} for name in names if name.count("/") == 1]
-    inside = {package: [n for n in names if n.startswith(f"api/{package}/")] for package in PACKAGES}
-    return top + [{package: [{Path(n).stem: n} for n in found]} for package, found in inside.items() if found]
+    inside = {room: [n for n in names if n.startswith(f"api/{room}/")] for room in (*ROOMS, "degas_lab")}
+    titles = {name: " / ".join(Path(name).with_suffix("").parts[2:]) for name in names}
+    return top + [{room: [{titles[n]: n} for n in found]} for room, found in inside.items() if found]

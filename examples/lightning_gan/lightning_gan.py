@@ -18,8 +18,8 @@ import degas
 from degas.data.pixels import to_symmetric
 from degas.data.sources import load_images
 from degas.nets.critic import Critic
-from degas.settings.resolve import load_architecture
 from degas.settings.sections import DataSettings
+from degas.space.find import load_architecture
 
 
 class GanModule(L.LightningModule):

@@ -26,22 +26,24 @@ from degas.evaluation.stage import record_evaluation
 from degas.gan.fresh import fresh_generator
 from degas.gan.settings import gan_section, resolve_gan
 from degas.gan.state import check_images
+from degas.generator.find import generator_folder
 from degas.generator.generator import Generator
 from degas.nas.checks import check_search
 from degas.nas.stage import SearchJob, search_once, search_seeds, stage_head
 from degas.nets.generators import GENERATORS
-from degas.paths import expanded
-from degas.resume_rules import resume_rules
 from degas.runtime.distributed import Engine, chosen_device
 from degas.runtime.environment import is_rank_0, num_ranks
 from degas.runtime.folder_lock import owned_folder
+from degas.runtime.paths import expanded
 from degas.runtime.replay import check_graphs
 from degas.runtime.rng import forked_rng
 from degas.runtime.run_folder import StageFolder, write_environment
 from degas.runtime.tracking import Tracker, make_tracker
-from degas.settings.resolve import Section, generator_folder, load_architecture, settings_for
+from degas.settings.resolve import Section, settings_for
+from degas.settings.resume_rules import resume_rules
 from degas.settings.sections import DataSettings, EvaluateSettings, GanSettings, SearchSettings, SpaceSettings
 from degas.space.architecture import Architecture
+from degas.space.find import load_architecture
 
 Data = str | Path | ImageSet
 

@@ -22,7 +22,8 @@ from torch.nn import functional as F
 
 from degas.data.image_set import ImageSet
 from degas.errors import UserError
-from degas.evaluation.extractors.base import Extractor, build_extractor, freeze
+from degas.evaluation.extractors.base import Extractor, freeze
+from degas.evaluation.extractors.build import build_extractor
 from degas.evaluation.image_progress import Ticker
 from degas.evaluation.metrics import frechet_distance, kernel_distance, precision_recall
 from degas.evaluation.reference import image_chunks

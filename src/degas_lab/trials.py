@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from degas.errors import UserError
-from degas.resume_rules import DATA_SENTENCES
 from degas.runtime.comparison import Rules, first_difference
 from degas.runtime.durable import replace_file
+from degas.settings.resume_rules import DATA_SENTENCES
 
 SAME_TRIALS = Rules(ignored=frozenset(["data.source"]), sentences=DATA_SENTENCES)  # images are known by their content
 

@@ -19,6 +19,7 @@ from PIL import Image
 
 import degas
 from degas.cli import main as cli
+from degas.cli.commands import find_command
 from degas.settings import sections as config
 
 ROOT = Path(__file__).parents[2]
@@ -89,7 +90,7 @@ def test_every_command_in_the_pages_parses() -> None:
         for command in commands(page.name):
             program, *words = shlex.split(command)
             assert program == "degas", command
-            module, name, rest = cli.find_command(words)
+            module, name, rest = find_command(words)
             parse(module.Options, name, rest)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from degas.cli import main as cli
 from degas.cli.arguments import Option, options_of
 from degas.cli.help import is_shown
-from degas.groups import group_of
+from degas.settings.groups import group_of
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "options.txt"
 FAMILIES = {"data": ("info", "fetch"), "features": ("train",)}

@@ -13,7 +13,7 @@ __all__ = ["Options", "main"]
 
 
 def main(options: Options) -> None:
-    from degas.settings.resolve import load_architecture
+    from degas.space.find import load_architecture
 
     architecture = load_architecture(options.file)
     if options.image_size:

@@ -15,8 +15,8 @@ ENDINGS: dict[str, Literal["onnx", "torch-export"]] = {".onnx": "onnx", ".pt2": 
 
 def main(options: Options) -> None:
     from degas.generator.export import export_generator
+    from degas.generator.find import generator_folder
     from degas.generator.generator import Generator
-    from degas.settings.resolve import generator_folder
 
     file_format = chosen_format(options.format, options.out)
     generator = Generator.load(generator_folder(options.generator))

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from degas.cli.arguments import Option, options_of
-from degas.groups import GROUPS, SHOWN, VARIANTS, default_text, group_of, variant_of
+from degas.settings.groups import GROUPS, SHOWN, VARIANTS, default_text, group_of, variant_of
 
 WIDEST, INDENT, COLUMN = 110, 2, 26  # characters: of a line, before an option, before its description
 DEFAULT = re.compile(r"; default: (?P<words>[^\[]*?)(?= \[|$)")  # what is said of a setting that is left unset

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import errno
-import importlib
 import io
 import signal
 import sys
@@ -16,45 +15,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from typing import Any
 
+from degas.cli.commands import GOES_ON, LOWER, find_command, hint, summaries
 from degas.cli.streams import polite_streams
-from degas.errors import Notice, UserError, nearest
+from degas.errors import Notice, UserError
 from degas.runtime.interrupts import ENDING, Interrupted, Terminated, install, put_back
 from degas.runtime.terminal import no_reader
 
-# Command → (one line of help, module of `degas.cli`). A module has `Options` and `main(options)`; the order is help's.
-COMMANDS = {
-    "run": ("the whole job in order: search, train, evaluate, sample, report", "run"),
-    "search": ("search a generator architecture for your images", "search"),
-    "train": ("train an architecture, or a baseline, as the generator of a GAN", "train"),
-    "evaluate": ("measure a generator: Fréchet distance, KID, …", "evaluate"),
-    "sample": ("draw samples from a generator", "sample"),
-    "export": ("write a generator for ONNX Runtime or torch.export", "export"),
-    "report": ("write one HTML page about one run or several", "report"),
-    "describe": ("an architecture in words, numbers and a picture", "describe"),
-    "random": ("draw a random architecture", "random"),
-    "space": ("the search space and its counts", "space"),
-    "data": ("what a data source holds; download an official one", "data"),
-    "features": ("train a classifier to measure with", "features"),
-    "benchmark": ("time our steps beside the textbook's and the machine's roofline", "benchmark"),
-    "experiment": ("run one of our measurements, trial by trial", "experiment"),
-}
 ALONE = ("-h", "--help", "help", "-V", "--version")
 USAGE = "usage: degas COMMAND [OPTIONS]      degas COMMAND --help shows a command's options"
 OUT_OF_MEMORY = "out of memory; lower --search.width, --search.batch-images, --gan.width or --gan.batch-images"
-# What to lower where one command alone can be meant. Evaluation's batch is no help: forward passes have 32 images.
-LOWER = {
-    "search": "--search.width, --search.batch-images or --data.image-size",
-    "train": "--gan.width, --gan.batch-images, --gan.generator-batch-images or --data.image-size",
-    "evaluate": "--evaluate.num-samples or --data.max-images",
-    "sample": "--num-images",
-    "data": "--data.max-images or --data.image-size",
-    "features": "--data.max-images or --data.image-size",
-    "benchmark": "--width, --batch-images or --image-size",
-}
-# How a command that was stopped goes on, where it does; the others start anew.
-GOES_ON = dict.fromkeys(("search", "train"), "; go on with --resume")
-GOES_ON["run"] = "; the same command goes on"
-GOES_ON["experiment"] = "; the same command goes on with what is missing"
 READ = ("space", "describe", "random", "data")  # commands that are nothing but what they print
 SHARED = ("run", "search", "train")  # what several processes do together
 # What the operating system may answer to a path, a disk or a limit of the user's; anything else is a bug of ours.
@@ -72,11 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(str(error), 2)
     except (Terminated, Interrupted) as stopped:  # a loop saved
         word = "interrupted" if isinstance(stopped, Interrupted) else "terminated"
-        return _fail(f"{word}; the state is saved{GOES_ON.get(command, '')}", stopped.exit_code)
+        return _fail(f"{word}; the state is saved{hint(command, GOES_ON, 'GOES_ON')}", stopped.exit_code)
     except _Terminated:
-        return _fail(f"terminated{GOES_ON.get(command, '')}", 143)
+        return _fail(f"terminated{hint(command, GOES_ON, 'GOES_ON')}", 143)
     except KeyboardInterrupt:
-        return _fail(f"interrupted{GOES_ON.get(command, '')}", 130)
+        return _fail(f"interrupted{hint(command, GOES_ON, 'GOES_ON')}", 130)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 0
     except BrokenPipeError:  # `degas space | head`: who read has read enough
@@ -167,21 +136,10 @@ def _one_voice(command: str) -> Iterator[None]:
         yield
 
 
-def find_command(arguments: Sequence[str]) -> tuple[Any, str, list[str]]:
-    """The module of a command with `Options` and `main`, its name in full, and the arguments left for it.
-
-    A module may be a family: it has `find_command` itself, which goes on with what follows its name.
-    """
-    name, *rest = arguments
-    if name not in COMMANDS:
-        raise UserError(f"unknown command {name!r}{nearest(name, COMMANDS)}")
-    module = importlib.import_module(f"degas.cli.{COMMANDS[name][1]}")
-    return module.find_command(rest) if hasattr(module, "find_command") else (module, name, rest)
-
-
 def help_text() -> str:
-    width = max(map(len, COMMANDS))
-    lines = [f"  {name:<{width}}  {summary}" for name, (summary, _) in COMMANDS.items()]
+    found = dict(summaries())
+    width = max(map(len, found))
+    lines = [f"  {name:<{width}}  {summary}" for name, summary in found.items()]
     head = "degas: find a small GAN generator for your images by differentiable architecture search"
     start = "start with: degas run --data digits --out runs/digits --preset quick"
     own = "with any command: --import MODULE (or FILE.py) registers operations, generators, objectives, … of your own"
@@ -205,7 +163,8 @@ def _unexpected(error: Exception, command: str) -> int:
 
 
 def _out_of_memory(command: str) -> str:
-    return f"out of memory; lower {LOWER[command]}" if command in LOWER else OUT_OF_MEMORY
+    lower = hint(command, LOWER, "LOWER")
+    return f"out of memory; lower {lower}" if lower else OUT_OF_MEMORY
 
 
 def _fail(message: str, status: int) -> int:

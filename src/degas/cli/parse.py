@@ -11,9 +11,9 @@ from pydantic import BaseModel, ValidationError
 
 from degas.cli.arguments import Option, options_of
 from degas.cli.values import value_of
-from degas.complaints import complaint
 from degas.errors import UserError, nearest
 from degas.settings.presets import PRESETS, preset_values
+from degas.settings.refusals import complaint
 
 HELP = ("-h", "--help", "--help-all")
 MAX_LISTED = 20  # names in a message; an unknown option unlike any other gets the way to the help instead

@@ -18,9 +18,9 @@ MAX_GRID_PIXELS = 64 * 2**20  # of samples in one picture; more than any viewer 
 
 def main(options: Options) -> None:
     from degas.figures.grids import save_grid, save_png
+    from degas.generator.find import generator_folder
     from degas.generator.generator import Generator
     from degas.runtime.distributed import Engine
-    from degas.settings.resolve import generator_folder
 
     generator = Generator.load(generator_folder(options.generator), Engine(device=options.device).device)
     labels, columns = choose_labels(generator, options.label, options.num_images)

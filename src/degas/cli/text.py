@@ -56,7 +56,8 @@ def _what_else(pruning: Mapping[str, Any]) -> list[str]:
 
 def agreement_in_words(agreement: Mapping[str, Any]) -> str:
     """The object of agreement.json: the figures in a line, and a line a decision."""
-    from degas.report.agreement import agreement_rows, agreement_words
+    from degas.figures.agreement import agreement_words
+    from degas.report.agreement import agreement_rows
 
     rows = agreement_rows(agreement)
     names, choices = (max((len(row[key]) for row in rows), default=0) for key in ("name", "consensus"))

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from degas.cli.arguments import Option
-from degas.complaints import shown, unknown_value
 from degas.errors import UserError
+from degas.settings.refusals import shown, unknown_value
 
 UNITS = {"k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
 GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+")  # 5,000, as our own pages print it

@@ -29,7 +29,7 @@ from degas.data.image_set import ImageSet, content_fingerprint, fixed_subset
 from degas.data.notes import Note
 from degas.data.origin import Origin, Records
 from degas.errors import UserError, unreadable
-from degas.paths import cache_home
+from degas.runtime.paths import cache_home
 from degas.settings.sections import DataSettings
 
 _FORMAT = 2  # raise it whenever decoding or the layout changes: older entries are then never found

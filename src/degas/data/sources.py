@@ -19,7 +19,7 @@ from degas.data.notes import tell
 from degas.data.official import official_origin
 from degas.data.origin import Origin
 from degas.errors import UserError, nearest
-from degas.paths import expanded
+from degas.runtime.paths import expanded
 from degas.settings.sections import DataSettings
 
 __all__ = ["ImageSet", "find_origin", "fixed_subset", "load_images", "register_source"]

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from degas.errors import UserError
-from degas.evaluation.extractors.base import Extractor, build_extractor, device_of, fingerprint_of
+from degas.evaluation.extractors.base import Extractor, device_of, fingerprint_of
+from degas.evaluation.extractors.build import build_extractor
 from degas.evaluation.image_progress import Ticker
 from degas.evaluation.reference import Reference, num_floor_images, num_reference_images, reference_statistics
 from degas.evaluation.scores import ClassScores, distance_scores

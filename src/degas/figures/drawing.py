@@ -15,7 +15,7 @@ import matplotlib
 from degas.errors import UserError
 from degas.figures.facts import Alpha, edge_facts
 from degas.figures.layout import Ladder, Node, Point, Rung, Sizes, lay_out, operation_lines
-from degas.paths import expanded
+from degas.runtime.paths import expanded
 from degas.space.architecture import Architecture
 
 # fill, edge and text of each kind of node; the edge colour is also that of the kept edges into it

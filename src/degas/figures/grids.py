@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from degas.paths import expanded
+from degas.runtime.paths import expanded
 
 _TILE_PIXELS = 48  # tiles smaller than this are enlarged, or 16-px digits cannot be judged by eye
 _GAP_PIXELS = 2

@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import ValidationError, create_model
 
-from degas.complaints import complaint
 from degas.errors import UserError
 from degas.gan.objectives import OBJECTIVES, Objective
 from degas.gan.objectives.base import CLASS_WEIGHTS
+from degas.settings.refusals import complaint
 from degas.settings.sections import BatchImages, GanSettings, Settings, TrainingSettings, setting
 
 

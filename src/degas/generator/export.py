@@ -24,7 +24,7 @@ from torch import Tensor
 from degas.errors import UserError, nearest
 from degas.generator.generator import Generator, draw_labels, draw_noise
 from degas.nets.normalisation import recalibrate
-from degas.paths import expanded
+from degas.runtime.paths import expanded
 
 Format = Literal["onnx", "torch-export"]
 FORMATS = ("onnx", "torch-export")

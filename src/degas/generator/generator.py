@@ -24,8 +24,8 @@ from degas.nets.cost import count_parameters
 from degas.nets.generators import GENERATORS, check_network, make_network
 from degas.nets.normalisation import frozen_buffers, make_norm
 from degas.nets.operations import build_operation
-from degas.paths import expanded
 from degas.runtime.durable import replace_file
+from degas.runtime.paths import expanded
 from degas.runtime.rng import torch_generator
 from degas.space.architecture import Architecture
 

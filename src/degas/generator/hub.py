@@ -14,14 +14,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from degas.errors import UserError
-from degas.paths import expanded
 from degas.runtime.durable import replace_file
-
-if TYPE_CHECKING:
-    from degas.generator.generator import Generator
+from degas.runtime.paths import expanded
 
 FILES = ("model.safetensors", "config.json")
 CARD_FILES = ("README.md", "samples.png")
@@ -42,6 +39,19 @@ images = generator.sample(16, seed=0)  # uint8 (16, {channels}, {size}, {size})
 """
 
 
+class Savable(Protocol):
+    """What a card and an upload need of a generator, so that this module need not know its class."""
+
+    image_size: int
+    channels: int
+    loaded_from: Path | None
+
+    @property
+    def num_parameters(self) -> int: ...
+
+    def save(self, folder: str | Path) -> None: ...
+
+
 def generator_files(path_or_id: str | Path, **download: Any) -> Path:
     """The local folder of a generator: `path_or_id` itself, or the hub's repository of that name, downloaded once.
 
@@ -59,7 +69,7 @@ def generator_files(path_or_id: str | Path, **download: Any) -> Path:
         return Path(hub.snapshot_download(name, allow_patterns=[*FILES, *CARD_FILES], **download))
 
 
-def save_with_card(generator: Generator, folder: Path, name: str | None = None) -> None:
+def save_with_card(generator: Savable, folder: Path, name: str | None = None) -> None:
     """`generator.save(folder)`, and a model card: the one it was loaded with if its weights are still those, else a
     plain one. A card that `folder` holds already is kept.
     """
@@ -82,7 +92,7 @@ def _same_weights(home: Path, folder: Path) -> bool:
     return first.is_file() and filecmp.cmp(first, second, shallow=False)
 
 
-def upload(generator: Generator, repo_id: str, *, private: bool | None = None, **options: Any) -> str:
+def upload(generator: Savable, repo_id: str, *, private: bool | None = None, **options: Any) -> str:
     """Push a generator with its card to the hub's repository `repo_id`, made if missing; returns the commit's address.
 
     `options` goes to `huggingface_hub.HfApi.upload_folder`: commit_message, revision, create_pr, … ; `token` to all.

@@ -16,11 +16,11 @@ import torch
 from degas.data.image_set import ImageSet
 from degas.errors import UserError
 from degas.nets.cost import supernet_parameters
-from degas.resume_rules import resume_rules
 from degas.runtime.distributed import Engine
 from degas.runtime.memory import refuse_beyond_memory
 from degas.runtime.run_folder import StageFolder, write_environment
 from degas.runtime.tracking import Tracker, make_tracker
+from degas.settings.resume_rules import resume_rules
 from degas.settings.sections import SearchSettings, SpaceSettings
 from degas.space.architecture import Architecture
 
@@ -110,10 +110,10 @@ def search_seeds(job: SearchJob, stage: Path, *, seed: int, num_seeds: int, resu
 
 def _come_together(job: SearchJob, folder: StageFolder, seeds: Sequence[int]) -> Architecture:
     """Write what the finished searches in `folder`/seed-N agree on, with both drawings; returns the consensus."""
+    from degas.figures.agreement import draw_agreement
     from degas.figures.drawing import draw_architecture
     from degas.nas.checks import search_budget
     from degas.nas.results.consensus import read_search, write_consensus
-    from degas.report.agreement import draw_agreement
 
     graph, base_size = job.space.resolve(job.images.image_size)
     budget = search_budget(job.search, job.space, graph, base_size=base_size, channels=job.images.channels)

@@ -24,6 +24,7 @@ from degas.nas.checks import check_search, search_budget
 from degas.nas.decide.perturbation import Perturbation
 from degas.nas.decide.settle import has_settled
 from degas.nas.glo.glo import Glo, load_optimizer, mean_image_loss
+from degas.nas.held_out import split_held_out
 from degas.nas.loop import SearchLoop, progress_of
 from degas.nas.results.inspection import read_signs, write_degenerate
 from degas.nas.results.outputs import standing, write_results
@@ -35,7 +36,6 @@ from degas.runtime.rng import forked_rng
 from degas.runtime.run_folder import StageFolder, read_jsonl
 from degas.settings.sections import MEASURING, SearchSettings, SpaceSettings
 from degas.space.architecture import Architecture
-from degas_lab.fits.held_out import split_held_out
 
 # The plateau check (after epoch 2) waits for so many steps too: an epoch of a small set is only a few.
 PLATEAU_EPOCHS = 2

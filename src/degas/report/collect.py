@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from degas.errors import UserError
 from degas.report.pictures import Picture, read_picture
 from degas.runtime.folder_lock import LOCK
+from degas.runtime.json_files import number
 from degas.space.architecture import Architecture
 
 MAX_JSON_BYTES = 64 << 20
@@ -107,16 +108,6 @@ def thin(items: Sequence[T], most: int) -> list[T]:
     if len(items) <= most:
         return list(items)
     return [items[round(k * (len(items) - 1) / (most - 1))] for k in range(most)]
-
-
-def number(value: Any) -> float | None:
-    """`value` as a finite float, or None where it is no number."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        return float(value) if math.isfinite(value) else None
-    except OverflowError:  # an integer beyond the range of float
-        return None
 
 
 def flatten(value: Mapping[str, Any], head: str = "") -> Record:

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from degas.errors import UserError
-from degas.paths import expanded
 from degas.report.collect import Run, collect_run, flatten
 from degas.report.scoring import comparability, score_rows
 from degas.report.sections import commands, data_words
+from degas.runtime.paths import expanded
 from degas.space.architecture import Architecture
 
 HEAD = """---

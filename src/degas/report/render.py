@@ -13,11 +13,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from degas.errors import UserError
-from degas.paths import expanded
 from degas.report import scoring, sections
 from degas.report.agreement import agreement_section
 from degas.report.alpha_cards import alpha_cards
 from degas.report.collect import Run, collect_run
+from degas.runtime.paths import expanded
 
 TEMPLATES = Path(__file__).parent / "templates"
 MINUS = "−"

@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from degas.report.collect import Run, number
+from degas.report.collect import Run
 from degas.report.kinds import Kind, differences, kinds_of
 from degas.report.paper import ROWS, PaperRow, comparable_scores, describe_protocol, paper_data_set, why_not
+from degas.runtime.json_files import number
 
 Values = dict[str, Any]
 HEADLINES = (("fid", "Fréchet distance (FID)"), ("kid", "kernel distance (KID)"), ("is_", "Inception Score"))

@@ -9,9 +9,10 @@ from typing import Any
 from degas.figures.curves import Series, curve
 from degas.figures.facts import EdgeFact, edge_facts, leading_since
 from degas.figures.inline_svg import architecture_svg
-from degas.report.collect import Run, Stage, flatten, number
+from degas.report.collect import Run, Stage, flatten
 from degas.report.decisions import by_losses, decided_by, decisions_of, firmness
 from degas.report.scoring import score_tiles
+from degas.runtime.json_files import number
 
 Values = dict[str, Any]
 MAX_CHARTS = 48  # quantities of a stage; a log with more was not written by degas

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,16 @@ def read_jsonl(path: Path) -> list[dict]:
 def plain_number(value: Any) -> Any:
     """A number out of a tensor or array of one element; anything else as it is."""
     return value.item() if hasattr(value, "item") else value
+
+
+def number(value: Any) -> float | None:
+    """`value` as a finite float, or None where it is no number."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:  # an integer beyond the range of float
+        return None
 
 
 def _parse(line: bytes) -> dict | None:

@@ -16,7 +16,6 @@ from types import TracebackType
 from typing import Any
 
 from degas.errors import UserError
-from degas.paths import expanded
 from degas.runtime.comparison import Rules, refuse_difference
 from degas.runtime.durable import append_line, full_disk_named, replace_file, sync_folder
 from degas.runtime.environment import is_rank_0, num_ranks, write_environment
@@ -29,6 +28,7 @@ from degas.runtime.json_files import (
     read_jsonl,
     write_json,
 )
+from degas.runtime.paths import expanded
 from degas.runtime.tracking import Tracker, distributions_of, numbers_of
 
 _CLAIM = ("config.json", "environment.json")  # what a folder holds before anything was done in it

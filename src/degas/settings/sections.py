@@ -1,4 +1,4 @@
-"""Every setting of every stage: default, unit and source. What a preset changes of them stands in `settings/presets.py`.
+"""Every setting of every stage: default, unit and source. What presets change of them stands in `settings/presets.py`.
 
 Units stand in the names (`_images`, `_steps`, `_epochs`, `_pixels`). The source of a value is the paper's section,
 the authors' code of a system the paper builds on, or "our choice". Knows no torch and no stage.
@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from degas.errors import UserError
-from degas.paths import expanded
+from degas.runtime.paths import expanded
 from degas.space.graph import LIMITS, MAX_IMAGE_SIZE, NORMAL_OPERATIONS, UP_OPERATIONS, Order, SearchSpace
 
 Extractor = Literal["inception", "imagenet", "classifier"]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from degas.errors import UserError, nearest
-from degas.paths import expanded
+from degas.runtime.paths import expanded
 from degas.space.graph import (
     LIMITS,
     MAX_IMAGE_SIZE,

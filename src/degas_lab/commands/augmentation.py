@@ -52,7 +52,7 @@ def main(options: Options) -> None:
     from degas.data.sources import load_images
     from degas.errors import UserError
     from degas.runtime.distributed import Engine
-    from degas.settings.resolve import load_architecture
+    from degas.space.find import load_architecture
     from degas_lab.augmentation import Plan, measure, write_summary
     from degas_lab.trainings.scorer import Scorer
 

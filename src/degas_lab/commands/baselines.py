@@ -54,7 +54,7 @@ class Options(Settings):
 def main(options: Options) -> None:
     from degas.data.sources import load_images
     from degas.runtime.distributed import Engine
-    from degas.settings.resolve import load_architecture
+    from degas.space.find import load_architecture
     from degas_lab.fits.rival_searches import Baselines, Plan, format_table, write_summary
 
     names = ("num_fits", "num_epochs", "seed", "max_params", "population", "tournament")

@@ -12,6 +12,8 @@ from degas.settings.sections import ImageSize, Settings, setting
 
 __all__ = ["Options", "main"]
 
+SUMMARY = "time our steps beside the textbook's and the machine's roofline"
+LOWER = "--width, --batch-images or --image-size"
 Part = Literal["search", "adversarial-search", "adversarial", "sampling", "features", "fid", "graphs"]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from degas.cli.family import Member, find_member
 
-# Name → (one line of help, module of `degas.cli.experiments`). A module has `Options` and `main(options)`.
+# Name → (one line of help, module of `degas_lab.commands`). A module has `Options` and `main(options)`.
 EXPERIMENTS = {
     "found-vs-random": ("GLO loss of the found architecture beside drawn ones", "found_vs_random"),
     "objectives": ("the adversarial objectives at equal time, each tuned alike", "objectives"),
@@ -19,13 +19,15 @@ EXPERIMENTS = {
     "label-agreement": ("does a supervised generator draw what its label asks for?", "label_agreement"),
     "augmentation": ("from how many images on is augmentation no longer worth it?", "augmentation"),
 }
+SUMMARY = "run one of our measurements, trial by trial"
+GOES_ON = "; the same command goes on with what is missing"
 ABOUT = "run one of our measurements; finished trials are kept, and a second call goes on"
 
 
 def find_command(arguments: Sequence[str]) -> tuple[Any, str, list[str]]:
     """The module of the measurement that the first argument names, its full name, and the other arguments."""
     members = {
-        name: Member(summary, partial(importlib.import_module, f"degas.cli.experiments.{module}"))
+        name: Member(summary, partial(importlib.import_module, f"degas_lab.commands.{module}"))
         for name, (summary, module) in EXPERIMENTS.items()
     }
     return find_member("experiment", ABOUT, members, arguments)

@@ -37,7 +37,7 @@ class Options(Settings):
 def main(options: Options) -> None:
     from degas.data.sources import load_images
     from degas.runtime.distributed import Engine
-    from degas.settings.resolve import load_architecture
+    from degas.space.find import load_architecture
     from degas_lab.fits.found_vs_random import found_vs_random
 
     with Engine(options.search.precision, options.device) as engine:

@@ -36,7 +36,7 @@ def main(options: Options) -> None:
     from degas.data.sources import load_images
     from degas.gan.settings import resolve_gan
     from degas.runtime.distributed import Engine
-    from degas.settings.resolve import load_architecture
+    from degas.space.find import load_architecture
     from degas_lab.trainings.label_agreement import label_agreement
 
     images = load_images(options.source, options.data)

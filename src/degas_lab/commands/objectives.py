@@ -70,7 +70,7 @@ def main(options: Options) -> None:
     from degas.data.sources import load_images
     from degas.gan.objectives import OBJECTIVES
     from degas.runtime.distributed import Engine
-    from degas.settings.resolve import load_architecture
+    from degas.space.find import load_architecture
     from degas_lab.trainings.objectives import Objectives, Plan
     from degas_lab.trainings.objectives_summary import format_table, write_summary
     from degas_lab.trainings.scorer import Scorer

@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from degas.data.image_set import ImageSet
-from degas.evaluation.extractors.base import build_extractor, to_colour
+from degas.evaluation.extractors.base import to_colour
+from degas.evaluation.extractors.build import build_extractor
 from degas.evaluation.extractors.imagenet import EfficientNetLite0, ImagenetExtractor
 from degas.settings.sections import EvaluateSettings, SearchSettings
 from degas.space.architecture import Architecture
@@ -54,7 +55,7 @@ def feature_term(device: torch.device) -> FeatureTerm:
 def fit_with_features(
     architecture: Architecture, images: ImageSet, settings: SearchSettings, term: FeatureTerm, **options: Any
 ) -> float:
-    """`degas_lab.fits.standalone.fit_alone` with the feature term added to the loss, in the fit as in what is returned."""
+    """`standalone.fit_alone` with the feature term added to the loss, in the fit as in what is returned."""
     glo, batches = alone(architecture, images, settings, **options)
     glo.further_terms = term
     fit(glo, batches)

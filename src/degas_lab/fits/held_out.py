@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 
 from degas.data.image_set import ImageSet
-from degas.data.loader import Batches, split
-from degas.errors import UserError
+from degas.data.loader import Batches
 from degas.nas.glo.glo import Glo
+from degas.nas.held_out import split_held_out
 from degas.runtime.distributed import Engine
 from degas.settings.sections import SearchSettings
 from degas.space.architecture import Architecture
@@ -48,18 +48,3 @@ def fit_latents(glo: Glo, rows: np.ndarray, num_epochs: int) -> None:
     for step in range(num_steps):
         glo.step_latents_only(batches(step), step * glo.total_steps // num_steps)
     glo.network.train()
-
-
-def split_held_out(num_images: int, fraction: float, *, seed: int, purpose: str) -> tuple[np.ndarray, np.ndarray]:
-    """Row numbers (n,) that are fitted and that are held out, each in rising order; drawn from `seed` and `purpose`.
-
-    Raises `UserError` where either part would be empty.
-    """
-    num_held = round(fraction * num_images)
-    if not 0 < num_held < num_images:
-        part = "to hold out" if num_held == 0 else "to fit"
-        raise UserError(
-            f"search: held_out_fraction {fraction:g} of {num_images} images leaves none {part}; "
-            f"choose another --search.held-out-fraction"
-        )
-    return split(num_images, num_held, seed=seed, purpose=purpose)

@@ -16,7 +16,7 @@ from degas.cli.arguments import options_of
 from degas.cli.help import _defaults, describe, help_text, is_shown
 from degas.cli.options import RunOptions
 from degas.cli.parse import parse
-from degas.groups import GROUPS, MACHINE, OBJECTIVES_OWN, SHOWN, VARIANTS
+from degas.settings.groups import GROUPS, MACHINE, OBJECTIVES_OWN, SHOWN, VARIANTS
 from degas.settings.presets import PRESETS
 
 COMMANDS = [pytest.param(model, name, id=name) for model, name in commands()]

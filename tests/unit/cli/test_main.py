@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import torch
 
+from degas.cli import commands
 from degas.cli import main as cli
 from degas.cli.arguments import options_of
 from degas.errors import UserError
@@ -31,10 +32,11 @@ def run(*arguments: Any) -> int:
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert run() == run("--help") == 0
     listed = capsys.readouterr().out
-    assert all(f"  {name} " in listed for name in cli.COMMANDS)
+    assert all(f"  {name} " in listed for name, _ in commands.summaries())
+    assert {"benchmark", "experiment"} <= {name for name, _ in commands.summaries()}
 
 
-@pytest.mark.parametrize("name", list(cli.COMMANDS))
+@pytest.mark.parametrize("name", [name for name, _ in commands.summaries()])
 def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(name, "--help") == 0
     assert "--" in capsys.readouterr().out
@@ -261,8 +263,11 @@ def status_after(number: int, command: str, monkeypatch: Any, seconds: float = 5
 
 
 def test_only_commands_with_resume_are_said_to_have_it() -> None:
-    for name, words in cli.GOES_ON.items():
-        options = cli.find_command([name, "found-vs-random"])[0].Options
+    for name, words in {
+        **commands.GOES_ON,
+        "experiment": commands.hint("experiment", commands.GOES_ON, "GOES_ON"),
+    }.items():
+        options = commands.find_command([name, "found-vs-random"])[0].Options
         shown = {option.name for option in options_of(options) if not option.argument.hidden}
         assert ("--resume" in shown) == ("--resume" in words), name
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from degas.report.agreement import agreement_rows, agreement_section, agreement_words, draw_agreement
+from degas.figures.agreement import agreement_words, draw_agreement
+from degas.report.agreement import agreement_rows, agreement_section
 
 
 def made(num_seeds: int = 3, **more: Any) -> dict[str, Any]:

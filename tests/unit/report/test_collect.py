@@ -8,7 +8,8 @@ from fake_run import EPOCHS, fake_run, write_json, write_jsonl
 
 from degas.errors import UserError
 from degas.report import collect
-from degas.report.collect import MAX_FRAMES, collect_run, count_saved_parameters, flatten, number, thin
+from degas.report.collect import MAX_FRAMES, collect_run, count_saved_parameters, flatten, thin
+from degas.runtime.json_files import number
 
 
 def test_a_whole_run(tmp_path: Path) -> None:

@@ -9,8 +9,7 @@ import pytest
 
 from degas.cli import main as cli
 from degas.errors import UserError
-from degas.settings import resolve as given
-from degas.space import shipped
+from degas.space import find, shipped
 from degas.space.architecture import Architecture
 from degas.space.graph import SearchSpace
 
@@ -47,27 +46,27 @@ def test_an_unknown_name_gets_the_nearest(folder: Path) -> None:
     with pytest.raises(UserError, match="did you mean 'degas-cifar10'"):
         shipped.load_shipped("degas-cifar")
     with pytest.raises(UserError, match="did you mean 'degas-stl10'"):
-        given.load_architecture("degas-stl")
+        find.load_architecture("degas-stl")
     with pytest.raises(UserError, match="choose from dcgan, degas-cifar10, degas-stl10, resnet"):
-        given.load_architecture("zzz", also=("resnet", "dcgan"))
+        find.load_architecture("zzz", also=("resnet", "dcgan"))
 
 
 def test_nothing_shipped_is_no_error(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(shipped, "FOLDER", tmp_path / "none")
     assert shipped.shipped_names() == ()
     with pytest.raises(UserError, match=r"known name 'degas-cifar10'; give an architecture\.json"):
-        given.load_architecture("degas-cifar10")
+        find.load_architecture("degas-cifar10")
 
 
 def test_a_file_of_the_users_wins_over_a_name(folder: Path, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.chdir(tmp_path)
     example(5).save(tmp_path / "degas-cifar10" / "search" / "architecture.json")
-    assert given.load_architecture("degas-cifar10") == example(5)
-    assert given.load_architecture("degas-stl10") == example(1)
-    assert given.load_architecture(folder / "degas-stl10.json") == example(1)
-    assert given.load_architecture(example(3)) == example(3)
+    assert find.load_architecture("degas-cifar10") == example(5)
+    assert find.load_architecture("degas-stl10") == example(1)
+    assert find.load_architecture(folder / "degas-stl10.json") == example(1)
+    assert find.load_architecture(example(3)) == example(3)
     with pytest.raises(UserError, match="cannot be read"):
-        given.load_architecture("./degas-stl10")
+        find.load_architecture("./degas-stl10")
 
 
 def test_the_command_line_takes_names(folder: Path, tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:

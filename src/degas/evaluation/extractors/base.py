@@ -14,9 +14,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from degas.errors import UserError
-from degas.settings.sections import EvaluateSettings
-
 
 class Extracted(NamedTuple):
     """What an extractor makes of a batch: features (N, D) and, where it has classes, logits (N, K); float32."""
@@ -100,24 +97,3 @@ def file_sha256(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def build_extractor(settings: EvaluateSettings, device: torch.device | str = "cpu") -> Extractor:
-    """The extractor that `settings` name, frozen, on `device`; raises `UserError` where its weights are missing."""
-    # Imported here: each pulls in its own network, and two of three are not needed.
-    if settings.extractor == "imagenet":
-        from degas.evaluation.extractors.imagenet import ImagenetExtractor
-
-        return freeze(ImagenetExtractor(settings.resize_pixels)).to(device)
-    if settings.extractor == "inception":
-        from degas.evaluation.extractors.inception import InceptionExtractor, find_weights
-
-        return freeze(InceptionExtractor.from_file(find_weights(settings.inception_weights))).to(device)
-    from degas.evaluation.extractors.classifier import ClassifierExtractor
-
-    if settings.classifier is None:
-        raise UserError(
-            "--evaluate.classifier: the classifier extractor needs a folder written by "
-            "`degas features train --data SRC --out FOLDER`; make one, or use --evaluate.extractor imagenet"
-        )
-    return freeze(ClassifierExtractor.load(settings.classifier)).to(device)

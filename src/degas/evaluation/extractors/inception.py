@@ -18,8 +18,8 @@ from torch.nn import functional as F
 
 from degas.errors import UserError, disk_refused, unreadable
 from degas.evaluation.extractors.base import Extracted, Extractor, file_sha256, to_colour
-from degas.paths import cache_home, expanded
 from degas.runtime.durable import share_as_umask_says
+from degas.runtime.paths import cache_home, expanded
 
 WEIGHTS_NAME = "weights-inception-2015-12-05-6726825d.pth"
 WEIGHTS_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from degas.errors import UserError
-from degas.evaluation.extractors.base import Extractor, build_extractor, fingerprint_of, to_colour
+from degas.evaluation.extractors.base import Extractor, fingerprint_of, to_colour
+from degas.evaluation.extractors.build import build_extractor
 from degas.settings.sections import EvaluateSettings
 
 

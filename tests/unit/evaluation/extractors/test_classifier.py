@@ -14,7 +14,8 @@ from degas.data.image_set import ImageSet, content_fingerprint
 from degas.data.loader import split
 from degas.errors import UserError
 from degas.evaluation.evaluate import evaluate_images
-from degas.evaluation.extractors.base import build_extractor, freeze
+from degas.evaluation.extractors.base import freeze
+from degas.evaluation.extractors.build import build_extractor
 from degas.evaluation.extractors.classifier import ClassifierExtractor, ClassifierNetwork, to_pixels
 from degas.evaluation.extractors.train_classifier import cycle, describe, measure_accuracy, shift, train_classifier
 from degas.settings.sections import EvaluateSettings

@@ -17,7 +17,7 @@ from degas.data.cache import cache_folder
 from degas.errors import UserError
 from degas.figures.grids import save_png
 from degas.generator.generator import Generator
-from degas.paths import cache_home, expanded
+from degas.runtime.paths import cache_home, expanded
 from degas.settings.sections import DataSettings, EvaluateSettings
 from degas.space.architecture import Architecture
 from degas.space.graph import SearchSpace

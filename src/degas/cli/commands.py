@@ -1,0 +1,88 @@
+"""Which commands there are: degas' own by name, and those that installed packages add.
+
+A package adds commands through the entry point group `degas.commands`: the entry's name is the command, its value a
+module. Such a module has `Options` (a pydantic model) and `main(options)`, or `find_command(arguments)` where it is a
+family of commands, and may say `SUMMARY` (its line in `degas --help`), `LOWER` (which options to lower where memory
+runs out) and `GOES_ON` (how a stopped one goes on). None of it may need torch to be imported.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Sequence
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from degas.errors import UserError, nearest
+
+# Command → (one line of help, module of `degas.cli`). A module has `Options` and `main(options)`; the order is help's.
+COMMANDS = {
+    "run": ("the whole job in order: search, train, evaluate, sample, report", "run"),
+    "search": ("search a generator architecture for your images", "search"),
+    "train": ("train an architecture, or a baseline, as the generator of a GAN", "train"),
+    "evaluate": ("measure a generator: Fréchet distance, KID, …", "evaluate"),
+    "sample": ("draw samples from a generator", "sample"),
+    "export": ("write a generator for ONNX Runtime or torch.export", "export"),
+    "report": ("write one HTML page about one run or several", "report"),
+    "describe": ("an architecture in words, numbers and a picture", "describe"),
+    "random": ("draw a random architecture", "random"),
+    "space": ("the search space and its counts", "space"),
+    "data": ("what a data source holds; download an official one", "data"),
+    "features": ("train a classifier to measure with", "features"),
+}
+GROUP = "degas.commands"
+# What to lower where one command alone can be meant. Evaluation's batch is no help: forward passes have 32 images.
+LOWER = {
+    "search": "--search.width, --search.batch-images or --data.image-size",
+    "train": "--gan.width, --gan.batch-images, --gan.generator-batch-images or --data.image-size",
+    "evaluate": "--evaluate.num-samples or --data.max-images",
+    "sample": "--num-images",
+    "data": "--data.max-images or --data.image-size",
+    "features": "--data.max-images or --data.image-size",
+}
+# How a command that was stopped goes on, where it does; the others start anew.
+GOES_ON = dict.fromkeys(("search", "train"), "; go on with --resume")
+GOES_ON["run"] = "; the same command goes on"
+
+
+def find_command(arguments: Sequence[str]) -> tuple[Any, str, list[str]]:
+    """The module of a command with `Options` and `main`, its name in full, and the arguments left for it.
+
+    A module may be a family: it has `find_command` itself, which goes on with what follows its name.
+    """
+    name, *rest = arguments
+    module = command_module(name)
+    if module is None:
+        raise UserError(f"unknown command {name!r}{nearest(name, [*COMMANDS, *added_commands()])}")
+    return module.find_command(rest) if hasattr(module, "find_command") else (module, name, rest)
+
+
+def command_module(name: str) -> Any | None:
+    """The module of a command, or None where there is no such command; one of degas' own wins over an added one."""
+    if name in COMMANDS:
+        return importlib.import_module(f"degas.cli.{COMMANDS[name][1]}")
+    added = added_commands()
+    return added[name].load() if name in added else None
+
+
+def added_commands() -> dict[str, EntryPoint]:
+    """Commands of other packages by name, sorted."""
+    return {entry.name: entry for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name)}
+
+
+def summaries() -> Iterator[tuple[str, str]]:
+    """Every command with its line of help."""
+    yield from ((name, summary) for name, (summary, _) in COMMANDS.items())
+    for name, entry in added_commands().items():
+        if name not in COMMANDS:
+            yield name, str(getattr(entry.load(), "SUMMARY", f"a command of {entry.value.partition('.')[0]}"))
+
+
+def hint(command: str, table: dict[str, str], attribute: str) -> str:
+    """What `table` says of a command, or what an added command's module says in `attribute`; else empty."""
+    if command in table or command in COMMANDS:
+        return table.get(command, "")
+    try:
+        return str(getattr(command_module(command), attribute, ""))
+    except Exception:  # it is asked while another error is told, which counts
+        return ""

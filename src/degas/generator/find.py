@@ -1,0 +1,21 @@
+"""The generator that a user names: its folder, or the run folder around it. Knows no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from degas.runtime.paths import expanded
+
+
+def generator_folder(path: str | Path) -> Path:
+    """The generator folder that `path` means: itself, or the one inside a run folder."""
+    path = expanded(path)
+    candidates = [path, path / "train" / "generator", path / "generator"]
+    return next(
+        (
+            candidate
+            for candidate in candidates
+            if (candidate / "config.json").is_file() and (candidate / "model.safetensors").exists()
+        ),
+        path,
+    )

@@ -1,0 +1,23 @@
+"""The split of images into those that a search fits and those that it holds out."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from degas.data.loader import split
+from degas.errors import UserError
+
+
+def split_held_out(num_images: int, fraction: float, *, seed: int, purpose: str) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers (n,) that are fitted and that are held out, each in rising order; drawn from `seed` and `purpose`.
+
+    Raises `UserError` where either part would be empty.
+    """
+    num_held = round(fraction * num_images)
+    if not 0 < num_held < num_images:
+        part = "to hold out" if num_held == 0 else "to fit"
+        raise UserError(
+            f"search: held_out_fraction {fraction:g} of {num_images} images leaves none {part}; "
+            f"choose another --search.held-out-fraction"
+        )
+    return split(num_images, num_held, seed=seed, purpose=purpose)
