@@ -139,7 +139,7 @@ def stage_head(images: ImageSet, seed: int, preset: str) -> dict[str, Any]:
 def _warn_of_degenerate(folder: Path) -> None:
     """A warning for each line of degenerate.json."""
     for record in json.loads((folder / "degenerate.json").read_bytes()):
-        warnings.warn(record["warning"], stacklevel=4)
+        warnings.warn(record["warning"], stacklevel=5)
 
 
 def _check(job: SearchJob) -> None:
