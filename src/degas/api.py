@@ -137,10 +137,12 @@ def train(
     rules = resume_rules(gan=plain.given, evaluate=EvaluateSettings(), complete={"gan": plain.record()})
     with StageFolder(stage, settings=resolved, resume=resume, kind="train", rules=rules) as folder:
         folder.tracker = watcher
-        if folder.done():
+        if folder.known_done():
             return Generator.load(folder.path / "generator")
-        write_environment(folder.path, command or _python_call("train", architecture, data, out))
         with Engine(gan_settings.precision, device) as engine:
+            if folder.done(engine):
+                return Generator.load(folder.path / "generator")
+            write_environment(folder.path, command or _python_call("train", architecture, data, out))
             on_evaluate = None
             if gan_settings.evaluate_steps and engine.is_main:
                 cache = _statistics_cache(data, images, data_settings)
