@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from degas.data.cache import cache_folder
-from degas.data.image_set import ImageSet, content_fingerprint
+from degas.data.image_set import ImageSet, content_fingerprint, with_present_classes
 from degas.data.inspect import describe_source
 from degas.data.sources import load_images
 from degas.errors import UserError
@@ -76,7 +76,7 @@ def search(
     job = SearchJob(
         space=settings_for("space", SpaceSettings, space, preset, source),
         search=settings_for("search", SearchSettings, search, preset, source),
-        images=_images(data, data_settings),
+        images=_images(data, data_settings, out),
         preset=preset,
         device=device,
         progress=progress,
@@ -119,7 +119,7 @@ def train(
     gan_settings = resolve_gan(given)
     evaluate_settings = settings_for("evaluate", EvaluateSettings, evaluate, preset, source)
     space_settings = settings_for("space", SpaceSettings, space, preset, source)
-    images = _images(data, data_settings)
+    images = _images(data, data_settings, out)
     check_images(images, gan_settings, num_ranks())
     generator = _fresh_generator(architecture, images, given, space_settings, seed)
     resolved = {
@@ -186,7 +186,7 @@ def evaluate(
     first one does.
     """
     settings = settings_for("evaluate", EvaluateSettings, evaluate, preset, _source(data))
-    images = _images(data, data_settings)
+    images = _images(data, data_settings, out)
     folder = expanded(out) / "evaluation" if out is not None and is_rank_0() else None
     with nullcontext() if folder is None else owned_folder(folder):
         where = chosen_device(device)
@@ -291,10 +291,11 @@ def _check_fit(generator: Generator, images: ImageSet) -> None:
         )
 
 
-def _images(data: Data, settings: Section) -> ImageSet:
+def _images(data: Data, settings: Section, out: str | Path | None) -> ImageSet:
     if isinstance(data, ImageSet):
-        return data
-    return load_images(str(data), settings_for("data", DataSettings, settings, "default"))
+        return with_present_classes(data)
+    known = settings_for("data", DataSettings, settings, "default")
+    return load_images(str(data), known, expanded(out) if out is not None else None)
 
 
 def _source(data: Data) -> str:

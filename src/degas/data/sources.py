@@ -28,13 +28,14 @@ _EMBEDDED = {"digits": embedded.digits, "photos": embedded.photos}
 _READERS = {".zip": folders.zip_origin, ".npz": arrays.npz_origin, ".parquet": hub.parquet_origin}
 
 
-def load_images(source: str, settings: DataSettings) -> ImageSet:
+def load_images(source: str, settings: DataSettings, out: Path | None = None) -> ImageSet:
     """Every image of `source` (or `settings.max_images` of them) at one size, decoded once and cached.
 
     Rows stand in the order of the source. Raises `UserError` for anything that cannot be read, and tells what was
-    assumed and left out (a `Notice` each; they are `ImageSet.notes`).
+    assumed and left out (a `Notice` each; they are `ImageSet.notes`). `out`, the folder that the caller writes to, is
+    never read.
     """
-    origin = find_origin(source, settings)
+    origin = find_origin(source, settings, out)
     source = source.rstrip("/") or source  # photos/ and photos are one folder, and a run of one goes on with the other
     try:
         images = (load_cached if origin.cached else decode_in_memory)(source, origin, settings)
@@ -58,7 +59,7 @@ def register_source(name: str, function: Callable[[], Any]) -> None:
     registered.SOURCES[name] = function
 
 
-def find_origin(source: str, settings: DataSettings) -> Origin:
+def find_origin(source: str, settings: DataSettings, out: Path | None = None) -> Origin:
     """What `source` is. Looks at names and first members; decodes nothing."""
     if source in _EMBEDDED:
         return _EMBEDDED[source](settings)
@@ -73,12 +74,12 @@ def find_origin(source: str, settings: DataSettings) -> Origin:
             raise UserError(f"{source}: not fetched yet; run `degas data fetch {source}`, or name the archive's path")
     if not path.exists():
         raise UserError(f"{source}: no such file or folder{_hint(source)}")
-    return official_origin(path, settings) or _by_suffix(path, settings)
+    return official_origin(path, settings) or _by_suffix(path, settings, out)
 
 
-def _by_suffix(path: Path, settings: DataSettings) -> Origin:
+def _by_suffix(path: Path, settings: DataSettings, out: Path | None) -> Origin:
     if path.is_dir():
-        return folders.folder_origin(path, settings)
+        return folders.folder_origin(path, settings, out)
     if path.suffix.lower() in _READERS:
         return _READERS[path.suffix.lower()](path, settings)
     if path.name.lower().endswith(TAR_SUFFIXES):
