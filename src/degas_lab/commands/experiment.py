@@ -16,6 +16,7 @@ EXPERIMENTS = {
     "baselines": ("random search and regularised evolution with the same GLO budget", "baselines"),
     "pareto": ("loss against parameters over finished trials: the front and its knee", "pareto"),
     "rank-correlation": ("does the search loss predict adversarial quality? beside other signals", "rank_correlation"),
+    "hand-made": ("generators made by hand, trained alike with paired seeds: which is better?", "hand_made"),
     "label-agreement": ("does a supervised generator draw what its label asks for?", "label_agreement"),
     "augmentation": ("from how many images on is augmentation no longer worth it?", "augmentation"),
 }
