@@ -107,10 +107,12 @@ def _search_one(
     watcher = make_tracker(job.tracker, stage)
     with StageFolder(stage, settings=job.config(seed), resume=resume, kind="search", rules=RULES) as folder:
         folder.tracker = watcher
-        if folder.done():
+        if folder.known_done():
             return Architecture.load(folder.path / "architecture.json")
-        write_environment(folder.path, job.command)
         with Engine(job.search.precision, job.device) if engine is None else nullcontext(engine) as used:
+            if folder.done(used):
+                return Architecture.load(folder.path / "architecture.json")
+            write_environment(folder.path, job.command)
             architecture = run_search(
                 job.images, job.search, job.space, seed=seed, folder=folder, engine=used, progress=job.progress
             )
@@ -126,11 +128,13 @@ def _search_several(stage: Path, job: SearchJob, *, seed: int, num_seeds: int, r
     """A search a seed and their consensus; finished searches are skipped on resume, one cut short goes on."""
     settings = {**job.config(seed), "num_seeds": num_seeds}
     with StageFolder(stage, settings=settings, resume=resume, kind="search", rules=RULES) as folder:
-        if folder.done():
+        if folder.known_done():
             return Architecture.load(folder.path / "architecture.json")
-        write_environment(folder.path, job.command)
         seeds = range(seed, seed + num_seeds)
         with Engine(job.search.precision, job.device) as engine:
+            if folder.done(engine):
+                return Architecture.load(folder.path / "architecture.json")
+            write_environment(folder.path, job.command)
             for k, one in enumerate(seeds, start=1):
                 if job.progress and folder.writes:
                     print(f"search: seed {one}, {k} of {num_seeds}", file=sys.stderr)
@@ -173,7 +177,7 @@ def stage_head(images: ImageSet, seed: int, preset: str) -> dict[str, Any]:
 def _warn_of_degenerate(folder: Path) -> None:
     """A warning for each line of degenerate.json."""
     for record in json.loads((folder / "degenerate.json").read_bytes()):
-        warnings.warn(record["warning"], stacklevel=4)
+        warnings.warn(record["warning"], stacklevel=6)
 
 
 def _check(job: SearchJob, num_seeds: int | None) -> None:

@@ -208,7 +208,7 @@ class Search:
 
     def restore(self, folder: StageFolder) -> int:
         """The step to go on from: 0, or that of the newest usable checkpoint, whose state is taken over."""
-        found = folder.restore(lambda line: print(line, file=sys.stderr))
+        found = folder.restore(lambda line: print(line, file=sys.stderr), self.engine)
         if found is None:
             return 0
         step, state = found

@@ -47,7 +47,8 @@ class Glo(Signal):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.further_terms: FurtherTerms | None = None
-        self.table = LatentTable(self.first_rows().to(self.engine.device), self.settings.latent_optimizer)
+        start = self.engine.broadcast(self.first_rows().to(self.engine.device))  # machines may round differently
+        self.table = LatentTable(start, self.settings.latent_optimizer)
 
     def first_rows(self) -> Tensor:
         """The latents that the fit starts from, (N, d) on the CPU."""
