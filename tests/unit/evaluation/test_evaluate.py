@@ -244,4 +244,4 @@ def test_an_evaluator_passes_over_the_reals_once(tiny: Extractor, make_images: M
 def test_progress_counts_images(tiny: Extractor, make_images: Make, capsys: pytest.CaptureFixture[str]) -> None:
     chosen = EvaluateSettings(num_samples=40)
     evaluate_images(make_images(40).images, make_images(60), chosen, extractor=tiny)
-    assert "features (tiny): 100 steps" in capsys.readouterr().err
+    assert "features (tiny): 100 images in" in capsys.readouterr().err
