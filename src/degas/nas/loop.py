@@ -10,6 +10,7 @@ from torch import Tensor
 from degas.nas.glo.glo import FiniteWatch
 from degas.runtime.progress import Progress
 from degas.runtime.run_folder import StageFolder
+from degas.runtime.save_clock import SaveClock
 from degas.settings.sections import MEASURING
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class SearchLoop:
     def __init__(self, search: Search, folder: StageFolder, bar: Progress, step: int) -> None:
         self.search, self.folder, self.bar = search, folder, bar
         self.watch = FiniteWatch("search")
+        self.saves = SaveClock(search.settings.checkpoint_steps)
         self.began, self.began_step = time.perf_counter(), step
         self.settled = search.is_settled(step)
 
@@ -66,10 +68,11 @@ class SearchLoop:
 
     def save_if_due(self, step: int, *, stopping: bool) -> None:
         """Checkpoint now and then, at the end, and before stopping."""
-        now_and_then = step % self.search.settings.checkpoint_steps == 0
-        if stopping or now_and_then or not self.goes_on(step):
+        due = self.saves.due_at(step) or self.search.engine.all_stop(self.saves.due_now(), step)
+        if stopping or due or not self.goes_on(step):
             self.watch.check()  # never save what is not finite
-            self.folder.save(step, self.search.state_dict())
+            with self.saves.saving():
+                self.folder.save(step, self.search.state_dict())
 
     def end(self, step: int) -> None:
         """Say so where the search ends early."""
