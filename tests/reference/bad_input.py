@@ -1059,7 +1059,7 @@ ROWS: tuple[Row, ...] = (
         "a data command that does not exist",
         "data show images",
         2,
-        "unknown command 'data show'; choose from fetch, info",
+        "unknown command 'data show'; choose from cache, fetch, info",
     ),
     Row(
         "a classifier of unlabelled images",
