@@ -3,8 +3,9 @@
 #
 #     benchmarks/gpu.sh PART [OUT]      PART: check | bench | growth | search | gan      OUT: folder, default runs/gpu
 #
-# First `check`: whether the GPU's numbers are the CPU's, step by step and as CUDA graphs. Where it fails, the timings
-# mean nothing. GRAPHS=1 runs search and gan as CUDA graphs. Each part writes its own files into OUT and can be run
+# First `check`: every test that is marked `gpu` (whether the GPU's numbers are the CPU's in search, training, features,
+# sampling, measured pruning and second order; resume from one device to the other; NCCL), and steps as CUDA graphs.
+# Where it fails, the timings mean nothing. GRAPHS=1 runs search and gan as CUDA graphs. Each part writes its own files into OUT and can be run
 # alone; search and gan go on where they stopped (--resume). GRAPH_PART= leaves graphs out of bench.
 #
 # Needs a CUDA device and `degas` on the path (or PYTHONPATH=src and DEGAS="python -m degas"). Data: CIFAR-10's
@@ -48,7 +49,8 @@ within_limit() {
 
 case $part in
 check)
-    python -m pytest -q -rs tests/integration/test_search_golden.py tests/unit/*/test_*_on_cuda.py
+    # The files by their mark, so that none of the others' libraries need be there.
+    grep -rl 'pytest.mark.gpu' tests --include='test_*.py' | xargs python -m pytest -q -rs -m gpu -p no:cacheprovider
     # shellcheck disable=SC2086
     $degas benchmark --device $device --parts graphs --width 16 --rounds 3 --out "$out/check.json" $extra
     python3 - "$out/check.json" <<'PY'

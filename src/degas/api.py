@@ -1,48 +1,48 @@
 """The stages as Python functions; the command line calls the same ones.
 
 Each stage reads images and files, writes files into a run folder, and returns what it made. `data` is a SRC string as
-on the command line (`"digits"`, a folder, …), or an `ImageSet`. Sections of settings are settings objects or plain
-dictionaries laid over the preset.
+on the command line (`"digits"`, a folder, …), images in memory (an array or tensor of uint8, a list of PIL images, a
+data set with `len()` and `[i]`, any of these with labels as a pair), or an `ImageSet`. Sections of settings are
+settings objects or plain dictionaries laid over the preset.
 """
 
 from __future__ import annotations
 
+import os
 import tempfile
-from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from degas.data.cache import cache_folder
 from degas.data.image_set import ImageSet, check_size, content_fingerprint, stage_head
-from degas.data.inspect import describe_source
-from degas.data.sources import load_images
+from degas.data.sources import images_from
 from degas.errors import UserError
-from degas.evaluation.evaluate import Evaluator, check_counts, evaluate_generator
+from degas.evaluation.evaluate import Evaluator, evaluate_generator
 from degas.evaluation.stage import record_evaluation
 from degas.gan.bookkeeping import Evaluate
-from degas.gan.checks import check_images, check_training
+from degas.gan.checks import check_training
 from degas.gan.settings import gan_section, resolve_gan
 from degas.gan.stage import TrainJob, train_once
 from degas.generator.find import generator_folder
 from degas.generator.generator import Generator
-from degas.nas.checks import check_search
 from degas.nas.stage import SearchJob, search_once, search_seeds
 from degas.runtime.distributed import chosen_device
 from degas.runtime.environment import is_rank_0, num_ranks
 from degas.runtime.folder_lock import owned_folder
 from degas.runtime.paths import expanded
+from degas.runtime.torch_state import plain_torch
 from degas.runtime.tracking import Tracker
 from degas.settings.resolve import Section, settings_for
 from degas.settings.sections import DataSettings, EvaluateSettings, GanSettings, SearchSettings, SpaceSettings
 from degas.space.architecture import Architecture
 
-Data = str | Path | ImageSet
+Data = Any  # what `degas.data.from_python.ACCEPTED` says
 
 
+@plain_torch(keep_random_state=True)
 def search(
     data: Data,
     out: str | Path | None = None,
@@ -84,6 +84,7 @@ def search(
     return search_seeds(job, stage, seed=seed, num_seeds=seeds, resume=resume)
 
 
+@plain_torch(keep_random_state=True)
 def train(
     architecture: Architecture | str | Path,
     data: Data,
@@ -136,6 +137,7 @@ def refuse_in_vain(images: ImageSet, *, gan: GanSettings, evaluate: EvaluateSett
     Evaluator(images, evaluate, device="cpu")
 
 
+@plain_torch(keep_random_state=True)
 def evaluate(
     generator: Generator | str | Path,
     data: Data,
@@ -172,33 +174,6 @@ def evaluate(
         return record_evaluation(folder, scores, resolved, command or _python_call("evaluate", generator, data, out))
 
 
-def describe_data(source: str, settings: DataSettings, grid: Path | None = None) -> dict[str, Any]:
-    """`describe_source`, and among the problems what the stages would refuse of it, or take and learn nothing from."""
-    facts = describe_source(source, settings, grid)
-    num_images, channels, size = facts["num_readable"], facts["channels"], facts["image_size"]
-    pixels = np.broadcast_to(np.uint8(0), (num_images, channels, size, size))  # only their shape is looked at
-    images = ImageSet(pixels, None, (), source, "")
-    gan, fewest = resolve_gan(GanSettings()), EvaluateSettings().num_samples
-    checks: dict[str, Callable[[], None]] = {
-        "search": lambda: check_search(SearchSettings(), SpaceSettings(), image_size=size, channels=channels),
-        "training": lambda: check_images(images, gan),
-        "evaluation": lambda: check_counts(fewest, num_images),
-    }
-    for stage, check in checks.items():
-        try:
-            check()
-        except UserError as error:
-            facts["problems"].append(_problem("refused", num_images, f"would be refused by {stage}: {error}"))
-    if num_images < gan.batch_images:
-        heart = f"are fewer than a batch of {gan.batch_images}: they would be learnt by heart"
-        facts["problems"].append(_problem("few", num_images, heart))
-    return facts
-
-
-def _problem(kind: str, count: int, text: str) -> dict[str, Any]:
-    return {"kind": kind, "count": count, "text": text, "examples": []}
-
-
 def _small_evaluation(
     images: ImageSet, settings: EvaluateSettings, seed: int, device: torch.device, cache: Path | None
 ) -> Evaluate:
@@ -228,13 +203,14 @@ def _statistics_cache(data: Data, images: ImageSet, settings: Section) -> Path |
 
 
 def _images(data: Data, settings: Section) -> ImageSet:
-    if isinstance(data, ImageSet):
-        return data
-    return load_images(str(data), settings_for("data", DataSettings, settings, "default"))
+    return images_from(data, settings_for("data", DataSettings, settings, "default"))
 
 
 def _source(data: Data) -> str:
-    return data.source if isinstance(data, ImageSet) else str(data)
+    """By which presets go; images in memory have no name."""
+    if isinstance(data, ImageSet):
+        return data.source
+    return os.fspath(data) if isinstance(data, str | os.PathLike) else ""
 
 
 def _out(out: str | Path | None) -> Path:

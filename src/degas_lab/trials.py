@@ -19,14 +19,15 @@ class Trials:
     """The finished trials of one measurement, `folder/NAME.json` each.
 
     `settings` is what every trial must share; a folder that holds trials of other settings is refused (`UserError`).
+    `rules` say what counts as another one, and with which value a setting is added that the folder does not know yet.
     """
 
-    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, settings: dict[str, Any], rules: Rules = SAME_TRIALS) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "settings.json"
         text = json.dumps(settings, indent=2, sort_keys=True) + "\n"
-        if path.exists() and (why := first_difference(json.loads(path.read_bytes()), json.loads(text), SAME_TRIALS)):
+        if path.exists() and (why := first_difference(json.loads(path.read_bytes()), json.loads(text), rules)):
             raise UserError(f"{folder}: holds trials of other settings: {why}; give another --out")
         replace_file(path, text.encode())
 

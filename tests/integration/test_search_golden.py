@@ -30,12 +30,9 @@ def gradients_of_light(num_images: int, size: int) -> np.ndarray:
     return np.stack(waves).round().astype(np.uint8)
 
 
-NEEDS_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-
-
 @pytest.mark.parametrize(
     ("device", "graphs"),
-    [("cpu", False), pytest.param("cuda", False, marks=NEEDS_CUDA), pytest.param("cuda", True, marks=NEEDS_CUDA)],
+    [("cpu", False), *(pytest.param("cuda", graphs, marks=pytest.mark.gpu) for graphs in (False, True))],
 )
 @pytest.mark.parametrize(("schedule", "name"), [("alternate", "search.json"), ("joint", "search-joint.json")])
 def test_twenty_steps_give_the_stored_losses_and_alpha(schedule: Any, name: str, device: str, graphs: bool) -> None:

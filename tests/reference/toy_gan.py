@@ -58,7 +58,7 @@ def toy_training(
     settings = toy_settings(**changes)
     generator = toy_generator(2 if settings.supervised else 0)
     with StageFolder(path, settings=settings.record(), resume=resume, kind="train") as folder:
-        if not folder.done():
+        if not folder.known_done():
             train_into(
                 folder,
                 generator,

@@ -66,8 +66,7 @@ def train_once(job: TrainJob, stage: Path, *, seed: int, resume: bool) -> Genera
     watcher = make_tracker(job.tracker, stage)
     with StageFolder(stage, settings=config, resume=resume, kind="train", rules=rules) as folder:
         folder.tracker = watcher
-        if not folder.done():
-            write_environment(folder.path, job.command)
+        if not folder.known_done():
             train_into(
                 folder,
                 generator,
@@ -77,6 +76,7 @@ def train_once(job: TrainJob, stage: Path, *, seed: int, resume: bool) -> Genera
                 device=job.device,
                 make_evaluate=job.make_evaluate,
                 progress=job.progress,
+                command=job.command,
             )
         return Generator.load(folder.path / "generator")
 
@@ -91,9 +91,14 @@ def train_into(
     device: str,
     make_evaluate: MakeEvaluate | None = None,
     progress: bool = True,
+    command: list[str] | None = None,
 ) -> None:
-    """Run the loop on a device, and mark the folder as done."""
+    """Run the loop on a device, unless the folder turns out to be finished; `command` goes to environment.json."""
     with Engine(settings.precision, device) as engine:
+        if folder.done(engine):
+            return
+        if command is not None:
+            write_environment(folder.path, command)
         wanted = make_evaluate is not None and settings.evaluate_steps and engine.is_main
         run_training(
             generator,
@@ -105,7 +110,6 @@ def train_into(
             on_evaluate=make_evaluate(engine.device) if wanted and make_evaluate is not None else None,
             progress=progress,
         )
-        folder.mark_done()
 
 
 def _rules(given: GanSettings) -> Rules:

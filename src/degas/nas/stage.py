@@ -61,10 +61,12 @@ def search_once(
     watcher = make_tracker(job.tracker, stage)
     with StageFolder(stage, settings=job.config(seed), resume=resume, kind="search", rules=RULES) as folder:
         folder.tracker = watcher
-        if folder.done():
+        if folder.known_done():
             return Architecture.load(folder.path / "architecture.json")
-        write_environment(folder.path, job.command)
         with Engine(job.search.precision, job.device) if engine is None else nullcontext(engine) as used:
+            if folder.done(used):
+                return Architecture.load(folder.path / "architecture.json")
+            write_environment(folder.path, job.command)
             architecture = run_search(
                 job.images, job.search, job.space, seed=seed, folder=folder, engine=used, progress=job.progress
             )
@@ -89,11 +91,13 @@ def search_seeds(job: SearchJob, stage: Path, *, seed: int, num_seeds: int, resu
     _check(job)
     settings = {**job.config(seed), "num_seeds": num_seeds}
     with StageFolder(stage, settings=settings, resume=resume, kind="search", rules=RULES) as folder:
-        if folder.done():
+        if folder.known_done():
             return Architecture.load(folder.path / "architecture.json")
-        write_environment(folder.path, job.command)
         seeds = range(seed, seed + num_seeds)
         with Engine(job.search.precision, job.device) as engine:
+            if folder.done(engine):
+                return Architecture.load(folder.path / "architecture.json")
+            write_environment(folder.path, job.command)
             for k, one in enumerate(seeds, start=1):
                 if job.progress and folder.writes:
                     print(f"search: seed {one}, {k} of {num_seeds}", file=sys.stderr)
@@ -129,7 +133,7 @@ def _come_together(job: SearchJob, folder: StageFolder, seeds: Sequence[int]) ->
 def _warn_of_degenerate(folder: Path) -> None:
     """A warning for each line of degenerate.json."""
     for record in json.loads((folder / "degenerate.json").read_bytes()):
-        warnings.warn(record["warning"], stacklevel=4)
+        warnings.warn(record["warning"], stacklevel=5)
 
 
 def _check(job: SearchJob) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from degas.errors import UserError
+from degas.runtime.comparison import Rules
 from degas_lab.trials import Trials
 
 
@@ -46,3 +48,16 @@ def test_the_same_images_by_another_path_go_on(tmp_path: Path) -> None:
     Trials(tmp_path, settings("/copy/of/pets", 40, "x"))
     with pytest.raises(UserError, match="40 → 41 images"):
         Trials(tmp_path, settings("data/pets", 41, "y"))
+
+
+def test_a_setting_added_since_has_its_default_and_is_written_down(tmp_path: Path) -> None:
+    rules = Rules(defaults={"gan.start": "white"})
+    Trials(tmp_path, {"gan": {"width": 3}, "seed": 0})
+    with pytest.raises(UserError, match=r"gan\.start was unset"):
+        Trials(tmp_path, {"gan": {"width": 3, "start": "white"}, "seed": 0})  # nothing says that it is the default
+    with pytest.raises(UserError, match=r'gan\.start was "white" and is "flat" now'):
+        Trials(tmp_path, {"gan": {"width": 3, "start": "flat"}, "seed": 0}, rules)
+    Trials(tmp_path, {"gan": {"width": 3, "start": "white"}, "seed": 0}, rules)
+    assert json.loads((tmp_path / "settings.json").read_text())["gan"]["start"] == "white"
+    with pytest.raises(UserError, match="other settings"):  # a default that changes later mixes nothing
+        Trials(tmp_path, {"gan": {"width": 3, "start": "flat"}, "seed": 0}, Rules(defaults={"gan.start": "flat"}))

@@ -14,7 +14,7 @@ from degas.gan.objectives import OBJECTIVES
 from degas.gan.state import Steps
 from degas.runtime.distributed import Engine
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+pytestmark = pytest.mark.gpu
 NUM_STEPS = 12  # rates fall to 0 over them
 DRAW = ("ct-gan", "wgan-gp")  # dropout, or the penalty's interpolates, from the device's own random state
 

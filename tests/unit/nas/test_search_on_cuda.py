@@ -14,7 +14,7 @@ from degas.nas.state import Search
 from degas.runtime.distributed import Engine
 from degas.settings.sections import SpaceSettings
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+pytestmark = pytest.mark.gpu
 Make = Callable[..., Any]
 
 

@@ -127,7 +127,6 @@ def test_cuda_without_cuda_is_the_users_to_mend() -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_cuda_is_taken_by_default_and_autocast_follows() -> None:
     engine = Engine("bfloat16")
     assert engine.device.type == "cuda"

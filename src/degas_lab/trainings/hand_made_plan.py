@@ -1,0 +1,78 @@
+"""Generators made by hand, by name, and the plan of the measurement that trains them. Knows no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from degas.settings.sections import EvaluateSettings, GanSettings, Settings, SpaceSettings, setting
+from degas.space.architecture import Architecture
+from degas.space.graph import Edge, Order
+
+RESNET = "resnet"  # CT-GAN's own generator, which the others are compared with
+NOISE_SIZE = 128
+
+
+@dataclass(frozen=True)
+class Row:
+    """An architecture that repeats one pattern in every stage.
+
+    Direct edges have `normal` and `up`; a stage's last map also has `residual` from the up-sampled map before it, as
+    the shortcut of a residual block does, or no residual edge (None). `gan`: settings of the training that differ.
+    """
+
+    normal: str = "conv_3x3"
+    up: str = "nearest_conv_3x3"
+    residual: str | None = "nearest_conv_1x1"
+    order: Order = "up-normal"
+    num_normal: int = 1
+    gan: Mapping[str, Any] = field(default_factory=dict)
+
+    def architecture(self, image_size: int, *, width: int, noise_size: int, channels: int) -> Architecture:
+        """The architecture at these sizes."""
+        graph, base_size = SpaceSettings(order=self.order, num_normal=self.num_normal).resolve(image_size)
+        edges = []
+        for slot in graph.slots:
+            if slot.direct:
+                edges.append(Edge(slot.source, slot.target, self.normal if slot.kind == "normal" else self.up))
+            elif slot.kind == "up" and slot.factor == 2 and self.residual is not None:
+                edges.append(Edge(slot.source, slot.target, self.residual))
+        sizes = (graph.num_stages, self.num_normal, base_size, width, noise_size, channels)
+        return Architecture(*sizes, tuple(edges), order=self.order)
+
+
+# The first five say whether the order within a stage matters; what follows changes one thing of them.
+ROWS: dict[str, Row | None] = {
+    RESNET: None,
+    "up-normal": Row(),
+    "normal-up": Row(order="normal-up"),
+    "up-normal-n2": Row(num_normal=2),
+    "normal-up-n2": Row(order="normal-up", num_normal=2),
+    "up-normal-direct": Row(residual=None),
+    "normal-up-direct": Row(residual=None, order="normal-up"),
+    "up-normal-deconv": Row(up="deconv_4x4"),
+    "normal-up-deconv": Row(up="deconv_4x4", order="normal-up"),
+    "up-normal-separable": Row(normal="sep_conv_5x5"),
+    "up-normal-residual-3x3": Row(residual="nearest_conv_3x3"),
+}
+
+
+class Plan(Settings):
+    """What is trained and how it is scored; alike for every row."""
+
+    rows: Annotated[tuple[str, ...], Field(min_length=1)] = setting(
+        tuple(ROWS), "generators by name, or architecture files, which are rows by the name of the file"
+    )
+    seeds: Annotated[tuple[int, ...], Field(min_length=1)] = setting(
+        (0, 1, 2), "seeds; rows of one seed share reals, noise and critic start, and are compared with each other"
+    )
+    marks: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1)] = setting(
+        (0.9, 1.0), "shares of the steps at which a training is scored; the last one counts"
+    )
+    gan: GanSettings = setting(
+        GanSettings(num_steps=2500, width=32, generator_batch_images=64), "the adversarial training, alike for all"
+    )
+    evaluate: EvaluateSettings = EvaluateSettings(num_samples=1797)
