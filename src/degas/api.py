@@ -71,7 +71,7 @@ def search(
     job = SearchJob(
         space=settings_for("space", SpaceSettings, space, preset, source),
         search=settings_for("search", SearchSettings, search, preset, source),
-        images=_images(data, data_settings),
+        images=_images(data, data_settings, out),
         preset=preset,
         device=device,
         progress=progress,
@@ -109,7 +109,7 @@ def train(
     returns the generator.
     """
     source = _source(data)
-    images = _images(data, data_settings)
+    images = _images(data, data_settings, out)
     measured = settings_for("evaluate", EvaluateSettings, evaluate, preset, source)
 
     def make_evaluate(device: torch.device) -> Evaluate:
@@ -158,7 +158,7 @@ def evaluate(
     first one does.
     """
     settings = settings_for("evaluate", EvaluateSettings, evaluate, preset, _source(data))
-    images = _images(data, data_settings)
+    images = _images(data, data_settings, out)
     folder = expanded(out) / "evaluation" if out is not None and is_rank_0() else None
     with nullcontext() if folder is None else owned_folder(folder):
         where = chosen_device(device)
@@ -202,8 +202,9 @@ def _statistics_cache(data: Data, images: ImageSet, settings: Section) -> Path |
     return cache_folder(settings_for("data", DataSettings, settings, "default"))
 
 
-def _images(data: Data, settings: Section) -> ImageSet:
-    return images_from(data, settings_for("data", DataSettings, settings, "default"))
+def _images(data: Data, settings: Section, out: str | Path | None) -> ImageSet:
+    folder = expanded(out) if out is not None else None
+    return images_from(data, settings_for("data", DataSettings, settings, "default"), folder)
 
 
 def _source(data: Data) -> str:

@@ -21,7 +21,7 @@ def main(options: Options) -> None:
 
     out = options.out
     print(f"loading {options.source}")
-    images = load_images(options.source, options.data)
+    images = load_images(options.source, options.data, options.out)
     print(f"{images.num_images:,} images, {images.channels}×{images.image_size}×{images.image_size}\n")
     api.refuse_in_vain(images, gan=options.gan, evaluate=options.evaluate, device=options.device)
     shared: dict[str, Any] = {

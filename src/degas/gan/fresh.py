@@ -9,6 +9,7 @@ from typing import Any
 from degas.data.image_set import ImageSet
 from degas.generator.generator import Generator
 from degas.nets.generators import GENERATORS
+from degas.nets.starts import start_deconvolutions, start_frame
 from degas.runtime.rng import forked_rng
 from degas.settings.sections import GanSettings, SpaceSettings, TrainingSettings
 from degas.space.architecture import Architecture
@@ -54,8 +55,11 @@ def fresh_generator(
     `classes`: `num_classes` and `class_names`, for a conditional one.
     """
     with forked_rng(seed, "generator weights"):
-        if isinstance(chosen, Architecture):
-            return Generator.from_architecture(
-                chosen, sampling_bn=settings.sampling_bn, image_gain=settings.image_gain, **classes
-            )
-        return Generator.from_baseline(chosen, sampling_bn=settings.sampling_bn, **(sizes or {}), **classes)
+        if not isinstance(chosen, Architecture):
+            return Generator.from_baseline(chosen, sampling_bn=settings.sampling_bn, **(sizes or {}), **classes)
+        generator = Generator.from_architecture(
+            chosen, sampling_bn=settings.sampling_bn, image_gain=settings.image_gain, **classes
+        )
+        start_deconvolutions(generator, settings.deconv_start)
+        start_frame(generator.network, settings.frame_start, settings.image_gain)
+    return generator

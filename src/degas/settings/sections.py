@@ -27,6 +27,9 @@ NoiseSize = Annotated[int, Field(ge=1, le=LIMITS["noise_size"][1])]
 ImageSize = Annotated[int, Field(ge=1, le=MAX_IMAGE_SIZE)]
 BatchImages = Annotated[int, Field(ge=1, le=65_536)]
 
+DeconvStart = Literal["independent", "nearest", "bilinear"]
+FrameStart = Literal["unit", "resnet"]
+
 
 def setting(default: Any, doc: str, *, source: str = "our choice", decides: bool = True) -> Any:
     """A field with its help text and where its default comes from; `source` is shown unless it is our choice.
@@ -78,7 +81,7 @@ class DataSettings(Settings):
         None, "image column of a hub data set or parquet; default: the first image column"
     )
     label_column: str | None = setting(
-        None, "label column of a hub data set or parquet; default: the first class label"
+        None, "label column of a hub data set, parquet or metadata.csv; default: the first class label, or label"
     )
     cache: Path | None = setting(None, "folder of decoded images; default: ~/.cache/degas")
     verify: bool = setting(False, "hash file contents, not only names, sizes and times, to find a cached copy")
@@ -234,6 +237,14 @@ class TrainingSettings(Settings):
     )
     image_gain: Rate = setting(
         1.0, "variance, about, of a found generator's first images before their tanh; fits by GLO have 0.01"
+    )
+    deconv_start: DeconvStart = setting(
+        "independent",
+        "first kernels of a found generator's transposed convolutions: taps drawn each for itself, or those of nearest "
+        "or bilinear up-sampling and a convolution",
+    )
+    frame_start: FrameStart = setting(
+        "unit", "first weights of a found generator's linear layer and image head: unit variances, or as resnet's"
     )
     supervised: bool = setting(False, "conditional batch norm and an auxiliary classifier", source="paper §4.1")
     batch_images: BatchImages = setting(64, "real images a critic step", source="CT-GAN code")
