@@ -21,6 +21,7 @@ from degas.generator.generator import Generator
 from degas.runtime.distributed import Engine
 from degas.runtime.progress import Progress
 from degas.runtime.run_folder import StageFolder
+from degas.runtime.save_clock import SaveClock
 
 Evaluate = Callable[[Generator, int], dict[str, float]]
 
@@ -47,6 +48,7 @@ class Bookkeeping:
         self.kept_best: list[float | None] = []  # steps of the best generators when the last two checkpoints were saved
         self.warned: set[str] = set()
         self.saved_step = -1
+        self.saves = SaveClock(settings.checkpoint_steps)
         self.clock = (0, time.perf_counter())
 
     def resume(self) -> int:
@@ -77,7 +79,7 @@ class Bookkeeping:
                 self._sample(done, shown)
             if due["evaluate"]:
                 self._evaluate(done, shown)
-        if due["checkpoint"]:
+        if due["checkpoint"] or self.engine.all_stop(self.saves.due_now(), done):
             self.save(done)
 
     def _periods(self) -> dict[str, int]:
@@ -99,9 +101,10 @@ class Bookkeeping:
         self.steps.watch.settle()
         if done == self.saved_step:
             return
-        self.folder.save(done, {**self.steps.state_dict(), "best": self.best})
-        self._drop_beaten()
-        self._publish()
+        with self.saves.saving():
+            self.folder.save(done, {**self.steps.state_dict(), "best": self.best})
+            self._drop_beaten()
+            self._publish()
         self.saved_step = done
         self.engine.wait()
 
