@@ -28,6 +28,7 @@ from degas.runtime.distributed import Engine
 from degas.runtime.interrupts import StopRequest
 from degas.runtime.progress import Progress
 from degas.runtime.run_folder import StageFolder
+from degas.runtime.save_clock import SaveClock
 
 Evaluate = Callable[[Generator, int], dict[str, float]]
 
@@ -116,6 +117,7 @@ class Run:
         self.kept_best: list[float | None] = []  # steps of the best generators when the last two checkpoints were saved
         self.warned: set[str] = set()
         self.saved_step = -1
+        self.saves = SaveClock(settings.checkpoint_steps)
         self.clock = (0, time.perf_counter())
 
     def resume(self) -> int:
@@ -146,7 +148,7 @@ class Run:
                 self._sample(done, shown)
             if due["evaluate"]:
                 self._evaluate(done, shown)
-        if due["checkpoint"]:
+        if due["checkpoint"] or self.engine.all_stop(self.saves.due_now(), done):
             self.save(done)
 
     def _periods(self) -> dict[str, int]:
@@ -168,9 +170,10 @@ class Run:
         self.steps.watch.settle()
         if done == self.saved_step:
             return
-        self.folder.save(done, {**self.steps.state_dict(), "best": self.best})
-        self._drop_beaten()
-        self._publish()
+        with self.saves.saving():
+            self.folder.save(done, {**self.steps.state_dict(), "best": self.best})
+            self._drop_beaten()
+            self._publish()
         self.saved_step = done
         self.engine.wait()
 
