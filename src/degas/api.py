@@ -39,6 +39,7 @@ from degas.runtime.replay import check_graphs
 from degas.runtime.rng import forked_rng
 from degas.runtime.run_folder import StageFolder, write_environment
 from degas.runtime.tracking import Tracker, make_tracker
+from degas.settings.refusals import whole
 from degas.settings.resolve import Section, settings_for
 from degas.settings.resume_rules import resume_rules
 from degas.settings.sections import DataSettings, EvaluateSettings, GanSettings, SearchSettings, SpaceSettings
@@ -72,7 +73,8 @@ def search(
     `UserError` where the input or a setting is at fault, or the folder holds another run; warns of a degenerate end
     (degenerate.json).
     """
-    source = _source(data)
+    source, seed = _source(data), whole("seed", seed)
+    seeds = None if seeds is None else whole("seeds", seeds)
     job = SearchJob(
         space=settings_for("space", SpaceSettings, space, preset, source),
         search=settings_for("search", SearchSettings, search, preset, source),
@@ -114,14 +116,14 @@ def train(
     """
     from degas.gan.loop import run_training
 
-    source = _source(data)
+    source, seed = _source(data), whole("seed", seed)
     given = settings_for("gan", gan_section(), gan, preset, source)
     gan_settings = resolve_gan(given)
     evaluate_settings = settings_for("evaluate", EvaluateSettings, evaluate, preset, source)
     space_settings = settings_for("space", SpaceSettings, space, preset, source)
     images = _images(data, data_settings)
     check_images(images, gan_settings, num_ranks())
-    generator = _fresh_generator(architecture, images, given, space_settings, seed)
+    generator = generator_to_train(architecture, images, given, space_settings, seed)
     resolved = {
         **stage_head(images, seed, preset),
         "generator": generator.config,
@@ -185,6 +187,7 @@ def evaluate(
     scores.json, config.json and environment.json into `out`/evaluation when `out` is given; of several processes the
     first one does.
     """
+    seed = whole("seed", seed)
     settings = settings_for("evaluate", EvaluateSettings, evaluate, preset, _source(data))
     images = _images(data, data_settings)
     folder = expanded(out) / "evaluation" if out is not None and is_rank_0() else None
@@ -229,7 +232,7 @@ def _problem(kind: str, count: int, text: str) -> dict[str, Any]:
     return {"kind": kind, "count": count, "text": text, "examples": []}
 
 
-def _fresh_generator(
+def generator_to_train(
     architecture: Architecture | str | Path, images: ImageSet, gan: GanSettings, space: SpaceSettings, seed: int
 ) -> Generator:
     """The generator to train, with weights drawn from the seed."""

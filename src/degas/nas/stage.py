@@ -62,6 +62,8 @@ def search_once(
     with StageFolder(stage, settings=job.config(seed), resume=resume, kind="search", rules=RULES) as folder:
         folder.tracker = watcher
         if folder.done():
+            if warn and folder.writes:
+                _warn_of_degenerate(folder.path)
             return Architecture.load(folder.path / "architecture.json")
         write_environment(folder.path, job.command)
         with Engine(job.search.precision, job.device) if engine is None else nullcontext(engine) as used:
@@ -90,6 +92,8 @@ def search_seeds(job: SearchJob, stage: Path, *, seed: int, num_seeds: int, resu
     settings = {**job.config(seed), "num_seeds": num_seeds}
     with StageFolder(stage, settings=settings, resume=resume, kind="search", rules=RULES) as folder:
         if folder.done():
+            if folder.writes:
+                _warn_of_degenerate(folder.path)
             return Architecture.load(folder.path / "architecture.json")
         write_environment(folder.path, job.command)
         seeds = range(seed, seed + num_seeds)
@@ -133,27 +137,32 @@ def stage_head(images: ImageSet, seed: int, preset: str) -> dict[str, Any]:
 
 
 def _warn_of_degenerate(folder: Path) -> None:
-    """A warning for each line of degenerate.json."""
-    for record in json.loads((folder / "degenerate.json").read_bytes()):
+    """A warning for each line of degenerate.json, which searches of early releases did not write."""
+    path = folder / "degenerate.json"
+    for record in json.loads(path.read_bytes()) if path.is_file() else ():
         warnings.warn(record["warning"], stacklevel=4)
 
 
 def _check(job: SearchJob) -> None:
     """Refuse what cannot be before the folder is made."""
+    check_search_job(job.images, job.search, job.space, job.device)
+
+
+def check_search_job(images: ImageSet, search: SearchSettings, space: SpaceSettings, device: str = "auto") -> None:
+    """Raise `UserError` for settings that no search can follow, and for one beyond this machine's memory."""
     from degas.nas.checks import check_search
 
-    check_search(job.search, job.space, image_size=job.images.image_size, channels=job.images.channels)
-    _check_memory(job)
+    check_search(search, space, image_size=images.image_size, channels=images.channels)
+    if device == "cpu" or not torch.cuda.is_available():
+        lower = "--search.width, --search.noise-size or --data.max-images"
+        refuse_beyond_memory("search", search_bytes(images, search, space), lower)
 
 
-def _check_memory(job: SearchJob) -> None:
+def search_bytes(images: ImageSet, settings: SearchSettings, space: SpaceSettings) -> int:
     """Weights, gradients and moments of the supernet, and latents with theirs, in float32: what a search holds."""
-    if job.device != "cpu" and torch.cuda.is_available():
-        return
-    images, settings = job.images, job.search
-    graph, base_size = job.space.resolve(images.image_size)
+    graph, base_size = space.resolve(images.image_size)
     sizes = {"width": settings.width, "noise_size": settings.noise_size, "channels": images.channels}
     copies = (4 if settings.weight_optimizer == "adam" else 3) + (3 if settings.order == "second" else 0)
     weights = copies * supernet_parameters(graph, base_size=base_size, **sizes)
     latents = (3 if settings.latent_optimizer == "adam" else 1) * images.num_images * settings.noise_size
-    refuse_beyond_memory("search", 4 * (weights + latents), "--search.width, --search.noise-size or --data.max-images")
+    return 4 * (weights + latents)

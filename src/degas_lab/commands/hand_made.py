@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
-from degas.cli.options import SOURCE, Device, Source
+from degas.cli.options import SOURCE, Device, Folder, Source
 from degas.settings.sections import DataSettings, setting
 from degas_lab.trainings.hand_made_plan import RESNET, Plan
 
@@ -19,8 +18,12 @@ class Options(Plan):
     also with other rows or seeds.
     """
 
+    EXAMPLES: ClassVar[tuple[str, ...]] = (
+        "degas experiment hand-made --data my-images --out runs/hand-made",
+        "degas experiment hand-made --data my-images --out runs/hand-made --score kid --summary",
+    )
     source: Source = setting(..., SOURCE)
-    out: Path = setting(..., "folder of the measurement")
+    out: Folder = setting(..., "folder of the measurement")
     against: str = setting(RESNET, "the row that the others are compared with")
     score: Literal["fid", "kid"] = setting("fid", "score that is compared")
     summary: bool = setting(False, "make no trial; only write the summary of those that are finished")
