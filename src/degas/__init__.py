@@ -8,6 +8,9 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from degas.runtime.telemetry import switch_off
+
+switch_off()
 __version__ = "0.1.0"
 _HOMES = {
     "Architecture": "degas.space.architecture",

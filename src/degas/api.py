@@ -1,34 +1,33 @@
 """The stages as Python functions; the command line calls the same ones.
 
 Each stage reads images and files, writes files into a run folder, and returns what it made. `data` is a SRC string as
-on the command line (`"digits"`, a folder, …), or an `ImageSet`. Sections of settings are settings objects or plain
-dictionaries laid over the preset.
+on the command line (`"digits"`, a folder, …), images in memory (an array or tensor of uint8, a list of PIL images, a
+data set with `len()` and `[i]`, any of these with labels as a pair), or an `ImageSet`. Sections of settings are
+settings objects or plain dictionaries laid over the preset.
 """
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from degas.data.cache import cache_folder
 from degas.data.image_set import ImageSet, content_fingerprint
-from degas.data.inspect import describe_source
-from degas.data.sources import load_images
+from degas.data.sources import images_from
 from degas.errors import UserError
-from degas.evaluation.evaluate import Evaluator, check_counts, evaluate_generator
+from degas.evaluation.evaluate import Evaluator, evaluate_generator
 from degas.evaluation.stage import record_evaluation
 from degas.gan.fresh import fresh_generator
 from degas.gan.settings import gan_section, resolve_gan
 from degas.gan.state import check_images
 from degas.generator.find import generator_folder
 from degas.generator.generator import Generator
-from degas.nas.checks import check_search
 from degas.nas.stage import SearchJob, search_once, search_seeds, stage_head
 from degas.nets.generators import GENERATORS
 from degas.runtime.distributed import Engine, chosen_device
@@ -38,6 +37,7 @@ from degas.runtime.paths import expanded
 from degas.runtime.replay import check_graphs
 from degas.runtime.rng import forked_rng
 from degas.runtime.run_folder import StageFolder, write_environment
+from degas.runtime.torch_state import plain_torch
 from degas.runtime.tracking import Tracker, make_tracker
 from degas.settings.refusals import whole
 from degas.settings.resolve import Section, settings_for
@@ -46,9 +46,10 @@ from degas.settings.sections import DataSettings, EvaluateSettings, GanSettings,
 from degas.space.architecture import Architecture
 from degas.space.find import load_architecture
 
-Data = str | Path | ImageSet
+Data = Any  # what `degas.data.from_python.ACCEPTED` says
 
 
+@plain_torch(keep_random_state=True)
 def search(
     data: Data,
     out: str | Path | None = None,
@@ -91,6 +92,7 @@ def search(
     return search_seeds(job, stage, seed=seed, num_seeds=seeds, resume=resume)
 
 
+@plain_torch(keep_random_state=True)
 def train(
     architecture: Architecture | str | Path,
     data: Data,
@@ -137,10 +139,12 @@ def train(
     rules = resume_rules(gan=plain.given, evaluate=EvaluateSettings(), complete={"gan": plain.record()})
     with StageFolder(stage, settings=resolved, resume=resume, kind="train", rules=rules) as folder:
         folder.tracker = watcher
-        if folder.done():
+        if folder.known_done():
             return Generator.load(folder.path / "generator")
-        write_environment(folder.path, command or _python_call("train", architecture, data, out))
         with Engine(gan_settings.precision, device) as engine:
+            if folder.done(engine):
+                return Generator.load(folder.path / "generator")
+            write_environment(folder.path, command or _python_call("train", architecture, data, out))
             on_evaluate = None
             if gan_settings.evaluate_steps and engine.is_main:
                 cache = _statistics_cache(data, images, data_settings)
@@ -168,6 +172,7 @@ def refuse_in_vain(images: ImageSet, *, gan: GanSettings, evaluate: EvaluateSett
     Evaluator(images, evaluate, device="cpu")
 
 
+@plain_torch(keep_random_state=True)
 def evaluate(
     generator: Generator | str | Path,
     data: Data,
@@ -203,33 +208,6 @@ def evaluate(
             return scores
         resolved = {**stage_head(images, seed, preset), "evaluate": settings.model_dump(mode="json")}
         return record_evaluation(folder, scores, resolved, command or _python_call("evaluate", generator, data, out))
-
-
-def describe_data(source: str, settings: DataSettings, grid: Path | None = None) -> dict[str, Any]:
-    """`describe_source`, and among the problems what the stages would refuse of it, or take and learn nothing from."""
-    facts = describe_source(source, settings, grid)
-    num_images, channels, size = facts["num_readable"], facts["channels"], facts["image_size"]
-    pixels = np.broadcast_to(np.uint8(0), (num_images, channels, size, size))  # only their shape is looked at
-    images = ImageSet(pixels, None, (), source, "")
-    gan, fewest = resolve_gan(GanSettings()), EvaluateSettings().num_samples
-    checks: dict[str, Callable[[], None]] = {
-        "search": lambda: check_search(SearchSettings(), SpaceSettings(), image_size=size, channels=channels),
-        "training": lambda: check_images(images, gan),
-        "evaluation": lambda: check_counts(fewest, num_images),
-    }
-    for stage, check in checks.items():
-        try:
-            check()
-        except UserError as error:
-            facts["problems"].append(_problem("refused", num_images, f"would be refused by {stage}: {error}"))
-    if num_images < gan.batch_images:
-        heart = f"are fewer than a batch of {gan.batch_images}: they would be learnt by heart"
-        facts["problems"].append(_problem("few", num_images, heart))
-    return facts
-
-
-def _problem(kind: str, count: int, text: str) -> dict[str, Any]:
-    return {"kind": kind, "count": count, "text": text, "examples": []}
 
 
 def generator_to_train(
@@ -295,13 +273,14 @@ def _check_fit(generator: Generator, images: ImageSet) -> None:
 
 
 def _images(data: Data, settings: Section) -> ImageSet:
-    if isinstance(data, ImageSet):
-        return data
-    return load_images(str(data), settings_for("data", DataSettings, settings, "default"))
+    return images_from(data, settings_for("data", DataSettings, settings, "default"))
 
 
 def _source(data: Data) -> str:
-    return data.source if isinstance(data, ImageSet) else str(data)
+    """By which presets go; images in memory have no name."""
+    if isinstance(data, ImageSet):
+        return data.source
+    return os.fspath(data) if isinstance(data, str | os.PathLike) else ""
 
 
 def _out(out: str | Path | None) -> Path:

@@ -4,12 +4,11 @@ For each extractor: the floor (real against other reals) at several N, then the 
 without three of the classes, against the same reference. A randomly initialised network stands beside the trained
 one: it sees blur and noise as well, but it must fail to see the missing classes, or the table proves nothing.
 
-    python -m degas_lab.sanity --data FOLDER --out DIR [--extractor imagenet] [--classifier FOLDER]
+    degas experiment extractors --data FOLDER --out DIR [--extractor imagenet] [--classifier FOLDER]
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -30,7 +29,7 @@ from degas.evaluation.reference import image_chunks
 from degas.evaluation.scores import count_name
 from degas.evaluation.statistics import Moments, extract
 from degas.runtime.rng import forked_rng, numpy_generator, torch_generator
-from degas.settings.sections import DataSettings, EvaluateSettings
+from degas.settings.sections import EvaluateSettings
 from degas_lab.trials import Trials
 
 BLUR_PIXELS = 1.0  # standard deviation of the Gaussian
@@ -176,6 +175,16 @@ def random_imagenet(resize_pixels: int, images: ImageSet, seed: int = 0) -> Extr
     return freeze(extractor)
 
 
+def sanity_tables(
+    images: ImageSet, settings: EvaluateSettings, folder: Path, *, seed: int = 0, **options: Any
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """`sanity_rows` of the extractor that `settings` name and, for `imagenet`, of its untrained twin: name → rows."""
+    extractors = [build_extractor(settings)]
+    if settings.extractor == "imagenet":
+        extractors.append(random_imagenet(settings.resize_pixels, images, seed))
+    return {e.name: sanity_rows(images, e, folder / e.name, seed=seed, **options) for e in extractors}
+
+
 def format_table(tables: dict[str, dict[str, dict[str, Any]]]) -> str:
     """Markdown: extractor → row → record. `× floor` is FID over the floor's FID at the same N."""
     head = ["extractor", "row", "N", "FID", "× floor", "KID·1000", "precision", "recall"]
@@ -198,42 +207,3 @@ _WORDS = {
     "noise": f"noise, {NOISE_LEVELS:g} levels",
     "missing": f"{NUM_MISSING} classes missing",
 }
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command in the module's text: one extractor and, for `imagenet`, its random twin."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", required=True, help="images with class labels")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the JSON rows")
-    parser.add_argument("--extractor", default="imagenet", choices=("imagenet", "inception", "classifier"))
-    parser.add_argument("--resize-pixels", type=int, default=128, choices=(128, 224), help="of the imagenet extractor")
-    parser.add_argument("--classifier", type=Path, help="folder of a trained classifier")
-    parser.add_argument("--counts", type=int, nargs="+", default=list(FLOOR_COUNTS), help="images of the floors")
-    parser.add_argument("--num-damaged", type=int, default=5_000, help="images of the damaged rows")
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args(arguments)
-    from degas.data.sources import load_images
-
-    images = load_images(options.data, DataSettings())
-    settings = EvaluateSettings(
-        extractor=options.extractor, resize_pixels=options.resize_pixels, classifier=options.classifier
-    )
-    extractors = [build_extractor(settings)]
-    if options.extractor == "imagenet":
-        extractors.append(random_imagenet(options.resize_pixels, images, options.seed))
-    tables = {
-        extractor.name: sanity_rows(
-            images,
-            extractor,
-            options.out / extractor.name,
-            counts=options.counts,
-            num_damaged=options.num_damaged,
-            seed=options.seed,
-        )
-        for extractor in extractors
-    }
-    print(format_table(tables), end="")
-
-
-if __name__ == "__main__":
-    main()

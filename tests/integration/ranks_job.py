@@ -105,6 +105,14 @@ def check_buffers(engine: Engine) -> None:
     engine.backward((module(inputs) - module(inputs + 1)).square().mean() + module(inputs).sum())
 
 
+def check_broadcasts(engine: Engine) -> None:
+    """What rank 0 says, everyone has."""
+    told = {"rank": engine.rank, "words": "é" * (1 + engine.rank), "nothing": None}
+    assert engine.from_main(told) == {"rank": 0, "words": "é", "nothing": None}
+    assert engine.from_main(None) is None
+    assert engine.broadcast(torch.full((3,), float(engine.rank))).sum() == 0
+
+
 def main() -> None:
     path, precision = Path(sys.argv[1]), sys.argv[2]
     for stage in ("first", "second"):  # `degas run` makes an engine a stage
@@ -113,6 +121,7 @@ def main() -> None:
             train(engine, folder)
             check_collectives(engine)
             check_buffers(engine)
+            check_broadcasts(engine)
             check_patience(engine)
             engine.wait()
 

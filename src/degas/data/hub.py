@@ -48,7 +48,7 @@ def hub_origin(identifier: str, settings: DataSettings) -> Origin:
         return [source, settings.split, str(table()._fingerprint)]  # the library's name for what it has downloaded
 
     return Origin(
-        "Hugging Face data set", lambda: _records(source, table(), settings), listing, lambda: repr(listing())
+        "Hugging Face data set", lambda: table_records(source, table(), settings), listing, lambda: repr(listing())
     )
 
 
@@ -56,7 +56,7 @@ def parquet_origin(path: Path, settings: DataSettings) -> Origin:
     """One parquet file with a column of pictures: encoded bytes, or the hub's {bytes, path}."""
     if settings.split is not None:
         raise UserError(f"--data.split: {path} is one part already; leave it out")
-    return origin_of_file("parquet file", path, lambda: _records(str(path), _parquet_table(path), settings))
+    return origin_of_file("parquet file", path, lambda: table_records(str(path), _parquet_table(path), settings))
 
 
 def _parquet_table(path: Path) -> Any:
@@ -81,7 +81,8 @@ def _library() -> Any:
         ) from error
 
 
-def _records(source: str, table: Any, settings: DataSettings) -> Records:
+def table_records(source: str, table: Any, settings: DataSettings) -> Records:
+    """The pictures of a table of the library, with the labels of its column of classes."""
     column = _image_column(source, table.features, settings.image_column)
     labels, names = _labels(source, table, settings.label_column)
     pictures = table.select_columns([column])

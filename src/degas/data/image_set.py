@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from degas.data.notes import Note
+from degas.errors import UserError
 
 _SUBSET_SEED = 20190  # any constant: a subset must not depend on the run's seed
 
@@ -50,6 +51,19 @@ class ImageSet:
     def num_classes(self) -> int:
         """K, or 0 for a set without labels."""
         return len(self.class_names) if self.labels is not None else 0
+
+
+def checked(images: ImageSet) -> ImageSet:
+    """The same set, made by hand perhaps; raises `UserError` where its arrays are not what the class says."""
+    pixels, labels = images.images, images.labels
+    shape = pixels.shape
+    if pixels.dtype != np.uint8 or len(shape) != 4 or shape[1] not in (1, 3) or shape[2] != shape[3] or not len(pixels):
+        raise UserError(f"ImageSet: images are {pixels.dtype} {shape}; expected uint8 (N, C, H, H), C = 1 or 3, N ≥ 1")
+    if labels is not None and (labels.shape != shape[:1] or labels.dtype != np.int64):
+        raise UserError(f"ImageSet: labels are {labels.dtype} {labels.shape}; expected int64 ({len(pixels)},)")
+    if labels is not None and not 0 <= int(labels.min()) <= int(labels.max()) < len(images.class_names):
+        raise UserError(f"ImageSet: labels go to {int(labels.max())} for {len(images.class_names)} class names")
+    return images
 
 
 def fixed_subset(num_images: int, count: int | None) -> np.ndarray:

@@ -1,14 +1,12 @@
-"""Data sources of the user's own, by name: a function that returns arrays."""
+"""Data sources of the user's own, by name: a function that returns images in memory."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from degas.data.arrays import as_labels, as_pictures
-from degas.data.origin import Origin, Records
+from degas.data.from_python import records_of
+from degas.data.origin import Origin
 from degas.errors import UserError
 from degas.settings.sections import DataSettings
 
@@ -20,14 +18,4 @@ def registered_origin(name: str, settings: DataSettings) -> Origin:
     """The registered source as any other: resized to `image_size` (default: 32), subset, decoded in memory."""
     if settings.split is not None:
         raise UserError(f"--data.split: {name} has no parts; leave it out")
-    return Origin(f"source {name}", lambda: _records(name), listing=list, content=str, cached=False)
-
-
-def _records(name: str) -> Records:
-    made = SOURCES[name]()
-    parts = list(made) if isinstance(made, tuple) else [made]
-    images, labels, names = parts + [None, ()][len(parts) - 1 :]
-    pictures = as_pictures(f"{name}: images", np.asarray(images))
-    if labels is not None:
-        labels, names = as_labels(f"{name}: labels", np.asarray(labels), len(pictures), tuple(names))
-    return Records(len(pictures), lambda rows: ((f"{name} {i}", pictures[i]) for i in rows), labels, tuple(names))
+    return Origin(f"source {name}", lambda: records_of(name, SOURCES[name]()), listing=list, content=str, cached=False)

@@ -6,6 +6,7 @@ or its unpacked folder, a `.parquet`, `hub:ID`, or `cifar10` / `stl10` after `de
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import Any
 
 from degas.data import arrays, embedded, fetch, folders, hub, registered
 from degas.data.cache import decode_in_memory, load_cached
-from degas.data.image_set import ImageSet, fixed_subset
+from degas.data.from_python import python_origin
+from degas.data.image_set import ImageSet, checked, fixed_subset
 from degas.data.members import TAR_SUFFIXES
 from degas.data.notes import tell
 from degas.data.official import official_origin
@@ -36,6 +38,19 @@ def load_images(source: str, settings: DataSettings) -> ImageSet:
     """
     origin = find_origin(source, settings)
     source = source.rstrip("/") or source  # photos/ and photos are one folder, and a run of one goes on with the other
+    return _loaded(source, origin, settings)
+
+
+def images_from(data: Any, settings: DataSettings) -> ImageSet:
+    """`load_images` for what Python code hands over: a name or path, an `ImageSet`, or images in memory."""
+    if isinstance(data, ImageSet):
+        return checked(data)
+    if isinstance(data, str | os.PathLike):
+        return load_images(os.fspath(data), settings)
+    return _loaded(*python_origin(data, settings), settings)
+
+
+def _loaded(source: str, origin: Origin, settings: DataSettings) -> ImageSet:
     try:
         images = (load_cached if origin.cached else decode_in_memory)(source, origin, settings)
     except MemoryError as error:
@@ -48,8 +63,9 @@ def load_images(source: str, settings: DataSettings) -> ImageSet:
 def register_source(name: str, function: Callable[[], Any]) -> None:
     """Make `name` a SRC: `function()` returns images, or (images, labels), or (images, labels, class_names).
 
-    Images: uint8 (N, H, W), (N, H, W, C) or (N, C, H, W), C = 1 or 3; labels: integers (N,) from 0. The function is
-    called each time the source is read. Raises `UserError` if the name is taken or could be a path.
+    Images: whatever `degas.search` takes as images in memory, such as uint8 (N, H, W), (N, H, W, C) or (N, C, H, W),
+    C = 1, 3 or 4; labels: integers (N,) from 0. The function is called each time the source is read. Raises `UserError`
+    if the name is taken or could be a path.
     """
     if name in (*_EMBEDDED, *fetch.ARCHIVES, *registered.SOURCES):
         raise UserError(f"data source {name!r} is already there; choose another name")

@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from degas.evaluation.extractors.base import Extracted, Extractor
+from degas.runtime.arithmetic import exact_float32
 from degas.runtime.durable import write_new_file
 
 # Convolution kernels differ in the last bits between batch shapes, so every pass has this many images, the last one
@@ -96,11 +96,6 @@ def fixed_batches(chunks: Iterable[Tensor], size: int = FORWARD_IMAGES) -> Itera
         yield torch.cat([waiting, padding]), len(waiting)
 
 
-def _full_precision() -> AbstractContextManager[None]:
-    """Keeps CUDA's convolutions to float32 and to one algorithm: TF32, its default, moves features by 1e-3."""
-    return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
-
-
 @torch.inference_mode()
 def extract(
     extractor: Extractor,
@@ -113,7 +108,7 @@ def extract(
     `tick` is told how many images each step finished.
     """
     for batch, count in fixed_batches(chunks):
-        with _full_precision():
+        with exact_float32(one_algorithm=True):
             features, logits = extractor(batch.to(device))
         yield Extracted(features[:count].float().cpu(), None if logits is None else logits[:count].float().cpu())
         if tick is not None:

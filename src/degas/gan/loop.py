@@ -7,9 +7,11 @@ Writes into the stage's folder: `generator/` (the averaged generator where there
 from __future__ import annotations
 
 import copy
+import shutil
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -65,7 +67,7 @@ def run_training(
         Terminated, Interrupted: asked to stop; a checkpoint is saved.
     """
     check_fit(generator, images, settings)
-    if folder.done():
+    if folder.done(engine):
         return Generator.load(folder.path / "generator", engine.device)
     steps = Steps(generator, images, settings, seed=seed, engine=engine)
     run = Run(steps, images, settings, seed, folder, engine, on_evaluate)
@@ -111,13 +113,14 @@ class Run:
         self.steps, self.images, self.settings, self.seed = steps, images, settings, seed
         self.folder, self.engine, self.on_evaluate = folder, engine, on_evaluate
         self.best: dict[str, float] = {}  # {"step", "score"} of the best evaluation so far
+        self.kept_best: list[float | None] = []  # steps of the best generators when the last two checkpoints were saved
         self.warned: set[str] = set()
         self.saved_step = -1
         self.clock = (0, time.perf_counter())
 
     def resume(self) -> int:
         """Restore the newest usable checkpoint; returns the number of finished generator steps."""
-        found = self.folder.restore(self._tell)
+        found = self.folder.restore(self._tell, self.engine)
         start = 0
         if found is not None:
             start, state = found
@@ -166,6 +169,7 @@ class Run:
         if done == self.saved_step:
             return
         self.folder.save(done, {**self.steps.state_dict(), "best": self.best})
+        self._drop_beaten()
         self._publish()
         self.saved_step = done
         self.engine.wait()
@@ -176,13 +180,33 @@ class Run:
         self.save(self.settings.num_steps)
         self._publish(best=bool(self.best))  # again, for the last time may have been killed before it got so far
         self.folder.mark_done()
+        self.kept_best = [self.best.get("step")]  # no checkpoint is gone on from any more
+        self._drop_beaten()
         self.engine.wait()
         return Generator.load(self.folder.path / "generator", self.engine.device)
 
     def _publish(self, best: bool = False) -> None:
         if self.engine.is_main:
-            generator = Generator.load(self.folder.path / "best") if best else self.published()
+            generator = Generator.load(self._best_folder()) if best else self.published()
             generator.save(self.folder.path / "generator")
+
+    def _best_folder(self) -> Path:
+        """Where the best generator lies: of the step that scored, so that a restored state finds its own there.
+
+        Runs begun before steps had names have one in `best/` itself.
+        """
+        folder = self.folder.path / "best"
+        named = folder / f"step-{int(self.best['step']):06d}"
+        return named if named.is_dir() or not (folder / "config.json").is_file() else folder
+
+    def _drop_beaten(self) -> None:
+        """Keep of the best generators those that a kept checkpoint may go on from: the last two savings'."""
+        self.kept_best = [*self.kept_best, self.best.get("step")][-2:]
+        if self.engine.is_main and len(self.kept_best) == 2:
+            kept = {f"step-{int(step):06d}" for step in self.kept_best if step is not None}
+            for folder in (self.folder.path / "best").glob("step-*"):
+                if folder.name not in kept:
+                    shutil.rmtree(folder)
 
     def _log(self, done: int, critic: dict[str, Tensor], generator: dict[str, Tensor]) -> dict[str, float]:
         """Write a line of metrics, means over the ranks, and one of times; returns the metrics."""
@@ -214,7 +238,7 @@ class Run:
         self._warn(done, "collapse", watch.collapsed(done, watch.diversity(samples[:n], reals)))
 
     def _evaluate(self, done: int, shown: Generator) -> None:
-        """Score a copy; keep the best one under `best/`."""
+        """Score a copy; keep the best one under `best/`, by its step."""
         if not self.engine.is_main or self.on_evaluate is None:
             return
         scores = self.on_evaluate(shown, done)
@@ -222,7 +246,7 @@ class Run:
         score = next(iter(scores.values()))
         if not self.best or score < self.best["score"]:
             self.best = {"step": done, "score": float(score)}
-            shown.save(self.folder.path / "best")
+            shown.save(self.folder.path / "best" / f"step-{done:06d}")
 
     def _warn(self, done: int, kind: str, message: str | None) -> None:
         """Say it once a run on the terminal, and every time in `warnings.jsonl`."""

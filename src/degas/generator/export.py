@@ -25,6 +25,7 @@ from degas.errors import UserError, nearest
 from degas.generator.generator import Generator, draw_labels, draw_noise
 from degas.nets.normalisation import recalibrate
 from degas.runtime.paths import expanded
+from degas.runtime.torch_state import plain_torch
 
 Format = Literal["onnx", "torch-export"]
 FORMATS = ("onnx", "torch-export")
@@ -46,6 +47,7 @@ class Exported:
     note: str = ""
 
 
+@plain_torch()
 def export_generator(generator: Generator, path: str | Path, file_format: Format = "onnx") -> Exported:
     """Write `generator` to the file `path` and hold the file to PyTorch at several batch sizes.
 
@@ -77,6 +79,7 @@ def export_generator(generator: Generator, path: str | Path, file_format: Format
     return Exported(path, difference, note)
 
 
+@plain_torch()
 @torch.no_grad()
 def largest_difference(generator: Generator, run: Run) -> float:
     """The largest absolute difference of `run`'s images from the generator's, over several batch sizes.

@@ -27,6 +27,7 @@ from degas.nets.operations import build_operation
 from degas.runtime.durable import replace_file
 from degas.runtime.paths import expanded
 from degas.runtime.rng import torch_generator
+from degas.runtime.torch_state import plain_torch
 from degas.settings.refusals import whole
 from degas.space.architecture import Architecture
 
@@ -52,7 +53,8 @@ class Generator(nn.Module):
         self.class_names: tuple[str, ...] = tuple(self.config["class_names"])
         self.num_classes: int = self.config["num_classes"]
         self.sampling_bn: SamplingBn = self.config["sampling_bn"]
-        self.network = _build_network(self.config, where, image_gain)
+        with plain_torch():
+            self.network = _build_network(self.config, where, image_gain)
         self.loaded_from: Path | None = None
 
     @classmethod
@@ -129,24 +131,25 @@ class Generator(nn.Module):
         also depends on its batch, so `batch_images` matters there, and there alone.
         """
         n, seed = whole("n", n, least=0), whole("seed", seed)
-        device = next(self.parameters()).device
         chosen = self._labels(n, seed, labels)
         for start in range(0, n, batch_images):
             stop = min(n, start + batch_images)
-            noise = draw_noise(stop - start, self.noise_size, seed, start).to(device)
-            yield self._drawn(noise, None if chosen is None else chosen[start:stop].to(device))
+            noise = draw_noise(stop - start, self.noise_size, seed, start)
+            yield self._drawn(noise, None if chosen is None else chosen[start:stop])
 
+    @plain_torch()
     @torch.no_grad()
     def _drawn(self, noise: Tensor, labels: Tensor | None) -> Tensor:
         """Images of `noise` as samples, uint8 on the CPU; autograd and the module's mode are as before once it returns.
 
         A function of its own, for whoever loops over `images` runs his code, or stops, between two batches.
         """
-        was_training = self.training
+        was_training, device = self.training, next(self.parameters()).device
         self.train(self.sampling_bn == "batch")
         try:
             with frozen_buffers(self):
-                return to_uint8(self(noise, labels)).cpu()
+                moved = (noise.to(device), None if labels is None else labels.to(device))
+                return to_uint8(self(*moved)).cpu()
         finally:
             self.train(was_training)
 
@@ -154,8 +157,10 @@ class Generator(nn.Module):
         self, n: int, seed: int = 0, labels: Tensor | Sequence[int] | int | None = None, batch_images: int = 100
     ) -> Tensor:
         """`n` samples, uint8 (n, C, H, W) on the CPU; see `images`."""
-        batches = list(self.images(n, seed, labels, batch_images))
-        return torch.cat(batches) if batches else torch.empty(0, self.channels, self.image_size, self.image_size).byte()
+        with plain_torch():
+            batches = list(self.images(n, seed, labels, batch_images))
+            none = torch.empty((0, self.channels, self.image_size, self.image_size), dtype=torch.uint8)
+            return torch.cat(batches) if batches else none
 
     def save(self, folder: str | Path) -> None:
         """Write `model.safetensors` and `config.json` into `folder`; each file is whole or absent."""
@@ -166,6 +171,7 @@ class Generator(nn.Module):
         replace_file(folder / "config.json", (json.dumps(self.config, indent=2, ensure_ascii=False) + "\n").encode())
 
     @classmethod
+    @plain_torch(keep_random_state=True)
     def load(cls, folder: str | Path, device: str | torch.device = "cpu") -> Generator:
         """Read a generator folder; raises `UserError` with one line when it is not one or is damaged."""
         folder = expanded(folder)
@@ -207,6 +213,7 @@ class Generator(nn.Module):
 
         return upload(self, repo_id, private=private, **options)
 
+    @plain_torch()
     def _labels(self, n: int, seed: int, labels: Tensor | Sequence[int] | int | None) -> Tensor | None:
         if not self.num_classes:
             if labels is not None:
@@ -227,6 +234,7 @@ class Generator(nn.Module):
             raise UserError(f"labels: must lie in 0 … {self.num_classes - 1}")
 
 
+@plain_torch()
 def draw_noise(n: int, noise_size: int, seed: int, start: int = 0) -> Tensor:
     """Rows `start` … `start + n` of the endless standard normal noise of `seed`: float32 (n, noise_size)."""
     first = start // NOISE_ROWS
@@ -239,6 +247,7 @@ def draw_noise(n: int, noise_size: int, seed: int, start: int = 0) -> Tensor:
     return torch.cat(blocks)[offset : offset + n]
 
 
+@plain_torch()
 def draw_labels(n: int, num_classes: int, seed: int) -> Tensor:
     """Labels drawn uniformly, int64 (n,); row i depends on (seed, i) alone."""
     blocks = range((n + NOISE_ROWS - 1) // NOISE_ROWS)

@@ -75,7 +75,7 @@ class SearchLoop:
         """Say so where the search ends early."""
         if self.settled:
             self.bar.end_at(step)
-            self.bar.say(f"settled after epoch {step // self.search.steps_per_epoch} of {self.search.num_epochs}")
+            self.bar.say(f"settled by α after epoch {step // self.search.steps_per_epoch} of {self.search.num_epochs}")
 
     def _log(self, step: int, epoch: int, values: dict[str, float]) -> None:
         self.folder.log_metrics(step, epoch=epoch, **values)

@@ -61,12 +61,14 @@ def search_once(
     watcher = make_tracker(job.tracker, stage)
     with StageFolder(stage, settings=job.config(seed), resume=resume, kind="search", rules=RULES) as folder:
         folder.tracker = watcher
-        if folder.done():
+        if folder.known_done():
             if warn and folder.writes:
                 _warn_of_degenerate(folder.path)
             return Architecture.load(folder.path / "architecture.json")
-        write_environment(folder.path, job.command)
         with Engine(job.search.precision, job.device) if engine is None else nullcontext(engine) as used:
+            if folder.done(used):
+                return Architecture.load(folder.path / "architecture.json")
+            write_environment(folder.path, job.command)
             architecture = run_search(
                 job.images, job.search, job.space, seed=seed, folder=folder, engine=used, progress=job.progress
             )
@@ -91,13 +93,15 @@ def search_seeds(job: SearchJob, stage: Path, *, seed: int, num_seeds: int, resu
     _check(job)
     settings = {**job.config(seed), "num_seeds": num_seeds}
     with StageFolder(stage, settings=settings, resume=resume, kind="search", rules=RULES) as folder:
-        if folder.done():
+        if folder.known_done():
             if folder.writes:
                 _warn_of_degenerate(folder.path)
             return Architecture.load(folder.path / "architecture.json")
-        write_environment(folder.path, job.command)
         seeds = range(seed, seed + num_seeds)
         with Engine(job.search.precision, job.device) as engine:
+            if folder.done(engine):
+                return Architecture.load(folder.path / "architecture.json")
+            write_environment(folder.path, job.command)
             for k, one in enumerate(seeds, start=1):
                 if job.progress and folder.writes:
                     print(f"search: seed {one}, {k} of {num_seeds}", file=sys.stderr)
@@ -140,7 +144,7 @@ def _warn_of_degenerate(folder: Path) -> None:
     """A warning for each line of degenerate.json, which searches of early releases did not write."""
     path = folder / "degenerate.json"
     for record in json.loads(path.read_bytes()) if path.is_file() else ():
-        warnings.warn(record["warning"], stacklevel=4)
+        warnings.warn(record["warning"], stacklevel=5)
 
 
 def _check(job: SearchJob) -> None:

@@ -69,7 +69,7 @@ def run_search(
             stays at the mean image's, a pruning rule that leaves the graph disconnected.
         Terminated, Interrupted: asked to stop, after saving.
     """
-    if folder.done():
+    if folder.done(engine):
         return Architecture.load(folder.path / "architecture.json")
     search = Search(images, settings, space, seed=seed, engine=engine)
     step = search.restore(folder)
@@ -264,7 +264,7 @@ class Search:
 
     def restore(self, folder: StageFolder) -> int:
         """The step to go on from: 0, or that of the newest usable checkpoint, whose state is taken over."""
-        found = folder.restore(lambda line: print(line, file=sys.stderr))
+        found = folder.restore(lambda line: print(line, file=sys.stderr), self.engine)
         if found is None:
             return 0
         step, state = found

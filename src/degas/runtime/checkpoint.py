@@ -79,15 +79,16 @@ def save_checkpoint(folder: Path, step: int, state: dict, keep: int = 2) -> Path
     return final
 
 
-def load_newest(folder: Path, warn: Callable[[str], None]) -> tuple[int, dict] | None:
+def load_newest(folder: Path, warn: Callable[[str], None], *, only_step: int | None = None) -> tuple[int, dict] | None:
     """The newest checkpoint of `folder` whose files all match their checksums: (step, state), or None without any.
 
     Each damaged one on the way is named to `warn` in one line. Tensors are on the CPU. The folder stays as it is.
+    With `only_step` no checkpoint of another step is looked at.
 
     Raises:
         UserError: the checkpoint was written by a newer format than this, or the operating system refuses to read it.
     """
-    candidates = _candidates(folder)
+    candidates = [(step, path) for step, path in _candidates(folder) if only_step in (None, step)]
     for position, (step, path) in enumerate(candidates):
         try:
             return step, _read(path, step)
@@ -101,6 +102,14 @@ def load_newest(folder: Path, warn: Callable[[str], None]) -> tuple[int, dict] |
             onward = f"falling back to {rest[0][1].name}" if rest else "there is none before it"
             warn(f"{path}: damaged checkpoint ({reason}); {onward}")
     return None
+
+
+def checkpoint_digest(folder: Path, step: int) -> str:
+    """SHA-256 of the manifest of the checkpoint of `step`, and thereby of all its files; empty where there is none."""
+    for at, path in _candidates(folder):
+        if at == step and (path / "manifest.json").is_file():
+            return hashlib.sha256((path / "manifest.json").read_bytes()).hexdigest()
+    return ""
 
 
 def _candidates(folder: Path) -> list[tuple[int, Path]]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from types import TracebackType
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -152,6 +153,21 @@ class Engine:
         rows = [torch.empty_like(tensor, memory_format=torch.contiguous_format) for _ in range(self.num_ranks)]
         torch.distributed.all_gather(rows, tensor.detach().contiguous())
         return torch.cat(rows)
+
+    def broadcast(self, tensor: Tensor) -> Tensor:
+        """Rank 0's values, written into `tensor` on every rank, which gives the same shape and type; returns it."""
+        if self.num_ranks > 1:
+            torch.distributed.broadcast(tensor, src=0)
+        return tensor
+
+    def from_main(self, value: Any) -> Any:
+        """Rank 0's `value`, which JSON can hold, on every rank."""
+        if self.num_ranks == 1:
+            return value
+        data = json.dumps(value).encode() if self.is_main else b""
+        size = self.broadcast(torch.tensor(len(data), device=self.device))
+        text = torch.tensor(list(data) if self.is_main else [0] * int(size), dtype=torch.uint8, device=self.device)
+        return json.loads(bytes(self.broadcast(text).tolist()))
 
     def any_rank(self, flag: bool) -> bool:
         """Whether any rank says so. The ranks wait for each other and for their devices."""

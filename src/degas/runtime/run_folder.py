@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from degas.errors import UserError
 from degas.runtime.comparison import Rules, refuse_difference
@@ -35,6 +35,19 @@ _CLAIM = ("config.json", "environment.json")  # what a folder holds before anyth
 _RUN_ENTRIES = ("config.json", "done.json", "metrics.jsonl", "checkpoints")
 
 __all__ = ["StageFolder", "read_jsonl", "write_environment", "write_json"]
+
+
+class Ranks(Protocol):
+    """What a folder asks of the processes that share it; `distributed.Engine` is such."""
+
+    num_ranks: int
+    is_main: bool
+
+    def from_main(self, value: Any) -> Any:
+        """Rank 0's value on every rank."""
+
+    def any_rank(self, flag: bool) -> bool:
+        """Whether any rank says so."""
 
 
 class StageFolder:
@@ -178,11 +191,32 @@ class StageFolder:
         if self.writes:
             save_checkpoint(self.checkpoints, step, state, keep)
 
-    def restore(self, warn: Callable[[str], None]) -> tuple[int, dict] | None:
+    def restore(self, warn: Callable[[str], None], ranks: Ranks | None = None) -> tuple[int, dict] | None:
         """(step, state) of the newest usable checkpoint, with the logs cut back to it; None to start at step 0.
 
-        Looks for one only where the folder is resumed. Where none is found the logs are emptied.
+        Looks for one only where the folder is resumed. Where none is found the logs are emptied. Of several `ranks`
+        rank 0 finds it, and the others restore that very one.
+
+        Raises:
+            UserError: another rank does not have it, say on a disk of its own.
         """
+        if ranks is None or ranks.num_ranks == 1:
+            return self._restore_newest(warn)
+        from degas.runtime.checkpoint import checkpoint_digest, load_newest
+
+        found = self._restore_newest(warn) if ranks.is_main else None
+        step, digest = ranks.from_main([found[0], checkpoint_digest(self.checkpoints, found[0])] if found else [-1, ""])
+        if step >= 0 and not ranks.is_main:
+            found = load_newest(self.checkpoints, lambda line: None, only_step=step)
+        missing = step >= 0 and (found is None or checkpoint_digest(self.checkpoints, step) != digest)
+        if ranks.any_rank(missing):
+            raise UserError(
+                f"{self.path}: not every process finds the checkpoint of step {step} that the first one restores; "
+                "give an --out on a disk that all machines share"
+            )
+        return found
+
+    def _restore_newest(self, warn: Callable[[str], None]) -> tuple[int, dict] | None:
         from degas.runtime.checkpoint import load_newest
 
         found = load_newest(self.checkpoints, warn) if self.resuming else None
@@ -196,8 +230,15 @@ class StageFolder:
         if self.writes:
             write_json(self.path / name, value)
 
-    def done(self) -> bool:
-        """The stage ran to its end."""
+    def done(self, ranks: Ranks | None = None) -> bool:
+        """The stage ran to its end; of several `ranks` rank 0 says so for all, lest some leave and others wait."""
+        return bool(ranks.from_main(self._is_done())) if ranks is not None else self._is_done()
+
+    def known_done(self) -> bool:
+        """`done`, where it can be told before the ranks are joined: by one process."""
+        return num_ranks() == 1 and self._is_done()
+
+    def _is_done(self) -> bool:
         return (self.path / "done.json").is_file()
 
     def mark_done(self) -> None:

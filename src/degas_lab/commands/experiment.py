@@ -18,6 +18,11 @@ EXPERIMENTS = {
     "rank-correlation": ("does the search loss predict adversarial quality? beside other signals", "rank_correlation"),
     "hand-made": ("generators made by hand, trained alike with paired seeds: which is better?", "hand_made"),
     "label-agreement": ("does a supervised generator draw what its label asks for?", "label_agreement"),
+    "paper-rate": ("which of the paper's rates train a search?", "paper_rate"),
+    "loss-curves": ("how smoothly the losses of finished runs fall", "loss_curves"),
+    "extractors": ("does a metric see blur, noise and missing classes?", "extractors"),
+    "fewer-candidates": ("how much faster is a search step over fewer operations?", "fewer_candidates"),
+    "frechet-time": ("time of the Fréchet distance beside other codes", "frechet_time"),
     "augmentation": ("from how many images on is augmentation no longer worth it?", "augmentation"),
 }
 SUMMARY = "run one of our measurements, trial by trial"

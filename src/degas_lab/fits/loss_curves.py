@@ -1,6 +1,6 @@
 """Does the loss of a GLO search fall smoothly ("its monotonic stable loss function", paper §3.2)? From finished runs.
 
-    python -m degas_lab.fits.loss_curves RUN [RUN ...] --out FIGURE.png
+    degas experiment loss-curves --runs RUN [RUN ...] --out FIGURE.png
 
 Draws the loss of every search in the runs (of each seed, where there are several) and, of runs that were trained as
 well, the generator's adversarial loss; prints for each curve how often it rises. No run is made or changed.
@@ -8,7 +8,6 @@ well, the generator's adversarial loss; prints for each curve how often it rises
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,21 +98,3 @@ def _draw_kind(axes: Any, curves: Sequence[Curve]) -> None:
     if all(curve.kind == "search" for curve in curves):
         axes.set_ylim(0, None)
     axes.legend(frameon=False, fontsize=8)
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command in the module's text."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
-    parser.add_argument("--out", type=Path, required=True, metavar="FIGURE.png")
-    options = parser.parse_args(arguments)
-    try:
-        curves = read_curves(options.runs)
-    except UserError as error:
-        parser.error(str(error))
-    draw(curves, options.out)
-    print(format_table(curves), end="")
-
-
-if __name__ == "__main__":
-    main()

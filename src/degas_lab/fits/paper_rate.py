@@ -4,12 +4,11 @@ The paper's search takes DARTS' SGD (momentum 0.9) at rate 0.3 for CIFAR-10, and
 with one choice of rates and, at a few steps, looks at every place from the latents to the image: the size of the
 gradient there, the share of it that is exactly 0, and how much the activations differ between images.
 
-    python -m degas_lab.fits.paper_rate --data FOLDER --out DIR [--num-images 3200] [--seed 0] [--only NAME ...]
+    degas experiment paper-rate --data FOLDER --out DIR [--num-images 3200] [--seed 0] [--only NAME ...]
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -24,7 +23,7 @@ from degas.nas.state import Search
 from degas.nets.normalisation import frozen_buffers
 from degas.runtime.distributed import Engine
 from degas.settings.presets import PRESETS
-from degas.settings.sections import DataSettings, SearchSettings, SpaceSettings
+from degas.settings.sections import SearchSettings, SpaceSettings
 from degas_lab.trials import Trials
 
 PAPER = {**PRESETS["paper"]["search"], "width": 32, "num_epochs": 4}
@@ -171,22 +170,3 @@ def measure(
         last = record["history"][-1]["positive_share_of_last_relu"]
         say(f"{name:<20} loss {record['loss']:.4f}   squared error {record['l2']:.4f}   last ReLU positive {last:.3f}")
     return trials.records()
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command in the module's text."""
-    from degas.data.sources import load_images
-
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--data", required=True, help="source of 32 px images, such as a folder of CIFAR-10")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the trials")
-    parser.add_argument("--num-images", type=int, default=3200)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", nargs="+", choices=list(TRIALS), default=list(TRIALS), metavar="NAME")
-    options = parser.parse_args(arguments)
-    images = load_images(options.data, DataSettings(max_images=options.num_images))
-    print(format_table(measure(images, options.out, options.only, seed=options.seed)), end="")
-
-
-if __name__ == "__main__":
-    main()

@@ -95,7 +95,7 @@ def test_stored_paths_and_empty_cells_are_named(tmp_path: Path) -> None:
         (None, "empty"),
     ]:
         table = datasets.Dataset.from_dict({"image": [cell]}, features=features)
-        pictures = hub._records("x", table, DataSettings()).read(np.array([0]))
+        pictures = hub.table_records("x", table, DataSettings()).read(np.array([0]))
         with pytest.raises(UserError, match=message):
             list(decode_all(pictures, FitRule(8)))
 
@@ -132,16 +132,16 @@ def test_a_file_beside_the_table_is_read_and_no_images_at_all_are_named(tmp_path
         datasets.Features({"image": datasets.Image(decode=False)}),
     )
     table = datasets.Dataset.from_dict({"image": [cell]}, features=where)
-    (_, found), *_ = hub._records("x", table, DataSettings()).read(np.array([0]))
+    (_, found), *_ = hub.table_records("x", table, DataSettings()).read(np.array([0]))
     assert found == tmp_path / "0.png"
     with pytest.raises(UserError, match=r"x: no column of images; columns are id, label; set --data\.image-column"):
-        hub._records("x", dataset().remove_columns("img"), DataSettings())
+        hub.table_records("x", dataset().remove_columns("img"), DataSettings())
 
 
 def test_a_column_of_mixed_or_broken_numbers_gives_no_labels() -> None:
     table = dataset().add_column("score", [0.5, 1.5, 0.5, 1.0])
     with pytest.raises(UserError, match="column 'score' holds neither integers nor texts alone"):
-        hub._records("x", table, DataSettings(label_column="score"))
+        hub.table_records("x", table, DataSettings(label_column="score"))
 
 
 @pytest.mark.parametrize("name", ["/etc/set", "../set", "./set", "a/b/c"])
@@ -160,4 +160,4 @@ def test_a_part_of_a_single_file_is_refused(parquet: Path, tmp_path: Path) -> No
 def test_a_label_out_of_range_is_named() -> None:
     table = dataset(labels=(1, -1, 0, 1))
     with pytest.raises(UserError, match="image 1 has label -1, expected 0 to 1"):
-        hub._records("x", table, DataSettings())
+        hub.table_records("x", table, DataSettings())

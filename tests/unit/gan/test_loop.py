@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -303,6 +304,55 @@ def test_best_generator_is_kept(tmp_path: Path) -> None:
     assert torch.equal(Generator.load(tmp_path / "generator").sample(3), seen[2])
     logged = [r["fid_5k_train[imagenet]"] for r in read_jsonl(tmp_path / "metrics.jsonl") if "kid" in r]
     assert logged == [5.0, 1.0, 3.0, 2.0]
+
+
+def test_the_best_generator_is_one_that_the_restored_state_scored(tmp_path: Path) -> None:
+    """The best before the kill was scored after the checkpoint, and scores less well the second time."""
+    samples: dict[int, torch.Tensor] = {}
+
+    def killed(generator: Generator, step: int) -> dict[str, float]:
+        if step == 5:
+            raise KeyError("as good as a kill")
+        samples[step] = generator.sample(3)
+        return {"score": {1: 3.0, 2: 1.0, 3: 2.0, 4: 0.5}[step]}
+
+    changes = {"num_steps": 6, "checkpoint_steps": 3, "evaluate_steps": 1, "objective": "sn-gan", "generator_lr": 0.05}
+    with pytest.raises(KeyError):
+        toy_training(tmp_path, on_evaluate=killed, **changes)
+    generator = toy_training(tmp_path, on_evaluate=lambda *_: {"score": 4.0}, resume=True, **changes)
+    assert torch.equal(generator.sample(3), samples[2])
+    assert not torch.equal(samples[2], samples[4])
+    assert [path.name for path in (tmp_path / "best").iterdir()] == ["step-000002"]
+
+
+def test_a_best_generator_from_before_steps_had_names_is_found(tmp_path: Path) -> None:
+    changes = {"num_steps": 4, "checkpoint_steps": 2, "evaluate_steps": 2, "objective": "sn-gan"}
+
+    def killed(generator: Generator, step: int) -> dict[str, float]:
+        if step == 4:
+            raise KeyError("as good as a kill")
+        return {"score": 1.0}
+
+    with pytest.raises(KeyError):
+        toy_training(tmp_path, on_evaluate=killed, **changes)
+    best = Generator.load(tmp_path / "best" / "step-000002")
+    shutil.rmtree(tmp_path / "best")
+    best.save(tmp_path / "best")
+    generator = toy_training(tmp_path, on_evaluate=lambda *_: {"score": 2.0}, resume=True, **changes)
+    assert torch.equal(generator.sample(3), best.sample(3))
+
+
+def test_beaten_generators_go_once_no_checkpoint_needs_them(tmp_path: Path) -> None:
+    names: list[set[str]] = []
+
+    def evaluate(generator: Generator, step: int) -> dict[str, float]:
+        names.append({path.name for path in (tmp_path / "best").glob("*")})
+        return {"score": -float(step)}
+
+    changes = {"num_steps": 6, "checkpoint_steps": 1, "evaluate_steps": 1, "objective": "sn-gan"}
+    toy_training(tmp_path, on_evaluate=evaluate, **changes)
+    assert max(map(len, names)) == 2
+    assert [path.name for path in (tmp_path / "best").iterdir()] == ["step-000006"]
 
 
 def test_no_evaluation_without_a_callback_or_a_period(tmp_path: Path) -> None:

@@ -513,7 +513,7 @@ def test_a_settled_search_stops_early_and_its_logs_end_there(
     }
     assert final_state(tmp_path)["step"] == 3 * num_epochs
     shown = capsys.readouterr().err
-    assert f"settled after epoch {num_epochs} of 60" in shown
+    assert f"settled by α after epoch {num_epochs} of 60" in shown
     assert f"search: {3 * num_epochs} steps in" in shown
 
 

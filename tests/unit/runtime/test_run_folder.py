@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from degas.errors import UserError
+from degas.runtime.checkpoint import checkpoint_digest
 from degas.runtime.comparison import Rules
 from degas.runtime.run_folder import StageFolder, read_jsonl
 
@@ -400,3 +401,39 @@ def test_an_interrupted_start_stays(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), make(tmp_path / "search"):
         raise KeyboardInterrupt
     assert (tmp_path / "search/config.json").is_file()
+
+
+class Told:
+    """A rank of two whom rank 0 has told `values`, in turn; `others` is how it votes."""
+
+    num_ranks, is_main = 2, False
+
+    def __init__(self, *values: Any, others: bool = False) -> None:
+        self.values, self.others = list(values), others
+
+    def from_main(self, value: Any) -> Any:
+        return self.values.pop(0)
+
+    def any_rank(self, flag: bool) -> bool:
+        return flag or self.others
+
+
+def test_other_ranks_restore_what_the_first_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with make(tmp_path / "search") as main:
+        for step in (1, 2):
+            main.save(step, {"a": step})
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    digests = {step: checkpoint_digest(main.checkpoints, step) for step in (1, 2, 3)}
+    assert len(set(digests.values())) == 3
+    with make(tmp_path / "search", resume=True) as folder:
+        assert folder.restore(no_warning, Told([1, digests[1]])) == (1, {"a": 1})  # rank 0 found the second damaged
+        assert folder.restore(no_warning, Told([-1, ""])) is None
+        for told in ([3, "x"], [2, "of another disk"]):
+            with pytest.raises(UserError, match=f"checkpoint of step {told[0]} .* on a disk that all machines share"):
+                folder.restore(no_warning, Told(told))
+        with pytest.raises(UserError, match="on a disk that all machines share"):
+            folder.restore(no_warning, Told([2, digests[2]], others=True))
+        assert folder.done(Told(True))
+        assert not folder.done(Told(False))
+        assert not folder.known_done()

@@ -22,6 +22,7 @@ from degas.errors import UserError
 from degas.evaluation.extractors.classifier import VERSION, WIDTHS, ClassifierNetwork, save_classifier, to_pixels
 from degas.runtime.progress import Progress
 from degas.runtime.rng import forked_rng, numpy_generator, torch_generator
+from degas.runtime.torch_state import plain_torch
 
 HELD_OUT = 0.1  # share of the images that measure the accuracy and train nothing
 FEWEST_EPOCHS = 8
@@ -30,6 +31,7 @@ WHITENING_IMAGES = 500  # their patches fix the first layer
 SHIFT_PIXELS = 2  # at 32 px; in proportion at other sizes
 
 
+@plain_torch(keep_random_state=True)
 def train_classifier(
     images: ImageSet,
     folder: Path,

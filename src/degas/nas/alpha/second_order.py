@@ -4,8 +4,8 @@ With w′(α) = w − ξ·(μ·m + ∇_w L_w(w, α) + λ·w), m the momentum, μ
 
     ∇_α L_α(w′, α) − ξ · ∇²_{α,w} L_w(w, α) · ∇_{w′} L_α(w′, α)
 
-and the product with the matrix is a difference of two gradients at w ± ε·∇_{w′} L_α, ε = 0.01/‖∇_{w′} L_α‖. CUDA's
-convolutions keep to float32 meanwhile: TF32, their default, rounds the difference away.
+and the product with the matrix is a difference of two gradients at w ± ε·∇_{w′} L_α, ε = 0.01/‖∇_{w′} L_α‖.
+Convolutions and matrix products keep to float32 meanwhile: TF32, CUDA's default of the former, rounds it away.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from degas.runtime.arithmetic import exact_float32
 from degas.settings.sections import SearchSettings
 
 LENGTH = 0.01  # of the move of the weights to either side (DARTS code)
 
 
-@torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+@exact_float32()
 def unrolled_gradient(
     weight_loss: Callable[[], Tensor],
     alpha_loss: Callable[[], Tensor],

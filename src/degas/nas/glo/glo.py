@@ -60,7 +60,8 @@ class Glo:
         self.weights = list(weights)
         self.optimizer = weight_optimizer(self.weights, settings)
         start = first_latents(images, settings.latent_init, noise_size, seed)
-        self.table = LatentTable(start.to(engine.device), settings.latent_optimizer)
+        start = engine.broadcast(start.to(engine.device))  # machines may round differently
+        self.table = LatentTable(start, settings.latent_optimizer)
 
     def rate_share(self, step: int) -> float:
         """The cosine from 1 to weight_lr_min/weight_lr, which the rates of weights and latents follow alike."""

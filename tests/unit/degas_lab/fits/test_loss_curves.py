@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from degas.cli.main import main
 from degas.errors import UserError
-from degas_lab.fits.loss_curves import BLOCKS, Curve, format_table, main, read_curves
+from degas_lab.fits.loss_curves import BLOCKS, Curve, format_table, read_curves
 
 
 def write(folder: Path, key: str, losses: list[float]) -> None:
@@ -44,7 +45,8 @@ def test_curves_of_searches_of_every_seed_and_of_trainings(tmp_path: Path) -> No
 
 def test_command_draws_and_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(tmp_path / "b" / "search", "loss", [5.0, 4.0, 3.0])
-    main([str(tmp_path / "b"), "--out", str(tmp_path / "new" / "c.png")])
+    figure = tmp_path / "new" / "c.png"
+    assert main(["experiment", "loss-curves", "--runs", str(tmp_path / "b"), "--out", str(figure)]) == 0
     assert (tmp_path / "new" / "c.png").read_bytes().startswith(b"\x89PNG")
     assert "GLO search" in capsys.readouterr().out
 
@@ -55,8 +57,7 @@ def test_a_folder_without_losses_is_one_clear_line(tmp_path: Path, capsys: pytes
     write(tmp_path / "search", "loss", [5.0])
     with pytest.raises(UserError, match="holds 1 losses"):
         read_curves([tmp_path])
-    with pytest.raises(SystemExit) as stopped:
-        main([str(tmp_path), "--out", str(tmp_path / "c.png")])
-    assert stopped.value.code == 2
+    figure = tmp_path / "c.png"
+    assert main(["experiment", "loss-curves", "--runs", str(tmp_path), "--out", str(figure)]) == 2
     assert "holds 1 losses" in capsys.readouterr().err
     assert not (tmp_path / "c.png").exists()

@@ -172,12 +172,12 @@ def test_cudas_convolutions_keep_to_float32_meanwhile() -> None:
     tiny, seen = Tiny(), []
 
     def alpha_loss() -> Tensor:
-        seen.append(torch.backends.cudnn.allow_tf32)
+        seen.append(torch.backends.cudnn.conv.fp32_precision)
         return tiny.loss(1, tiny.weights, tiny.alphas)
 
-    before = torch.backends.cudnn.allow_tf32
+    before = torch.backends.cudnn.conv.fp32_precision
     weight_loss = lambda: tiny.loss(0, tiny.weights, tiny.alphas)  # noqa: E731
     options = {"lr": 0.1, "momentum": 0.0, "decay": 0.0, "momenta": [None] * len(tiny.weights)}
     unrolled_gradient(weight_loss, alpha_loss, tiny.weights, tiny.alphas, **options)
-    assert seen == [False]
-    assert torch.backends.cudnn.allow_tf32 == before
+    assert seen == ["ieee"]
+    assert torch.backends.cudnn.conv.fp32_precision == before

@@ -1,6 +1,6 @@
 """How much a search step would save if hopeless operations were dropped: the step over smaller sets of candidates.
 
-    OMP_NUM_THREADS=1 python benchmarks/fewer_candidates.py
+    OMP_NUM_THREADS=1 degas experiment fewer-candidates
 
 Interleaved medians of processor time, C = 32, batch 64, 32 px, noise for images; for one thread.
 """
@@ -18,10 +18,10 @@ from degas.settings.sections import SpaceSettings
 from degas_lab.speed.benchmark import Sizes
 from degas_lab.speed.timing import interleaved_ms
 
-TWO_NORMAL = {"normal_operations": ("conv_3x3", "sep_conv_3x3")}
-SMALL_UP = {"up_operations": ("deconv_4x4", "nearest_conv_3x3")}
-BIG_UP = {"up_operations": ("deconv_6x6", "nearest_conv_1x1")}
-SPACES = {
+TWO_NORMAL: dict[str, tuple[str, ...]] = {"normal_operations": ("conv_3x3", "sep_conv_3x3")}
+SMALL_UP: dict[str, tuple[str, ...]] = {"up_operations": ("deconv_4x4", "nearest_conv_3x3")}
+BIG_UP: dict[str, tuple[str, ...]] = {"up_operations": ("deconv_6x6", "nearest_conv_1x1")}
+SPACES: dict[str, dict[str, tuple[str, ...]]] = {
     "all": {},
     "two normal operations": TWO_NORMAL,
     "two up operations, none 6x6": SMALL_UP,
@@ -32,19 +32,15 @@ SPACES = {
 
 
 def search_step(space: dict[str, tuple[str, ...]], engine: Engine) -> Callable[[], object]:
+    """One joint search step over the candidates of `space`."""
     sizes = Sizes()
     settings = sizes.search().model_copy(update={"schedule": "joint"})
     search = Search(sizes.images(0), settings, SpaceSettings(**space), seed=0, engine=engine)  # type: ignore[arg-type]
     return lambda: search.step(0)
 
 
-def main() -> None:
+def time_spaces(rounds: int = 7) -> dict[str, float]:
+    """Milliseconds of processor time a step, by space."""
     with Engine(device="cpu") as engine:
         calls = {name: search_step(space, engine) for name, space in SPACES.items()}
-        times = interleaved_ms(calls, rounds=7, device=torch.device("cpu"), clock=time.process_time)
-    for name, milliseconds in times.items():
-        print(f"{name:<30}{milliseconds:6.0f} ms   {milliseconds / times['all']:.2f}")
-
-
-if __name__ == "__main__":
-    main()
+        return interleaved_ms(calls, rounds=rounds, device=torch.device("cpu"), clock=time.process_time)

@@ -1,6 +1,6 @@
 """Time of the Fréchet distance from given statistics: ours, torchmetrics' eigenvalues, scipy's matrix root.
 
-    python benchmarks/fid.py [--features 2048] [--rounds 3] [--out FILE]
+    degas experiment frechet-time [--features 2048] [--rounds 3] [--out FILE]
 
 Covariances of 3·D samples with a spectrum like a network's (eigenvalues falling as 1/k), means apart. Rounds are
 interleaved and medians reported, with the value that each computes. The second part has fewer samples than features.
@@ -8,12 +8,10 @@ interleaved and medians reported, with the value that each computes. The second 
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.linalg
@@ -62,22 +60,11 @@ def measure(parts: Parts, rounds: int) -> dict[str, dict[str, float]]:
     return {name: {"seconds": statistics.median(seconds[name]), "value": values[name]} for name in ways}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--features", type=int, default=2048)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    size = options.features
-    result = {"features": size, "threads": torch.get_num_threads(), "rounds": options.rounds}
-    for name, num_samples in (("full_rank", 3 * size), ("rank_deficient", size // 2)):
-        row = measure(gaussians(size, num_samples), options.rounds)
-        result[name] = {**row, "speedup": row["scipy_sqrtm"]["seconds"] / row["ours"]["seconds"]}  # type: ignore[assignment]
-    text = json.dumps(result, indent=2)
-    print(text)
-    if options.out:
-        options.out.write_text(text + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()
+def time_frechet(num_features: int, rounds: int) -> dict[str, Any]:
+    """Seconds and values of each way, for more samples than features and for fewer; `speedup` is scipy's over ours."""
+    result: dict[str, Any] = {"features": num_features, "threads": torch.get_num_threads(), "rounds": rounds}
+    for name, num_samples in (("full_rank", 3 * num_features), ("rank_deficient", num_features // 2)):
+        row = measure(gaussians(num_features, num_samples), rounds)
+        speedup = row["scipy_sqrtm"]["seconds"] / row["ours"]["seconds"]
+        result[name] = {**row, "speedup": speedup}
+    return result

@@ -1,0 +1,38 @@
+"""What libraries would send or write without being asked, switched off before any of them is imported.
+
+Whoever has set one of these variables has decided for himself: nothing is overwritten. docs/reliability.md says what is
+written where.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from degas.runtime.paths import cache_home
+
+SWITCHES = {
+    "ORT_DISABLE_TELEMETRY": "1",  # onnxruntime: a device id and a database in the user's home, events to its maker
+    "HF_HUB_DISABLE_TELEMETRY": "1",  # huggingface_hub, and datasets and accelerate, which go through it
+    "HF_HUB_DISABLE_UPDATE_CHECK": "1",  # huggingface_hub: is there a newer one?
+    "HF_UPDATE_DOWNLOAD_COUNTS": "0",  # datasets: one more request a data set, to be counted
+    "RAY_USAGE_STATS_ENABLED": "0",  # ray: reports what a cluster is used for
+    "GRADIO_ANALYTICS_ENABLED": "False",  # gradio: reports every start of a page
+}
+
+
+def switch_off() -> None:
+    """Set every switch that the user has not, and keep matplotlib's list of fonts among our own files."""
+    for name, value in SWITCHES.items():
+        os.environ.setdefault(name, value)
+    try:
+        if "MPLCONFIGDIR" not in os.environ and not _has_matplotlib_folder():
+            os.environ["MPLCONFIGDIR"] = str(cache_home() / "degas" / "matplotlib")
+    except RuntimeError:
+        pass  # a user without a home: matplotlib finds a place of its own
+
+
+def _has_matplotlib_folder() -> bool:
+    """Whether whoever this home belongs to uses matplotlib already; his settings and fonts are then the right ones."""
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "matplotlib"
+    return config.is_dir() or (cache_home() / "matplotlib").is_dir()

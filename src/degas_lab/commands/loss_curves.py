@@ -1,0 +1,31 @@
+"""`degas experiment loss-curves`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from degas.settings.sections import Settings, setting
+
+__all__ = ["Options", "main"]
+
+
+class Options(Settings):
+    """How smoothly the losses of finished runs fall: a figure, and a table of how often each rises. Trains nothing."""
+
+    EXAMPLES: ClassVar[tuple[str, ...]] = (
+        "degas experiment loss-curves --runs runs/mine runs/other --out curves.png",
+        "degas experiment loss-curves --runs runs/mine --out curves.png",
+    )
+    runs: Annotated[tuple[Path, ...], Field(min_length=1)] = setting(..., "run folders of searches and trainings")
+    out: Path = setting(..., "the figure, a .png file")
+
+
+def main(options: Options) -> None:
+    from degas_lab.fits.loss_curves import draw, format_table, read_curves
+
+    curves = read_curves(options.runs)
+    draw(curves, options.out)
+    print(format_table(curves), end="")
