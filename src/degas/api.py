@@ -79,7 +79,7 @@ def search(
     job = SearchJob(
         space=settings_for("space", SpaceSettings, space, preset, source),
         search=settings_for("search", SearchSettings, search, preset, source),
-        images=_images(data, data_settings),
+        images=_images(data, data_settings, out),
         preset=preset,
         device=device,
         progress=progress,
@@ -123,7 +123,7 @@ def train(
     gan_settings = resolve_gan(given)
     evaluate_settings = settings_for("evaluate", EvaluateSettings, evaluate, preset, source)
     space_settings = settings_for("space", SpaceSettings, space, preset, source)
-    images = _images(data, data_settings)
+    images = _images(data, data_settings, out)
     check_images(images, gan_settings, num_ranks())
     generator = generator_to_train(architecture, images, given, space_settings, seed)
     resolved = {
@@ -194,7 +194,7 @@ def evaluate(
     """
     seed = whole("seed", seed)
     settings = settings_for("evaluate", EvaluateSettings, evaluate, preset, _source(data))
-    images = _images(data, data_settings)
+    images = _images(data, data_settings, out)
     folder = expanded(out) / "evaluation" if out is not None and is_rank_0() else None
     with nullcontext() if folder is None else owned_folder(folder):
         where = chosen_device(device)
@@ -272,8 +272,9 @@ def _check_fit(generator: Generator, images: ImageSet) -> None:
         )
 
 
-def _images(data: Data, settings: Section) -> ImageSet:
-    return images_from(data, settings_for("data", DataSettings, settings, "default"))
+def _images(data: Data, settings: Section, out: str | Path | None) -> ImageSet:
+    folder = expanded(out) if out is not None else None
+    return images_from(data, settings_for("data", DataSettings, settings, "default"), folder)
 
 
 def _source(data: Data) -> str:

@@ -75,7 +75,7 @@ def run(
     }
     check_architecture(architecture, sections["search"], seeds, preset, source)
     given = settings_for("data", DataSettings, data_settings, "default")
-    images = data if isinstance(data, ImageSet) else load_images(source, given)
+    images = data if isinstance(data, ImageSet) else load_images(source, given, Path(out))
     tell("images", images)
     api.refuse_in_vain(images, gan=sections["gan"], evaluate=sections["evaluate"], device=device)
     hint_for_few(images, sections["gan"].augment)

@@ -156,7 +156,7 @@ class SampleOptions(Settings):
     num_images: Annotated[int, Field(ge=1, le=10_000_000)] = setting(64, "images to draw")
     seed: int = setting(0, "image i depends on (seed, i) alone")
     label: str | None = setting(
-        None, "class name or number; `all` gives a row per class; default: classes drawn uniformly, if there are any"
+        None, "class name or number; `all` (or `*`) gives a row per class; default: drawn uniformly, if there are any"
     )
     columns: Positive | None = setting(None, "columns of the grid; default: about square")
     device: Device = setting("auto", "where to compute")

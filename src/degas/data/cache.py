@@ -25,10 +25,11 @@ import PIL
 
 from degas.data.decode import FitRule, decode_all, to_grey
 from degas.data.decoded_notes import DecodedNotes
-from degas.data.image_set import ImageSet, content_fingerprint, fixed_subset
+from degas.data.image_set import ImageSet, content_fingerprint, fixed_subset, present_classes
 from degas.data.notes import Note
 from degas.data.origin import Origin, Records
 from degas.errors import UserError, unreadable
+from degas.runtime.names import composed
 from degas.runtime.paths import cache_home
 from degas.settings.sections import DataSettings
 
@@ -54,9 +55,9 @@ def decode_in_memory(source: str, origin: Origin, settings: DataSettings) -> Ima
     records, rows = _chosen(source, origin, settings)
     told = DecodedNotes(fit_rule(origin, settings))
     images = _decode_rows(records, rows, told, settings.channels or origin.channels, np.empty)
-    labels = None if records.labels is None else records.labels[rows]
-    fingerprint = content_fingerprint(images, labels, records.class_names)
-    return ImageSet(images, labels, records.class_names, source, fingerprint, (*records.notes, *told.notes()))
+    labels, names, notes = _present(records, rows)
+    fingerprint = content_fingerprint(images, labels, names)
+    return ImageSet(images, labels, names, source, fingerprint, (*notes, *told.notes()))
 
 
 def load_cached(source: str, origin: Origin, settings: DataSettings) -> ImageSet:
@@ -97,6 +98,13 @@ def _chosen(source: str, origin: Origin, settings: DataSettings) -> tuple[Record
     return records, fixed_subset(records.num_images, settings.max_images)
 
 
+def _present(records: Records, rows: np.ndarray) -> tuple[np.ndarray | None, tuple[str, ...], tuple[Note, ...]]:
+    """Labels (len(rows),) and names of the classes that `rows` have, and every note."""
+    labels = None if records.labels is None else records.labels[rows].astype(np.int64)
+    labels, names, notes = present_classes(labels, tuple(map(composed, records.class_names)))
+    return labels, names, (*records.notes, *notes)
+
+
 def _build_entry(entry: Path, source: str, origin: Origin, settings: DataSettings) -> None:
     records, rows = _chosen(source, origin, settings)
     rule = fit_rule(origin, settings)
@@ -106,13 +114,13 @@ def _build_entry(entry: Path, source: str, origin: Origin, settings: DataSetting
         _require_space(working, len(rows) * 3 * rule.image_size**2)
         told = DecodedNotes(rule)
         images = _decode_rows(records, rows, told, settings.channels or origin.channels, _allocator(working))
-        labels = None if records.labels is None else records.labels[rows].astype(np.int64)
+        labels, names, notes = _present(records, rows)
         about = {
-            "fingerprint": content_fingerprint(images, labels, records.class_names),
-            "class_names": list(records.class_names),
+            "fingerprint": content_fingerprint(images, labels, names),
+            "class_names": list(names),
             "shape": list(images.shape),
             "labelled": labels is not None,
-            "notes": [note.facts() for note in (*records.notes, *told.notes())],
+            "notes": [note.facts() for note in (*notes, *told.notes())],
         }
         images.flush()
         if labels is not None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from degas.data.notes import Note
+from degas.data.notes import Note, counted
 from degas.errors import UserError
 
 _SUBSET_SEED = 20190  # any constant: a subset must not depend on the run's seed
@@ -51,6 +51,32 @@ class ImageSet:
     def num_classes(self) -> int:
         """K, or 0 for a set without labels."""
         return len(self.class_names) if self.labels is not None else 0
+
+
+def present_classes(
+    labels: np.ndarray | None, class_names: tuple[str, ...]
+) -> tuple[np.ndarray | None, tuple[str, ...], tuple[Note, ...]]:
+    """Labels and names without the classes that no image has, and what is told of those.
+
+    A class without images would be drawn all the same: by a training with labels, in samples, in an evaluation.
+    """
+    if labels is None:
+        return None, (), ()
+    present, numbered = np.unique(labels, return_inverse=True)
+    if len(present) == len(class_names):
+        return labels, class_names, ()
+    absent = [name for k, name in enumerate(class_names) if k not in set(present.tolist())]
+    notes = counted("empty_class", absent, "class without images is left out", "classes without images are left out")
+    return numbered.reshape(-1).astype(np.int64), tuple(class_names[k] for k in present), notes
+
+
+def with_present_classes(images: ImageSet) -> ImageSet:
+    """The same images without classes that none of them has: for a set that was made by hand."""
+    labels, names, notes = present_classes(images.labels, images.class_names)
+    if not notes:
+        return images
+    fingerprint = content_fingerprint(images.images, labels, names)
+    return replace(images, labels=labels, class_names=names, fingerprint=fingerprint, notes=(*images.notes, *notes))
 
 
 def checked(images: ImageSet) -> ImageSet:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -248,14 +249,19 @@ def draw_noise(n: int, noise_size: int, seed: int, start: int = 0) -> Tensor:
 
 
 @plain_torch()
-def draw_labels(n: int, num_classes: int, seed: int) -> Tensor:
-    """Labels drawn uniformly, int64 (n,); row i depends on (seed, i) alone."""
+def draw_labels(n: int, num_classes: int, seed: int, counts: Sequence[int] | None = None) -> Tensor:
+    """Labels int64 (n,), uniform, or each as frequent as `counts` says; row i depends on (seed, i) alone.
+
+    Equal `counts` draw what no counts draw.
+    """
+    shares = torch.tensor([1] * num_classes if counts is None else [count // math.gcd(*counts) for count in counts])
+    ends = shares.cumsum(0)  # class k has the whole numbers from ends[k − 1] to ends[k] − 1
     blocks = range((n + NOISE_ROWS - 1) // NOISE_ROWS)
     draws = [
-        torch.randint(num_classes, (NOISE_ROWS,), generator=torch_generator(seed, "sample labels", block))
+        torch.randint(int(ends[-1]), (NOISE_ROWS,), generator=torch_generator(seed, "sample labels", block))
         for block in blocks
     ]
-    return torch.cat(draws)[:n] if draws else torch.empty(0, dtype=torch.long)
+    return torch.searchsorted(ends, torch.cat(draws)[:n], right=True) if draws else torch.empty(0, dtype=torch.long)
 
 
 def _build_network(config: Mapping[str, Any], where: str, image_gain: float) -> nn.Module:

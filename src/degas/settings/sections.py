@@ -78,7 +78,7 @@ class DataSettings(Settings):
         None, "image column of a hub data set or parquet; default: the first image column"
     )
     label_column: str | None = setting(
-        None, "label column of a hub data set or parquet; default: the first class label"
+        None, "label column of a hub data set, parquet or metadata.csv; default: the first class label, or label"
     )
     cache: Path | None = setting(None, "folder of decoded images; default: ~/.cache/degas")
     verify: bool = setting(False, "hash file contents, not only names, sizes and times, to find a cached copy")

@@ -18,11 +18,11 @@ class Options(Settings):
 
     EXAMPLES: ClassVar[tuple[str, ...]] = (
         "degas experiment frechet-time --features 512",
-        "degas experiment frechet-time --rounds 9",
+        "degas experiment frechet-time --rounds 5 --out times.json",
     )
     features: Positive = setting(2048, "size of the covariances")
     rounds: Positive = setting(3, "interleaved rounds")
-    out: Path | None = setting(None, "write the figures to this JSON file; default: they are printed alone")
+    out: Path | None = setting(None, "write the figures to this JSON file (default: none)")
 
 
 def main(options: Options) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar, Literal
 
-from degas.cli.options import SOURCE, Device, Folder, Source
+from degas.cli.options import SOURCE, Device, Source
 from degas.settings.sections import DataSettings, setting
 from degas_lab.trainings.hand_made_plan import RESNET, Plan
 
@@ -19,11 +20,11 @@ class Options(Plan):
     """
 
     EXAMPLES: ClassVar[tuple[str, ...]] = (
-        "degas experiment hand-made --data my-images --out runs/hand-made",
-        "degas experiment hand-made --data my-images --out runs/hand-made --score kid --summary",
+        "degas experiment hand-made --data digits --out runs/hand-made",
+        "degas experiment hand-made --data digits --out runs/hand-made --summary",
     )
     source: Source = setting(..., SOURCE)
-    out: Folder = setting(..., "folder of the measurement")
+    out: Path = setting(..., "folder of the measurement")
     against: str = setting(RESNET, "the row that the others are compared with")
     score: Literal["fid", "kid"] = setting("fid", "score that is compared")
     summary: bool = setting(False, "make no trial; only write the summary of those that are finished")

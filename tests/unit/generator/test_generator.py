@@ -63,6 +63,15 @@ def test_labels_are_uniform_and_a_prefix_of_longer_draws() -> None:
     assert (labels.bincount() - 2000).abs().max() < 150
 
 
+def test_labels_are_as_frequent_as_asked_for() -> None:
+    labels = draw_labels(6000, 4, seed=1, counts=[30, 0, 60, 10])
+    assert torch.equal(draw_labels(100, 4, seed=1, counts=[30, 0, 60, 10]), labels[:100])
+    shares = labels.bincount(minlength=4) / 6000
+    assert shares.tolist() == pytest.approx([0.3, 0, 0.6, 0.1], abs=0.02)
+    assert shares[1] == 0
+    assert torch.equal(draw_labels(100, 4, seed=1, counts=[7, 7, 7, 7]), draw_labels(100, 4, seed=1))
+
+
 def test_samples_do_not_depend_on_the_batch_size() -> None:
     generator = found().eval()
     assert torch.equal(generator.sample(23, seed=1, batch_images=5), generator.sample(23, seed=1, batch_images=23))
