@@ -22,6 +22,8 @@ _HOMES = {
     "register_generator": "degas.nets.generators",
     "register_objective": "degas.gan.objectives",
     "register_operation": "degas.nets.operations",
+    "register_rule": "degas.nas.decide.rule",
+    "register_signal": "degas.nas.signal",
     "register_source": "degas.data.sources",
     "UserError": "degas.errors",
     "search": "degas.api",
@@ -41,6 +43,8 @@ __all__ = [
     "register_generator",
     "register_objective",
     "register_operation",
+    "register_rule",
+    "register_signal",
     "register_source",
     "run",
     "search",
@@ -53,6 +57,8 @@ if TYPE_CHECKING:
     from degas.errors import UserError
     from degas.gan.objectives import Objective, register_objective
     from degas.generator.generator import Generator
+    from degas.nas.decide.rule import register_rule
+    from degas.nas.signal import register_signal
     from degas.nets.critic import CriticOutput, register_critic
     from degas.nets.generators import register_generator
     from degas.nets.operations import register_operation

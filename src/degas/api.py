@@ -28,7 +28,7 @@ from degas.gan.settings import gan_section, resolve_gan
 from degas.gan.state import check_images
 from degas.generator.find import generator_folder
 from degas.generator.generator import Generator
-from degas.nas.stage import SearchJob, search_once, search_seeds, stage_head
+from degas.nas.stage import SearchJob, search_into, stage_head
 from degas.nets.generators import GENERATORS
 from degas.runtime.distributed import Engine, chosen_device
 from degas.runtime.environment import is_rank_0, num_ranks
@@ -66,7 +66,7 @@ def search(
     search: Section = None,
     command: list[str] | None = None,
 ) -> Architecture:
-    """Search a generator architecture for `data` by GLO and prune it (paper §3.2).
+    """Search a generator architecture for `data` and prune it (paper §3.2).
 
     Writes `out`/search (a temporary folder when `out` is None) and returns the architecture. With `seeds` (two or
     more) that is the consensus of as many searches, with `seed`, `seed` + 1, …, each in `out`/search/seed-N: what their
@@ -74,11 +74,15 @@ def search(
     `UserError` where the input or a setting is at fault, or the folder holds another run; warns of a degenerate end
     (degenerate.json).
     """
+    from degas.nas.checks import check_settings
+
     source, seed = _source(data), whole("seed", seed)
     seeds = None if seeds is None else whole("seeds", seeds)
+    settings = settings_for("search", SearchSettings, search, preset, source)
+    check_settings(settings)  # before images are read
     job = SearchJob(
         space=settings_for("space", SpaceSettings, space, preset, source),
-        search=settings_for("search", SearchSettings, search, preset, source),
+        search=settings,
         images=_images(data, data_settings, out),
         preset=preset,
         device=device,
@@ -86,10 +90,7 @@ def search(
         tracker=tracker,
         command=command or _python_call("search", data, out),
     )
-    stage = _out(out) / "search"
-    if seeds is None:
-        return search_once(job, stage, seed=seed, resume=resume)
-    return search_seeds(job, stage, seed=seed, num_seeds=seeds, resume=resume)
+    return search_into(_out(out) / "search", job, seed=seed, num_seeds=seeds, resume=resume)
 
 
 @plain_torch(keep_random_state=True)

@@ -704,7 +704,14 @@ ROWS: tuple[Row, ...] = (
         "an unknown pruning rule",
         f"{SEARCH} --search.prune perturb",
         2,
-        "--search.prune: unknown value 'perturb'; did you mean 'perturbation'?",
+        "--search.prune: unknown pruning rule 'perturb'; known are alone, darts, paper, perturbation; one of your own needs its "
+        "module: --import MODULE",
+    ),
+    Row(
+        "an unknown search signal",
+        f"{SEARCH} --search.signal gloo",
+        2,
+        "--search.signal: unknown search signal 'gloo'; known are glo; one of your own needs its module: --import MODULE",
     ),
     Row(
         "an unknown relaxation",

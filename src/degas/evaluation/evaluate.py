@@ -15,7 +15,7 @@ from torch import Tensor
 from degas.errors import Notice, UserError
 from degas.evaluation.extractors.base import Extractor, device_of, fingerprint_of
 from degas.evaluation.extractors.build import build_extractor
-from degas.evaluation.image_progress import Ticker
+from degas.evaluation.progress import ImageProgress
 from degas.evaluation.reference import Reference, num_floor_images, num_reference_images, reference_statistics
 from degas.evaluation.scores import ClassScores, distance_scores
 from degas.evaluation.statistics import collect, extract
@@ -208,4 +208,4 @@ def _counted(chunks: Iterable[Tensor], num_samples: int) -> Iterator[Tensor]:
 def _progress(show: bool, title: str, total_images: int) -> AbstractContextManager[Callable[[int], None] | None]:
     """A callback that is told how many images each step finished; None where nothing is shown."""
     shorter = "fewer samples (--evaluate.num-samples), which is another score"
-    return Ticker(title, total_images, shorter) if show else nullcontext(None)
+    return ImageProgress(title, total_images, shorter) if show else nullcontext(None)

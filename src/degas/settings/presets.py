@@ -42,6 +42,8 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         },
         "gan": {
             "objective": "ct-gan",
+            "deconv_start": "independent",  # the paper is silent
+            "frame_start": "unit",
             "num_steps": 100_000,
             "width": 128,
             "ema_half_life_images": 0,

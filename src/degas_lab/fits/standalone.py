@@ -63,7 +63,7 @@ def fit(glo: Glo, batches: Batches) -> None:
     """All the steps of a standalone fit. Raises `NonFiniteError` where a term stops being finite."""
     watch = FiniteWatch("glo")
     for step in range(glo.total_steps):
-        watch.add(step + 1, glo.step(batches(step), step))
+        watch.add(step + 1, glo.step(batches(step), glo.rate_share(step)).named())
         if (step + 1) % batches.steps_per_epoch == 0:
             watch.check()
 

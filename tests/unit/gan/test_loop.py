@@ -232,7 +232,7 @@ SWITCHES: dict[str, tuple[dict[str, Any], Any]] = {
     "precision": (BASE, "bfloat16"),
 }
 # Read where the networks are built (test_own_networks.py), not here; and what needs a GPU (test_replayed_steps.py).
-ELSEWHERE = {"critic", "generator_width", "noise_size", "image_gain", "cuda_graphs"}
+ELSEWHERE = {"critic", "generator_width", "noise_size", "image_gain", "deconv_start", "frame_start", "cuda_graphs"}
 
 
 def test_no_setting_is_forgotten() -> None:
