@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -18,33 +17,32 @@ from typing import Any
 import torch
 
 from degas.data.cache import cache_folder
-from degas.data.image_set import ImageSet, content_fingerprint
+from degas.data.image_set import ImageSet, check_size, content_fingerprint, stage_head
 from degas.data.sources import images_from
 from degas.errors import UserError
 from degas.evaluation.evaluate import Evaluator, evaluate_generator
 from degas.evaluation.stage import record_evaluation
-from degas.gan.fresh import fresh_generator
+from degas.gan.bookkeeping import Evaluate
+from degas.gan.checks import check_training
 from degas.gan.settings import gan_section, resolve_gan
-from degas.gan.state import check_images
+from degas.gan.stage import TrainJob, train_once
 from degas.generator.find import generator_folder
 from degas.generator.generator import Generator
-from degas.nas.stage import SearchJob, search_into, stage_head
-from degas.nets.generators import GENERATORS
-from degas.runtime.distributed import Engine, chosen_device
+from degas.nas.stage import SearchJob, search_into
+from degas.runtime.distributed import chosen_device
 from degas.runtime.environment import is_rank_0, num_ranks
 from degas.runtime.folder_lock import owned_folder
 from degas.runtime.paths import expanded
-from degas.runtime.replay import check_graphs
-from degas.runtime.rng import forked_rng
-from degas.runtime.run_folder import StageFolder, write_environment
 from degas.runtime.torch_state import plain_torch
+<<<<<<< HEAD
 from degas.runtime.tracking import Tracker, make_tracker
 from degas.settings.refusals import whole
+=======
+from degas.runtime.tracking import Tracker
+>>>>>>> main
 from degas.settings.resolve import Section, settings_for
-from degas.settings.resume_rules import resume_rules
 from degas.settings.sections import DataSettings, EvaluateSettings, GanSettings, SearchSettings, SpaceSettings
 from degas.space.architecture import Architecture
-from degas.space.find import load_architecture
 
 Data = Any  # what `degas.data.from_python.ACCEPTED` says
 
@@ -117,6 +115,7 @@ def train(
     `resnet` or `dcgan`. It is moved to the images' size and channels as the paper does (§4.1). Writes `out`/train and
     returns the generator.
     """
+<<<<<<< HEAD
     from degas.gan.loop import run_training
 
     source, seed = _source(data), whole("seed", seed)
@@ -162,14 +161,34 @@ def train(
             )
             folder.mark_done()
         return Generator.load(folder.path / "generator")
+=======
+    source = _source(data)
+    images = _images(data, data_settings, out)
+    measured = settings_for("evaluate", EvaluateSettings, evaluate, preset, source)
+
+    def make_evaluate(device: torch.device) -> Evaluate:
+        return _small_evaluation(images, measured, seed, device, _statistics_cache(data, images, data_settings))
+
+    job = TrainJob(
+        architecture=architecture,
+        images=images,
+        space=settings_for("space", SpaceSettings, space, preset, source),
+        gan=settings_for("gan", gan_section(), gan, preset, source),
+        evaluate=measured,
+        make_evaluate=make_evaluate,
+        preset=preset,
+        device=device,
+        progress=progress,
+        tracker=tracker,
+        command=command or _python_call("train", architecture, data, out),
+    )
+    return train_once(job, _out(out) / "train", seed=seed, resume=resume)
+>>>>>>> main
 
 
 def refuse_in_vain(images: ImageSet, *, gan: GanSettings, evaluate: EvaluateSettings, device: str) -> None:
     """Raise the `UserError` that `train` or `evaluate` would raise for these images and settings, before a search."""
-    where = chosen_device(device)
-    if gan.cuda_graphs:
-        check_graphs("gan", where, num_ranks())
-    check_images(images, resolve_gan(gan), num_ranks())
+    check_training(resolve_gan(gan), images, chosen_device(device), num_ranks())
     Evaluator(images, evaluate, device="cpu")
 
 
@@ -200,7 +219,7 @@ def evaluate(
     with nullcontext() if folder is None else owned_folder(folder):
         where = chosen_device(device)
         loaded = generator if isinstance(generator, Generator) else Generator.load(generator_folder(generator), where)
-        _check_fit(loaded, images)
+        check_size(images, loaded)
         cache = _statistics_cache(data, images, data_settings)
         scores = evaluate_generator(loaded, images, settings, seed=seed, device=where, cache=cache, progress=progress)
         if not isinstance(generator, Generator):
@@ -211,6 +230,7 @@ def evaluate(
         return record_evaluation(folder, scores, resolved, command or _python_call("evaluate", generator, data, out))
 
 
+<<<<<<< HEAD
 def generator_to_train(
     architecture: Architecture | str | Path, images: ImageSet, gan: GanSettings, space: SpaceSettings, seed: int
 ) -> Generator:
@@ -236,9 +256,11 @@ def generator_to_train(
     return fresh_generator(resized, gan, seed, **classes)
 
 
+=======
+>>>>>>> main
 def _small_evaluation(
     images: ImageSet, settings: EvaluateSettings, seed: int, device: torch.device, cache: Path | None
-) -> Callable[[Generator, int], dict[str, float]]:
+) -> Evaluate:
     """What the trainer calls every `evaluate_steps`: protocol → value.
 
     Extractor and reference statistics are made once; missing weights are an error before the first step.
@@ -262,15 +284,6 @@ def _statistics_cache(data: Data, images: ImageSet, settings: Section) -> Path |
         if images.fingerprint != content:
             return None
     return cache_folder(settings_for("data", DataSettings, settings, "default"))
-
-
-def _check_fit(generator: Generator, images: ImageSet) -> None:
-    made, real = (generator.channels, generator.image_size), (images.channels, images.image_size)
-    if made != real:
-        raise UserError(
-            f"the generator makes {made[0]}×{made[1]}×{made[1]} images and the data are {real[0]}×{real[1]}×{real[1]}; "
-            f"give --data.image-size {made[1]} --data.channels {made[0]}"
-        )
 
 
 def _images(data: Data, settings: Section, out: str | Path | None) -> ImageSet:

@@ -15,7 +15,7 @@ from degas.cli.help import is_shown
 from degas.settings.groups import group_of
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "options.txt"
-FAMILIES = {"data": ("info", "fetch"), "features": ("train",)}
+FAMILIES = {"data": ("info", "fetch", "cache"), "features": ("train",)}
 
 
 def commands() -> Iterator[tuple[Any, str]]:

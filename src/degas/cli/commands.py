@@ -27,7 +27,7 @@ COMMANDS = {
     "describe": ("an architecture in words, numbers and a picture", "describe"),
     "random": ("draw a random architecture", "random"),
     "space": ("the search space and its counts", "space"),
-    "data": ("what a data source holds; download an official one", "data"),
+    "data": ("what a data source holds; download an official one; the cache", "data"),
     "features": ("train a classifier to measure with", "features"),
 }
 GROUP = "degas.commands"

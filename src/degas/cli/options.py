@@ -10,6 +10,7 @@ from pydantic import Field
 from degas.cli.arguments import Argument
 from degas.settings.presets import PresetName
 from degas.settings.sections import (
+    Count,
     DataSettings,
     EvaluateSettings,
     GanSettings,
@@ -269,6 +270,21 @@ class DataFetchOptions(Settings):
         None, "folder to fill; default: the cache folder"
     )
     quiet: bool = setting(False, "no progress")
+
+
+class DataCacheOptions(Settings):
+    """What the cache folder holds, a line an entry; --clear empties it, and what is needed is made anew."""
+
+    EXAMPLES: ClassVar[tuple[str, ...]] = (
+        "degas data cache",
+        "degas data cache --clear --unused-days 30",
+    )
+    clear: bool = setting(False, "remove decoded images, statistics and the list of fonts")
+    unused_days: Count = setting(0, "remove only what was not used for so many days")
+    downloads: bool = setting(False, "remove downloaded archives and weights as well")
+    folder: Annotated[Path | None, Argument(metavar="FOLDER", endings=())] = setting(
+        None, "the cache folder; default: ~/.cache/degas"
+    )
 
 
 class FeaturesTrainOptions(Settings):

@@ -16,7 +16,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +117,7 @@ def _build_entry(entry: Path, source: str, origin: Origin, settings: DataSetting
         labels, names, notes = _present(records, rows)
         about = {
             "fingerprint": content_fingerprint(images, labels, names),
+            "source": source,
             "class_names": list(names),
             "shape": list(images.shape),
             "labelled": labels is not None,
@@ -214,6 +215,8 @@ def _open_entry(entry: Path, source: str, check_pixels: bool) -> ImageSet | None
         if check_pixels and content_fingerprint(images, labels, names) != about["fingerprint"]:
             raise ValueError("pixels differ from their checksum")
         notes = tuple(map(Note.from_facts, about["notes"]))
+        with suppress(OSError):  # somebody else's: its owner's uses count
+            os.utime(entry / "about.json")  # when it was last used, for `degas data cache`
         return ImageSet(images, labels, names, source, about["fingerprint"], notes)
     except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
         if isinstance(error, OSError) and error.errno not in (None, errno.ENOENT, errno.ENOTDIR):
@@ -237,10 +240,10 @@ def _writing_to(root: Path) -> Iterator[None]:
 def _lock(path: Path) -> Iterator[bool]:
     """Exclusive among processes; freed by the system when its holder dies. Gives False where locks do not exist."""
     with path.open("a") as stream:
-        yield _try_lock(stream, fcntl.LOCK_EX)
+        yield try_lock(stream, fcntl.LOCK_EX)
 
 
-def _try_lock(stream: Any, kind: int) -> bool:
+def try_lock(stream: Any, kind: int) -> bool:
     """True where the lock is held; False where another has it, or the file system has none."""
     try:
         fcntl.flock(stream, kind)
@@ -256,7 +259,7 @@ def _sweep(root: Path, own_key: str) -> None:
     for leftover in root.glob(".*.building"):
         key = leftover.name.split(".")[1]
         with (root / f"{key}.lock").open("a") as stream:
-            if key == own_key or _try_lock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            if key == own_key or try_lock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB):
                 shutil.rmtree(leftover, ignore_errors=True)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from degas.data.archives import DAMAGE, member_name, open_zip, read_member
 from degas.data.bad_pictures import BadPictureError
@@ -45,17 +46,23 @@ FOREIGN = (
 _LITTER = ("thumbs.db", "desktop.ini", "icon\r")  # of file managers
 
 
-@dataclass(frozen=True)
-class File:
-    """`name`: its path below the source, composed, with slashes; `key`: what opens it; `stamp`: its bytes and times."""
+class File(NamedTuple):
+    """`parts`: its path below the source, composed; `key`: what opens it; `stamp`: its bytes and times.
 
-    name: str
+    A plain tuple, for there may be hundreds of thousands.
+    """
+
+    parts: tuple[str, ...]
     key: str
     stamp: tuple[int, ...] = ()
 
     @property
+    def name(self) -> str:
+        return "/".join(self.parts)
+
+    @property
     def folders(self) -> tuple[str, ...]:
-        return tuple(self.name.split("/")[:-1])
+        return self.parts[:-1]
 
 
 @dataclass
@@ -110,7 +117,7 @@ def zip_tree(path: Path) -> Tree:
             return False
 
         runs = _runs_among(found)
-        files = [File(composed(name), info.filename) for name, info in found.items() if not name.startswith(runs)]
+        files = [File(_parts(name), info.filename) for name, info in found.items() if not name.startswith(runs)]
         pictures, others = _sorted_out(files, readable)
 
     def read(file: File) -> bytes:
@@ -176,7 +183,7 @@ class _Walk:
         elif entry.is_file():
             status = entry.stat()
             stamp = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-            self.found.append(File(composed(name), name, stamp))
+            self.found.append(File(_parts(name), name, stamp))
         elif name.lower().endswith(SUFFIXES):
             raise UserError(f"{entry.path}: is no file but a broken link, a pipe or a device; remove it")
 
@@ -205,6 +212,10 @@ def _runs_among(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(runs))
 
 
+def _parts(name: str) -> tuple[str, ...]:
+    return tuple(composed(name).split("/"))
+
+
 def _hidden(name: str) -> bool:
     parts = name.split("/")
     litter = parts[-1].lower() in _LITTER
@@ -215,8 +226,8 @@ def _sorted_out(files: Iterable[File], readable: Callable[[File], bool]) -> tupl
     """Pictures and the rest, each in order. What neither ending tells apart is opened to see."""
     pictures: list[File] = []
     others: list[File] = []
-    for file in sorted(files, key=lambda file: (file.name.split("/"), file.key)):
-        name = file.name.lower()
+    for file in sorted(files):
+        name = file.parts[-1].lower()
         known = name.endswith(SUFFIXES) or (not name.endswith(TEXTS) and readable(file))
         (pictures if known else others).append(file)
     return pictures, others

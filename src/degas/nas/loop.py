@@ -11,6 +11,7 @@ from degas.nas.state import Search
 from degas.runtime.interrupts import StopRequest
 from degas.runtime.progress import Progress
 from degas.runtime.run_folder import StageFolder
+from degas.runtime.save_clock import SaveClock
 
 FEWEST_EPOCHS = 3  # decide much as five do (docs/search.md)
 
@@ -59,6 +60,7 @@ class Follower:
     def __init__(self, search: Search, folder: StageFolder, bar: Progress, step: int) -> None:
         self.search, self.folder, self.bar = search, folder, bar
         self.watch = FiniteWatch("search", search.signal.rates)
+        self.saves = SaveClock(search.settings.checkpoint_steps)
         self.began, self.began_step = time.perf_counter(), step
         self.settled = search.is_settled(step)
 
@@ -86,10 +88,11 @@ class Follower:
 
     def save_if_due(self, step: int, *, stopping: bool) -> None:
         """Checkpoint now and then, at the end, and before stopping."""
-        now_and_then = step % self.search.settings.checkpoint_steps == 0
-        if stopping or now_and_then or not self.goes_on(step):
+        due = self.saves.due_at(step) or self.search.engine.all_stop(self.saves.due_now(), step)
+        if stopping or due or not self.goes_on(step):
             self.watch.check()  # never save what is not finite
-            self.folder.save(step, self.search.state_dict())
+            with self.saves.saving():
+                self.folder.save(step, self.search.state_dict())
 
     def end(self, step: int) -> None:
         """Say so where the search ends early."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from degas.data.image_set import ImageSet
+from degas.data.image_set import ImageSet, stage_head
 from degas.errors import UserError
 from degas.nets.cost import supernet_parameters
 from degas.runtime.distributed import Engine, chosen_device
@@ -170,12 +170,6 @@ def _write_consensus(job: SearchJob, folder: StageFolder, seeds: Sequence[int]) 
         draw_architecture(architecture, folder.path / "architecture.png")
         draw_agreement(json.loads((folder.path / "agreement.json").read_bytes()), folder.path / "agreement.png")
     return architecture
-
-
-def stage_head(images: ImageSet, seed: int, preset: str) -> dict[str, Any]:
-    """What every stage's config.json says about the data and the seed."""
-    facts = {name: getattr(images, name) for name in ("source", "fingerprint", "num_images", "image_size", "channels")}
-    return {"preset": preset, "seed": seed, "data": {**facts, "num_classes": images.num_classes}}
 
 
 def _warn_of_degenerate(folder: Path) -> None:

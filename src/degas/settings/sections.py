@@ -230,7 +230,9 @@ class SearchSettings(Settings):
     settle_margin: Weight | None = setting(
         None, "a decision is close up to this margin of α; default: twice its standard deviation over those epochs"
     )
-    checkpoint_steps: Positive = setting(200, "search steps between checkpoints", decides=False)
+    checkpoint_steps: Count = setting(
+        0, "search steps between checkpoints, beside one a minute; 0: by time alone", decides=False
+    )
     log_steps: Positive = setting(10, "search steps between lines of metrics.jsonl", decides=False)
     precision: Literal["float32", "bfloat16"] = setting("float32", "arithmetic of the supernet's convolutions")
     cuda_graphs: bool = setting(
@@ -279,7 +281,9 @@ class TrainingSettings(Settings):
     sampling_bn: Literal["recalibrated", "running", "batch"] = setting(
         "recalibrated", "batch-norm statistics of the sampled generator", source="our choice; CT-GAN code: batch"
     )
-    checkpoint_steps: Positive = setting(200, "generator steps between checkpoints", decides=False)
+    checkpoint_steps: Count = setting(
+        0, "generator steps between checkpoints, beside one a minute; 0: by time alone", decides=False
+    )
     log_steps: Positive = setting(10, "generator steps between lines of metrics.jsonl", decides=False)
     sample_steps: Positive = setting(500, "generator steps between sample grids", decides=False)
     evaluate_steps: Count = setting(0, "generator steps between small evaluations, best generator kept; 0: never")
