@@ -34,12 +34,8 @@ from degas.runtime.environment import is_rank_0, num_ranks
 from degas.runtime.folder_lock import owned_folder
 from degas.runtime.paths import expanded
 from degas.runtime.torch_state import plain_torch
-<<<<<<< HEAD
 from degas.runtime.tracking import Tracker, make_tracker
 from degas.settings.refusals import whole
-=======
-from degas.runtime.tracking import Tracker
->>>>>>> main
 from degas.settings.resolve import Section, settings_for
 from degas.settings.sections import DataSettings, EvaluateSettings, GanSettings, SearchSettings, SpaceSettings
 from degas.space.architecture import Architecture
@@ -115,7 +111,6 @@ def train(
     `resnet` or `dcgan`. It is moved to the images' size and channels as the paper does (§4.1). Writes `out`/train and
     returns the generator.
     """
-<<<<<<< HEAD
     from degas.gan.loop import run_training
 
     source, seed = _source(data), whole("seed", seed)
@@ -161,7 +156,6 @@ def train(
             )
             folder.mark_done()
         return Generator.load(folder.path / "generator")
-=======
     source = _source(data)
     images = _images(data, data_settings, out)
     measured = settings_for("evaluate", EvaluateSettings, evaluate, preset, source)
@@ -183,7 +177,6 @@ def train(
         command=command or _python_call("train", architecture, data, out),
     )
     return train_once(job, _out(out) / "train", seed=seed, resume=resume)
->>>>>>> main
 
 
 def refuse_in_vain(images: ImageSet, *, gan: GanSettings, evaluate: EvaluateSettings, device: str) -> None:
@@ -230,7 +223,6 @@ def evaluate(
         return record_evaluation(folder, scores, resolved, command or _python_call("evaluate", generator, data, out))
 
 
-<<<<<<< HEAD
 def generator_to_train(
     architecture: Architecture | str | Path, images: ImageSet, gan: GanSettings, space: SpaceSettings, seed: int
 ) -> Generator:
@@ -256,8 +248,6 @@ def generator_to_train(
     return fresh_generator(resized, gan, seed, **classes)
 
 
-=======
->>>>>>> main
 def _small_evaluation(
     images: ImageSet, settings: EvaluateSettings, seed: int, device: torch.device, cache: Path | None
 ) -> Evaluate:
