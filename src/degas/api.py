@@ -34,7 +34,7 @@ from degas.runtime.environment import is_rank_0, num_ranks
 from degas.runtime.folder_lock import owned_folder
 from degas.runtime.paths import expanded
 from degas.runtime.torch_state import plain_torch
-from degas.runtime.tracking import Tracker, make_tracker
+from degas.runtime.tracking import Tracker
 from degas.settings.refusals import whole
 from degas.settings.resolve import Section, settings_for
 from degas.settings.sections import DataSettings, EvaluateSettings, GanSettings, SearchSettings, SpaceSettings
@@ -111,52 +111,7 @@ def train(
     `resnet` or `dcgan`. It is moved to the images' size and channels as the paper does (§4.1). Writes `out`/train and
     returns the generator.
     """
-    from degas.gan.loop import run_training
-
     source, seed = _source(data), whole("seed", seed)
-    given = settings_for("gan", gan_section(), gan, preset, source)
-    gan_settings = resolve_gan(given)
-    evaluate_settings = settings_for("evaluate", EvaluateSettings, evaluate, preset, source)
-    space_settings = settings_for("space", SpaceSettings, space, preset, source)
-    images = _images(data, data_settings, out)
-    check_images(images, gan_settings, num_ranks())
-    generator = generator_to_train(architecture, images, given, space_settings, seed)
-    resolved = {
-        **stage_head(images, seed, preset),
-        "generator": generator.config,
-        "gan": gan_settings.record(),
-    }
-    if gan_settings.evaluate_steps:  # they choose the best generator, and so decide what comes out
-        resolved["evaluate"] = evaluate_settings.model_dump(mode="json")
-    stage = _out(out) / "train"
-    watcher = make_tracker(tracker, stage)
-    plain = resolve_gan(type(given)(objective=given.objective, supervised=given.supervised))
-    rules = resume_rules(gan=plain.given, evaluate=EvaluateSettings(), complete={"gan": plain.record()})
-    with StageFolder(stage, settings=resolved, resume=resume, kind="train", rules=rules) as folder:
-        folder.tracker = watcher
-        if folder.known_done():
-            return Generator.load(folder.path / "generator")
-        with Engine(gan_settings.precision, device) as engine:
-            if folder.done(engine):
-                return Generator.load(folder.path / "generator")
-            write_environment(folder.path, command or _python_call("train", architecture, data, out))
-            on_evaluate = None
-            if gan_settings.evaluate_steps and engine.is_main:
-                cache = _statistics_cache(data, images, data_settings)
-                on_evaluate = _small_evaluation(images, evaluate_settings, seed, engine.device, cache)
-            run_training(
-                generator,
-                images,
-                gan_settings,
-                seed=seed,
-                folder=folder,
-                engine=engine,
-                on_evaluate=on_evaluate,
-                progress=progress,
-            )
-            folder.mark_done()
-        return Generator.load(folder.path / "generator")
-    source = _source(data)
     images = _images(data, data_settings, out)
     measured = settings_for("evaluate", EvaluateSettings, evaluate, preset, source)
 
@@ -221,31 +176,6 @@ def evaluate(
             return scores
         resolved = {**stage_head(images, seed, preset), "evaluate": settings.model_dump(mode="json")}
         return record_evaluation(folder, scores, resolved, command or _python_call("evaluate", generator, data, out))
-
-
-def generator_to_train(
-    architecture: Architecture | str | Path, images: ImageSet, gan: GanSettings, space: SpaceSettings, seed: int
-) -> Generator:
-    """The generator to train, with weights drawn from the seed."""
-    classes: dict[str, Any] = (
-        {"num_classes": images.num_classes, "class_names": images.class_names} if gan.supervised else {}
-    )
-    if isinstance(architecture, str) and architecture in GENERATORS:
-        graph, base_size = space.resolve(images.image_size)
-        with forked_rng(seed, "generator weights"):
-            return Generator.from_baseline(
-                architecture,
-                width=gan.generator_width or gan.width,
-                noise_size=gan.noise_size or 128,
-                base_size=base_size,
-                num_stages=graph.num_stages,
-                channels=images.channels,
-                sampling_bn=gan.sampling_bn,
-                **classes,
-            )
-    found = load_architecture(architecture, GENERATORS).for_image_size(images.image_size)
-    resized = found.resized(width=gan.generator_width, noise_size=gan.noise_size, channels=images.channels)
-    return fresh_generator(resized, gan, seed, **classes)
 
 
 def _small_evaluation(

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from degas import api
 from degas.data.image_set import ImageSet
 from degas.data.loader import enough_epochs
 from degas.data.sources import load_images
+from degas.gan.fresh import chosen_generator
 from degas.gan.settings import CompleteGan, resolve_gan, source_of_shared, sources
 from degas.gan.state import build_critic
 from degas.nas.stage import check_search_job, search_bytes
@@ -67,7 +67,7 @@ def train_facts(
     facts += [("critic parameters", f"{critic:,}", "")]
     if architecture is None:
         return [*facts, ("generator parameters", "what the search finds", "degas space tells least and most")]
-    made = api.generator_to_train(architecture, images, gan.given, space, seed).num_parameters
+    made = chosen_generator(architecture, images, gan.given, space, seed).num_parameters
     held = 4 * (made * (5 if gan.ema_half_life_images else 4) + 4 * critic)  # weights, gradients, two moments, average
     facts += [("generator parameters", f"{made:,}", "")]
     return [*facts, ("training memory", f"at least {in_words(held)}", "weights, gradients and moments")]
