@@ -32,6 +32,7 @@ from degas.runtime.environment import is_rank_0, num_ranks
 from degas.runtime.paths import expanded
 from degas.runtime.torch_state import plain_torch
 from degas.runtime.tracking import Tracker
+from degas.settings.refusals import whole
 from degas.settings.resolve import Section, settings_for
 from degas.settings.sections import DataSettings, EvaluateSettings, GanSettings, SearchSettings, SpaceSettings
 from degas.space.architecture import Architecture
@@ -66,7 +67,8 @@ def search(
     """
     from degas.nas.checks import check_settings
 
-    source = _source(data)
+    source, seed = _source(data), whole("seed", seed)
+    seeds = None if seeds is None else whole("seeds", seeds)
     settings = settings_for("search", SearchSettings, search, preset, source)
     check_settings(settings)  # before images are read
     job = SearchJob(
@@ -106,7 +108,7 @@ def train(
     `resnet` or `dcgan`. It is moved to the images' size and channels as the paper does (§4.1). Writes `out`/train and
     returns the generator.
     """
-    source = _source(data)
+    source, seed = _source(data), whole("seed", seed)
     images = _images(data, data_settings, out)
     measured = settings_for("evaluate", EvaluateSettings, evaluate, preset, source)
 
@@ -155,6 +157,7 @@ def evaluate(
     scores.json, config.json and environment.json into `out`/evaluation when `out` is given; of several processes the
     first one does.
     """
+    seed = whole("seed", seed)
     images = _images(data, data_settings, out)
     job = EvaluateJob(
         images=images,
