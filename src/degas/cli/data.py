@@ -29,7 +29,7 @@ def find_command(arguments: Sequence[str]) -> tuple[Any, str, list[str]]:
 
 
 def info(options: DataInfoOptions) -> None:
-    from degas.data_info import describe_data
+    from degas.api.data_info import describe_data
 
     facts = describe_data(options.source, options.data, options.out)
     print(json.dumps(facts, indent=2, ensure_ascii=False) if options.as_json else in_words(facts))

@@ -16,26 +16,28 @@ def tell_search(options: SearchOptions) -> None:
 
 
 def tell_train(options: TrainOptions) -> None:
-    from degas import api, plan
+    from degas.api import plan
+    from degas.api import stages as api
     from degas.gan.settings import resolve_gan
 
     gan = resolve_gan(options.gan)
     images = plan.images_of(options.source, options.data)
-    api.refuse_in_vain(images, gan=options.gan, evaluate=options.evaluate, device=options.device)
+    api.check_later_stages(images, gan=options.gan, evaluate=options.evaluate, device=options.device)
     facts = plan.train_facts(images, gan, options.space, options.architecture, options.seed)
     sections = {"data": options.data, "gan": options.gan}
     _tell(options, sections, [*plan.images_facts(images), *facts])
 
 
 def tell_run(options: RunOptions) -> None:
-    from degas import api, plan
+    from degas.api import plan
+    from degas.api import stages as api
+    from degas.api.whole_run import check_architecture
     from degas.gan.settings import resolve_gan
-    from degas.whole_run import check_architecture
 
     search, gan = options.search_settings(), resolve_gan(options.gan)
     check_architecture(options.architecture, search, options.seeds, options.preset, options.source)
     images = plan.images_of(options.source, options.data)
-    api.refuse_in_vain(images, gan=options.gan, evaluate=options.evaluate, device=options.device)
+    api.check_later_stages(images, gan=options.gan, evaluate=options.evaluate, device=options.device)
     sections: dict[str, Settings] = {"data": options.data, "space": options.space}
     facts = plan.images_facts(images)
     if options.architecture is None:

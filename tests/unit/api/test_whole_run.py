@@ -169,9 +169,9 @@ def test_a_dry_run_refuses_what_the_run_would(tmp_path: Path, capsys: Any) -> No
 
 
 def test_few_images_without_augmentation_are_told(tmp_path: Path) -> None:
+    from degas.api.whole_run import hint_for_few
     from degas.data.sources import load_images
     from degas.settings.sections import DataSettings
-    from degas.whole_run import hint_for_few
 
     few = load_images("digits", DataSettings(max_images=50))
     with pytest.warns(UserWarning, match="50 images are few, and augmentation is off; try --gan.augment diffaugment"):

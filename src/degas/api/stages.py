@@ -131,7 +131,7 @@ def train(
     return train_once(job, _out(out) / "train", seed=seed, resume=resume)
 
 
-def refuse_in_vain(images: ImageSet, *, gan: GanSettings, evaluate: EvaluateSettings, device: str) -> None:
+def check_later_stages(images: ImageSet, *, gan: GanSettings, evaluate: EvaluateSettings, device: str) -> None:
     """Raise the `UserError` that `train` or `evaluate` would raise for these images and settings, before a search."""
     check_training(resolve_gan(gan), images, chosen_device(device), num_ranks())
     Evaluator(images, evaluate, device="cpu")
