@@ -1,4 +1,4 @@
-"""What degas does, as Python functions: the stages, the whole job, what a command would do. The command line calls them."""
+"""What degas does, as Python functions: the stages, the whole job, what a command would do. Commands call them."""
 
 from degas.api.stages import evaluate, search, train
 from degas.api.whole_run import run

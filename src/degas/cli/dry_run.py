@@ -7,7 +7,7 @@ from degas.settings.sections import Settings
 
 
 def tell_search(options: SearchOptions) -> None:
-    from degas import plan
+    from degas.api import plan
 
     images = plan.images_of(options.source, options.data)
     facts = plan.search_facts(images, options.search_settings(), options.space, seeds=options.seeds)
@@ -49,7 +49,7 @@ def tell_run(options: RunOptions) -> None:
 
 
 def _tell(options: Tracked, sections: dict[str, Settings], facts: list[tuple[str, str, str]]) -> None:
-    from degas import plan
+    from degas.api import plan
 
     print(plan.table(plan.settings_rows(sections, options.preset, options.source)))
     print()

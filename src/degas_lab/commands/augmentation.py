@@ -53,7 +53,7 @@ def main(options: Options) -> None:
     from degas.errors import UserError
     from degas.runtime.distributed import Engine
     from degas.space.find import load_architecture
-    from degas_lab.augmentation import Plan, measure, write_summary
+    from degas_lab.trainings.augmentation import Plan, measure, write_summary
     from degas_lab.trainings.scorer import Scorer
 
     if options.gan.supervised:

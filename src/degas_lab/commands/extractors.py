@@ -35,7 +35,7 @@ class Options(Settings):
 
 def main(options: Options) -> None:
     from degas.data.sources import load_images
-    from degas_lab.sanity import format_table, sanity_tables
+    from degas_lab.extractor_sanity import format_table, sanity_tables
 
     settings = EvaluateSettings(
         extractor=options.extractor, resize_pixels=options.resize_pixels, classifier=options.classifier
