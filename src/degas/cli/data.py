@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from degas.cli.family import Command, Member, find_member
-from degas.cli.options import DataCacheOptions, DataFetchOptions, DataInfoOptions
+from degas.cli.tool_options import DataCacheOptions, DataFetchOptions, DataInfoOptions
 from degas.data.notes import Note
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from degas.cli.options import RunOptions, SearchOptions, Tracked, TrainOptions
-from degas.settings.sections import Settings
+from degas.settings.base import Settings
 
 
 def tell_search(options: SearchOptions) -> None:

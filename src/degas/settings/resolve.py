@@ -8,9 +8,9 @@ from typing import Any, TypeVar, cast
 from pydantic import ValidationError
 
 from degas.errors import UserError, nearest
+from degas.settings.base import Settings
 from degas.settings.presets import PRESETS, preset_values
 from degas.settings.refusals import complaint
-from degas.settings.sections import Settings
 
 Section = Mapping[str, Any] | Settings | None
 SettingsType = TypeVar("SettingsType", bound=Settings)

@@ -8,7 +8,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from degas.cli.options import SOURCE, Folder, Source
-from degas.settings.sections import DataSettings, EvaluateSettings, Positive, Settings, setting
+from degas.settings.base import Positive, Settings, setting
+from degas.settings.sections import DataSettings, EvaluateSettings
 
 __all__ = ["Options", "main"]
 
