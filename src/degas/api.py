@@ -22,6 +22,7 @@ from degas.data.image_set import ImageSet, content_fingerprint
 from degas.data.sources import images_from
 from degas.errors import UserError
 from degas.evaluation.evaluate import Evaluator, evaluate_generator
+from degas.evaluation.extractors.build import evaluate_record
 from degas.evaluation.stage import record_evaluation
 from degas.gan.fresh import fresh_generator
 from degas.gan.settings import gan_section, resolve_gan
@@ -39,7 +40,7 @@ from degas.runtime.rng import forked_rng
 from degas.runtime.run_folder import StageFolder, write_environment
 from degas.runtime.torch_state import plain_torch
 from degas.runtime.tracking import Tracker, make_tracker
-from degas.settings.resolve import Section, settings_for
+from degas.settings.resolve import Section, begun_search, settings_for
 from degas.settings.resume_rules import resume_rules
 from degas.settings.sections import DataSettings, EvaluateSettings, GanSettings, SearchSettings, SpaceSettings
 from degas.space.architecture import Architecture
@@ -76,7 +77,7 @@ def search(
     from degas.nas.checks import check_settings
 
     source = _source(data)
-    settings = settings_for("search", SearchSettings, search, preset, source)
+    settings = settings_for("search", SearchSettings, search, preset, source, begun_search(out))
     check_settings(settings)  # before images are read
     job = SearchJob(
         space=settings_for("space", SpaceSettings, space, preset, source),
@@ -131,7 +132,7 @@ def train(
         "gan": gan_settings.record(),
     }
     if gan_settings.evaluate_steps:  # they choose the best generator, and so decide what comes out
-        resolved["evaluate"] = evaluate_settings.model_dump(mode="json")
+        resolved["evaluate"] = evaluate_record(evaluate_settings)
     stage = _out(out) / "train"
     watcher = make_tracker(tracker, stage)
     plain = resolve_gan(type(given)(objective=given.objective, supervised=given.supervised))
