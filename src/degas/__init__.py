@@ -29,6 +29,7 @@ _HOMES = {
     "search": "degas.api",
     "train": "degas.api",
     "evaluate": "degas.api",
+    "run": "degas.whole_run",
 }
 __all__ = [
     "Architecture",
@@ -45,6 +46,7 @@ __all__ = [
     "register_rule",
     "register_signal",
     "register_source",
+    "run",
     "search",
     "train",
 ]
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
     from degas.nets.operations import register_operation
     from degas.space.architecture import Architecture
     from degas.space.graph import SearchSpace
+    from degas.whole_run import run
 
 
 def __getattr__(name: str) -> Any:

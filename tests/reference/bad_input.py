@@ -957,7 +957,7 @@ ROWS: tuple[Row, ...] = (
         "a generator of another size",
         "evaluate --data images --data.image-size 16 --out new --quiet --generator gen",
         2,
-        "the generator makes 1×8×8 images and the data are 1×16×16; give --data.image-size 8 --data.channels 1",
+        "images: the generator makes 1×8×8 images and the data are 1×16×16; give --data.image-size 8 --data.channels 1",
     ),
     Row(
         "three samples to measure",
@@ -1059,7 +1059,7 @@ ROWS: tuple[Row, ...] = (
         "a data command that does not exist",
         "data show images",
         2,
-        "unknown command 'data show'; choose from fetch, info",
+        "unknown command 'data show'; choose from cache, fetch, info",
     ),
     Row(
         "a classifier of unlabelled images",

@@ -31,8 +31,9 @@ COMMANDS = {
     "features": ("train a classifier to measure with", "features"),
 }
 GROUP = "degas.commands"
-# What to lower where one command alone can be meant. Evaluation's batch is no help: forward passes have 32 images.
+# What a command has that lowers its memory. Evaluation's batch is no help: forward passes have 32 images.
 LOWER = {
+    "run": "--search.width, --search.batch-images, --gan.width or --gan.batch-images",
     "search": "--search.width, --search.batch-images or --data.image-size",
     "train": "--gan.width, --gan.batch-images, --gan.generator-batch-images or --data.image-size",
     "evaluate": "--evaluate.num-samples or --data.max-images",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -110,3 +111,19 @@ def content_fingerprint(images: np.ndarray, labels: np.ndarray | None, class_nam
     if labels is not None:
         digest.update(np.ascontiguousarray(labels, dtype="<i8").data)
     return digest.hexdigest()
+
+
+def check_size(images: ImageSet, maker: Any, what: str = "generator") -> None:
+    """Raise `UserError` where a generator or an architecture makes images of another size than these."""
+    made, real = (maker.channels, maker.image_size), (images.channels, images.image_size)
+    if made != real:
+        raise UserError(
+            f"{images.source}: the {what} makes {made[0]}×{made[1]}×{made[1]} images and the data are "
+            f"{real[0]}×{real[1]}×{real[1]}; give --data.image-size {made[1]} --data.channels {made[0]}"
+        )
+
+
+def stage_head(images: ImageSet, seed: int, preset: str) -> dict[str, Any]:
+    """What every stage's config.json says about the data and the seed."""
+    facts = {name: getattr(images, name) for name in ("source", "fingerprint", "num_images", "image_size", "channels")}
+    return {"preset": preset, "seed": seed, "data": {**facts, "num_classes": images.num_classes}}

@@ -132,8 +132,11 @@ def _metadata_labels(tree: Tree, pictures: Sequence[File], column: str | None) -
 
 
 def _metadata_files(tree: Tree, pictures: Sequence[File]) -> list[File]:
-    folders = {file.folders[:depth] for file in pictures for depth in range(len(file.folders) + 1)}
-    return [file for file in tree.others if file.name.split("/")[-1] in METADATA and file.folders in folders]
+    tables = [file for file in tree.others if file.parts[-1] in METADATA]
+    if not tables:
+        return []
+    above = {folders[:depth] for folders in {file.folders for file in pictures} for depth in range(len(folders) + 1)}
+    return [file for file in tables if file.folders in above]
 
 
 def _rows(tree: Tree, table: File) -> list[dict[str, Any]]:

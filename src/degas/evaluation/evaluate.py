@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from degas.data.image_set import check_size
 from degas.errors import Notice, UserError
 from degas.evaluation.extractors.base import Extractor, device_of, fingerprint_of
 from degas.evaluation.extractors.build import build_extractor
@@ -58,11 +59,7 @@ class Evaluator:
 
     def generator(self, generator: Generator, *, seed: int, progress: bool = True) -> dict[str, Any]:
         """Scores of `num_samples` samples, those of `generator.images(n, seed)`, labels as frequent as the data's."""
-        if generator.image_size != self.images.image_size or generator.channels != self.images.channels:
-            raise UserError(
-                f"evaluate: the generator makes {generator.channels}×{generator.image_size} px images, the data has "
-                f"{self.images.channels}×{self.images.image_size}; set --data.image-size and --data.channels to its"
-            )
+        check_size(self.images, generator)
         labels = _labels(generator, self.images, self.settings.num_samples, seed)
         samples = generator.images(self.settings.num_samples, seed, labels)
         wanted = _as_the_extractor_numbers_them(labels, generator, self.extractor)

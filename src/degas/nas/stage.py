@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from degas.data.image_set import ImageSet
+from degas.data.image_set import ImageSet, stage_head
 from degas.errors import UserError
 from degas.nets.cost import supernet_parameters
 from degas.runtime.distributed import Engine, chosen_device
@@ -108,6 +108,8 @@ def _search_one(
     with StageFolder(stage, settings=job.config(seed), resume=resume, kind="search", rules=RULES) as folder:
         folder.tracker = watcher
         if folder.known_done():
+            if warn and folder.writes:
+                _warn_of_degenerate(folder.path)
             return Architecture.load(folder.path / "architecture.json")
         with Engine(job.search.precision, job.device) if engine is None else nullcontext(engine) as used:
             if folder.done(used):
@@ -129,6 +131,8 @@ def _search_several(stage: Path, job: SearchJob, *, seed: int, num_seeds: int, r
     settings = {**job.config(seed), "num_seeds": num_seeds}
     with StageFolder(stage, settings=settings, resume=resume, kind="search", rules=RULES) as folder:
         if folder.known_done():
+            if folder.writes:
+                _warn_of_degenerate(folder.path)
             return Architecture.load(folder.path / "architecture.json")
         seeds = range(seed, seed + num_seeds)
         with Engine(job.search.precision, job.device) as engine:
@@ -168,15 +172,10 @@ def _write_consensus(job: SearchJob, folder: StageFolder, seeds: Sequence[int]) 
     return architecture
 
 
-def stage_head(images: ImageSet, seed: int, preset: str) -> dict[str, Any]:
-    """What every stage's config.json says about the data and the seed."""
-    facts = {name: getattr(images, name) for name in ("source", "fingerprint", "num_images", "image_size", "channels")}
-    return {"preset": preset, "seed": seed, "data": {**facts, "num_classes": images.num_classes}}
-
-
 def _warn_of_degenerate(folder: Path) -> None:
-    """A warning for each line of degenerate.json."""
-    for record in json.loads((folder / "degenerate.json").read_bytes()):
+    """A warning for each line of degenerate.json, which searches of early releases did not write."""
+    path = folder / "degenerate.json"
+    for record in json.loads(path.read_bytes()) if path.is_file() else ():
         warnings.warn(record["warning"], stacklevel=6)
 
 
@@ -191,19 +190,30 @@ def _check(job: SearchJob, num_seeds: int | None) -> None:
     if job.search.cuda_graphs:
         check_graphs("search", chosen_device(job.device), num_ranks())
     check_on_images(job.search, job.space, image_size=job.images.image_size, channels=job.images.channels)
-    _check_memory(job)
+    _check_memory(job.images, job.search, job.space, job.device)
 
 
-def _check_memory(job: SearchJob) -> None:
+def check_search_job(images: ImageSet, search: SearchSettings, space: SpaceSettings, device: str = "auto") -> None:
+    """Raise `UserError` for settings that no search of these images can follow, and for one beyond the memory."""
+    from degas.nas.checks import check_on_images, check_settings
+
+    check_settings(search)
+    check_on_images(search, space, image_size=images.image_size, channels=images.channels)
+    _check_memory(images, search, space, device)
+
+
+def _check_memory(images: ImageSet, search: SearchSettings, space: SpaceSettings, device: str) -> None:
+    if device == "cpu" or not torch.cuda.is_available():
+        lower = "--search.width, --search.noise-size or --data.max-images"
+        refuse_beyond_memory("search", search_bytes(images, search, space), lower)
+
+
+def search_bytes(images: ImageSet, settings: SearchSettings, space: SpaceSettings) -> int:
     """Weights, gradients and moments of the supernet, and what the signal keeps, in float32: what a search holds."""
     from degas.nas.signal import find_signal
 
-    if job.device != "cpu" and torch.cuda.is_available():
-        return
-    images, settings = job.images, job.search
-    graph, base_size = job.space.resolve(images.image_size)
+    graph, base_size = space.resolve(images.image_size)
     sizes = {"width": settings.width, "noise_size": settings.noise_size, "channels": images.channels}
     copies = (4 if settings.weight_optimizer == "adam" else 3) + (3 if settings.order == "second" else 0)
     weights = copies * supernet_parameters(graph, base_size=base_size, **sizes)
-    own = find_signal(settings).num_own_values(settings, images.num_images)
-    refuse_beyond_memory("search", 4 * (weights + own), "--search.width, --search.noise-size or --data.max-images")
+    return 4 * (weights + find_signal(settings).num_own_values(settings, images.num_images))

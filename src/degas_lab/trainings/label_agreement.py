@@ -64,7 +64,7 @@ def label_agreement(
 
         def trial(data: ImageSet = data) -> dict[str, Any]:
             judge = _judge(images, folder / "classifier", num_samples, seed, engine)
-            classes = {"num_classes": images.num_classes, "class_names": images.class_names}
+            classes: dict[str, Any] = {"num_classes": images.num_classes, "class_names": images.class_names}
             generator = fresh_generator(architecture, settings, seed, **classes)
             marks = [settings.num_steps]
             return train_and_score(

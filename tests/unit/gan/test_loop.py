@@ -19,6 +19,7 @@ from degas.data.image_set import ImageSet
 from degas.errors import UserError
 from degas.gan import loop as trainer
 from degas.gan import watch
+from degas.gan.checks import check_generator, check_training
 from degas.gan.loop import run_training
 from degas.gan.state import Steps
 from degas.gan.watch import NonFiniteError
@@ -404,6 +405,8 @@ def test_a_healthy_run_warns_of_nothing(tmp_path: Path) -> None:
 
 def run(images: ImageSet, generator: Generator, tmp_path: Path, **changes: Any) -> None:
     settings = toy_settings(**changes)
+    check_training(settings, images, torch.device("cpu"))
+    check_generator(generator, images, settings)
     with StageFolder(tmp_path, settings=settings.record(), resume=False, kind="train") as folder:
         run_training(generator, images, settings, seed=1, folder=folder, engine=Engine(device="cpu"), progress=False)
 
@@ -412,8 +415,13 @@ def test_refuses_what_does_not_fit(tmp_path: Path) -> None:
     images = toy_images()
     unlabelled = ImageSet(images.images, None, (), "toy", "0" * 64)
     cases = [
-        (toy_images(size=16), toy_generator(), {}, "16 px"),
-        (toy_images(channels=1), toy_generator(), {}, "1 channel"),
+        (
+            toy_images(size=16),
+            toy_generator(),
+            {},
+            "makes 3×8×8 images and the data are 3×16×16",
+        ),
+        (toy_images(channels=1), toy_generator(), {}, "the data are 1×8×8; give .*--data.channels 3"),
         (unlabelled, toy_generator(2), {"supervised": True}, "needs labels"),
         (images, toy_generator(3), {"supervised": True}, "3 classes"),
         (images, toy_generator(2), {}, "2 classes"),
