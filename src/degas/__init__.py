@@ -22,11 +22,14 @@ _HOMES = {
     "register_generator": "degas.nets.generators",
     "register_objective": "degas.gan.objectives",
     "register_operation": "degas.nets.operations",
+    "register_rule": "degas.nas.decide.rule",
+    "register_signal": "degas.nas.signal",
     "register_source": "degas.data.sources",
     "UserError": "degas.errors",
     "search": "degas.api",
     "train": "degas.api",
     "evaluate": "degas.api",
+    "run": "degas.whole_run",
 }
 __all__ = [
     "Architecture",
@@ -40,7 +43,10 @@ __all__ = [
     "register_generator",
     "register_objective",
     "register_operation",
+    "register_rule",
+    "register_signal",
     "register_source",
+    "run",
     "search",
     "train",
 ]
@@ -51,11 +57,14 @@ if TYPE_CHECKING:
     from degas.errors import UserError
     from degas.gan.objectives import Objective, register_objective
     from degas.generator.generator import Generator
+    from degas.nas.decide.rule import register_rule
+    from degas.nas.signal import register_signal
     from degas.nets.critic import CriticOutput, register_critic
     from degas.nets.generators import register_generator
     from degas.nets.operations import register_operation
     from degas.space.architecture import Architecture
     from degas.space.graph import SearchSpace
+    from degas.whole_run import run
 
 
 def __getattr__(name: str) -> Any:

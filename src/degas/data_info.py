@@ -12,8 +12,8 @@ from degas.data.image_set import ImageSet
 from degas.data.inspect import describe_source
 from degas.errors import UserError
 from degas.evaluation.evaluate import check_counts
+from degas.gan.checks import check_images
 from degas.gan.settings import resolve_gan
-from degas.gan.state import check_images
 from degas.nas.checks import check_search
 from degas.settings.sections import DataSettings, EvaluateSettings, GanSettings, SearchSettings, SpaceSettings
 

@@ -23,8 +23,8 @@ from degas.data.image_set import ImageSet
 from degas.errors import UserError
 from degas.evaluation.extractors.base import Extractor, freeze
 from degas.evaluation.extractors.build import build_extractor
-from degas.evaluation.image_progress import Ticker
 from degas.evaluation.metrics import frechet_distance, kernel_distance, precision_recall
+from degas.evaluation.progress import ImageProgress
 from degas.evaluation.reference import image_chunks
 from degas.evaluation.scores import count_name
 from degas.evaluation.statistics import Moments, extract
@@ -129,7 +129,7 @@ class _Sides:
 
     def _features(self, rows: np.ndarray, change: Change | None = None) -> Tensor:
         chunks = (change(chunk) if change else chunk for chunk in image_chunks(self.images.images, rows, 64))
-        with Ticker(f"features ({self.extractor.name})", len(rows)) as tick:
+        with ImageProgress(f"features ({self.extractor.name})", len(rows)) as tick:
             return torch.cat([part.features for part in extract(self.extractor, chunks, self.device, tick)])
 
 

@@ -10,9 +10,14 @@ from typing import Any
 from degas.errors import UserError
 from degas.runtime.comparison import Rules, first_difference
 from degas.runtime.durable import replace_file
-from degas.settings.resume_rules import DATA_SENTENCES
+from degas.settings.resume_rules import DATA_SENTENCES, resume_rules
+from degas.settings.sections import GanSettings, SearchSettings
 
-SAME_TRIALS = Rules(ignored=frozenset(["data.source"]), sentences=DATA_SENTENCES)  # images are known by their content
+# Images are known by their content, architectures by operations; intervals of checkpoints and logs decide nothing.
+SAME_TRIALS = Rules(
+    resume_rules(search=SearchSettings(), gan=GanSettings()).ignored | {"architecture.provenance", "found.provenance"},
+    sentences=DATA_SENTENCES,
+)
 
 
 class Trials:

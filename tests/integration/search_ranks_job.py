@@ -18,7 +18,8 @@ from torch import nn
 from degas.data.image_set import ImageSet
 from degas.data.loader import Batches
 from degas.nas.glo.glo import Glo
-from degas.nas.state import Search, run_search
+from degas.nas.stage import run_search
+from degas.nas.state import Search
 from degas.runtime.checkpoint import save_checkpoint
 from degas.runtime.distributed import Engine
 from degas.runtime.run_folder import StageFolder
@@ -60,7 +61,7 @@ def glo_steps(images: ImageSet, settings: SearchSettings, engine: Engine, folder
     ranks = {"rank": engine.rank, "num_ranks": engine.num_ranks}
     batches = Batches(images, settings.batch_images, seed=0, purpose="test", **ranks)
     for step in range(3):
-        glo.step(batches(step), step)
+        glo.step(batches(step), glo.rate_share(step))
     if engine.is_main:
         save_checkpoint(folder / "glo", 3, glo.state_dict())
 
@@ -71,7 +72,7 @@ def search(images: ImageSet, settings: SearchSettings, engine: Engine, folder: P
     again = Search(images, settings, SpaceSettings(), seed=0, engine=engine)
     for step in range(again.total_steps):
         again.step(step)
-    for tensor in (*again.supernet.parameters(), *again.glo.table.state_dict().values()):
+    for tensor in (*again.supernet.parameters(), *again.signal.table.state_dict().values()):
         everyone = engine.gather(tensor.detach().reshape(1, -1))
         assert all(torch.equal(everyone[0], other) for other in everyone)
     alphas = again.supernet.alpha_by_name()

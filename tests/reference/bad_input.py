@@ -539,6 +539,60 @@ ROWS: tuple[Row, ...] = (
         "both: holds both loose images (loose.png, …) and folders of images; keep one kind of the two",
     ),
     Row(
+        "the folder of the images as --out",
+        "search --data images --data.image-size 8 --out images",
+        2,
+        "--out: images is the folder of the images; give another one",
+    ),
+    Row(
+        "a class folder as --out",
+        "run --data images --data.image-size 8 --out images/down",
+        2,
+        "--out: images/down lies among the images and holds 0.png; give a new folder",
+    ),
+    Row(
+        "a picture of the images among them",
+        "data info images --data.image-size 8 --out images/grid.png",
+        2,
+        "--out: images/grid.png would be one of the pictures of images; give a place outside of it",
+    ),
+    Row(
+        "a run as images",
+        "search --data run --out new",
+        2,
+        "run: holds a run of degas; give the folder of the images alone",
+    ),
+    Row(
+        "pictures of a format that is not read",
+        "search --data heic --out new",
+        2,
+        "heic: no images in it; expected files ending in .jpg, .jpeg, .png, .bmp, …; 1 picture is left out, whose format cannot be read here (.heic); save it as PNG or JPEG: a.heic",
+    ),
+    Row(
+        "a dataset.json that leaves pictures out",
+        "search --data labels-missing --out new",
+        2,
+        "labels-missing/dataset.json: gives no label for picture b.png; add or remove what is missing",
+    ),
+    Row(
+        "half a dataset.json",
+        "search --data labels-cut --out new",
+        2,
+        "labels-cut/dataset.json: not valid JSON; mend it, or remove it to take folders for classes",
+    ),
+    Row(
+        "a column that metadata.csv lacks",
+        "search --data metadata --out new --data.label-column knid",
+        2,
+        "--data.label-column: metadata/metadata.csv has no column 'knid'; did you mean 'kind'?",
+    ),
+    Row(
+        "labels below 0",
+        "search --data negative.npz --out new",
+        2,
+        "negative.npz: labels: image 0 has label -1; number the classes from 0",
+    ),
+    Row(
         "half a zip file",
         "search --data cut.zip --out new",
         2,
@@ -650,7 +704,14 @@ ROWS: tuple[Row, ...] = (
         "an unknown pruning rule",
         f"{SEARCH} --search.prune perturb",
         2,
-        "--search.prune: unknown value 'perturb'; did you mean 'perturbation'?",
+        "--search.prune: unknown pruning rule 'perturb'; known are alone, darts, paper, perturbation; one of your own needs its "
+        "module: --import MODULE",
+    ),
+    Row(
+        "an unknown search signal",
+        f"{SEARCH} --search.signal gloo",
+        2,
+        "--search.signal: unknown search signal 'gloo'; known are glo; one of your own needs its module: --import MODULE",
     ),
     Row(
         "an unknown relaxation",
@@ -896,7 +957,7 @@ ROWS: tuple[Row, ...] = (
         "a generator of another size",
         "evaluate --data images --data.image-size 16 --out new --quiet --generator gen",
         2,
-        "the generator makes 1×8×8 images and the data are 1×16×16; give --data.image-size 8 --data.channels 1",
+        "images: the generator makes 1×8×8 images and the data are 1×16×16; give --data.image-size 8 --data.channels 1",
     ),
     Row(
         "three samples to measure",
@@ -998,7 +1059,7 @@ ROWS: tuple[Row, ...] = (
         "a data command that does not exist",
         "data show images",
         2,
-        "unknown command 'data show'; choose from fetch, info",
+        "unknown command 'data show'; choose from cache, fetch, info",
     ),
     Row(
         "a classifier of unlabelled images",
@@ -1047,6 +1108,17 @@ def _bad_images(root: Path) -> None:
     _save(root / "both" / "loose.png", np.zeros((8, 8), np.uint8))
     _save(root / "both" / "class" / "a.png", np.zeros((8, 8), np.uint8))
     _save(root / "one" / "a.png", np.zeros((8, 8), np.uint8))
+    _write(root / "heic" / "a.heic", b"\0\0\0\x18ftypheic" + bytes(200))
+    tables = {
+        "labels-missing/dataset.json": '{"labels": [["a.png", 0]]}',
+        "labels-cut/dataset.json": '{"labels": [',
+        "metadata/metadata.csv": "file_name,kind\na.png,cat\nb.png,dog\n",
+    }
+    for name, table in tables.items():
+        _write(root / name, table.encode())
+        for picture in ("a", "b"):
+            _write((root / name).with_name(f"{picture}.png"), whole)
+    np.savez(root / "negative.npz", images=np.zeros((4, 8, 8), np.uint8), labels=np.arange(4) - 1)
     for name in ("link", "pipe"):
         (root / name).mkdir()
     (root / "link" / "a.png").symlink_to("nowhere.png")

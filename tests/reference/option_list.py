@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from degas.cli import main as cli
+from degas.cli import commands as table
 from degas.cli.arguments import Option, options_of
 from degas.cli.help import is_shown
 from degas.settings.groups import group_of
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "options.txt"
-FAMILIES = {"data": ("info", "fetch"), "features": ("train",)}
+FAMILIES = {"data": ("info", "fetch", "cache"), "features": ("train",)}
 
 
 def commands() -> Iterator[tuple[Any, str]]:
@@ -23,9 +23,9 @@ def commands() -> Iterator[tuple[Any, str]]:
     from degas_lab.commands.experiment import EXPERIMENTS
 
     families = {**FAMILIES, "experiment": tuple(EXPERIMENTS)}
-    for name in cli.COMMANDS:
+    for name, _ in table.summaries():
         for words in [[name, member] for member in families.get(name, ())] or [[name]]:
-            module, full, _ = cli.find_command(words)
+            module, full, _ = table.find_command(words)
             yield module.Options, full
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from degas.data.image_set import ImageSet
-from degas.gan.loop import run_training
 from degas.gan.settings import CompleteGan, resolve_gan
+from degas.gan.stage import train_into
 from degas.gan.state import Steps
 from degas.generator.generator import Generator
 from degas.runtime.distributed import Engine
@@ -58,13 +58,15 @@ def toy_training(
     settings = toy_settings(**changes)
     generator = toy_generator(2 if settings.supervised else 0)
     with StageFolder(path, settings=settings.record(), resume=resume, kind="train") as folder:
-        return run_training(
-            generator,
-            toy_images(),
-            settings,
-            seed=seed,
-            folder=folder,
-            engine=Engine(settings.precision, "cpu"),
-            on_evaluate=on_evaluate,
-            progress=progress,
-        )
+        if not folder.known_done():
+            train_into(
+                folder,
+                generator,
+                toy_images(),
+                settings,
+                seed=seed,
+                device="cpu",
+                make_evaluate=None if on_evaluate is None else lambda _device: on_evaluate,
+                progress=progress,
+            )
+        return Generator.load(path / "generator")

@@ -20,6 +20,7 @@ from degas.errors import UserError
 from degas.evaluation import evaluate as evaluation
 from degas.evaluation.extractors.base import Extractor, freeze
 from degas.figures.grids import save_png
+from degas.gan.fresh import chosen_generator
 from degas.generator.generator import Generator
 from degas.settings.sections import DataSettings, GanSettings, SpaceSettings
 from degas.space.architecture import Architecture
@@ -232,7 +233,7 @@ def test_settings_of_the_generator_reach_the_one_that_is_built(images: ImageSet)
     drawn = Architecture(1, 1, 4, 6, 8, 3, SearchSpace(1).draw(0))
 
     def built(**changes: Any) -> Generator:
-        return api._fresh_generator(drawn, images, GanSettings(**changes), SpaceSettings(), seed=0)
+        return chosen_generator(drawn, images, GanSettings(**changes), SpaceSettings(), seed=0)
 
     assert built().network.width == 6
     assert built(generator_width=5).network.width == 5

@@ -50,6 +50,12 @@ class Option:
         return "--" + ".".join((*self.path[:-1], last)).replace("_", "-")
 
     @property
+    def second_name(self) -> str | None:
+        """Another name that means the same: `--search.measuring-batches`."""
+        alias = self.info.validation_alias
+        return "--" + ".".join((*self.path[:-1], alias)).replace("_", "-") if isinstance(alias, str) else None
+
+    @property
     def negative(self) -> str | None:
         """What turns a switch off: `--gan.no-supervised`."""
         head, _, last = self.name.removeprefix("--").rpartition(".")

@@ -27,12 +27,13 @@ COMMANDS = {
     "describe": ("an architecture in words, numbers and a picture", "describe"),
     "random": ("draw a random architecture", "random"),
     "space": ("the search space and its counts", "space"),
-    "data": ("what a data source holds; download an official one", "data"),
+    "data": ("what a data source holds; download an official one; the cache", "data"),
     "features": ("train a classifier to measure with", "features"),
 }
 GROUP = "degas.commands"
-# What to lower where one command alone can be meant. Evaluation's batch is no help: forward passes have 32 images.
+# What a command has that lowers its memory. Evaluation's batch is no help: forward passes have 32 images.
 LOWER = {
+    "run": "--search.width, --search.batch-images, --gan.width or --gan.batch-images",
     "search": "--search.width, --search.batch-images or --data.image-size",
     "train": "--gan.width, --gan.batch-images, --gan.generator-batch-images or --data.image-size",
     "evaluate": "--evaluate.num-samples or --data.max-images",

@@ -1,23 +1,29 @@
-"""`degas data info SRC` and `degas data fetch NAME`."""
+"""`degas data info SRC`, `degas data fetch NAME` and `degas data cache`."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from degas.cli.family import Command, Member, find_member
-from degas.cli.options import DataFetchOptions, DataInfoOptions
+from degas.cli.options import DataCacheOptions, DataFetchOptions, DataInfoOptions
 from degas.data.notes import Note
 
+if TYPE_CHECKING:
+    from degas.data.cache_contents import Entry
+
+OLD_DAYS = 30  # after which an entry of the cache is worth a word
 SHOWN = 3  # pictures named of a problem
-ABOUT = "what a data source holds; download an official one"
+ABOUT = "what a data source holds; download an official one; the cache"
 
 
 def find_command(arguments: Sequence[str]) -> tuple[Any, str, list[str]]:
     members = {
         "info": Member("what a source holds and what is wrong with it", lambda: Command(DataInfoOptions, info)),
         "fetch": Member("download an official archive", lambda: Command(DataFetchOptions, fetch)),
+        "cache": Member("what the cache folder holds; empty it", lambda: Command(DataCacheOptions, cache)),
     }
     return find_member("data", ABOUT, members, arguments)
 
@@ -33,6 +39,39 @@ def fetch(options: DataFetchOptions) -> None:
     from degas.data.fetch import fetch as fetched
 
     print(f"archive {fetched(options.name, options.out, quiet=options.quiet)}")
+
+
+def cache(options: DataCacheOptions) -> None:
+    from degas.data.cache import cache_folder
+    from degas.data.cache_contents import DOWNLOADS, cache_entries, clear
+    from degas.settings.sections import DataSettings
+
+    folder = cache_folder(DataSettings(cache=options.folder))
+    entries = cache_entries(folder)
+    if not options.clear:
+        print(cache_in_words(folder, entries))
+        return
+    chosen = [entry for entry in entries if options.downloads or entry.kind != DOWNLOADS]
+    num, num_bytes = clear([entry for entry in chosen if entry.unused_days() >= options.unused_days])
+    left = len(entries) - num
+    print(f"cleared   {num:,} of {len(entries):,}, {_mebibytes(num_bytes)}; {left:,} left in {folder}")
+
+
+def cache_in_words(folder: Path, entries: list[Entry]) -> str:
+    """A line each, by kind, and what could go."""
+    lines = [f"cache     {folder}, {_mebibytes(sum(entry.num_bytes for entry in entries))}"]
+    for entry in entries:
+        used = f"used {max(0, round(entry.unused_days()))} days ago"
+        lines.append(f"{entry.kind:<10}{_mebibytes(entry.num_bytes):>12}  {used:<17} {entry.words}")
+    old = [entry for entry in entries if entry.unused_days() >= OLD_DAYS]
+    if old:
+        size = _mebibytes(sum(entry.num_bytes for entry in old))
+        lines.append(f"advice    {size} unused for {OLD_DAYS} days: degas data cache --clear --unused-days {OLD_DAYS}")
+    return "\n".join(lines)
+
+
+def _mebibytes(num_bytes: int) -> str:
+    return f"{num_bytes / 2**20:,.1f} MiB"
 
 
 def in_words(facts: dict[str, Any]) -> str:

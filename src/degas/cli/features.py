@@ -21,7 +21,7 @@ def main(options: Options) -> None:
     from degas.evaluation.extractors.train_classifier import train_classifier
     from degas.runtime.distributed import Engine
 
-    images = load_images(options.source, options.data)
+    images = load_images(options.source, options.data, options.out)
     accuracy = train_classifier(
         images,
         options.out,

@@ -23,7 +23,6 @@ from degas.runtime.terminal import no_reader
 
 ALONE = ("-h", "--help", "help", "-V", "--version")
 USAGE = "usage: degas COMMAND [OPTIONS]      degas COMMAND --help shows a command's options"
-OUT_OF_MEMORY = "out of memory; lower --search.width, --search.batch-images, --gan.width or --gan.batch-images"
 READ = ("space", "describe", "random", "data")  # commands that are nothing but what they print
 SHARED = ("run", "search", "train")  # what several processes do together
 # What the operating system may answer to a path, a disk or a limit of the user's; anything else is a bug of ours.
@@ -164,7 +163,7 @@ def _unexpected(error: Exception, command: str) -> int:
 
 def _out_of_memory(command: str) -> str:
     lower = hint(command, LOWER, "LOWER")
-    return f"out of memory; lower {lower}" if lower else OUT_OF_MEMORY
+    return f"out of memory; lower {lower}" if lower else "out of memory"
 
 
 def _fail(message: str, status: int) -> int:

@@ -10,6 +10,7 @@ from pydantic import Field
 from degas.cli.arguments import Argument
 from degas.settings.presets import PresetName
 from degas.settings.sections import (
+    Count,
     DataSettings,
     EvaluateSettings,
     GanSettings,
@@ -156,7 +157,7 @@ class SampleOptions(Settings):
     num_images: Annotated[int, Field(ge=1, le=10_000_000)] = setting(64, "images to draw")
     seed: int = setting(0, "image i depends on (seed, i) alone")
     label: str | None = setting(
-        None, "class name or number; `all` gives a row per class; default: classes drawn uniformly, if there are any"
+        None, "class name or number; `all` (or `*`) gives a row per class; default: drawn uniformly, if there are any"
     )
     columns: Positive | None = setting(None, "columns of the grid; default: about square")
     device: Device = setting("auto", "where to compute")
@@ -269,6 +270,21 @@ class DataFetchOptions(Settings):
         None, "folder to fill; default: the cache folder"
     )
     quiet: bool = setting(False, "no progress")
+
+
+class DataCacheOptions(Settings):
+    """What the cache folder holds, a line an entry; --clear empties it, and what is needed is made anew."""
+
+    EXAMPLES: ClassVar[tuple[str, ...]] = (
+        "degas data cache",
+        "degas data cache --clear --unused-days 30",
+    )
+    clear: bool = setting(False, "remove decoded images, statistics and the list of fonts")
+    unused_days: Count = setting(0, "remove only what was not used for so many days")
+    downloads: bool = setting(False, "remove downloaded archives and weights as well")
+    folder: Annotated[Path | None, Argument(metavar="FOLDER", endings=())] = setting(
+        None, "the cache folder; default: ~/.cache/degas"
+    )
 
 
 class FeaturesTrainOptions(Settings):

@@ -61,6 +61,7 @@ def command_line() -> list[str]:
 def _tokenise(options: Sequence[Option], command: str, arguments: Sequence[str]) -> tuple[Given, list[str]]:
     """Each option with the words that follow it, and the words that follow none."""
     named = {option.name: option for option in options if not option.argument.positional}
+    named |= {option.second_name: option for option in options if option.second_name}
     negative = {option.negative: option for option in options if option.negative}
     given: Given = {}
     stray: list[str] = []

@@ -2,73 +2,72 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from degas.cli.options import RunOptions as Options
 from degas.cli.parse import command_line
+
+if TYPE_CHECKING:
+    from degas.whole_run import Finished
 
 __all__ = ["Options", "main"]
 
 
 def main(options: Options) -> None:
-    from degas import api
-    from degas.cli.text import operations_in_words, scores_in_words
-    from degas.data.sources import load_images
-    from degas.figures.grids import save_grid
-    from degas.report.model_card import write_model_card
-    from degas.report.render import write_report
-    from degas.runtime.environment import is_rank_0
+    if options.dry_run:
+        from degas.cli.dry_run import tell_run
 
-    out = options.out
-    print(f"loading {options.source}")
-    images = load_images(options.source, options.data)
-    print(f"{images.num_images:,} images, {images.channels}×{images.image_size}×{images.image_size}\n")
-    api.refuse_in_vain(images, gan=options.gan, evaluate=options.evaluate, device=options.device)
-    shared: dict[str, Any] = {
-        "preset": options.preset,
-        "seed": options.seed,
-        "resume": True,
-        "device": options.device,
-        "progress": not options.quiet,
-        "tracker": options.tracker,
-        "data_settings": options.data,
-        "space": options.space,
-        "command": command_line(),
-    }
-
-    print("1. search")
-    architecture = api.search(images, out, search=options.search_settings(), **shared)
-    print(operations_in_words(architecture), "\n")
-
-    print("2. train")
-    generator = api.train(architecture, images, out, gan=options.gan, evaluate=options.evaluate, **shared)
-
-    if not is_rank_0():  # of several processes one measures and reports
+        tell_run(options)
         return
-    print("\n3. evaluate")
-    folder = out / "train" / "generator"
-    scores = api.evaluate(
-        folder,
-        images,
-        out,
+    from degas.whole_run import run
+
+    print(f"loading {options.source}")
+    finished = run(
+        options.source,
+        options.out,
+        architecture=options.architecture,
         preset=options.preset,
         seed=options.seed,
+        seeds=options.seeds,
         device=options.device,
         progress=not options.quiet,
+        tracker=options.tracker,
         data_settings=options.data,
+        space=options.space,
+        search=options.search_settings(),
+        gan=options.gan,
         evaluate=options.evaluate,
         command=command_line(),
+        told=tell_stage,
     )
+    if finished.report is not None:
+        tell_end(options, finished)
 
-    print("\n4. sample and report")
-    save_grid(generator.sample(100, seed=options.seed), out / "samples.png", columns=10)
-    write_model_card(out)
-    report = write_report([out], out / "report.html")
+
+def tell_stage(stage: str, value: Any) -> None:
+    """Print the heading of a stage, or what the one before it found."""
+    from degas.cli.text import operations_in_words
+
+    if stage == "images":
+        print(f"{value.num_images:,} images, {value.channels}×{value.image_size}×{value.image_size}\n")
+    elif stage == "architecture":
+        print(operations_in_words(value), "\n")
+    else:
+        print({"search": "1. search", "train": "2. train", "evaluate": "\n3. evaluate"}.get(stage, _LAST))
+
+
+_LAST = "\n4. sample and report"
+
+
+def tell_end(options: Options, finished: Finished) -> None:
+    from degas.cli.text import scores_in_words
 
     print()
-    print(scores_in_words(scores))
-    print(f"parameters      {generator.num_parameters:,}")
-    print(f"architecture    {out / 'search' / 'architecture.json'}")
-    print(f"generator       {folder}")
-    print(f"samples         {out / 'samples.png'}")
-    print(f"report          {report}")
+    print(scores_in_words(finished.scores or {"scores": {}}))
+    print(f"parameters      {finished.generator.num_parameters:,}")
+    print(f"architecture    {options.architecture or options.out / 'search' / 'architecture.json'}")
+    print(f"generator       {options.out / 'train' / 'generator'}")
+    print(f"samples         {options.out / 'samples.png'}")
+    print(f"report          {finished.report}")
+    for warning in finished.warnings:
+        print(f"warning         {warning}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from degas.cli.options import SampleOptions as Options
 from degas.errors import UserError, nearest
+from degas.runtime.names import same_name
 
 if TYPE_CHECKING:
     from degas.generator.generator import Generator
@@ -42,17 +43,19 @@ def main(options: Options) -> None:
 def choose_labels(generator: Generator, label: str | None, n: int) -> tuple[Sequence[int] | int | None, int | None]:
     """The labels that `--label` asks for, and the columns of a grid with a row per class.
 
-    `all` fills the last row: of 12 images and 10 classes it makes 20, where 12 would show six classes and call it all.
+    `all`, or `*` where a class is called all, takes every class and fills the last row: of 12 images and 10 classes it
+    makes 20, where 12 would show six classes and call it all.
     """
     if label is None:
         return None, None
     if not generator.num_classes:
         raise UserError("--label: this generator is unconditional; train one with --gan.supervised")
-    if label == "all":
+    named = same_name(label, generator.class_names)
+    if named is not None:
+        return generator.class_names.index(named), None
+    if label in ("all", "*"):
         columns = max(1, -(-n // generator.num_classes))
         return [k for k in range(generator.num_classes) for _ in range(columns)], columns
-    if label in generator.class_names:
-        return generator.class_names.index(label), None
     if label.isdecimal() and int(label) < generator.num_classes:
         return int(label), None
     names = generator.class_names or [str(k) for k in range(generator.num_classes)]

@@ -11,6 +11,11 @@ __all__ = ["Options", "main"]
 
 
 def main(options: Options) -> None:
+    if options.dry_run:
+        from degas.cli.dry_run import tell_search
+
+        tell_search(options)
+        return
     from degas import api
 
     architecture = api.search(

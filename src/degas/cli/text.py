@@ -41,7 +41,7 @@ def _what_else(pruning: Mapping[str, Any]) -> list[str]:
     else:
         differing = [f"{d['name']} ({', '.join(d['differs_under'])})" for d in found if d["differs_under"]]
         other = "another way to compare α across edges"
-        lines.append(f"margins are of {BY_ALPHA.get(pruning['compare'], pruning['compare'])}; ")
+        lines.append(f"margins are of {decided_by(pruning) or BY_ALPHA[pruning['compare']]}; ")
         lines[-1] += f"{other} would change {', '.join(differing)}" if differing else f"{other} would change nothing"
     if "cap" in pruning:
         cap = pruning["cap"]

@@ -10,7 +10,9 @@ __all__ = ["Options", "main"]
 
 def main(options: Options) -> None:
     if options.dry_run:
-        print(settings_table(options))
+        from degas.cli.dry_run import tell_train
+
+        tell_train(options)
         return
     from degas import api
 
@@ -31,14 +33,3 @@ def main(options: Options) -> None:
         command=command_line(),
     )
     print(f"generator {options.out / 'train' / 'generator'} ({generator.num_parameters:,} parameters)")
-
-
-def settings_table(options: Options) -> str:
-    """Every setting of the training with its value and where the value comes from."""
-    from degas.gan.settings import resolve_gan, sources
-    from degas.settings.presets import PRESETS
-
-    gan = resolve_gan(options.gan)
-    rows = [(name, repr(value), source) for name, value, source in sources(gan, PRESETS[options.preset].get("gan", {}))]
-    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
-    return "\n".join(f"gan.{name:<{widths[0]}}  {value:<{widths[1]}}  {source}" for name, value, source in rows)

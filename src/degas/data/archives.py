@@ -6,7 +6,7 @@ import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from degas.data.bad_pictures import BadPictureError
@@ -14,6 +14,7 @@ from degas.errors import UserError, system_reason, unreadable
 
 MAX_MEMBER_BYTES = 256 * 2**20  # one encoded picture
 MAX_RATIO = 200  # pictures hardly shrink in a zip; deflate's limit is about 1000
+_UTF8 = 0x800  # the flag of a member whose name is in UTF-8; without it, it is in the PC's first alphabet
 # What damaged bytes raise; bzip2 says it by an `OSError` without a number, unlike the operating system.
 DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError)
 _UNPACK = "unpack the archive and name the folder"
@@ -65,13 +66,13 @@ def _words(error: Exception) -> str:
     return " ".join(str(error).split())[:120] or type(error).__name__
 
 
-def first_name(path: Path) -> str:
-    """The first member's name, from the first bytes alone: a directory of 200,000 members takes a second to read."""
-    with path.open("rb") as stream:
-        header = stream.read(30)
-        if len(header) < 30 or header[:4] != b"PK\x03\x04":
-            return ""
-        return stream.read(int.from_bytes(header[26:28], "little")).decode("utf-8", "replace")
+def member_name(info: zipfile.ZipInfo) -> str:
+    """The member's path with slashes: tools of Windows write backslashes, macOS' writes UTF-8 without saying so."""
+    name = info.filename
+    if not info.flag_bits & _UTF8:
+        with suppress(UnicodeError):
+            name = name.encode("cp437").decode("utf-8")
+    return name.replace("\\", "/")
 
 
 def check_name(path: Path, name: str) -> None:

@@ -78,15 +78,21 @@ def as_pictures(where: str, array: np.ndarray) -> np.ndarray:
 
 
 def as_labels(where: str, labels: np.ndarray, num: int, names: tuple[str, ...]) -> tuple[np.ndarray, tuple[str, ...]]:
+    """int64 (N,) in 0..K−1 and the names of the classes. Without `names` the classes are the values that occur."""
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.shape != (num,) or not np.issubdtype(labels.dtype, np.integer):
         raise UserError(f"{where}: {labels.dtype} {labels.shape}; expected {num} integers")
     values: Any = labels.astype(np.int64)
-    num_classes = len(names) or int(values.max(initial=0)) + 1
-    if num and (values.min() < 0 or values.max() >= num_classes):
-        wrong = int(np.flatnonzero((values < 0) | (values >= num_classes))[0])
-        raise UserError(f"{where}: image {wrong} has label {values[wrong]}, expected 0 to {num_classes - 1}")
-    if num_classes > max(1000, 2 * num):
-        raise UserError(f"{where}: labels up to {values.max()} for {num} images; number the classes from 0")
-    return values, names or tuple(str(k) for k in range(num_classes))
+    if num and values.min() < 0:
+        wrong = int(np.argmax(values < 0))
+        raise UserError(f"{where}: image {wrong} has label {values[wrong]}; number the classes from 0")
+    if not names:
+        distinct, values = np.unique(values, return_inverse=True)
+        return values.reshape(-1).astype(np.int64), tuple(map(str, distinct.tolist()))
+    if num and values.min() >= 1 and values.max() == len(names):
+        values = values - 1  # as many as there are names, counted from 1
+    if num and values.max() >= len(names):
+        wrong = int(np.argmax(values >= len(names)))
+        raise UserError(f"{where}: image {wrong} has label {values[wrong]}, expected 0 to {len(names) - 1}")
+    return values, names

@@ -16,7 +16,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,11 @@ import PIL
 
 from degas.data.decode import FitRule, decode_all, to_grey
 from degas.data.decoded_notes import DecodedNotes
-from degas.data.image_set import ImageSet, content_fingerprint, fixed_subset
+from degas.data.image_set import ImageSet, content_fingerprint, fixed_subset, present_classes
 from degas.data.notes import Note
 from degas.data.origin import Origin, Records
 from degas.errors import UserError, unreadable
+from degas.runtime.names import composed
 from degas.runtime.paths import cache_home
 from degas.settings.sections import DataSettings
 
@@ -54,9 +55,9 @@ def decode_in_memory(source: str, origin: Origin, settings: DataSettings) -> Ima
     records, rows = _chosen(source, origin, settings)
     told = DecodedNotes(fit_rule(origin, settings))
     images = _decode_rows(records, rows, told, settings.channels or origin.channels, np.empty)
-    labels = None if records.labels is None else records.labels[rows]
-    fingerprint = content_fingerprint(images, labels, records.class_names)
-    return ImageSet(images, labels, records.class_names, source, fingerprint, (*records.notes, *told.notes()))
+    labels, names, notes = _present(records, rows)
+    fingerprint = content_fingerprint(images, labels, names)
+    return ImageSet(images, labels, names, source, fingerprint, (*notes, *told.notes()))
 
 
 def load_cached(source: str, origin: Origin, settings: DataSettings) -> ImageSet:
@@ -97,6 +98,13 @@ def _chosen(source: str, origin: Origin, settings: DataSettings) -> tuple[Record
     return records, fixed_subset(records.num_images, settings.max_images)
 
 
+def _present(records: Records, rows: np.ndarray) -> tuple[np.ndarray | None, tuple[str, ...], tuple[Note, ...]]:
+    """Labels (len(rows),) and names of the classes that `rows` have, and every note."""
+    labels = None if records.labels is None else records.labels[rows].astype(np.int64)
+    labels, names, notes = present_classes(labels, tuple(map(composed, records.class_names)))
+    return labels, names, (*records.notes, *notes)
+
+
 def _build_entry(entry: Path, source: str, origin: Origin, settings: DataSettings) -> None:
     records, rows = _chosen(source, origin, settings)
     rule = fit_rule(origin, settings)
@@ -106,13 +114,14 @@ def _build_entry(entry: Path, source: str, origin: Origin, settings: DataSetting
         _require_space(working, len(rows) * 3 * rule.image_size**2)
         told = DecodedNotes(rule)
         images = _decode_rows(records, rows, told, settings.channels or origin.channels, _allocator(working))
-        labels = None if records.labels is None else records.labels[rows].astype(np.int64)
+        labels, names, notes = _present(records, rows)
         about = {
-            "fingerprint": content_fingerprint(images, labels, records.class_names),
-            "class_names": list(records.class_names),
+            "fingerprint": content_fingerprint(images, labels, names),
+            "source": source,
+            "class_names": list(names),
             "shape": list(images.shape),
             "labelled": labels is not None,
-            "notes": [note.facts() for note in (*records.notes, *told.notes())],
+            "notes": [note.facts() for note in (*notes, *told.notes())],
         }
         images.flush()
         if labels is not None:
@@ -206,6 +215,8 @@ def _open_entry(entry: Path, source: str, check_pixels: bool) -> ImageSet | None
         if check_pixels and content_fingerprint(images, labels, names) != about["fingerprint"]:
             raise ValueError("pixels differ from their checksum")
         notes = tuple(map(Note.from_facts, about["notes"]))
+        with suppress(OSError):  # somebody else's: its owner's uses count
+            os.utime(entry / "about.json")  # when it was last used, for `degas data cache`
         return ImageSet(images, labels, names, source, about["fingerprint"], notes)
     except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
         if isinstance(error, OSError) and error.errno not in (None, errno.ENOENT, errno.ENOTDIR):
@@ -229,10 +240,10 @@ def _writing_to(root: Path) -> Iterator[None]:
 def _lock(path: Path) -> Iterator[bool]:
     """Exclusive among processes; freed by the system when its holder dies. Gives False where locks do not exist."""
     with path.open("a") as stream:
-        yield _try_lock(stream, fcntl.LOCK_EX)
+        yield try_lock(stream, fcntl.LOCK_EX)
 
 
-def _try_lock(stream: Any, kind: int) -> bool:
+def try_lock(stream: Any, kind: int) -> bool:
     """True where the lock is held; False where another has it, or the file system has none."""
     try:
         fcntl.flock(stream, kind)
@@ -248,7 +259,7 @@ def _sweep(root: Path, own_key: str) -> None:
     for leftover in root.glob(".*.building"):
         key = leftover.name.split(".")[1]
         with (root / f"{key}.lock").open("a") as stream:
-            if key == own_key or _try_lock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            if key == own_key or try_lock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB):
                 shutil.rmtree(leftover, ignore_errors=True)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import sys
+import warnings
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from PIL import Image, ImageFile
@@ -17,7 +18,7 @@ from degas.data.metadata import SIDEWAYS, turn_of, without_metadata
 from degas.errors import UserError
 
 # No format that runs a program or reads other files. JPEG's reader takes the two-picture MPO of cameras as well.
-_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "JPEG2000")
+_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "JPEG2000", "AVIF")
 _GREY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N")
 _ALPHA_MODES = ("RGBA", "RGBa", "LA", "La", "PA")
 _HALVED_UP_TO = 4  # times the limit: half the width and half the height are a quarter of the pixels
@@ -64,6 +65,15 @@ def open_picture(name: str, payload: np.ndarray | bytes | Path, limits: Limits) 
         if plain is None:
             raise
         return _from_file(name, plain, limits)
+
+
+def is_picture(payload: Path | IO[bytes]) -> bool:
+    """Whether the file begins as a picture that can be decoded here, whatever its name ends in."""
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(payload, formats=_formats()):
+            return True
+    except Exception:  # Pillow's readers raise nearly anything on bytes that are none of theirs
+        return False
 
 
 @cache

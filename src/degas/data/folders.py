@@ -1,186 +1,153 @@
 """Folders and zip files of images: class folders give labels, in sorted order.
 
-Rules (our choice). Hidden files and folders are ignored, and so are files whose suffix is no image's. Folders inside
-a class folder belong to the class. Loose images only: no labels. One single folder of images: the same as loose
-images, for one class says nothing. Both loose images and folders of images: refused. A folder whose folders are called
-train, test, val, … is taken as parts of a data set, of which `split` picks one (default: train). CelebA
-(`img_align_celeba`) is such a folder or zip with a centre crop of 108 px.
+Rules (our choice). Hidden files and folders are ignored. A file is a picture if its ending says so, or else its first
+bytes; other files are left out and told, and so are folders that hold a run. Folders inside a class folder belong to
+the class. Loose images only: no labels. One single folder of images: the same as loose images, for one class says
+nothing. Both loose images and folders of images: refused. Labels in a file beside the pictures (`tables.py`) count
+before folders. Folders called train, test, val, … are parts of a data set (`parts.py`), of which `split` picks one
+(default: train). CelebA (`img_align_celeba`) is such a folder or zip with a centre crop of 108 px.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from degas.data.archives import first_name, open_zip, read_member
-from degas.data.origin import Origin, Picture, Records, content_digest, origin_of_file
-from degas.errors import UserError, nearest
+from degas.data.archives import open_zip, read_member
+from degas.data.notes import Note, counted
+from degas.data.origin import Origin, Picture, Records, content_digest, stamp
+from degas.data.parts import choose_part, shared_folders
+from degas.data.tables import Labelled, number_values, table_labels, unread_metadata
+from degas.data.tree import File, Tree, folder_tree, left_out, zip_tree
+from degas.errors import UserError
 from degas.settings.sections import DataSettings
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2")
-PARTS = ("train", "training", "test", "testing", "val", "valid", "validation", "unlabeled")
 CELEBA = "img_align_celeba"
 CELEBA_CROP = 108  # DCGAN's crop of the aligned 178×218 pictures, which GAN papers on CelebA follow
 
 
-def folder_origin(path: Path, settings: DataSettings) -> Origin:
-    """A folder of images (module docstring)."""
-    if (path / CELEBA).is_dir():
-        path = path / CELEBA
-    celeba = path.name == CELEBA
-    walk = _Walk(path)
+@dataclass(frozen=True)
+class Layout:
+    """The pictures that are used, their classes, the files that labels were read from, and what is to be told."""
 
-    def chosen(walk: _Walk = walk) -> list[str]:
-        return _choose_part(str(path), walk.names(), settings.split)
+    pictures: list[File]
+    labels: np.ndarray | None
+    class_names: tuple[str, ...]
+    tables: list[File]
+    celeba: bool
+    notes: tuple[Note, ...]
+
+
+def folder_origin(path: Path, settings: DataSettings, out: Path | None = None) -> Origin:
+    """A folder of images (module docstring); `out`, where the caller writes, is not read."""
+    first: list[Layout] = [understand(folder_tree(path, out), path.name, settings)]
+    layout = first[0]
 
     def listing() -> list[Any]:
-        fresh = _Walk(path)  # each time, so that a change in the meantime shows
-        return [str(path.resolve()), _digest_of(fresh.stamps(chosen(fresh)))]
+        now = first.pop() if first else understand(folder_tree(path, out), path.name, settings)  # a change shows
+        return [str(path.resolve()), _digest_of([*now.pictures, *now.tables])]
 
-    def read(names: Sequence[str], rows: np.ndarray) -> Iterator[Picture]:
-        return ((str(path / names[i]), path / names[i]) for i in rows)
+    def read(rows: np.ndarray) -> Iterator[Picture]:
+        return ((str(path / layout.pictures[i].key), path / layout.pictures[i].key) for i in rows)
 
     return Origin(
-        "CelebA, aligned (folder)" if celeba else "folder of images",
-        records=lambda: _records(str(path), chosen(), read),
+        "CelebA, aligned (folder)" if layout.celeba else "folder of images",
+        records=lambda: Records(len(layout.pictures), read, layout.labels, layout.class_names),
         listing=listing,
-        content=lambda: content_digest([(name, path / name) for name in chosen()]),
-        default_crop=CELEBA_CROP if celeba else None,
+        content=lambda: content_digest([(file.name, path / file.key) for file in (*layout.pictures, *layout.tables)]),
+        default_crop=CELEBA_CROP if layout.celeba else None,
+        notes=lambda: layout.notes,
     )
 
 
 def zip_origin(path: Path, settings: DataSettings) -> Origin:
     """A zip file of images (module docstring); nothing is unpacked to disk."""
-    celeba = path.stem == CELEBA or first_name(path).split("/")[0] == CELEBA
+    layout = understand(zip_tree(path), path.stem, settings)
 
-    def records() -> Records:
-        with open_zip(path) as archive:
-            names = _in_order({info.filename for info in archive.infolist() if _is_image(info.filename)})
-        return _records(str(path), _choose_part(str(path), names, settings.split), read)
-
-    def read(names: Sequence[str], rows: np.ndarray) -> Iterator[Picture]:
+    def read(rows: np.ndarray) -> Iterator[Picture]:
         with open_zip(path) as archive:
             for i in rows:
-                yield f"{path}: {names[i]}", read_member(archive, names[i], path)
+                file = layout.pictures[i]
+                yield f"{path}: {file.name}", read_member(archive, file.key, path)
 
-    kind = "CelebA, aligned (zip)" if celeba else "zip file of images"
-    return origin_of_file(kind, path, records, default_crop=CELEBA_CROP if celeba else None)
-
-
-class _Walk:
-    """One pass over a folder: relative names of its images, sorted, with their sizes and times."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._found: dict[str, list[Any]] | None = None
-
-    def names(self) -> list[str]:
-        return list(self._files())
-
-    def stamps(self, names: Sequence[str]) -> list[list[Any]]:
-        return [self._files()[name] for name in names]
-
-    def _files(self) -> dict[str, list[Any]]:
-        if self._found is None:
-            found: dict[str, list[Any]] = {}
-            try:
-                _scan(str(self._root), "", set(), found)
-            except OSError as error:
-                raise UserError(f"{error.filename}: cannot be read ({error.strerror})") from error
-            self._found = {name: found[name] for name in _in_order(found)}
-        return self._found
+    return Origin(
+        "CelebA, aligned (zip)" if layout.celeba else "zip file of images",
+        records=lambda: Records(len(layout.pictures), read, layout.labels, layout.class_names),
+        listing=lambda: [stamp(path)],
+        content=lambda: content_digest([(path.name, path)]),
+        default_crop=CELEBA_CROP if layout.celeba else None,
+        notes=lambda: layout.notes,
+    )
 
 
-def _scan(folder: str, prefix: str, seen: set[tuple[int, int]], found: dict[str, list[Any]]) -> None:
-    """Add `folder`'s images to `found`. Links are followed, yet no folder is entered twice, so that loops end."""
-    here = os.stat(folder)
-    if (here.st_dev, here.st_ino) in seen:
-        return
-    seen.add((here.st_dev, here.st_ino))
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir():
-                _scan(entry.path, f"{prefix}{entry.name}/", seen, found)
-            elif entry.name.lower().endswith(SUFFIXES):
-                if not entry.is_file():
-                    raise UserError(f"{entry.path}: is no file but a broken link, a pipe or a device; remove it")
-                status = entry.stat()
-                found[prefix + entry.name] = [
-                    prefix + entry.name, status.st_size, status.st_mtime_ns, status.st_ctime_ns
-                ]  # fmt: skip
+def understand(tree: Tree, name: str, settings: DataSettings) -> Layout:
+    """The layout of a tree whose root is called `name`."""
+    if not tree.pictures:
+        found = "".join(f"; {note}" for note in (*tree.notes, *left_out(tree.others)))
+        raise UserError(f"{tree.where}: no images in it; expected files ending in .jpg, .jpeg, .png, .bmp, …{found}")
+    pictures, notes = _celeba_alone(tree.pictures)
+    chosen = choose_part(tree.where, pictures, settings.split)
+    celeba = CELEBA in (name, *shared_folders(chosen.files))
+    if celeba and settings.crop_pixels is None and settings.fit == "crop":
+        notes += (Note("crop", f"CelebA's middle {CELEBA_CROP} px are used; --data.crop-pixels sets another side"),)
+    labelled = table_labels(tree, chosen.files, settings.label_column)
+    if labelled is None:
+        labelled = _classes(tree.where, chosen.files, chosen.domains)
+        labelled = _with_notes(labelled, unread_metadata(tree, chosen.files))
+    tables = set(labelled.tables)
+    others = left_out(file for file in tree.others if file not in tables)
+    notes = (*tree.notes, *notes, *chosen.notes, *labelled.notes, *others)
+    return Layout(chosen.files, labelled.labels, labelled.class_names, labelled.tables, celeba, notes)
 
 
-def _in_order(names: Iterable[str]) -> list[str]:
-    """Folder by folder: a plain sort would put a-b/ before a/."""
-    return sorted(names, key=lambda name: name.split("/"))
+def _celeba_alone(pictures: list[File]) -> tuple[list[File], tuple[Note, ...]]:
+    """Of a folder that holds CelebA, its aligned pictures alone."""
+    inside = [file for file in pictures if CELEBA in file.folders]
+    outside = [file.name for file in pictures if CELEBA not in file.folders] if inside else []
+    notes = counted(
+        "celeba",
+        outside,
+        f"picture is left out, which lies beside {CELEBA}",
+        f"pictures are left out, which lie beside {CELEBA}",
+    )
+    return inside or pictures, notes
 
 
-def _is_image(name: str) -> bool:
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
-    return not hidden and name.lower().endswith(SUFFIXES)
-
-
-def _choose_part(where: str, names: list[str], split: str | None) -> list[str]:
-    """The images of part `split` where the folder has parts; all of them where it has none."""
-    if not names:
-        raise UserError(f"{where}: no images in it; expected files ending in {', '.join(SUFFIXES[:4])}, …")
-    below = _common_folder(names)
-    tops = {name[len(below) :].split("/")[0] for name in names if "/" in name[len(below) :]}
-    loose = any("/" not in name[len(below) :] for name in names)
-    if loose or not tops or not all(top.lower() in PARTS for top in tops):
-        if split is not None:
-            raise UserError(f"--data.split: {where} has no parts such as train and test; leave it out")
-        return names
-    wanted = split or next((top for top in sorted(tops) if top.lower() in ("train", "training")), None)
-    if len(tops) == 1:
-        wanted = wanted or next(iter(tops))
-    if wanted is None:
-        raise UserError(f"{where}: choose a part with --data.split: {', '.join(sorted(tops))}")
-    if wanted not in tops:
-        raise UserError(f"--data.split: {where} has no part '{wanted}'{nearest(wanted, tops)}")
-    return [name for name in names if name.startswith(f"{below}{wanted}/")]
-
-
-def _common_folder(names: Sequence[str]) -> str:
-    """The folders, as "a/b/", that all names lie in, but never one that is a part of a data set."""
-    common = _shared_folders(names)
-    for depth, folder in enumerate(common):
-        if folder.lower() in PARTS:
-            return "".join(f"{part}/" for part in common[:depth])
-    return "".join(f"{part}/" for part in common)
-
-
-def _shared_folders(names: Sequence[str]) -> list[str]:
-    folders = [name.split("/")[:-1] for name in names]
-    low, high = min(folders), max(folders)  # what these two share, all share
-    return low[: next((k for k, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)))]
-
-
-def _records(where: str, names: list[str], read: Callable[[Sequence[str], np.ndarray], Iterator[Picture]]) -> Records:
-    """Labels from the first folder below what all names share."""
-    prefix = _shared_folders(names)
-    below = [name.split("/")[len(prefix) :] for name in names]
-    loose = [name for name, parts in zip(names, below, strict=True) if len(parts) == 1]
-    if len(loose) == len(names):
-        return Records(len(names), lambda rows: read(names, rows))
+def _classes(where: str, pictures: list[File], domains: list[str] | None) -> Labelled:
+    """Labels from the first folder below what all pictures share, or from the `domains` that the parts give."""
+    if domains is not None:
+        return Labelled(*number_values(domains), [], ())
+    depth = len(shared_folders(pictures))
+    loose = [file.name for file in pictures if len(file.folders) == depth]
+    if len(loose) == len(pictures):
+        return Labelled(None, (), [], ())
     if loose:
         raise UserError(
             f"{where}: holds both loose images ({loose[0]}, …) and folders of images; keep one kind of the two"
         )
-    classes = sorted({parts[0] for parts in below})
+    values = [file.folders[depth] for file in pictures]
+    classes = tuple(sorted(set(values)))
     for name in classes:
         if not _is_utf8(name):
             raise UserError(f"{where}: the class folder {name!a} has a name that is not valid UTF-8; rename it")
     number = {name: k for k, name in enumerate(classes)}
-    labels = np.array([number[parts[0]] for parts in below], np.int64)
-    return Records(len(names), lambda rows: read(names, rows), labels, tuple(classes))
+    return Labelled(np.array([number[value] for value in values], np.int64), classes, [], _shards(classes))
+
+
+def _shards(names: Sequence[str]) -> tuple[Note, ...]:
+    """Folders such as 00000 and 00001 may be classes, and may be a thousand pictures each of one set."""
+    if not all(name.isdecimal() and len(name) >= 3 for name in names):
+        return ()
+    return (Note("class", f"the numbered folders {names[0]} to {names[-1]} are taken for classes", len(names)),)
+
+
+def _with_notes(labelled: Labelled, notes: tuple[Note, ...]) -> Labelled:
+    return Labelled(labelled.labels, labelled.class_names, labelled.tables, (*labelled.notes, *notes))
 
 
 def _is_utf8(name: str) -> bool:
@@ -192,5 +159,6 @@ def _is_utf8(name: str) -> bool:
     return True
 
 
-def _digest_of(stamps: list[list[Any]]) -> str:
+def _digest_of(files: Sequence[File]) -> str:
+    stamps = [[file.key, *file.stamp] for file in files]
     return hashlib.sha256(repr(stamps).encode("utf-8", "surrogatepass")).hexdigest()

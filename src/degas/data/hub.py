@@ -18,6 +18,7 @@ import numpy as np
 from degas.data.bad_pictures import BadPictureError
 from degas.data.origin import Origin, Picture, Records, origin_of_file
 from degas.errors import UserError, nearest, unreadable
+from degas.runtime.names import same_name
 from degas.settings.sections import DataSettings
 
 _ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
@@ -155,9 +156,10 @@ def _numbered(source: str, column: str, values: list[Any]) -> tuple[np.ndarray, 
 
 
 def _existing(source: str, option: str, column: str, features: Any) -> str:
-    if column not in features:
+    found = same_name(column, features)
+    if found is None:
         raise UserError(f"--data.{option}: {source} has no column '{column}'{nearest(column, features)}")
-    return column
+    return found
 
 
 def _first_line(error: Exception) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from degas.data.notes import Note
+from degas.data.notes import Note, counted
 from degas.errors import UserError
 
 _SUBSET_SEED = 20190  # any constant: a subset must not depend on the run's seed
@@ -53,6 +54,32 @@ class ImageSet:
         return len(self.class_names) if self.labels is not None else 0
 
 
+def present_classes(
+    labels: np.ndarray | None, class_names: tuple[str, ...]
+) -> tuple[np.ndarray | None, tuple[str, ...], tuple[Note, ...]]:
+    """Labels and names without the classes that no image has, and what is told of those.
+
+    A class without images would be drawn all the same: by a training with labels, in samples, in an evaluation.
+    """
+    if labels is None:
+        return None, (), ()
+    present, numbered = np.unique(labels, return_inverse=True)
+    if len(present) == len(class_names):
+        return labels, class_names, ()
+    absent = [name for k, name in enumerate(class_names) if k not in set(present.tolist())]
+    notes = counted("empty_class", absent, "class without images is left out", "classes without images are left out")
+    return numbered.reshape(-1).astype(np.int64), tuple(class_names[k] for k in present), notes
+
+
+def with_present_classes(images: ImageSet) -> ImageSet:
+    """The same images without classes that none of them has: for a set that was made by hand."""
+    labels, names, notes = present_classes(images.labels, images.class_names)
+    if not notes:
+        return images
+    fingerprint = content_fingerprint(images.images, labels, names)
+    return replace(images, labels=labels, class_names=names, fingerprint=fingerprint, notes=(*images.notes, *notes))
+
+
 def checked(images: ImageSet) -> ImageSet:
     """The same set, made by hand perhaps; raises `UserError` where its arrays are not what the class says."""
     pixels, labels = images.images, images.labels
@@ -84,3 +111,19 @@ def content_fingerprint(images: np.ndarray, labels: np.ndarray | None, class_nam
     if labels is not None:
         digest.update(np.ascontiguousarray(labels, dtype="<i8").data)
     return digest.hexdigest()
+
+
+def check_size(images: ImageSet, maker: Any, what: str = "generator") -> None:
+    """Raise `UserError` where a generator or an architecture makes images of another size than these."""
+    made, real = (maker.channels, maker.image_size), (images.channels, images.image_size)
+    if made != real:
+        raise UserError(
+            f"{images.source}: the {what} makes {made[0]}×{made[1]}×{made[1]} images and the data are "
+            f"{real[0]}×{real[1]}×{real[1]}; give --data.image-size {made[1]} --data.channels {made[0]}"
+        )
+
+
+def stage_head(images: ImageSet, seed: int, preset: str) -> dict[str, Any]:
+    """What every stage's config.json says about the data and the seed."""
+    facts = {name: getattr(images, name) for name in ("source", "fingerprint", "num_images", "image_size", "channels")}
+    return {"preset": preset, "seed": seed, "data": {**facts, "num_classes": images.num_classes}}

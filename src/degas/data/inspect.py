@@ -14,7 +14,7 @@ from degas.data.cache import fit_rule, progress_of
 from degas.data.decode import Decoded, FitRule, to_grey, try_decode_all
 from degas.data.decoded_notes import DecodedNotes
 from degas.data.fetch import OFFICIAL_MD5, file_md5
-from degas.data.image_set import fixed_subset
+from degas.data.image_set import fixed_subset, present_classes
 from degas.data.origin import Records
 from degas.data.sources import find_origin
 from degas.errors import UserError
@@ -63,10 +63,15 @@ def describe_source(source: str, settings: DataSettings, grid: Path | None = Non
     Unlike `load_images` it goes on past unreadable pictures and lists them under `problems`. Duplicates are pictures
     whose pixels agree after decoding to the asked size. It reads every picture and writes no cache.
     """
+    if grid is not None and Path(source).is_dir() and grid.resolve().is_relative_to(Path(source).resolve()):
+        raise UserError(f"--out: {grid} would be one of the pictures of {source}; give a place outside of it")
     origin = find_origin(source, settings)
     records, rule = origin.records(), fit_rule(origin, settings)
     rows = fixed_subset(records.num_images, settings.max_images)
+    labels = None if records.labels is None else records.labels[rows]
+    labels, names, empty = present_classes(labels, records.class_names)
     tally = _gather(records, rows, rule)
+    notes = (*origin.notes(), *records.notes, *empty, *tally.told.notes())
     facts: dict[str, Any] = {
         "source": source,
         "kind": origin.kind,
@@ -76,12 +81,10 @@ def describe_source(source: str, settings: DataSettings, grid: Path | None = Non
         "channels": settings.channels or origin.channels or (1 if tally.all_grey else 3),
         "source_sizes": {f"{w}×{h}": count for (w, h), count in tally.sizes.most_common(_LISTED)},
         "num_source_sizes": len(tally.sizes),
-        "classes": _classes(records, rows),
+        "classes": _classes(labels, names),
         "mean_per_channel": _mean_per_channel(tally),
-        "notes": [
-            note.facts() for note in (*origin.notes(), *records.notes, *tally.told.notes()) if note.kind != "incomplete"
-        ],
-        "problems": _problems(tally, records, Path(source), rule),
+        "notes": [note.facts() for note in notes if note.kind != "incomplete"],
+        "problems": _problems(tally, records, Path(source), rule) + _class_problems(labels),
     }
     if grid is not None and tally.num_readable:
         save_grid(_grid_images(tally, int(facts["channels"])), grid, columns=8)
@@ -103,11 +106,10 @@ def _gather(records: Records, rows: np.ndarray, rule: FitRule) -> _Tally:
     return tally
 
 
-def _classes(records: Records, rows: np.ndarray) -> dict[str, int]:
-    if records.labels is None:
+def _classes(labels: np.ndarray | None, names: tuple[str, ...]) -> dict[str, int]:
+    if labels is None:
         return {}
-    counts = np.bincount(records.labels[rows], minlength=len(records.class_names))
-    return {name: int(count) for name, count in zip(records.class_names, counts, strict=True)}
+    return {name: int(count) for name, count in zip(names, np.bincount(labels), strict=True)}
 
 
 def _mean_per_channel(tally: _Tally) -> list[float]:
@@ -140,7 +142,6 @@ def _problems(tally: _Tally, records: Records, path: Path, rule: FitRule) -> lis
     if tally.looks_grey and not tally.all_grey and tally.num_readable:
         text = "are grey although stored in colour; --data.channels 1 would do"
         found.append({"kind": "grey_in_colour", "count": tally.num_readable, "text": text, "examples": []})
-    found += _class_problems(records)
     return [problem for problem in found if problem["count"]]
 
 
@@ -152,17 +153,12 @@ def _problem(kind: str, text: str, examples: list[str]) -> dict[str, Any]:
     return {"kind": kind, "count": len(examples), "text": text, "examples": examples[:_LISTED]}
 
 
-def _class_problems(records: Records) -> list[dict[str, Any]]:
-    if records.labels is None or len(records.class_names) < 2:
+def _class_problems(labels: np.ndarray | None) -> list[dict[str, Any]]:
+    counts = np.zeros(1) if labels is None else np.bincount(labels)
+    if counts.max() < 10 * counts.min() or len(counts) < 2:
         return []
-    counts = np.bincount(records.labels, minlength=len(records.class_names))
-    empty = [name for name, count in zip(records.class_names, counts, strict=True) if count == 0]
-    ratio = counts.max() / max(1, counts[counts > 0].min(initial=counts.max()))
-    unbalanced = [f"largest class {counts.max()} images, smallest {counts.min()}"] if ratio >= 10 else []
-    return [
-        _problem("empty_class", "have no image", empty),
-        _problem("unbalanced", "class sizes differ tenfold", unbalanced),
-    ]
+    examples = [f"largest class {counts.max()} images, smallest {counts.min()}"]
+    return [_problem("unbalanced", "class sizes differ tenfold", examples)]
 
 
 def _wrong_checksum(path: Path) -> list[str]:

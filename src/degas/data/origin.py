@@ -62,7 +62,7 @@ def content_digest(files: list[tuple[str, Path]]) -> str:
     for name, path in files:
         with path.open("rb") as stream:
             inner = hashlib.file_digest(stream, "sha256").hexdigest()
-        digest.update(f"{name}\0{inner}\n".encode())
+        digest.update(f"{name}\0{inner}\n".encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
 
 

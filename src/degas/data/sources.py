@@ -15,7 +15,7 @@ from typing import Any
 from degas.data import arrays, embedded, fetch, folders, hub, registered
 from degas.data.cache import decode_in_memory, load_cached
 from degas.data.from_python import python_origin
-from degas.data.image_set import ImageSet, checked, fixed_subset
+from degas.data.image_set import ImageSet, checked, fixed_subset, with_present_classes
 from degas.data.members import TAR_SUFFIXES
 from degas.data.notes import tell
 from degas.data.official import official_origin
@@ -30,23 +30,24 @@ _EMBEDDED = {"digits": embedded.digits, "photos": embedded.photos}
 _READERS = {".zip": folders.zip_origin, ".npz": arrays.npz_origin, ".parquet": hub.parquet_origin}
 
 
-def load_images(source: str, settings: DataSettings) -> ImageSet:
+def load_images(source: str, settings: DataSettings, out: Path | None = None) -> ImageSet:
     """Every image of `source` (or `settings.max_images` of them) at one size, decoded once and cached.
 
     Rows stand in the order of the source. Raises `UserError` for anything that cannot be read, and tells what was
-    assumed and left out (a `Notice` each; they are `ImageSet.notes`).
+    assumed and left out (a `Notice` each; they are `ImageSet.notes`). `out`, the folder that the caller writes to, is
+    never read.
     """
-    origin = find_origin(source, settings)
+    origin = find_origin(source, settings, out)
     source = source.rstrip("/") or source  # photos/ and photos are one folder, and a run of one goes on with the other
     return _loaded(source, origin, settings)
 
 
-def images_from(data: Any, settings: DataSettings) -> ImageSet:
+def images_from(data: Any, settings: DataSettings, out: Path | None = None) -> ImageSet:
     """`load_images` for what Python code hands over: a name or path, an `ImageSet`, or images in memory."""
     if isinstance(data, ImageSet):
-        return checked(data)
+        return with_present_classes(checked(data))
     if isinstance(data, str | os.PathLike):
-        return load_images(os.fspath(data), settings)
+        return load_images(os.fspath(data), settings, out)
     return _loaded(*python_origin(data, settings), settings)
 
 
@@ -74,7 +75,7 @@ def register_source(name: str, function: Callable[[], Any]) -> None:
     registered.SOURCES[name] = function
 
 
-def find_origin(source: str, settings: DataSettings) -> Origin:
+def find_origin(source: str, settings: DataSettings, out: Path | None = None) -> Origin:
     """What `source` is. Looks at names and first members; decodes nothing."""
     if source in _EMBEDDED:
         return _EMBEDDED[source](settings)
@@ -89,12 +90,12 @@ def find_origin(source: str, settings: DataSettings) -> Origin:
             raise UserError(f"{source}: not fetched yet; run `degas data fetch {source}`, or name the archive's path")
     if not path.exists():
         raise UserError(f"{source}: no such file or folder{_hint(source)}")
-    return official_origin(path, settings) or _by_suffix(path, settings)
+    return official_origin(path, settings) or _by_suffix(path, settings, out)
 
 
-def _by_suffix(path: Path, settings: DataSettings) -> Origin:
+def _by_suffix(path: Path, settings: DataSettings, out: Path | None) -> Origin:
     if path.is_dir():
-        return folders.folder_origin(path, settings)
+        return folders.folder_origin(path, settings, out)
     if path.suffix.lower() in _READERS:
         return _READERS[path.suffix.lower()](path, settings)
     if path.name.lower().endswith(TAR_SUFFIXES):

@@ -12,13 +12,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from degas.errors import UserError
+from degas.data.image_set import check_size
+from degas.errors import Notice, UserError
 from degas.evaluation.extractors.base import Extractor, device_of, fingerprint_of
 from degas.evaluation.extractors.build import build_extractor
-from degas.evaluation.image_progress import Ticker
+from degas.evaluation.progress import ImageProgress
 from degas.evaluation.reference import Reference, num_floor_images, num_reference_images, reference_statistics
 from degas.evaluation.scores import ClassScores, distance_scores
 from degas.evaluation.statistics import collect, extract
+from degas.runtime.names import composed
 from degas.settings.sections import EvaluateSettings
 
 if TYPE_CHECKING:
@@ -56,13 +58,9 @@ class Evaluator:
         self._references: dict[int, Reference] = {}  # by number of floor images
 
     def generator(self, generator: Generator, *, seed: int, progress: bool = True) -> dict[str, Any]:
-        """Scores of `num_samples` samples, those of `generator.images(n, seed)`; labels uniform if it has classes."""
-        if generator.image_size != self.images.image_size or generator.channels != self.images.channels:
-            raise UserError(
-                f"evaluate: the generator makes {generator.channels}×{generator.image_size} px images, the data has "
-                f"{self.images.channels}×{self.images.image_size}; set --data.image-size and --data.channels to its"
-            )
-        labels = _labels(generator, self.settings.num_samples, seed)
+        """Scores of `num_samples` samples, those of `generator.images(n, seed)`, labels as frequent as the data's."""
+        check_size(self.images, generator)
+        labels = _labels(generator, self.images, self.settings.num_samples, seed)
         samples = generator.images(self.settings.num_samples, seed, labels)
         wanted = _as_the_extractor_numbers_them(labels, generator, self.extractor)
         scores = self.fakes(samples, seed=seed, progress=progress, labels=wanted)
@@ -145,13 +143,30 @@ def evaluate_images(
     return evaluator.fakes(fake, seed=seed, progress=progress, labels=labels)
 
 
-def _labels(generator: Generator, num_samples: int, seed: int) -> Tensor | None:
-    """The labels that the generator itself would draw, uniform; None for an unconditional one."""
+def _labels(generator: Generator, images: ImageSet, num_samples: int, seed: int) -> Tensor | None:
+    """Labels as frequent as they are in the data: uniform ones would cost a perfect generator of rare classes points.
+
+    None for an unconditional generator.
+    """
     if not generator.num_classes:
         return None
     from degas.generator.generator import draw_labels  # late: scoring images needs no networks
 
-    return draw_labels(num_samples, generator.num_classes, seed)
+    return draw_labels(num_samples, generator.num_classes, seed, _class_counts(generator, images))
+
+
+def _class_counts(generator: Generator, images: ImageSet) -> list[int] | None:
+    """How many images each of the generator's classes has in the data, by name; None, and told, where none has any."""
+    counts = [] if images.labels is None else np.bincount(images.labels, minlength=images.num_classes).tolist()
+    if not generator.class_names and len(counts) == generator.num_classes:
+        return counts
+    known = {composed(name): count for name, count in zip(images.class_names, counts, strict=False)}
+    found = [known.get(composed(name), 0) for name in generator.class_names]
+    if any(found):
+        return found
+    why = "no labels" if images.labels is None else "none of the generator's classes"
+    warnings.warn(f"labels are drawn uniformly, for {images.source} has {why}", Notice, stacklevel=4)
+    return None
 
 
 def _as_the_extractor_numbers_them(labels: Tensor | None, generator: Generator, extractor: Extractor) -> Tensor | None:
@@ -161,13 +176,13 @@ def _as_the_extractor_numbers_them(labels: Tensor | None, generator: Generator, 
     """
     if labels is None or not extractor.class_names:
         return labels
-    known = {name: k for k, name in enumerate(extractor.class_names)}
-    missing = [name for name in generator.class_names if name not in known]
+    known = {composed(name): k for k, name in enumerate(extractor.class_names)}
+    missing = [name for name in generator.class_names if composed(name) not in known]
     if missing or len(generator.class_names) < generator.num_classes:
         why = f"has no class {missing[0]!r}" if missing else "has named classes and the generator's have no names"
         warnings.warn(f"class_agreement is left out: the classifier {why}", stacklevel=3)
         return None
-    return torch.tensor([known[name] for name in generator.class_names])[labels]
+    return torch.tensor([known[composed(name)] for name in generator.class_names])[labels]
 
 
 def check_counts(num_samples: int, num_images: int) -> None:
@@ -190,4 +205,4 @@ def _counted(chunks: Iterable[Tensor], num_samples: int) -> Iterator[Tensor]:
 def _progress(show: bool, title: str, total_images: int) -> AbstractContextManager[Callable[[int], None] | None]:
     """A callback that is told how many images each step finished; None where nothing is shown."""
     shorter = "fewer samples (--evaluate.num-samples), which is another score"
-    return Ticker(title, total_images, shorter) if show else nullcontext(None)
+    return ImageProgress(title, total_images, shorter) if show else nullcontext(None)

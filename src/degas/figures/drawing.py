@@ -1,4 +1,4 @@
-"""Draws an architecture to a file, in the manner of the paper's Figures 2 and 3: the fixed ladder of feature maps.
+"""Draws an architecture to a file, in the manner of the paper's Figures 2 and 3: the fixed layout of feature maps.
 
 Up-sampled maps are blue, normal maps pink; kept edges are bold and carry their operation's name, other possible edges
 are dotted. Direct edges are straight, residual ones arcs.
@@ -14,7 +14,7 @@ import matplotlib
 
 from degas.errors import UserError
 from degas.figures.facts import Alpha, edge_facts
-from degas.figures.layout import Ladder, Node, Point, Rung, Sizes, lay_out, operation_lines
+from degas.figures.layout import DrawnEdge, Layout, Node, Point, Sizes, lay_out, operation_lines
 from degas.runtime.paths import expanded
 from degas.space.architecture import Architecture
 
@@ -29,7 +29,7 @@ FAINT = "#b9b4aa"
 DOTTED = (0, (1, 2.2))
 ACROSS_PAGE = Sizes(step=1.5, node_along=0.3, node_across=0.27, growth=0.045, label_across=0.19, gap=0.16)
 DOWN_PAGE = Sizes(step=1.1, node_along=0.21, node_across=0.36, growth=0.05, label_across=0.42, gap=0.12)
-LONGEST_ACROSS = 10  # nodes; a longer ladder runs down the page, where its labels stay readable
+LONGEST_ACROSS = 10  # nodes; a longer layout runs down the page, where its labels stay readable
 FIXED_FIRST, FIXED_LAST = "linear\nreshape", "BN, ReLU\nconv 3×3\ntanh"
 
 
@@ -44,10 +44,10 @@ def draw_architecture(architecture: Architecture, path: Path, alpha: Alpha | Non
     if kind not in ("png", "svg"):
         raise UserError(f"{path}: a drawing is a .png or .svg file; give one of these suffixes")
     across_page = len(architecture.graph.nodes) + 2 <= LONGEST_ACROSS
-    ladder = lay_out(architecture, edge_facts(architecture, alpha), ACROSS_PAGE if across_page else DOWN_PAGE)
+    layout = lay_out(architecture, edge_facts(architecture, alpha), ACROSS_PAGE if across_page else DOWN_PAGE)
     settings: Any = {"svg.hashsalt": "degas", "svg.fonttype": "none", "font.family": "DejaVu Sans", "font.size": 9}
     with matplotlib.rc_context(settings):
-        figure = _draw(ladder, across_page)
+        figure = _draw(layout, across_page)
         metadata = {"Date": None} if kind == "svg" else {"Software": None}  # the same file every time
         scratch = path.with_name(f".{path.name}.part")  # a fixed name: what a killed process left is written over
         try:
@@ -58,41 +58,41 @@ def draw_architecture(architecture: Architecture, path: Path, alpha: Alpha | Non
             raise UserError(f"{path}: cannot be written: {error.strerror}; give another path") from None
 
 
-def _draw(ladder: Ladder, across_page: bool) -> Any:
+def _draw(layout: Layout, across_page: bool) -> Any:
     from matplotlib.figure import Figure  # here, so that importing the module stays cheap
 
     def place(point: Point) -> Point:
         return point if across_page else (point[1], point[0])
 
-    legend, breadth = 0.42, ladder.high - ladder.low
-    width, height = (ladder.along, breadth) if across_page else (max(breadth, 4.2), ladder.along)
+    legend, breadth = 0.42, layout.high - layout.low
+    width, height = (layout.along, breadth) if across_page else (max(breadth, 4.2), layout.along)
     figure = Figure(figsize=(width, height + legend))
     axes = figure.add_axes((0.0, legend / (height + legend), 1.0, height / (height + legend)))
     axes.set_axis_off()
     if across_page:
-        axes.set(xlim=(0, ladder.along), ylim=(ladder.high, ladder.low))
+        axes.set(xlim=(0, layout.along), ylim=(layout.high, layout.low))
     else:
-        middle = (ladder.low + ladder.high) / 2
-        axes.set(xlim=(middle - width / 2, middle + width / 2), ylim=(ladder.along, 0))
-    for rung in sorted(ladder.rungs, key=lambda rung: rung.fact.kept):
-        _draw_rung(axes, rung, place)
-    _draw_fixed(axes, ladder, place)
-    for node in ladder.nodes:
+        middle = (layout.low + layout.high) / 2
+        axes.set(xlim=(middle - width / 2, middle + width / 2), ylim=(layout.along, 0))
+    for edge in sorted(layout.edges, key=lambda edge: edge.fact.kept):
+        _draw_edge(axes, edge, place)
+    _draw_fixed(axes, layout, place)
+    for node in layout.nodes:
         _draw_node(axes, node, place)
-    for rung in ladder.rungs:
-        if rung.fact.kept:
-            _draw_label(axes, rung, place)
+    for edge in layout.edges:
+        if edge.fact.kept:
+            _draw_label(axes, edge, place)
     _draw_legend(figure, width, height + legend)
     return figure
 
 
-def _draw_rung(axes: Any, rung: Rung, place: Any) -> None:
+def _draw_edge(axes: Any, edge: DrawnEdge, place: Any) -> None:
     from matplotlib.patches import FancyArrowPatch
     from matplotlib.path import Path as Curve
 
-    points = [place(rung.start), *map(place, rung.bend), place(rung.end)]
-    codes = [Curve.MOVETO, *([Curve.CURVE4] * 3 if rung.bend else [Curve.LINETO])]
-    fact = rung.fact
+    points = [place(edge.start), *map(place, edge.bend), place(edge.end)]
+    codes = [Curve.MOVETO, *([Curve.CURVE4] * 3 if edge.bend else [Curve.LINETO])]
+    fact = edge.fact
     style: dict[str, Any] = {
         "arrowstyle": "-",
         "color": FAINT,
@@ -105,11 +105,11 @@ def _draw_rung(axes: Any, rung: Rung, place: Any) -> None:
     axes.add_patch(FancyArrowPatch(path=Curve(points, codes), mutation_scale=13, shrinkA=0, shrinkB=0, **style))
 
 
-def _draw_fixed(axes: Any, ladder: Ladder, place: Any) -> None:
+def _draw_fixed(axes: Any, layout: Layout, place: Any) -> None:
     """The two parts that are never searched, as the paper's big arrows: noise → U0 and the last map → image."""
     from matplotlib.patches import FancyArrowPatch
 
-    pairs = ((ladder.nodes[0], ladder.nodes[1], FIXED_FIRST), (ladder.nodes[-2], ladder.nodes[-1], FIXED_LAST))
+    pairs = ((layout.nodes[0], layout.nodes[1], FIXED_FIRST), (layout.nodes[-2], layout.nodes[-1], FIXED_LAST))
     for source, target, words in pairs:
         start, end = source.along + source.half_along + 0.03, target.along - target.half_along - 0.03
         axes.add_patch(
@@ -145,14 +145,14 @@ def _draw_node(axes: Any, node: Node, place: Any) -> None:
     axes.text(x, y + 0.115, node.note, ha="center", va="center", color=text, fontsize=6.5, zorder=4)
 
 
-def _draw_label(axes: Any, rung: Rung, place: Any) -> None:
-    fact = rung.fact
+def _draw_label(axes: Any, edge: DrawnEdge, place: Any) -> None:
+    fact = edge.fact
     lines = list(operation_lines(fact.operation or ""))
     if fact.alpha is not None:
         lines.append(f"α {fact.alpha:.2f}".replace("-", "−"))
-    _, edge, text = COLOURS[fact.slot.kind]
-    box = {"boxstyle": "round,pad=0.35,rounding_size=0.45", "facecolor": "white", "edgecolor": edge, "linewidth": 0.8}
-    x, y = place(rung.label)
+    _, ink, text = COLOURS[fact.slot.kind]
+    box = {"boxstyle": "round,pad=0.35,rounding_size=0.45", "facecolor": "white", "edgecolor": ink, "linewidth": 0.8}
+    x, y = place(edge.label)
     axes.text(
         x, y, "\n".join(lines), ha="center", va="center", fontsize=7.4, color=text, zorder=5, linespacing=1.15, bbox=box
     )

@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 
 from degas.figures.drawing import FIXED_FIRST, FIXED_LAST
 from degas.figures.facts import EdgeFact
-from degas.figures.layout import Ladder, Node, Point, Rung, Sizes, lay_out, operation_lines
+from degas.figures.layout import DrawnEdge, Layout, Node, Point, Sizes, lay_out, operation_lines
 from degas.space.architecture import Architecture
 from degas.space.graph import ZERO
 
@@ -24,16 +24,16 @@ LETTER, LINE = 6.3, 13.0  # a label letter's width and a line's height
 
 def architecture_svg(facts: Sequence[EdgeFact], architecture: Architecture, prefix: str = "a") -> Markup:
     """The drawing of `edge_facts`; `prefix` keeps its ids apart from those of another drawing on the page."""
-    ladder = lay_out(architecture, facts, SIZES)
+    layout = lay_out(architecture, facts, SIZES)
     kept = sum(fact.kept for fact in facts)
-    width, height = ladder.high - ladder.low, ladder.along
+    width, height = layout.high - layout.low, layout.along
     parts = [
-        f'<svg class="ladder" viewBox="{ladder.low:.0f} 0 {width:.0f} {height:.0f}" style="--w:{width:.0f}px" '
+        f'<svg class="ladder" viewBox="{layout.low:.0f} 0 {width:.0f} {height:.0f}" style="--w:{width:.0f}px" '
         f'role="group" aria-label="Architecture: {kept} kept edges of {len(facts)} possible, from noise to image">',
         _markers(prefix),
-        *(_edge(rung, prefix) for rung in sorted(ladder.rungs, key=lambda rung: rung.fact.kept)),
-        *_fixed(ladder),
-        *(_node(node) for node in ladder.nodes),
+        *(_edge(edge, prefix) for edge in sorted(layout.edges, key=lambda edge: edge.fact.kept)),
+        *_fixed(layout),
+        *(_node(node) for node in layout.nodes),
         "</svg>",
     ]
     return Markup("".join(parts))
@@ -72,10 +72,10 @@ def _markers(prefix: str) -> str:
     )
 
 
-def _edge(rung: Rung, prefix: str) -> str:
-    fact = rung.fact
+def _edge(edge: DrawnEdge, prefix: str) -> str:
+    fact = edge.fact
     kind = fact.slot.kind
-    path = _path(rung)
+    path = _path(edge)
     data = {
         "edge": f"{fact.slot.source} → {fact.slot.target}",
         "operation": fact.operation or "",
@@ -88,15 +88,15 @@ def _edge(rung: Rung, prefix: str) -> str:
     marker = f' marker-end="url(#{prefix}-head-{kind})"' if fact.kept else ""
     return (
         f'<g class="edge {kind} {state}" tabindex="0" role="img" aria-label="{escape(words(fact))}" {attributes}>'
-        f'<path class="hit" d="{path}"/><path class="line" d="{path}"{marker}/>{_label(rung) if fact.kept else ""}</g>'
+        f'<path class="hit" d="{path}"/><path class="line" d="{path}"{marker}/>{_label(edge) if fact.kept else ""}</g>'
     )
 
 
-def _path(rung: Rung) -> str:
-    before = rung.bend[1] if rung.bend else rung.start
-    end = _shortened(before, rung.end) if rung.fact.kept else rung.end
-    curve = " ".join(_xy(point) for point in (*rung.bend, end))
-    return f"M{_xy(rung.start)} {'C' if rung.bend else 'L'}{curve}"
+def _path(edge: DrawnEdge) -> str:
+    before = edge.bend[1] if edge.bend else edge.start
+    end = _shortened(before, edge.end) if edge.fact.kept else edge.end
+    curve = " ".join(_xy(point) for point in (*edge.bend, end))
+    return f"M{_xy(edge.start)} {'C' if edge.bend else 'L'}{curve}"
 
 
 def _shortened(before: Point, end: Point) -> Point:
@@ -104,11 +104,11 @@ def _shortened(before: Point, end: Point) -> Point:
     return tuple(e - HEAD * (e - b) / length for b, e in zip(before, end, strict=True))  # type: ignore[return-value]
 
 
-def _label(rung: Rung) -> str:
-    lines = operation_lines(rung.fact.operation or "")
+def _label(edge: DrawnEdge) -> str:
+    lines = operation_lines(edge.fact.operation or "")
     half = max(len(line) for line in lines) * LETTER / 2 + 8
     tall = len(lines) * LINE / 2 + 4
-    along, across = rung.label
+    along, across = edge.label
     box = (
         f'<rect x="{across - half:.1f}" y="{along - tall:.1f}" width="{2 * half:.1f}" height="{2 * tall:.1f}" rx="8"/>'
     )
@@ -125,12 +125,12 @@ def _node(node: Node) -> str:
     )
 
 
-def _fixed(ladder: Ladder) -> list[str]:
+def _fixed(layout: Layout) -> list[str]:
     """The two parts that are never searched, as big arrows."""
     parts = []
     for source, target, text in (
-        (ladder.nodes[0], ladder.nodes[1], FIXED_FIRST),
-        (ladder.nodes[-2], ladder.nodes[-1], FIXED_LAST),
+        (layout.nodes[0], layout.nodes[1], FIXED_FIRST),
+        (layout.nodes[-2], layout.nodes[-1], FIXED_LAST),
     ):
         top, tip = source.along + source.half_along + 3, target.along - target.half_along - 3
         neck = tip - 11

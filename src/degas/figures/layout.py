@@ -1,7 +1,8 @@
-"""Where everything stands in a drawing of an architecture: the fixed ladder of feature maps, before any ink.
+"""Where everything stands in a drawing of an architecture: feature maps in a row, edges as lines and arcs.
 
-Coordinates are (along, across): `along` runs from noise to image, `across` is 0 on the ladder, negative on the side
-of the short residual arcs and positive on the side of the long ones. A renderer maps them to a page either way round.
+Coordinates are (along, across): `along` runs from noise to image, `across` is 0 on the row of nodes, negative on the
+side of the short residual arcs and positive on the side of the long ones. A renderer maps them to a page either way
+round.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ class Sizes:
     """Lengths in the unit of the page (inches or pixels)."""
 
     step: float  # between the centres of neighbouring nodes
-    node_along: float  # half a node, along the ladder
-    node_across: float  # half the smallest node, across the ladder
+    node_along: float  # half a node, along the page
+    node_across: float  # half the smallest node, across the row of nodes
     growth: float  # added to half a node across for every doubling of the resolution
-    label_across: float  # half a label, across the ladder
+    label_across: float  # half a label, across the row of nodes
     gap: float  # least free space between a node and a label, or two labels
 
 
@@ -43,7 +44,7 @@ class Node:
 
 
 @dataclass(frozen=True)
-class Rung:
+class DrawnEdge:
     """An edge: straight from `start` to `end` when `bend` is empty, else a cubic curve with two control points."""
 
     fact: EdgeFact
@@ -54,11 +55,11 @@ class Rung:
 
 
 @dataclass(frozen=True)
-class Ladder:
+class Layout:
     """The whole drawing; it fills `along` × [`low`, `high`] across."""
 
     nodes: tuple[Node, ...]
-    rungs: tuple[Rung, ...]
+    edges: tuple[DrawnEdge, ...]
     along: float
     low: float
     high: float
@@ -67,17 +68,17 @@ class Ladder:
         return next(node for node in self.nodes if node.name == name)
 
 
-def lay_out(architecture: Architecture, facts: Sequence[EdgeFact], sizes: Sizes) -> Ladder:
+def lay_out(architecture: Architecture, facts: Sequence[EdgeFact], sizes: Sizes) -> Layout:
     """Place the nodes and every possible edge of `architecture`."""
     nodes = _nodes(architecture, sizes)
     by_name = {node.name: node for node in nodes}
-    rungs = tuple(_rung(fact, by_name, architecture.num_normal, sizes) for fact in facts)
+    edges = tuple(_edge(fact, by_name, architecture.num_normal, sizes) for fact in facts)
     # Half a label past the outermost one on either side, and the nodes themselves.
     widest = max(node.half_across for node in nodes)
     reach = sizes.label_across + sizes.gap
-    low = min([-widest - sizes.gap, *(rung.label[1] - reach for rung in rungs)])
-    high = max([widest + sizes.gap, *(rung.label[1] + reach for rung in rungs)])
-    return Ladder(nodes, rungs, nodes[-1].along + sizes.step / 2, low, high)
+    low = min([-widest - sizes.gap, *(edge.label[1] - reach for edge in edges)])
+    high = max([widest + sizes.gap, *(edge.label[1] + reach for edge in edges)])
+    return Layout(nodes, edges, nodes[-1].along + sizes.step / 2, low, high)
 
 
 def operation_lines(operation: str) -> tuple[str, ...]:
@@ -107,11 +108,11 @@ def _nodes(architecture: Architecture, sizes: Sizes) -> tuple[Node, ...]:
     return tuple(nodes)
 
 
-def _rung(fact: EdgeFact, nodes: dict[str, Node], num_normal: int, sizes: Sizes) -> Rung:
+def _edge(fact: EdgeFact, nodes: dict[str, Node], num_normal: int, sizes: Sizes) -> DrawnEdge:
     source, target = nodes[fact.slot.source], nodes[fact.slot.target]
     if fact.slot.direct:
         left, right = source.along + source.half_along, target.along - target.half_along
-        return Rung(fact, (left, 0.0), (right, 0.0), (), ((left + right) / 2, 0.0))
+        return DrawnEdge(fact, (left, 0.0), (right, 0.0), (), ((left + right) / 2, 0.0))
     side, level = _lane(fact.slot, source, target, num_normal, sizes)
     widest = max(node.half_across for node in nodes.values())
     reach = widest + sizes.gap + sizes.label_across + (level - 1) * (2 * sizes.label_across + sizes.gap)
@@ -121,12 +122,12 @@ def _rung(fact: EdgeFact, nodes: dict[str, Node], num_normal: int, sizes: Sizes)
     return _arc(fact, start, end, side * reach)
 
 
-def _arc(fact: EdgeFact, start: Point, end: Point, apex: float) -> Rung:
+def _arc(fact: EdgeFact, start: Point, end: Point, apex: float) -> DrawnEdge:
     span = end[0] - start[0]
     # A cubic with both controls at c is at (start + 6c + end) / 8 across in its middle: solve for c.
     control = (8 * apex - start[1] - end[1]) / 6
     bend = ((start[0] + ARC_FLARE * span, control), (end[0] - ARC_FLARE * span, control))
-    return Rung(fact, start, end, bend, ((start[0] + end[0]) / 2, apex))
+    return DrawnEdge(fact, start, end, bend, ((start[0] + end[0]) / 2, apex))
 
 
 def _lane(slot: Slot, source: Node, target: Node, num_normal: int, sizes: Sizes) -> tuple[int, int]:

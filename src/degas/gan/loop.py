@@ -6,35 +6,15 @@ Writes into the stage's folder: `generator/` (the averaged generator where there
 
 from __future__ import annotations
 
-import copy
-import shutil
-import sys
-import time
-from collections.abc import Callable
-from pathlib import Path
-
-import torch
-from torch import Tensor
-
 from degas.data.image_set import ImageSet
-from degas.errors import UserError
-from degas.figures.grids import save_grid
-from degas.gan import watch
+from degas.gan.bookkeeping import Bookkeeping, Evaluate
 from degas.gan.settings import CompleteGan
-from degas.gan.state import Steps, check_images
-from degas.generator.generator import Generator, draw_labels, draw_noise
-from degas.nets.normalisation import recalibrate
+from degas.gan.state import Steps
+from degas.generator.generator import Generator
 from degas.runtime.distributed import Engine
 from degas.runtime.interrupts import StopRequest
 from degas.runtime.progress import Progress
 from degas.runtime.run_folder import StageFolder
-
-Evaluate = Callable[[Generator, int], dict[str, float]]
-
-RECALIBRATION_BATCHES = 20  # batches of 100 that the statistics of a published generator are the mean of; our choice
-RECALIBRATION_IMAGES = 100
-GRID_COLUMNS = 8
-MAX_GRID_ROWS = 10
 
 
 def run_training(
@@ -47,8 +27,10 @@ def run_training(
     engine: Engine,
     on_evaluate: Evaluate | None = None,
     progress: bool = True,
-) -> Generator:
-    """Train `generator` against a critic on `images`; returns the generator that `folder/generator` holds.
+) -> None:
+    """Train `generator` against a critic on `images`; `folder/generator` then holds the result.
+
+    What does not fit together is refused at the stage's door (`gan.checks`), not here.
 
     Args:
         generator: fresh, conditional if and only if `settings.supervised`; trained in place.
@@ -62,16 +44,12 @@ def run_training(
         progress: whether to show a progress line.
 
     Raises:
-        UserError: generator, images and settings do not fit together.
         NonFiniteError: a loss, term or gradient stopped being finite.
         Terminated, Interrupted: asked to stop; a checkpoint is saved.
     """
-    check_fit(generator, images, settings)
-    if folder.done(engine):
-        return Generator.load(folder.path / "generator", engine.device)
     steps = Steps(generator, images, settings, seed=seed, engine=engine)
-    run = Run(steps, images, settings, seed, folder, engine, on_evaluate)
-    start = run.resume()
+    books = Bookkeeping(steps, images, settings, seed, folder, engine, on_evaluate)
+    start = books.resume()
     bar = Progress(
         f"train {settings.objective}",
         settings.num_steps,
@@ -83,216 +61,15 @@ def run_training(
     with bar, StopRequest() as stop:
         for step in range(start, settings.num_steps):
             critic, values = steps.both(step)
-            run.after_step(step + 1, critic, values, bar)
+            books.after_step(step + 1, critic, values, bar)
             if engine.all_stop(stop.requested, step + 1):
-                run.save(step + 1)
+                books.save(step + 1)
                 stop.leave()
-    return run.finish()
+    books.finish()
 
 
 def _shorter(settings: CompleteGan, engine: Engine) -> str:
     """What would make a training shorter, in words."""
     ways = ["fewer steps (--gan.num-steps)", "a smaller --gan.width"]
-    ways += ["--gan.objective mmd"] if settings.objective in ("ct-gan", "wgan-gp") else []
+    ways += ["--gan.objective mmd"] if settings.own.critic_steps > 1 else []
     return ", ".join([*ways, "a GPU"] if engine.device.type == "cpu" else ways)
-
-
-class Run:
-    """Everything around the steps: resuming, logging, sampling, evaluating, saving."""
-
-    def __init__(
-        self,
-        steps: Steps,
-        images: ImageSet,
-        settings: CompleteGan,
-        seed: int,
-        folder: StageFolder,
-        engine: Engine,
-        on_evaluate: Evaluate | None,
-    ) -> None:
-        self.steps, self.images, self.settings, self.seed = steps, images, settings, seed
-        self.folder, self.engine, self.on_evaluate = folder, engine, on_evaluate
-        self.best: dict[str, float] = {}  # {"step", "score"} of the best evaluation so far
-        self.kept_best: list[float | None] = []  # steps of the best generators when the last two checkpoints were saved
-        self.warned: set[str] = set()
-        self.saved_step = -1
-        self.clock = (0, time.perf_counter())
-
-    def resume(self) -> int:
-        """Restore the newest usable checkpoint; returns the number of finished generator steps."""
-        found = self.folder.restore(self._tell, self.engine)
-        start = 0
-        if found is not None:
-            start, state = found
-            self.best = state.pop("best")
-            self.steps.load_state_dict(state)
-            self.saved_step = start
-        self.clock = (start, time.perf_counter())
-        return start
-
-    def after_step(self, done: int, critic: dict[str, Tensor], generator: dict[str, Tensor], bar: Progress) -> None:
-        """What is due after `done` generator steps."""
-        last = done == self.settings.num_steps
-        due = {name: every > 0 and (done % every == 0 or last) for name, every in self._periods().items()}
-        if due["log"]:
-            values = self._log(done, critic, generator)
-            bar.update(done, critic=values["critic_loss"], generator=values["generator_loss"])
-        else:
-            bar.update(done)  # a run that is stopped says at which step
-        if due["sample"] or due["evaluate"]:
-            self.steps.watch.settle()  # never show, or choose, what has diverged
-            shown = self.published()
-            if due["sample"]:
-                self._sample(done, shown)
-            if due["evaluate"]:
-                self._evaluate(done, shown)
-        if due["checkpoint"]:
-            self.save(done)
-
-    def _periods(self) -> dict[str, int]:
-        """Steps from one time to the next; 0: never."""
-        settings = self.settings
-        return {
-            "log": settings.log_steps,
-            "sample": settings.sample_steps,
-            "checkpoint": settings.checkpoint_steps,
-            "evaluate": settings.evaluate_steps if self.on_evaluate is not None else 0,
-        }
-
-    def published(self) -> Generator:
-        """A copy ready for sampling."""
-        return published(self.steps, self.settings, self.seed)
-
-    def save(self, done: int) -> None:
-        """Checkpoint, and the generator as it is now, unless this step is saved already."""
-        self.steps.watch.settle()
-        if done == self.saved_step:
-            return
-        self.folder.save(done, {**self.steps.state_dict(), "best": self.best})
-        self._drop_beaten()
-        self._publish()
-        self.saved_step = done
-        self.engine.wait()
-
-    def finish(self) -> Generator:
-        """Publish: the best generator if there were evaluations, else the last one."""
-        self.steps.replayed.clear()  # their graphs' memory is not needed from here on
-        self.save(self.settings.num_steps)
-        self._publish(best=bool(self.best))  # again, for the last time may have been killed before it got so far
-        self.folder.mark_done()
-        self.kept_best = [self.best.get("step")]  # no checkpoint is gone on from any more
-        self._drop_beaten()
-        self.engine.wait()
-        return Generator.load(self.folder.path / "generator", self.engine.device)
-
-    def _publish(self, best: bool = False) -> None:
-        if self.engine.is_main:
-            generator = Generator.load(self._best_folder()) if best else self.published()
-            generator.save(self.folder.path / "generator")
-
-    def _best_folder(self) -> Path:
-        """Where the best generator lies: of the step that scored, so that a restored state finds its own there.
-
-        Runs begun before steps had names have one in `best/` itself.
-        """
-        folder = self.folder.path / "best"
-        named = folder / f"step-{int(self.best['step']):06d}"
-        return named if named.is_dir() or not (folder / "config.json").is_file() else folder
-
-    def _drop_beaten(self) -> None:
-        """Keep of the best generators those that a kept checkpoint may go on from: the last two savings'."""
-        self.kept_best = [*self.kept_best, self.best.get("step")][-2:]
-        if self.engine.is_main and len(self.kept_best) == 2:
-            kept = {f"step-{int(step):06d}" for step in self.kept_best if step is not None}
-            for folder in (self.folder.path / "best").glob("step-*"):
-                if folder.name not in kept:
-                    shutil.rmtree(folder)
-
-    def _log(self, done: int, critic: dict[str, Tensor], generator: dict[str, Tensor]) -> dict[str, float]:
-        """Write a line of metrics, means over the ranks, and one of times; returns the metrics."""
-        self.steps.watch.settle()
-        named = {f"critic_{name}": value.float() for name, value in critic.items()}
-        named |= {f"generator_{name}": value.float() for name, value in generator.items()}
-        self.engine.all_reduce_mean(named.values())
-        values = {name: float(value) for name, value in named.items()}
-        self._warn(done, "penalty", watch.exploded(done, values))
-        self.folder.log_metrics(done, **values)
-        since, moment = self.clock
-        self.clock = (done, time.perf_counter())
-        self.folder.log_timing(done, seconds_per_step=(self.clock[1] - moment) / max(1, done - since))
-        return values
-
-    def _sample(self, done: int, shown: Generator) -> None:
-        """A grid of samples of the same noise every time; conditional ones with a row a class."""
-        if not self.engine.is_main:
-            return
-        rows = min(shown.num_classes or GRID_COLUMNS, MAX_GRID_ROWS)
-        labels = torch.arange(rows).repeat_interleave(GRID_COLUMNS) if shown.num_classes else None
-        samples = shown.sample(rows * GRID_COLUMNS, self.seed, labels)
-        path = self.folder.path / "samples" / f"step-{done:06d}.png"
-        save_grid(samples, path, columns=GRID_COLUMNS)
-        self.folder.track_picture(done, "samples", path)
-        # Reals spread over the set, which may be sorted by class.
-        n = min(len(samples), self.images.num_images)
-        reals = torch.from_numpy(self.images.images[:: self.images.num_images // n][:n].copy())
-        self._warn(done, "collapse", watch.collapsed(done, watch.diversity(samples[:n], reals)))
-
-    def _evaluate(self, done: int, shown: Generator) -> None:
-        """Score a copy; keep the best one under `best/`, by its step."""
-        if not self.engine.is_main or self.on_evaluate is None:
-            return
-        scores = self.on_evaluate(shown, done)
-        self.folder.log_metrics(done, **scores)
-        score = next(iter(scores.values()))
-        if not self.best or score < self.best["score"]:
-            self.best = {"step": done, "score": float(score)}
-            shown.save(self.folder.path / "best" / f"step-{done:06d}")
-
-    def _warn(self, done: int, kind: str, message: str | None) -> None:
-        """Say it once a run on the terminal, and every time in `warnings.jsonl`."""
-        if message is None or not self.engine.is_main:
-            return
-        self.folder.append("warnings.jsonl", {"step": done, "kind": kind, "warning": message})
-        if kind not in self.warned:
-            self.warned.add(kind)
-            self._tell(message)
-
-    def _tell(self, message: str) -> None:
-        if self.engine.is_main:
-            print(f"warning: {message}", file=sys.stderr)
-
-
-def published(steps: Steps, settings: CompleteGan, seed: int) -> Generator:
-    """A copy ready for sampling: averaged weights where there are any, recalibrated batch norm where asked.
-
-    A copy, so that looking at a generator never changes how its training goes on.
-    """
-    shown: Generator = copy.deepcopy(steps.to_publish()).requires_grad_(False)
-    shown.sampling_bn = shown.config["sampling_bn"] = settings.sampling_bn
-    if settings.sampling_bn == "recalibrated":
-        num_images = RECALIBRATION_BATCHES * RECALIBRATION_IMAGES
-        noise = draw_noise(num_images, shown.noise_size, seed).to(steps.engine.device)
-        labels = None
-        if shown.num_classes:
-            labels = draw_labels(num_images, shown.num_classes, seed).to(steps.engine.device)
-
-        def forward(k: int) -> None:
-            rows = slice(k * RECALIBRATION_IMAGES, (k + 1) * RECALIBRATION_IMAGES)
-            shown(noise[rows], None if labels is None else labels[rows])
-
-        recalibrate(shown, forward, RECALIBRATION_BATCHES)
-    return shown.eval()
-
-
-def check_fit(generator: Generator, images: ImageSet, settings: CompleteGan) -> None:
-    """Raises `UserError` where generator, images and settings do not fit together."""
-    check_images(images, settings)
-    made = f"{generator.image_size} px, {generator.channels} channel(s)"
-    given = f"{images.image_size} px, {images.channels} channel(s)"
-    if made != given:
-        raise UserError(f"{images.source}: the images have {given}, the generator makes {made}; set --data.image-size")
-    if generator.num_classes != (images.num_classes if settings.supervised else 0):
-        raise UserError(
-            f"{images.source}: a generator of {generator.num_classes} classes cannot be trained with "
-            f"--gan.supervised {settings.supervised} on {images.num_classes} classes"
-        )

@@ -127,7 +127,7 @@ def _source(gan: CompleteGan, name: str, value: Any, preset: Mapping[str, Any]) 
         return "the architecture's"
     if given is None and name == "critic":
         return f"our choice for {gan.objective}"
-    return _source_of_shared(gan.given, name, value, preset)
+    return source_of_shared(gan.given, name, value, preset)
 
 
 def _source_of_own(gan: CompleteGan, name: str, value: Any, preset: Mapping[str, Any]) -> str:
@@ -140,7 +140,7 @@ def _source_of_own(gan: CompleteGan, name: str, value: Any, preset: Mapping[str,
     return "preset" if preset.get(name) == getattr(gan.own, name) else "given"
 
 
-def _source_of_shared(settings: Settings, name: str, value: Any, preset: Mapping[str, Any]) -> str:
+def source_of_shared(settings: Settings, name: str, value: Any, preset: Mapping[str, Any]) -> str:
     """Where a value in force comes from.
 
     A field's stated source is one or two of `where` or `where: value`; the one that names the value is told.

@@ -12,7 +12,6 @@ from degas.data.image_set import ImageSet
 from degas.data.loader import Batches
 from degas.data.pixels import dequantise
 from degas.data.store import Store
-from degas.errors import UserError
 from degas.gan.augment import diffaugment
 from degas.gan.ema import Average
 from degas.gan.objectives.base import Objective, Terms
@@ -22,7 +21,7 @@ from degas.generator.generator import Generator
 from degas.nets.critic import make_critic
 from degas.nets.normalisation import frozen_buffers
 from degas.runtime.distributed import Engine
-from degas.runtime.replay import CudaGraphs, Inputs, Recorder, Replayed, check_graphs
+from degas.runtime.replay import CudaGraphs, Inputs, Recorder, Replayed
 from degas.runtime.rng import forked_rng, torch_generator
 from degas.runtime.transfer import to_device
 
@@ -57,7 +56,6 @@ class Steps:
     def __init__(
         self, generator: Generator, images: ImageSet, settings: CompleteGan, *, seed: int, engine: Engine
     ) -> None:
-        check_images(images, settings, engine.num_ranks)
         self.settings, self.seed, self.engine = settings, seed, engine
         self.objective = settings.own
         self.augment: Augment = diffaugment if settings.augment == "diffaugment" else lambda images: images
@@ -72,7 +70,6 @@ class Steps:
         self.recorder: Recorder | None = None
         self.replayed: dict[str, Replayed] = {}  # with a recorder: the steps on critic and generator
         if settings.cuda_graphs:
-            check_graphs("gan", engine.device, engine.num_ranks)
             self.recorder = CudaGraphs()
         self.watch = Watch(deferred=engine.device.type != "cpu")
         self.store = Store(images.images, engine.device)
@@ -232,21 +229,6 @@ class Steps:
             self.watch.observe(step, kind, values)
         optimizer.step()
         return values
-
-
-def check_images(images: ImageSet, settings: CompleteGan, num_ranks: int = 1) -> None:
-    """Raise `UserError` for images that no training with these settings (resolved) can begin with."""
-    if settings.supervised and not images.num_classes:
-        raise UserError(f"{images.source}: --gan.supervised needs labels; sort the images into class folders")
-    if images.num_images < 2:
-        raise UserError(f"{images.source}: adversarial training needs at least two images")
-    each = images.num_images // num_ranks
-    fewest = min(settings.batch_images, settings.generator_batch_images, each)
-    if fewest < settings.own.fewest_images:
-        raise UserError(
-            f"{images.source}: {settings.objective} compares the images of a batch with each other, and a batch has "
-            f"{fewest} a process; raise --gan.batch-images and --gan.generator-batch-images, or give more images"
-        )
 
 
 def build_critic(settings: CompleteGan, images: ImageSet, seed: int) -> nn.Module:

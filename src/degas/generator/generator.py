@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from degas.runtime.durable import replace_file
 from degas.runtime.paths import expanded
 from degas.runtime.rng import torch_generator
 from degas.runtime.torch_state import plain_torch
+from degas.settings.refusals import whole
 from degas.space.architecture import Architecture
 
 NOISE_ROWS = 64  # rows of noise drawn from one seed
@@ -110,7 +112,16 @@ class Generator(nn.Module):
             raise UserError(f"labels: this generator has {self.num_classes} classes; give one label an image")
         if not self.num_classes and labels is not None:
             raise UserError("labels: this generator is unconditional; train one with --gan.supervised")
-        return self.network(noise) if labels is None else self.network(noise, labels)
+        if labels is None:
+            return self.network(noise)
+        looked_at = not isinstance(labels, Tensor) or labels.device.type == "cpu"  # elsewhere it would wait for the GPU
+        if looked_at and not self.training and not torch.compiler.is_compiling() and not torch.jit.is_tracing():
+            self._check_labels(labels, len(noise))
+        try:
+            return self.network(noise, labels)
+        except (IndexError, RuntimeError, TypeError):
+            self._check_labels(labels, len(noise))
+            raise
 
     def images(
         self, n: int, seed: int = 0, labels: Tensor | Sequence[int] | int | None = None, batch_images: int = 100
@@ -120,8 +131,7 @@ class Generator(nn.Module):
         Labels are drawn uniformly where a conditional generator is given none. With `sampling_bn` = batch an image
         also depends on its batch, so `batch_images` matters there, and there alone.
         """
-        if n < 0:
-            raise UserError(f"n: {n} images cannot be drawn")
+        n, seed = whole("n", n, least=0), whole("seed", seed)
         chosen = self._labels(n, seed, labels)
         for start in range(0, n, batch_images):
             stop = min(n, start + batch_images)
@@ -213,11 +223,16 @@ class Generator(nn.Module):
         if labels is None:
             return draw_labels(n, self.num_classes, seed)
         chosen = torch.full((n,), labels) if isinstance(labels, int) else torch.as_tensor(labels)
-        if chosen.shape != (n,) or chosen.dtype.is_floating_point:
-            raise UserError(f"labels: {n} whole numbers are needed, one an image")
-        if n and not 0 <= int(chosen.min()) <= int(chosen.max()) < self.num_classes:
-            raise UserError(f"labels: must lie in 0 … {self.num_classes - 1}")
+        self._check_labels(chosen, n)
         return chosen.long()
+
+    def _check_labels(self, labels: Any, n: int) -> None:
+        """Raise `UserError` unless `labels` are `n` whole numbers that name classes."""
+        sound = isinstance(labels, Tensor) and labels.shape == (n,) and not labels.dtype.is_floating_point
+        if not sound or labels.dtype == torch.bool:
+            raise UserError(f"labels: {n} whole numbers are needed, one an image")
+        if n and not 0 <= int(labels.min()) <= int(labels.max()) < self.num_classes:
+            raise UserError(f"labels: must lie in 0 … {self.num_classes - 1}")
 
 
 @plain_torch()
@@ -234,14 +249,19 @@ def draw_noise(n: int, noise_size: int, seed: int, start: int = 0) -> Tensor:
 
 
 @plain_torch()
-def draw_labels(n: int, num_classes: int, seed: int) -> Tensor:
-    """Labels drawn uniformly, int64 (n,); row i depends on (seed, i) alone."""
+def draw_labels(n: int, num_classes: int, seed: int, counts: Sequence[int] | None = None) -> Tensor:
+    """Labels int64 (n,), uniform, or each as frequent as `counts` says; row i depends on (seed, i) alone.
+
+    Equal `counts` draw what no counts draw.
+    """
+    shares = torch.tensor([1] * num_classes if counts is None else [count // math.gcd(*counts) for count in counts])
+    ends = shares.cumsum(0)  # class k has the whole numbers from ends[k − 1] to ends[k] − 1
     blocks = range((n + NOISE_ROWS - 1) // NOISE_ROWS)
     draws = [
-        torch.randint(num_classes, (NOISE_ROWS,), generator=torch_generator(seed, "sample labels", block))
+        torch.randint(int(ends[-1]), (NOISE_ROWS,), generator=torch_generator(seed, "sample labels", block))
         for block in blocks
     ]
-    return torch.cat(draws)[:n] if draws else torch.empty(0, dtype=torch.long)
+    return torch.searchsorted(ends, torch.cat(draws)[:n], right=True) if draws else torch.empty(0, dtype=torch.long)
 
 
 def _build_network(config: Mapping[str, Any], where: str, image_gain: float) -> nn.Module:

@@ -5,14 +5,33 @@ from __future__ import annotations
 from degas.errors import UserError
 from degas.nas.alpha import second_order
 from degas.nas.decide.capped import Budget, check_budget
+from degas.nas.decide.rule import find_rule
+from degas.nas.signal import Signal, find_signal
 from degas.nets.normalisation import ONE_VALUE
-from degas.settings.sections import MEASURING, SearchSettings, SpaceSettings
+from degas.settings.sections import SearchSettings, SpaceSettings
 from degas.space.architecture import Architecture
 from degas.space.graph import SearchSpace
 
 
 def check_search(settings: SearchSettings, space: SpaceSettings, *, image_size: int, channels: int) -> None:
     """Raise `UserError`, one line, for settings that no search can follow."""
+    check_settings(settings)
+    check_on_images(settings, space, image_size=image_size, channels=channels)
+
+
+def check_on_images(settings: SearchSettings, space: SpaceSettings, *, image_size: int, channels: int) -> None:
+    """Raise `UserError` for settings that exclude images of this size and number of channels."""
+    graph, base_size = space.resolve(image_size)
+    if base_size == 1 and settings.batch_images == 1:
+        raise UserError(f"search: --search.batch-images 1: {ONE_VALUE}")
+    budget = search_budget(settings, space, graph, base_size=base_size, channels=channels)
+    if budget is not None:
+        check_budget(graph, budget)
+
+
+def check_settings(settings: SearchSettings) -> None:
+    """Raise `UserError` for unregistered names and for settings that exclude each other, whatever the data."""
+    signal, rule = find_signal(settings), find_rule(settings)
     if why := second_order.refusal(settings):
         raise UserError(f"search: --search.order second {why}")
     if settings.schedule == "joint" and settings.alpha_batch not in (None, "same"):
@@ -22,27 +41,16 @@ def check_search(settings: SearchSettings, space: SpaceSettings, *, image_size: 
         )
     if settings.settle_margin is not None and not settings.settle_epochs:
         raise UserError("search: --search.settle-margin counts with --search.settle-epochs only; give both")
-    if settings.cuda_graphs and (why := _goes_by_the_step(settings)):
+    if settings.cuda_graphs and (why := _goes_by_the_step(settings, signal)):
         raise UserError(f"search: --search.cuda-graphs repeats one step, and {why} makes every step another one")
-    capped = settings.max_params is not None or settings.max_macs is not None
-    if capped and settings.prune == "darts":
-        raise UserError("search: --search.prune darts does not weigh what fits within a cap; leave out one of them")
-    if settings.prune in MEASURING and settings.compare != "raw":
-        raise UserError(
-            f"search: --search.compare {settings.compare} compares α, and --search.prune {settings.prune} compares "
-            f"losses; say --search.prune paper to prune by α"
-        )
-    graph, base_size = space.resolve(image_size)
-    if base_size == 1 and settings.batch_images == 1:
-        raise UserError(f"search: --search.batch-images 1: {ONE_VALUE}")
-    budget = search_budget(settings, space, graph, base_size=base_size, channels=channels)
-    if budget is not None:
-        check_budget(graph, budget)
+    if why := rule.refusal(settings):
+        raise UserError(f"search: {why}")
 
 
-def _goes_by_the_step(settings: SearchSettings) -> str:
+def _goes_by_the_step(settings: SearchSettings, signal: type[Signal]) -> str:
     """The setting by which a search step depends on more than its batches and the rates; empty where none does."""
     found = {
+        f"--search.signal {settings.signal}": not signal.replayable,
         "--search.order second": settings.order == "second",
         "--search.relaxation gumbel": settings.relaxation == "gumbel",
         "--search.temperature-end": settings.temperature_end is not None,

@@ -1,35 +1,56 @@
-"""Everything around the steps of a search: what is logged, what the end of an epoch means, when the state is saved."""
+"""The loop of a search: its steps, and around them what is logged, what an epoch's end means, when it is saved."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
-
-from torch import Tensor
 
 from degas.nas.glo.glo import FiniteWatch
+from degas.nas.results.outputs import standing
+from degas.nas.signal import Terms
+from degas.nas.state import Search
+from degas.runtime.interrupts import StopRequest
 from degas.runtime.progress import Progress
 from degas.runtime.run_folder import StageFolder
-from degas.settings.sections import MEASURING
-
-if TYPE_CHECKING:
-    from degas.nas.state import Search
-
+from degas.runtime.save_clock import SaveClock
 
 FEWEST_EPOCHS = 3  # decide much as five do (docs/search.md)
 
 
+def run_steps(search: Search, folder: StageFolder, *, progress: bool) -> int:
+    """Take all steps that are left, from the folder's newest checkpoint on; returns how many steps the search has.
+
+    Raises:
+        UserError: a loss or gradient that is not finite (naming step and term), a search that learns nothing.
+        Terminated, Interrupted: asked to stop, after saving.
+    """
+    step = search.restore(folder)
+    quiet = not (progress and search.engine.is_main)
+    with StopRequest() as stop, progress_of(search, step, quiet) as bar:
+        follower = Follower(search, folder, bar, step)
+        while follower.goes_on(step):
+            terms = search.step(step)
+            step += 1  # from here on: finished steps
+            follower.after_step(step, terms)
+            stopping = search.engine.all_stop(stop.requested, step)
+            follower.save_if_due(step, stopping=stopping)
+            if stopping and follower.goes_on(step):
+                stop.leave()
+        follower.end(step)
+    search.replayed = None  # its graph's memory is not needed from here on
+    return step
+
+
 def progress_of(search: Search, step: int, quiet: bool) -> Progress:
     """What a person sees of a search that begins after `step` steps; it says how the search could be shorter."""
-    settings = search.settings
     ways = [f"--search.num-epochs {FEWEST_EPOCHS}"] if search.num_epochs > FEWEST_EPOCHS else []
     ways += ["fewer images (--data.max-images)", "a smaller --search.width"]
     ways += ["a GPU"] if search.engine.device.type == "cpu" else []
-    after = f"the loss {MEASURING[settings.prune]}, measured at the end" if settings.prune in MEASURING else ""
+    measured = search.rule.measured
+    after = f"the loss {measured}, measured at the end" if measured else ""
     return Progress("search", search.total_steps, start_step=step, besides=after, shorter=", ".join(ways), quiet=quiet)
 
 
-class SearchLoop:
+class Follower:
     """Follows a search that begins after `step` finished steps.
 
     Attributes:
@@ -38,7 +59,8 @@ class SearchLoop:
 
     def __init__(self, search: Search, folder: StageFolder, bar: Progress, step: int) -> None:
         self.search, self.folder, self.bar = search, folder, bar
-        self.watch = FiniteWatch("search")
+        self.watch = FiniteWatch("search", search.signal.rates)
+        self.saves = SaveClock(search.settings.checkpoint_steps)
         self.began, self.began_step = time.perf_counter(), step
         self.settled = search.is_settled(step)
 
@@ -46,7 +68,7 @@ class SearchLoop:
         """Whether there is more to do after `step` steps."""
         return step < self.search.total_steps and not self.settled
 
-    def after_step(self, step: int, terms: dict[str, Tensor]) -> None:
+    def after_step(self, step: int, terms: Terms) -> None:
         """What is due after `step` finished steps, the last one's terms being `terms`."""
         epoch = (step - 1) // self.search.steps_per_epoch + 1
         ends_epoch = step % self.search.steps_per_epoch == 0
@@ -66,10 +88,11 @@ class SearchLoop:
 
     def save_if_due(self, step: int, *, stopping: bool) -> None:
         """Checkpoint now and then, at the end, and before stopping."""
-        now_and_then = step % self.search.settings.checkpoint_steps == 0
-        if stopping or now_and_then or not self.goes_on(step):
+        due = self.saves.due_at(step) or self.search.engine.all_stop(self.saves.due_now(), step)
+        if stopping or due or not self.goes_on(step):
             self.watch.check()  # never save what is not finite
-            self.folder.save(step, self.search.state_dict())
+            with self.saves.saving():
+                self.folder.save(step, self.search.state_dict())
 
     def end(self, step: int) -> None:
         """Say so where the search ends early."""
@@ -83,10 +106,12 @@ class SearchLoop:
         self.folder.log_timing(step, seconds=seconds, steps_per_second=(step - self.began_step) / seconds)
 
     def _end_epoch(self, step: int, epoch: int, loss: float) -> None:
-        alpha, mixing = self.search.supernet.alpha_by_name(), self.search.supernet.mixing_by_name()
-        self.bar.say(f"epoch {epoch}  loss {loss:.4f}  leads by α: {self.search.standing(alpha)}")
+        search = self.search
+        alpha, mixing = search.supernet.alpha_by_name(), search.supernet.mixing_by_name()
+        kept = standing(alpha, search.space, search.settings, search.cap)
+        self.bar.say(f"epoch {epoch}  loss {loss:.4f}  leads by α: {kept}")
         self.folder.append("alpha.jsonl", {"step": step, "epoch": epoch, **alpha})
         self.folder.append("mixing.jsonl", {"step": step, "epoch": epoch, **mixing})
-        self.search.check_plateau(epoch, loss)
-        self.search.alpha_history.append(alpha)
-        self.settled = self.search.is_settled(step)
+        search.check_plateau(epoch, loss)
+        search.alpha_history.append(alpha)
+        self.settled = search.is_settled(step)

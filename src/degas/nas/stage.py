@@ -13,11 +13,13 @@ from typing import Any
 
 import torch
 
-from degas.data.image_set import ImageSet
+from degas.data.image_set import ImageSet, stage_head
 from degas.errors import UserError
 from degas.nets.cost import supernet_parameters
-from degas.runtime.distributed import Engine
+from degas.runtime.distributed import Engine, chosen_device
+from degas.runtime.environment import num_ranks
 from degas.runtime.memory import refuse_beyond_memory
+from degas.runtime.replay import check_graphs
 from degas.runtime.run_folder import StageFolder, write_environment
 from degas.runtime.tracking import Tracker, make_tracker
 from degas.settings.resume_rules import resume_rules
@@ -50,18 +52,64 @@ class SearchJob:
         }
 
 
-def search_once(
-    job: SearchJob, stage: Path, *, seed: int, resume: bool, engine: Engine | None = None, warn: bool = True
+def search_into(
+    stage: Path, job: SearchJob, *, seed: int, num_seeds: int | None = None, resume: bool = False
 ) -> Architecture:
-    """One search into the folder `stage`; a finished one is read back. Degenerate ends are warned of, with `warn`."""
-    from degas.figures.drawing import draw_architecture
-    from degas.nas.state import run_search
+    """Search into the folder `stage`; a finished search is read back, one cut short goes on with `resume`.
 
-    _check(job)
+    With `num_seeds` (two or more): searches with `seed`, `seed` + 1, … in `stage`/seed-N each, and in `stage` itself
+    what they come to together; returns the consensus. Every question that can be asked before the work begins is asked
+    here, once. Raises `UserError`; warns of degenerate ends.
+    """
+    _check(job, num_seeds)
+    if num_seeds is None:
+        return _search_one(stage, job, seed=seed, resume=resume)
+    return _search_several(stage, job, seed=seed, num_seeds=num_seeds, resume=resume)
+
+
+def run_search(
+    images: ImageSet,
+    settings: SearchSettings,
+    space: SpaceSettings,
+    *,
+    seed: int,
+    folder: StageFolder,
+    engine: Engine,
+    progress: bool = True,
+) -> Architecture:
+    """Search an architecture for `images` and write everything about it into `folder`: state, loop, results.
+
+    Files: architecture.json, alpha.jsonl (one object an epoch: step, epoch, and edge name → {operation name: α}),
+    mixing.jsonl (likewise, the mixing weight w and w·‖kernel‖), metrics.jsonl, timing.jsonl, pruning.json (every
+    decision with its margin), degenerate.json (what has gone wrong although nothing failed), the signal's pictures,
+    checkpoints/. A folder opened with resume goes on from its newest checkpoint, bit for bit as if never stopped.
+
+    Raises:
+        UserError: images that fit no graph, a loss or gradient that is not finite (naming step and term), a search that
+            learns nothing, a pruning rule that leaves the graph disconnected.
+        Terminated, Interrupted: asked to stop, after saving.
+    """
+    from degas.nas.loop import run_steps
+    from degas.nas.results.outputs import write_results
+    from degas.nas.state import Search
+
+    search = Search(images, settings, space, seed=seed, engine=engine)
+    step = run_steps(search, folder, progress=progress)
+    return write_results(folder, search, step)
+
+
+def _search_one(
+    stage: Path, job: SearchJob, *, seed: int, resume: bool, engine: Engine | None = None, warn: bool = True
+) -> Architecture:
+    """One search into the folder `stage`, on an engine of its own unless one is handed over."""
+    from degas.figures.drawing import draw_architecture
+
     watcher = make_tracker(job.tracker, stage)
     with StageFolder(stage, settings=job.config(seed), resume=resume, kind="search", rules=RULES) as folder:
         folder.tracker = watcher
         if folder.known_done():
+            if warn and folder.writes:
+                _warn_of_degenerate(folder.path)
             return Architecture.load(folder.path / "architecture.json")
         with Engine(job.search.precision, job.device) if engine is None else nullcontext(engine) as used:
             if folder.done(used):
@@ -78,20 +126,13 @@ def search_once(
     return architecture
 
 
-def search_seeds(job: SearchJob, stage: Path, *, seed: int, num_seeds: int, resume: bool) -> Architecture:
-    """Searches with `seed`, `seed` + 1, … in `stage`/seed-N each, and in `stage` itself what they come to together.
-
-    Returns the consensus: the architecture pruned from their mean measured losses or α. Finished searches are skipped
-    on resume, one cut short goes on. Raises `UserError` for fewer than two seeds.
-    """
-    if num_seeds < 2:
-        raise UserError(f"search: seeds is {num_seeds}; agreement needs two or more, and one search needs none given")
-    if not isinstance(job.tracker, str):
-        raise UserError("search: several seeds make several runs; name a tracker instead of handing over an object")
-    _check(job)
+def _search_several(stage: Path, job: SearchJob, *, seed: int, num_seeds: int, resume: bool) -> Architecture:
+    """A search a seed and their consensus; finished searches are skipped on resume, one cut short goes on."""
     settings = {**job.config(seed), "num_seeds": num_seeds}
     with StageFolder(stage, settings=settings, resume=resume, kind="search", rules=RULES) as folder:
         if folder.known_done():
+            if folder.writes:
+                _warn_of_degenerate(folder.path)
             return Architecture.load(folder.path / "architecture.json")
         seeds = range(seed, seed + num_seeds)
         with Engine(job.search.precision, job.device) as engine:
@@ -102,9 +143,9 @@ def search_seeds(job: SearchJob, stage: Path, *, seed: int, num_seeds: int, resu
                 if job.progress and folder.writes:
                     print(f"search: seed {one}, {k} of {num_seeds}", file=sys.stderr)
                 inner = folder.path / f"seed-{one}"
-                search_once(job, inner, seed=one, resume=folder.resuming, engine=engine, warn=False)
+                _search_one(inner, job, seed=one, resume=folder.resuming, engine=engine, warn=False)
                 engine.wait()  # the other ranks read what the first one wrote
-            architecture = _come_together(job, folder, seeds)
+            architecture = _write_consensus(job, folder, seeds)
             engine.wait()
         folder.mark_done()
         if folder.writes:
@@ -112,52 +153,67 @@ def search_seeds(job: SearchJob, stage: Path, *, seed: int, num_seeds: int, resu
     return architecture
 
 
-def _come_together(job: SearchJob, folder: StageFolder, seeds: Sequence[int]) -> Architecture:
+def _write_consensus(job: SearchJob, folder: StageFolder, seeds: Sequence[int]) -> Architecture:
     """Write what the finished searches in `folder`/seed-N agree on, with both drawings; returns the consensus."""
     from degas.figures.agreement import draw_agreement
     from degas.figures.drawing import draw_architecture
     from degas.nas.checks import search_budget
+    from degas.nas.decide.rule import make_rule
     from degas.nas.results.consensus import read_search, write_consensus
 
     graph, base_size = job.space.resolve(job.images.image_size)
     budget = search_budget(job.search, job.space, graph, base_size=base_size, channels=job.images.channels)
-    cap = budget if budget is not None and budget.is_capped else None
-    searches = [read_search(folder.path / f"seed-{seed}", seed) for seed in seeds]
-    architecture = write_consensus(folder, searches, graph, job.search, cap)
+    rule = make_rule(job.search, graph, budget if budget is not None and budget.is_capped else None)
+    searches = [read_search(folder.path / f"seed-{seed}", seed, rule) for seed in seeds]
+    architecture = write_consensus(folder, searches, rule)
     if folder.writes:
         draw_architecture(architecture, folder.path / "architecture.png")
         draw_agreement(json.loads((folder.path / "agreement.json").read_bytes()), folder.path / "agreement.png")
     return architecture
 
 
-def stage_head(images: ImageSet, seed: int, preset: str) -> dict[str, Any]:
-    """What every stage's config.json says about the data and the seed."""
-    facts = {name: getattr(images, name) for name in ("source", "fingerprint", "num_images", "image_size", "channels")}
-    return {"preset": preset, "seed": seed, "data": {**facts, "num_classes": images.num_classes}}
-
-
 def _warn_of_degenerate(folder: Path) -> None:
-    """A warning for each line of degenerate.json."""
-    for record in json.loads((folder / "degenerate.json").read_bytes()):
-        warnings.warn(record["warning"], stacklevel=5)
+    """A warning for each line of degenerate.json, which searches of early releases did not write."""
+    path = folder / "degenerate.json"
+    for record in json.loads(path.read_bytes()) if path.is_file() else ():
+        warnings.warn(record["warning"], stacklevel=6)
 
 
-def _check(job: SearchJob) -> None:
-    """Refuse what cannot be before the folder is made."""
-    from degas.nas.checks import check_search
+def _check(job: SearchJob, num_seeds: int | None) -> None:
+    """Refuse what cannot be before the folder is made; `check_settings` was asked before the images were read."""
+    from degas.nas.checks import check_on_images
 
-    check_search(job.search, job.space, image_size=job.images.image_size, channels=job.images.channels)
-    _check_memory(job)
+    if num_seeds is not None and num_seeds < 2:
+        raise UserError(f"search: seeds is {num_seeds}; agreement needs two or more, and one search needs none given")
+    if num_seeds is not None and not isinstance(job.tracker, str):
+        raise UserError("search: several seeds make several runs; name a tracker instead of handing over an object")
+    if job.search.cuda_graphs:
+        check_graphs("search", chosen_device(job.device), num_ranks())
+    check_on_images(job.search, job.space, image_size=job.images.image_size, channels=job.images.channels)
+    _check_memory(job.images, job.search, job.space, job.device)
 
 
-def _check_memory(job: SearchJob) -> None:
-    """Weights, gradients and moments of the supernet, and latents with theirs, in float32: what a search holds."""
-    if job.device != "cpu" and torch.cuda.is_available():
-        return
-    images, settings = job.images, job.search
-    graph, base_size = job.space.resolve(images.image_size)
+def check_search_job(images: ImageSet, search: SearchSettings, space: SpaceSettings, device: str = "auto") -> None:
+    """Raise `UserError` for settings that no search of these images can follow, and for one beyond the memory."""
+    from degas.nas.checks import check_on_images, check_settings
+
+    check_settings(search)
+    check_on_images(search, space, image_size=images.image_size, channels=images.channels)
+    _check_memory(images, search, space, device)
+
+
+def _check_memory(images: ImageSet, search: SearchSettings, space: SpaceSettings, device: str) -> None:
+    if device == "cpu" or not torch.cuda.is_available():
+        lower = "--search.width, --search.noise-size or --data.max-images"
+        refuse_beyond_memory("search", search_bytes(images, search, space), lower)
+
+
+def search_bytes(images: ImageSet, settings: SearchSettings, space: SpaceSettings) -> int:
+    """Weights, gradients and moments of the supernet, and what the signal keeps, in float32: what a search holds."""
+    from degas.nas.signal import find_signal
+
+    graph, base_size = space.resolve(images.image_size)
     sizes = {"width": settings.width, "noise_size": settings.noise_size, "channels": images.channels}
     copies = (4 if settings.weight_optimizer == "adam" else 3) + (3 if settings.order == "second" else 0)
     weights = copies * supernet_parameters(graph, base_size=base_size, **sizes)
-    latents = (3 if settings.latent_optimizer == "adam" else 1) * images.num_images * settings.noise_size
-    refuse_beyond_memory("search", 4 * (weights + latents), "--search.width, --search.noise-size or --data.max-images")
+    return 4 * (weights + find_signal(settings).num_own_values(settings, images.num_images))

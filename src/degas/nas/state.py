@@ -1,12 +1,13 @@
-"""The search: fit weights, latents and α to the images, prune α to an architecture. Paper §3.2, docs/equations.md.
+"""The state of a search, and one step of it: the signal moves the weights, then α is stepped (paper §3.2).
 
-One search step is one update of the generator's weights and this batch's latents, then one of α on another batch,
-whose latents are constants in it: neither they, nor their moments, nor any batch norm buffer change.
+One search step is one update of the weights by the search's signal, then one of α on another batch, in which all else
+is constant: neither the weights and what the signal keeps, nor their moments, nor any batch norm buffer change.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
@@ -20,103 +21,58 @@ from degas.errors import UserError
 from degas.nas.alpha.penalties import Penalties
 from degas.nas.alpha.relaxation import Relaxation
 from degas.nas.alpha.step import AlphaStep
-from degas.nas.checks import check_search, search_budget
-from degas.nas.decide.perturbation import Perturbation
+from degas.nas.checks import search_budget
+from degas.nas.decide.rule import make_rule
 from degas.nas.decide.settle import has_settled
-from degas.nas.glo.glo import Glo, load_optimizer, mean_image_loss
 from degas.nas.held_out import split_held_out
-from degas.nas.loop import SearchLoop, progress_of
-from degas.nas.results.inspection import read_signs, write_degenerate
-from degas.nas.results.outputs import standing, write_results
+from degas.nas.signal import Signal, Terms, find_signal, load_optimizer, total
 from degas.nas.supernet.supernet import Supernet
 from degas.runtime.distributed import Engine
-from degas.runtime.interrupts import StopRequest
-from degas.runtime.replay import CudaGraphs, Inputs, Replayed, check_graphs
+from degas.runtime.replay import CudaGraphs, Inputs, Replayed
 from degas.runtime.rng import forked_rng
 from degas.runtime.run_folder import StageFolder, read_jsonl
-from degas.settings.sections import MEASURING, SearchSettings, SpaceSettings
-from degas.space.architecture import Architecture
+from degas.settings.sections import SearchSettings, SpaceSettings
 
 # The plateau check (after epoch 2) waits for so many steps too: an epoch of a small set is only a few.
 PLATEAU_EPOCHS = 2
 PLATEAU_STEPS = 100
-INDISTINCT = 0.02  # a mean image's loss for images that differ by a grey level or two: then it is all there is to learn
 # Where num_epochs is unset: more found nothing better, fewer agree less between seeds (docs/search.md).
 FEWEST_EPOCHS = 5
 FEWEST_STEPS = 500
 
 
-def run_search(
-    images: ImageSet,
-    settings: SearchSettings,
-    space: SpaceSettings,
-    *,
-    seed: int,
-    folder: StageFolder,
-    engine: Engine,
-    progress: bool = True,
-) -> Architecture:
-    """Search an architecture for `images` and write everything about it into `folder`.
-
-    Files: architecture.json, alpha.jsonl (one object an epoch: step, epoch, and edge name → {operation name: α}),
-    mixing.jsonl (likewise, the mixing weight w and w·‖kernel‖), metrics.jsonl, timing.jsonl, pruning.json (every
-    decision with its margin), degenerate.json (what has gone wrong although nothing failed), reconstructions.png,
-    glo_samples.png, checkpoints/. A folder opened with resume goes on from its newest checkpoint, bit for bit as if
-    never stopped. The caller marks the folder done, once it has added what it wants to.
-
-    Raises:
-        UserError: images that fit no graph, a loss or gradient that is not finite (naming step and term), a loss that
-            stays at the mean image's, a pruning rule that leaves the graph disconnected.
-        Terminated, Interrupted: asked to stop, after saving.
-    """
-    if folder.done(engine):
-        return Architecture.load(folder.path / "architecture.json")
-    search = Search(images, settings, space, seed=seed, engine=engine)
-    step = search.restore(folder)
-    quiet = not (progress and engine.is_main)
-    with StopRequest() as stop, progress_of(search, step, quiet) as bar:
-        loop = SearchLoop(search, folder, bar, step)
-        while loop.goes_on(step):
-            terms = search.step(step)
-            step += 1  # from here on: finished steps
-            loop.after_step(step, terms)
-            stopping = engine.all_stop(stop.requested, step)
-            loop.save_if_due(step, stopping=stopping)
-            if stopping and loop.goes_on(step):
-                stop.leave()
-        loop.end(step)
-    search.replayed = None  # its graph's memory is not needed from here on
-    signs = read_signs(search.glo, search.weight_batches, step) if engine.is_main else None
-    architecture = search.write_results(folder, step)
-    if signs is not None:
-        alphas = [search.alpha_start, *search.alpha_history]
-        write_degenerate(folder, search.glo, signs, architecture.edges, search.space, alphas=alphas, num_steps=step)
-    return architecture
-
-
 class Search:
-    """The state of a search: supernet, latents, the step on weights, that on α, and the order of the batches."""
+    """The state of a search: supernet, signal, the step on α, and the order of the batches.
+
+    Args:
+        images, settings, space: what to search with; settings that no search can follow are refused before
+            (`checks.check_search`).
+        make_signal: called as a class of signals is, in place of the one that the settings name.
+    """
 
     def __init__(
-        self, images: ImageSet, settings: SearchSettings, space: SpaceSettings, *, seed: int, engine: Engine
+        self,
+        images: ImageSet,
+        settings: SearchSettings,
+        space: SpaceSettings,
+        *,
+        seed: int,
+        engine: Engine,
+        make_signal: Callable[..., Signal] | None = None,
     ) -> None:
-        check_search(settings, space, image_size=images.image_size, channels=images.channels)
-        if settings.cuda_graphs:
-            check_graphs("search", engine.device, engine.num_ranks)
         self.images, self.settings, self.space_settings = images, settings, space
         self.seed, self.engine = seed, engine
         self.space, self.base_size = space.resolve(images.image_size)
         self.store = Store(images.images, engine.device)
-        weight_rows, alpha_rows = split_rows(images, settings, seed)
-        self.weight_batches = self._batches("search weights", weight_rows)
-        self.alpha_batches = self._batches("search alpha", alpha_rows)
+        weight_rows, self.alpha_rows = split_rows(images, settings, seed)
+        self.weight_batches = self.make_batches("search weights", weight_rows)
         self.steps_per_epoch = self.weight_batches.steps_per_epoch
         self.num_epochs = settings.num_epochs or enough_epochs(
             self.steps_per_epoch, fewest_epochs=FEWEST_EPOCHS, fewest_steps=FEWEST_STEPS
         )
         self.total_steps = self.num_epochs * self.steps_per_epoch
         self.supernet = self._fresh_supernet()
-        self.glo = Glo(
+        self.signal = (make_signal or find_signal(settings))(
             self.supernet,
             self.supernet.weights(),
             images,
@@ -128,12 +84,13 @@ class Search:
         )
         budget = search_budget(settings, space, self.space, base_size=self.base_size, channels=images.channels)
         self.cap = budget if budget is not None and budget.is_capped else None
+        self.rule = make_rule(settings, self.space, self.cap)
         self.relaxation = Relaxation(self.supernet, settings, total_steps=self.total_steps, seed=seed)
         self.alpha_step = AlphaStep(
             self.supernet,
-            self.glo,
+            self.signal,
             settings,
-            batches=self.alpha_batches,
+            batches=self.make_batches("search alpha", self.alpha_rows),
             weight_batches=self.weight_batches,
             relaxation=self.relaxation,
             penalties=Penalties(self.supernet, settings, total_steps=self.total_steps, budget=budget),
@@ -156,75 +113,64 @@ class Search:
             )
         return supernet.to(self.engine.device)  # now: whoever lists its weights must list those that are moved
 
+    def make_batches(self, purpose: str, rows: np.ndarray | None) -> Batches:
+        """Batches of the images `rows` in an order of their own."""
+        return Batches(
+            self.images,
+            self.settings.batch_images,
+            seed=self.seed,
+            purpose=purpose,
+            rank=self.engine.rank,
+            num_ranks=self.engine.num_ranks,
+            rows=rows,
+            store=self.store,
+        )
+
     # ------------------------------------------------------------------------------------------ one step
 
-    def step(self, step: int) -> dict[str, Tensor]:
-        """Search step `step` (from 0): weights and latents, then α; with `joint` all from one backward pass."""
+    def step(self, step: int) -> Terms:
+        """Search step `step` (from 0): weights, then α; with `joint` both from one backward pass."""
         batch = self.weight_batches(step)
         alpha_batch = self.alpha_step.batch(batch, step)
         if self.replayed is None:
-            return self._move(batch, alpha_batch, step, self.glo.rate_share(step))
-        inputs: dict[str, Tensor | float] = {"rate_share": self.glo.rate_share(step)}
+            return self._move(batch, alpha_batch, step, self.signal.rate_share(step))
+        inputs: dict[str, Tensor | float] = {"rate_share": self.signal.rate_share(step)}
         inputs |= {"index": batch.index, "images": batch.images}
         if alpha_batch is not batch:
             inputs |= {"alpha_index": alpha_batch.index, "alpha_images": alpha_batch.images}
         return self.replayed(inputs)
 
-    def _move(self, batch: Batch, alpha_batch: Batch, step: int, rate_share: float | Tensor) -> dict[str, Tensor]:
-        """The step on its batches; `rate_share` is that of the weights' and latents' rates."""
+    def _move(self, batch: Batch, alpha_batch: Batch, step: int, rate_share: float | Tensor) -> Terms:
+        """The step on its batches: the loss, its terms and what else is logged. `rate_share`: of the signal's rates."""
         trained, joint = self.settings.train_alpha, self.settings.schedule == "joint"
         self.relaxation.draw(step, "weights")
         self.alpha_step.require_gradients(weights=True, alphas=trained and joint)
         self.alpha_step.optimizer.zero_grad(set_to_none=True)
-        terms = self.glo.move(batch, rate_share)
-        self.epoch_loss += self._loss(terms)
+        moved = self.signal.step(batch, rate_share)
+        loss, named = total(moved.terms), moved.named()
+        self.epoch_loss += loss
         if trained:
-            terms |= self.alpha_step.apply(step) if joint else self.alpha_step(alpha_batch, step)
+            named |= self.alpha_step.apply(step) if joint else self.alpha_step(alpha_batch, step)
         self.relaxation.rest(step + 1)
-        return terms
+        return {**named, "loss": loss}
 
-    def _replayable(self, inputs: Inputs) -> dict[str, Tensor]:
+    def _replayable(self, inputs: Inputs) -> Terms:
         """`_move` as a function of tensors. Nothing in it goes by the step's number: `check_search` sees to that."""
-        given = cast(dict[str, Tensor], inputs)
-        batch = alpha_batch = Batch(given["index"], given["images"], None)
-        if "alpha_index" in given:
-            alpha_batch = Batch(given["alpha_index"], given["alpha_images"], None)
-        return self._move(batch, alpha_batch, 0, given["rate_share"])
+        tensors = cast(dict[str, Tensor], inputs)
+        batch = alpha_batch = Batch(tensors["index"], tensors["images"], None)
+        if "alpha_index" in tensors:
+            alpha_batch = Batch(tensors["alpha_index"], tensors["alpha_images"], None)
+        return self._move(batch, alpha_batch, 0, tensors["rate_share"])
 
     # ------------------------------------------------------------------------------------------ what is written
 
-    def log_values(self, terms: dict[str, Tensor], step: int) -> dict[str, float]:
+    def log_values(self, terms: Terms, step: int) -> dict[str, float]:
         """The step's values as numbers, means over the ranks."""
-        values = {"loss": self._loss(terms), **terms}
+        values = {"loss": terms["loss"], **terms}
         stacked = torch.stack([value.double() for value in values.values()])
         self.engine.all_reduce_mean([stacked])
         numbers = dict(zip(values, stacked.tolist(), strict=True))
-        return {**numbers, "weight_lr": self.settings.weight_lr * self.glo.rate_share(step)}
-
-    def standing(self, alpha: dict[str, dict[str, float]]) -> str:
-        """What would be kept now, in one line."""
-        return standing(alpha, self.space, self.settings, self.cap)
-
-    def write_results(self, folder: StageFolder, step: int) -> Architecture:
-        """Everything that a search of `step` steps ends in."""
-        measures: Perturbation | None = None
-        if self.settings.prune in MEASURING:
-            _, alpha_rows = split_rows(self.images, self.settings, self.seed)
-            batches = self._batches("search perturbation", alpha_rows)
-            shares = self.alpha_step.penalties.shares
-            measures = Perturbation(
-                self.supernet, self.glo, batches, self.weight_batches, step=step, cost_shares=shares
-            )
-        return write_results(
-            folder,
-            self.glo,
-            self.supernet,
-            self.space_settings,
-            base_size=self.base_size,
-            step=step,
-            budget=self.cap,
-            perturbation=measures,
-        )
+        return {**numbers, "weight_lr": self.signal.weight_lr * self.signal.rate_share(step)}
 
     def take_epoch_loss(self) -> float:
         """The mean loss of the weight steps of the epoch that ends; starts the next one's sum."""
@@ -234,16 +180,14 @@ class Search:
         return mean
 
     def check_plateau(self, epoch: int, loss: float) -> None:
-        """Raise `UserError` if nothing was learned: the loss is still about that of one mean image for all."""
+        """Raise `UserError` where by now the signal finds that nothing was learned."""
         first = max(PLATEAU_EPOCHS, -(-PLATEAU_STEPS // self.steps_per_epoch))
         if epoch != first or not self.settings.plateau_share:
             return
-        mean_image = mean_image_loss(self.images, self.settings, self.engine.device)
-        if loss > self.settings.plateau_share * mean_image > INDISTINCT:
+        if why := self.signal.learned_nothing(loss):
             raise UserError(
-                f"search: nothing was learned: the loss of epoch {epoch} is {loss:.4f}, and one mean image for all has "
-                f"{mean_image:.4f}; use --search.latent-init pca with --search.weight-optimizer adam and "
-                f"--search.latent-optimizer adam, or lower --search.weight-lr (--search.plateau-share 0 goes on anyway)"
+                f"search: nothing was learned: the loss of epoch {epoch} is {loss:.4f}, and {why} "
+                f"(--search.plateau-share 0 goes on anyway)"
             )
 
     def is_settled(self, step: int) -> bool:
@@ -257,7 +201,7 @@ class Search:
         # Each rank's own until now; unused in training.
         self.engine.all_reduce_mean(b for b in self.supernet.buffers() if b.is_floating_point())
         return {
-            "glo": self.glo.state_dict(),
+            "signal": self.signal.state_dict(),
             "alpha_optimizer": self.alpha_step.optimizer.state_dict(),
             "epoch_loss": self.engine.gather(self.epoch_loss.view(1)),  # (ranks,): each rank's own sum
         }
@@ -269,27 +213,12 @@ class Search:
             return 0
         step, state = found
         self.relaxation.rest(step)
-        self.glo.load_state_dict(state["glo"])
+        self.signal.load_state_dict(state["signal" if "signal" in state else "glo"])  # degas 0.1.0 wrote "glo"
         load_optimizer(self.alpha_step.optimizer, state["alpha_optimizer"])
         self.epoch_loss.copy_(state["epoch_loss"].reshape(-1)[self.engine.rank])
         records = [record for record in read_jsonl(folder.path / "alpha.jsonl") if record["step"] <= step]
         self.alpha_history = [{slot.name: record[slot.name] for slot in self.space.slots} for record in records]
         return step
-
-    def _loss(self, terms: dict[str, Tensor]) -> Tensor:
-        return torch.stack([terms[name] for name in ("l2", "lap1") if name in terms]).sum()
-
-    def _batches(self, purpose: str, rows: np.ndarray | None) -> Batches:
-        return Batches(
-            self.images,
-            self.settings.batch_images,
-            seed=self.seed,
-            purpose=purpose,
-            rank=self.engine.rank,
-            num_ranks=self.engine.num_ranks,
-            rows=rows,
-            store=self.store,
-        )
 
 
 def split_rows(images: ImageSet, settings: SearchSettings, seed: int) -> tuple[np.ndarray | None, np.ndarray | None]:

@@ -14,7 +14,14 @@ from torch import Tensor, nn
 
 from degas.errors import UserError, nearest
 from degas.nets.normalisation import BatchNorm, ConditionalBatchNorm
-from degas.nets.resampling import repeat_and_convolve, repeat_and_deconvolve, repeat_pixels, waits
+from degas.nets.resampling import (
+    repeat_and_convolve,
+    repeat_and_deconvolve,
+    repeat_pixels,
+    spread,
+    up_convolve,
+    waits,
+)
 from degas.space.graph import OPERATION_KINDS, Kind
 
 Norm = Callable[[int], nn.Module]
@@ -77,6 +84,30 @@ class Nearest(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return repeat_pixels(x, self.factor)
+
+
+class BilinearConvolution(nn.Module):
+    """Bilinear ×2 and a 3×3 convolution, weight (C_out, C_in, 3, 3), as one transposed convolution.
+
+    Up-sampling weighs neighbours by [1, 3, 3, 1] / 4 each way, the map being zero outside, and its values outside
+    count as well (StyleGAN2's order of the two): so the two are exactly one kernel, at the border too.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        # Averages have less variance than pixels: of rectified white noise 0.2923 is left of ½.
+        self.weight = convolution(width, width, 3, gain=1 / 0.2923).weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        return up_convolve(x, bilinear_kernel(self.weight.transpose(0, 1)))
+
+
+def bilinear_kernel(kernel: Tensor) -> Tensor:
+    """(C_in, C_out, k, k) of the convolution → (C_in, C_out, k + 3, k + 3) of bilinear ×2 and the convolution."""
+    kernel = kernel.flip(2, 3)  # a transposed convolution turns its kernel round
+    for _ in range(3):
+        kernel = spread(kernel, copies=2, shift=1)  # [1, 1] three times is [1, 3, 3, 1]
+    return kernel / 16
 
 
 def convolution(
@@ -150,6 +181,8 @@ _BUILDERS: dict[str, Callable[[Site], Chain]] = {
     "deconv_6x6": _deconv(6),
     "nearest_conv_1x1": _nearest_conv(1),
     "nearest_conv_3x3": _nearest_conv(3),
+    "nearest_conv_5x5": _nearest_conv(5),
+    "bilinear_conv_3x3": lambda site: Chain(site.norm(site.width), nn.ReLU(), BilinearConvolution(site.width)),
 }
 
 

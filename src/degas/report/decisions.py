@@ -10,8 +10,12 @@ from typing import Any
 
 from degas.figures.facts import Decision
 from degas.report.collect import number
-from degas.settings.sections import MEASURING
 
+# What degas 0.1.0 left unsaid in pruning.json: what its rules decided by.
+BY_LOSSES = {
+    "alone": "the loss with each operation alone on its edge",
+    "perturbation": "the loss without each operation",
+}
 BY_ALPHA = {
     "raw": "α",
     "centred": "centred α",
@@ -22,15 +26,19 @@ BY_ALPHA = {
 
 def by_losses(pruning: Mapping[str, Any]) -> bool:
     """Whether losses of the finished supernet decided, and α did not."""
-    return str(pruning.get("rule")) in MEASURING
+    return isinstance(pruning.get("measured"), str) or _decided_before(pruning) in BY_LOSSES.values()
 
 
 def decided_by(pruning: Mapping[str, Any]) -> str:
     """What decided, in words, which is also what the margins are of; empty where that is not known."""
-    if by_losses(pruning):
-        return f"the loss {MEASURING[str(pruning['rule'])]}"
-    by_alpha = pruning.get("rule", "paper") == "paper" and "decisions" in pruning
-    return BY_ALPHA.get(str(pruning.get("compare", "raw")), "") if by_alpha else ""
+    said = pruning.get("decided_by")
+    return said if isinstance(said, str) else _decided_before(pruning)
+
+
+def _decided_before(pruning: Mapping[str, Any]) -> str:
+    """`decided_by` of a file that does not say it."""
+    by_alpha = {"paper": BY_ALPHA.get(str(pruning.get("compare", "raw")), "") if "decisions" in pruning else ""}
+    return "" if "decided_by" in pruning else {**by_alpha, **BY_LOSSES}.get(str(pruning.get("rule", "paper")), "")
 
 
 def decisions_of(pruning: Mapping[str, Any]) -> list[Decision]:
@@ -64,7 +72,7 @@ def firmness(pruning: Mapping[str, Any]) -> list[str]:
     """Sentences: how the choice compares under other rules, what a cap changed, and DARTS' own pruning."""
     records = records_of(pruning)
     sentences = [_against_alpha(pruning, len(records)), _capped(pruning)]
-    if records and not by_losses(pruning) and pruning.get("rule") != "darts":
+    if records and decided_by(pruning) in BY_ALPHA.values():
         sentences.append(_under_other_compares(pruning, records))
     cut = _mapping(pruning.get("darts")).get("disconnected")
     if isinstance(cut, list):

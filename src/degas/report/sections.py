@@ -138,13 +138,14 @@ def _loss_tile(run: Run) -> Values | None:
         return None
     epochs = _series("", 0, log, "epoch_loss")
     tail = series.values[-max(1, len(series.values) // 20) :]
+    signal = str(flatten(run.search.config).get("search.signal", "glo")) if run.search else "glo"
     value, what = sum(tail) / len(tail), f"mean of the last {len(tail)} logged"
     if epochs is not None:
         value, what = epochs.values[-1], "mean over the last epoch"
     return {
         "label": "search loss",
         "value": f"{value:.3f}",
-        "note": f"GLO, {what}; {series.values[0]:.3f} at the start",
+        "note": f"{signal.upper()}, {what}; {series.values[0]:.3f} at the start",
     }
 
 

@@ -50,9 +50,10 @@ def refuse_beyond_memory(what: str, num_bytes: int, lower: str) -> None:
     free = available_bytes()
     if free is not None and num_bytes > free:
         raise UserError(
-            f"{what}: needs at least {_in_words(num_bytes)} of memory and {_in_words(free)} are free; lower {lower}"
+            f"{what}: needs at least {in_words(num_bytes)} of memory and {in_words(free)} are free; lower {lower}"
         )
 
 
-def _in_words(num_bytes: int) -> str:
+def in_words(num_bytes: int) -> str:
+    """`1.5 GiB`, `12 MiB`."""
     return f"{num_bytes / 2**30:.1f} GiB" if num_bytes >= 2**30 else f"{num_bytes / 2**20:.0f} MiB"

@@ -7,16 +7,19 @@ import tempfile
 from pathlib import Path
 
 from degas.errors import UserError
+from degas.runtime.names import existing
 
 
 def expanded(path: str | os.PathLike[str]) -> Path:
     """The path, `~` and `~name` at its start replaced by that home: a shell does so only where no quote or = is before.
 
+    What is there under this name is found however the name's accents are stored.
+
     Raises:
         UserError: there is no such home.
     """
     try:
-        return Path(path).expanduser()
+        return existing(Path(path).expanduser())
     except RuntimeError as error:
         raise UserError(f"{os.fspath(path)}: no such home folder; write the path in full") from error
 

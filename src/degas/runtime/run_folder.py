@@ -32,9 +32,25 @@ from degas.runtime.paths import expanded
 from degas.runtime.tracking import Tracker, distributions_of, numbers_of
 
 _CLAIM = ("config.json", "environment.json")  # what a folder holds before anything was done in it
+STAGES = ("search", "train", "evaluation")
+STAGE_ENTRIES = (".lock", "environment.json", "done.json")  # beside config.json; a generator's folder has none of them
 _RUN_ENTRIES = ("config.json", "done.json", "metrics.jsonl", "checkpoints")
 
-__all__ = ["StageFolder", "read_jsonl", "write_environment", "write_json"]
+__all__ = ["StageFolder", "holds_run", "read_jsonl", "write_environment", "write_json"]
+
+
+def holds_run(path: Path) -> bool:
+    """Whether the folder `path` is a stage's, a run's or a measurement's: what degas wrote, and no user's images."""
+    stages = (path, *(path / name for name in STAGES))
+    return any(_is_stage(folder) for folder in stages) or _is_measurement(path)
+
+
+def _is_measurement(path: Path) -> bool:
+    return any((path / name / "settings.json").is_file() for name in ("trials", "runs"))
+
+
+def _is_stage(path: Path) -> bool:
+    return (path / "config.json").is_file() and any((path / name).exists() for name in STAGE_ENTRIES)
 
 
 class Ranks(Protocol):

@@ -12,13 +12,12 @@ from typing import Any, Literal
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     # `quick` is sized for the demo: digits, under five minutes on two cores.
     "quick": {
-        "search": {"num_epochs": 8, "checkpoint_steps": 50},
+        "search": {"num_epochs": 8},
         "gan": {
             "num_steps": 2500,
             "width": 32,
             "generator_batch_images": 64,
             "sample_steps": 250,
-            "checkpoint_steps": 250,
         },
         "evaluate": {"num_samples": 1797},
     },
@@ -42,11 +41,12 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         },
         "gan": {
             "objective": "ct-gan",
+            "deconv_start": "independent",  # the paper is silent
+            "frame_start": "unit",
             "num_steps": 100_000,
             "width": 128,
             "ema_half_life_images": 0,
             "sampling_bn": "batch",
-            "checkpoint_steps": 1000,
             "sample_steps": 1000,
         },
         "evaluate": {"extractor": "inception", "num_samples": 50_000},

@@ -26,7 +26,11 @@ def settings_for(
         raise UserError(f"{section}: settings are a {model.__name__} or a dictionary, not {type(given).__name__}")
     if preset not in PRESETS:
         raise UserError(f"preset: unknown preset {preset!r}{nearest(preset, PRESETS)}")
-    given = dict(given or {})
+    names = second_names(model)
+    for name, field in names.items():
+        if given and name in given and field in given:
+            raise UserError(f"{section}: {name} and {field} are one setting; give one of them")
+    given = {names.get(name, name): value for name, value in (given or {}).items()}
     values = {**preset_values(preset, source).get(section, {}), **given}
     for key in values:
         if key not in model.model_fields:
@@ -37,3 +41,9 @@ def settings_for(
         first = error.errors()[0]
         where = ".".join(str(part) for part in (section, *first["loc"]))
         raise UserError(f"{where}: {complaint(first)}") from None
+
+
+def second_names(model: type[Settings]) -> dict[str, str]:
+    """Second name of a setting → its field, which files keep."""
+    aliases = {name: field.validation_alias for name, field in model.model_fields.items()}
+    return {alias: name for name, alias in aliases.items() if isinstance(alias, str)}

@@ -27,20 +27,35 @@ NoiseSize = Annotated[int, Field(ge=1, le=LIMITS["noise_size"][1])]
 ImageSize = Annotated[int, Field(ge=1, le=MAX_IMAGE_SIZE)]
 BatchImages = Annotated[int, Field(ge=1, le=65_536)]
 
+DeconvStart = Literal["independent", "nearest", "bilinear"]
+FrameStart = Literal["unit", "resnet"]
 
-def setting(default: Any, doc: str, *, source: str = "our choice", decides: bool = True) -> Any:
+
+def setting(
+    default: Any, doc: str, *, source: str = "our choice", decides: bool = True, also: str | None = None
+) -> Any:
     """A field with its help text and where its default comes from; `source` is shown unless it is our choice.
 
-    `decides=False`: the setting changes no result, so that a run may be resumed with another value.
+    `decides=False`: the setting changes no result, so that a run may be resumed with another value. `also`: a second,
+    plainer name that it can be given by; files keep the field's.
     """
-    description = doc if source == "our choice" else f"{doc} [{source}]"
-    return Field(default, description=description, json_schema_extra={"source": source, "decides": decides})
+    described = f"{doc} (or: {also})" if also else doc
+    description = described if source == "our choice" else f"{described} [{source}]"
+    extra: dict[str, Any] = {"source": source, "decides": decides}
+    return Field(default, description=description, json_schema_extra=extra, validation_alias=also)
 
 
 class Settings(BaseModel):
     """Frozen settings; an unknown key or a value out of range is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        validate_default=True,
+        allow_inf_nan=False,
+        populate_by_name=True,
+        loc_by_alias=False,
+    )
 
     @field_validator("*")
     @classmethod
@@ -78,7 +93,7 @@ class DataSettings(Settings):
         None, "image column of a hub data set or parquet; default: the first image column"
     )
     label_column: str | None = setting(
-        None, "label column of a hub data set or parquet; default: the first class label"
+        None, "label column of a hub data set, parquet or metadata.csv; default: the first class label, or label"
     )
     cache: Path | None = setting(None, "folder of decoded images; default: ~/.cache/degas")
     verify: bool = setting(False, "hash file contents, not only names, sizes and times, to find a cached copy")
@@ -110,13 +125,14 @@ class SpaceSettings(Settings):
         return SearchSpace(stages, self.num_normal, self.normal_operations, self.up_operations, self.order), base
 
 
-# The pruning rules that go by losses of the finished supernet, and what each measures the loss with.
-MEASURING = {"alone": "with each operation alone on its edge", "perturbation": "without each operation"}
+# Search signals: name → the module that registers it. One with settings of its own has them in `SearchSettings`.
+SIGNALS = {"glo": "degas.nas.glo.glo"}
 
 
 class SearchSettings(Settings):
-    """The GLO search: paper §3.2 and §4.1, docs/equations.md."""
+    """The search: paper §3.2 and §4.1, docs/equations.md."""
 
+    signal: str = setting("glo", "what the search goes by: a registered signal", source="paper §3.2: glo")
     width: Width = setting(
         32,
         "channels of every feature map",
@@ -187,15 +203,17 @@ class SearchSettings(Settings):
         None, "most parameters of the architecture, at the search's width; default: no cap"
     )
     max_macs: Positive | None = setting(None, "most multiply-adds an image, at the search's width; default: no cap")
-    prune: Literal["paper", "alone", "perturbation", "darts"] = setting(
+    prune: str = setting(
         "alone",
         "pruning rule; paper: by α; alone: by the loss with each operation alone on its edge; perturbation: by that "
-        "without each; darts: an ablation that may disconnect the graph",
+        "without each; darts: an ablation that may disconnect the graph; or a registered one",
         source="our choice; paper §3.2: paper",
     )
-    perturbation_batches: Positive = setting(8, "batches on which prune = alone or perturbation measures the loss")
+    perturbation_batches: Positive = setting(
+        8, "batches on which a rule that measures losses does so", also="measuring_batches"
+    )
     perturbation_tune_steps: Count = setting(
-        0, "weight steps after each node that prune = alone or perturbation decides"
+        0, "weight steps after each node that such a rule decides", also="measuring_tune_steps"
     )
     compare: Literal["raw", "centred", "softmax_times_k", "above_zero"] = setting(
         "raw", "how α compare across edges", source="paper §3.2"
@@ -212,7 +230,9 @@ class SearchSettings(Settings):
     settle_margin: Weight | None = setting(
         None, "a decision is close up to this margin of α; default: twice its standard deviation over those epochs"
     )
-    checkpoint_steps: Positive = setting(200, "search steps between checkpoints", decides=False)
+    checkpoint_steps: Count = setting(
+        0, "search steps between checkpoints, beside one a minute; 0: by time alone", decides=False
+    )
     log_steps: Positive = setting(10, "search steps between lines of metrics.jsonl", decides=False)
     precision: Literal["float32", "bfloat16"] = setting("float32", "arithmetic of the supernet's convolutions")
     cuda_graphs: bool = setting(
@@ -235,6 +255,14 @@ class TrainingSettings(Settings):
     image_gain: Rate = setting(
         1.0, "variance, about, of a found generator's first images before their tanh; fits by GLO have 0.01"
     )
+    deconv_start: DeconvStart = setting(
+        "independent",
+        "first kernels of a found generator's transposed convolutions: taps drawn each for itself, or those of nearest "
+        "or bilinear up-sampling and a convolution",
+    )
+    frame_start: FrameStart = setting(
+        "unit", "first weights of a found generator's linear layer and image head: unit variances, or as resnet's"
+    )
     supervised: bool = setting(False, "conditional batch norm and an auxiliary classifier", source="paper §4.1")
     batch_images: BatchImages = setting(64, "real images a critic step", source="CT-GAN code")
     betas: tuple[Fraction, Fraction] = setting((0.0, 0.9), "Adam betas of both", source="CT-GAN code")
@@ -253,7 +281,9 @@ class TrainingSettings(Settings):
     sampling_bn: Literal["recalibrated", "running", "batch"] = setting(
         "recalibrated", "batch-norm statistics of the sampled generator", source="our choice; CT-GAN code: batch"
     )
-    checkpoint_steps: Positive = setting(200, "generator steps between checkpoints", decides=False)
+    checkpoint_steps: Count = setting(
+        0, "generator steps between checkpoints, beside one a minute; 0: by time alone", decides=False
+    )
     log_steps: Positive = setting(10, "generator steps between lines of metrics.jsonl", decides=False)
     sample_steps: Positive = setting(500, "generator steps between sample grids", decides=False)
     evaluate_steps: Count = setting(0, "generator steps between small evaluations, best generator kept; 0: never")

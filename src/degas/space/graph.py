@@ -42,6 +42,8 @@ OPERATION_KINDS: dict[str, Kind] = {
 }
 NORMAL_OPERATIONS = tuple(name for name, kind in OPERATION_KINDS.items() if kind == "normal")
 UP_OPERATIONS = tuple(name for name, kind in OPERATION_KINDS.items() if kind == "up")
+# Operations that a space has when it is asked for them, and not by default: the paper's space has the above.
+OPERATION_KINDS.update({"nearest_conv_5x5": "up", "bilinear_conv_3x3": "up"})
 
 # Inclusive bounds of everything an architecture file may ask for, so that a hostile file is refused before any
 # memory is taken (our choice: generous for image generators, small enough that a build cannot exhaust a machine).

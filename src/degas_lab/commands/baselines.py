@@ -65,7 +65,7 @@ def main(options: Options) -> None:
     )
     found = None if options.architecture is None else load_architecture(options.architecture)
     with Engine(options.search.precision, options.device) as engine:
-        images = load_images(options.source, options.data)
+        images = load_images(options.source, options.data, options.out)
         measurement = Baselines(images, options.search, options.space, plan, options.out, engine=engine, found=found)
         if not options.summary:
             measurement.measure()

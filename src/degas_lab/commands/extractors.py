@@ -19,12 +19,15 @@ class Options(Settings):
     Finished rows are kept as small JSON files, and a second call goes on. `imagenet` has its untrained twin beside it.
     """
 
-    EXAMPLES: ClassVar[tuple[str, ...]] = ("degas experiment extractors --data my-images --out runs/extractors",)
+    EXAMPLES: ClassVar[tuple[str, ...]] = (
+        "degas experiment extractors --data my-images --out runs/extractors",
+        "degas experiment extractors --data my-images --out runs/extractors --counts 1000 --num-damaged 1000",
+    )
     source: Source = setting(..., SOURCE + "; with class labels")
     out: Folder = setting(..., "folder of the rows")
     extractor: Literal["imagenet", "inception", "classifier"] = setting("imagenet", "network that gives the features")
     resize_pixels: Literal[128, 224] = setting(128, "input side of the imagenet extractor")
-    classifier: Path | None = setting(None, "folder of a trained classifier")
+    classifier: Path | None = setting(None, "folder of a trained classifier (default: none)")
     counts: Annotated[tuple[Positive, ...], Field(min_length=1)] = setting((1000, 5000, 10000), "images of the floors")
     num_damaged: Positive = setting(5000, "images of the damaged rows")
     seed: int = setting(0, "seed of splits and damages")

@@ -15,7 +15,10 @@ class Options(Settings):
     Interleaved medians of processor time, C = 32, batch 64, 32 px, noise for images; start it with OMP_NUM_THREADS=1.
     """
 
-    EXAMPLES: ClassVar[tuple[str, ...]] = ("degas experiment fewer-candidates",)
+    EXAMPLES: ClassVar[tuple[str, ...]] = (
+        "degas experiment fewer-candidates",
+        "degas experiment fewer-candidates --rounds 15",
+    )
     rounds: Positive = setting(7, "interleaved rounds")
 
 

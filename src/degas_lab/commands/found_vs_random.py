@@ -43,7 +43,7 @@ def main(options: Options) -> None:
     with Engine(options.search.precision, options.device) as engine:
         records = found_vs_random(
             load_architecture(options.architecture),
-            load_images(options.source, options.data),
+            load_images(options.source, options.data, options.out),
             options.search,
             options.out,
             engine=engine,

@@ -16,10 +16,13 @@ class Options(Settings):
     Needs scipy and torchmetrics (the extra `dev`). Interleaved medians, with the value that each computes.
     """
 
-    EXAMPLES: ClassVar[tuple[str, ...]] = ("degas experiment frechet-time --features 512",)
+    EXAMPLES: ClassVar[tuple[str, ...]] = (
+        "degas experiment frechet-time --features 512",
+        "degas experiment frechet-time --rounds 5 --out times.json",
+    )
     features: Positive = setting(2048, "size of the covariances")
     rounds: Positive = setting(3, "interleaved rounds")
-    out: Path | None = setting(None, "write the figures to this JSON file")
+    out: Path | None = setting(None, "write the figures to this JSON file (default: none)")
 
 
 def main(options: Options) -> None:

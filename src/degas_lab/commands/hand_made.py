@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from degas.cli.options import SOURCE, Device, Source
 from degas.settings.sections import DataSettings, setting
@@ -19,6 +19,10 @@ class Options(Plan):
     also with other rows or seeds.
     """
 
+    EXAMPLES: ClassVar[tuple[str, ...]] = (
+        "degas experiment hand-made --data digits --out runs/hand-made",
+        "degas experiment hand-made --data digits --out runs/hand-made --summary",
+    )
     source: Source = setting(..., SOURCE)
     out: Path = setting(..., "folder of the measurement")
     against: str = setting(RESNET, "the row that the others are compared with")

@@ -27,7 +27,7 @@ class Options(Settings):
     seed: int = setting(0, "seed of everything random")
     preset: PresetName = setting("default", "settings to start from")
     device: Device = setting("auto", "where to compute")
-    num_samples: Positive = setting(1000, "samples to judge, with uniform labels")
+    num_samples: Positive = setting(1000, "samples to judge, with labels as frequent as the data's")
     data: DataSettings = DataSettings()
     gan: GanSettings = GanSettings()
 
@@ -39,7 +39,7 @@ def main(options: Options) -> None:
     from degas.space.find import load_architecture
     from degas_lab.trainings.label_agreement import label_agreement
 
-    images = load_images(options.source, options.data)
+    images = load_images(options.source, options.data, options.out)
     found = load_architecture(options.architecture).for_image_size(images.image_size)
     gan = options.gan
     settings = resolve_gan(gan.model_copy(update={"supervised": True}))

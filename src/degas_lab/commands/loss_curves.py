@@ -15,7 +15,10 @@ __all__ = ["Options", "main"]
 class Options(Settings):
     """How smoothly the losses of finished runs fall: a figure, and a table of how often each rises. Trains nothing."""
 
-    EXAMPLES: ClassVar[tuple[str, ...]] = ("degas experiment loss-curves --runs runs/mine runs/other --out curves.png",)
+    EXAMPLES: ClassVar[tuple[str, ...]] = (
+        "degas experiment loss-curves --runs runs/mine --out curves.png",
+        "degas experiment loss-curves --runs runs/mine runs/other --out curves.png",
+    )
     runs: Annotated[tuple[Path, ...], Field(min_length=1)] = setting(..., "run folders of searches and trainings")
     out: Path = setting(..., "the figure, a .png file")
 

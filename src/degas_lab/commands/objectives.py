@@ -78,7 +78,7 @@ def main(options: Options) -> None:
     objectives = tuple(dict.fromkeys(options.objectives)) or tuple(OBJECTIVES)
     for name in objectives:
         OBJECTIVES.find(name, "--objectives")
-    images = load_images(options.source, options.data)
+    images = load_images(options.source, options.data, options.out)
     architecture = None
     if options.architecture != "resnet":
         architecture = load_architecture(options.architecture, ["resnet"]).for_image_size(images.image_size)

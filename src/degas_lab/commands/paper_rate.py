@@ -24,7 +24,7 @@ class Options(Settings):
     out: Folder = setting(..., "folder of the trials")
     num_images: Positive = setting(3200, "images of the source that are used")
     seed: int = setting(0, "seed of every trial")
-    only: tuple[str, ...] = setting((), "names of trials; all of them unless given")
+    only: tuple[str, ...] = setting((), "names of trials (default: all)")
 
 
 def main(options: Options) -> None:

@@ -84,7 +84,7 @@ def main(options: Options) -> None:
     marks = tuple(sorted(set(options.marks)))
     if options.score_at is not None and options.score_at not in marks:
         raise UserError(f"--score-at: {options.score_at:g} is none of --marks {' '.join(f'{m:g}' for m in marks)}")
-    gan, images = resolve_gan(options.gan), load_images(options.source, options.data)
+    gan, images = resolve_gan(options.gan), load_images(options.source, options.data, options.out)
     space, base_size = options.space.resolve(images.image_size)
     width = options.gan.generator_width or options.search.width
     noise_size = options.gan.noise_size or options.search.noise_size

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from degas.data.image_set import ImageSet
-from degas.nas.glo.glo import mean_image_loss, weight_optimizer
+from degas.nas.glo.glo import Glo, mean_image_loss
+from degas.nas.signal import total, weight_optimizer
 from degas.nas.state import Search
 from degas.nets.normalisation import frozen_buffers
 from degas.runtime.distributed import Engine
@@ -77,8 +78,8 @@ def trial_settings(changes: dict[str, Any]) -> SearchSettings:
 def hold_last_norm(search: Search) -> None:
     """Take scale and shift of the last batch norm out of the weights that are fitted."""
     held = {id(parameter) for parameter in search.supernet.backbone.norm.parameters()}
-    search.glo.weights = [weight for weight in search.glo.weights if id(weight) not in held]
-    search.glo.optimizer = weight_optimizer(search.glo.weights, search.settings)
+    search.signal.weights = [weight for weight in search.signal.weights if id(weight) not in held]
+    search.signal.optimizer = weight_optimizer(search.signal.weights, search.settings)
 
 
 def probe(search: Search, step: int) -> dict[str, Any]:
@@ -101,11 +102,12 @@ def probe(search: Search, step: int) -> dict[str, Any]:
     hooks.append(backbone.norm.register_forward_hook(keep_norm))
     hooks.append(backbone.to_image.register_forward_pre_hook(lambda module, inputs: keep("last ReLU", inputs[0])))
     batch = search.weight_batches(step)
-    latents = search.glo.table.batch(batch.index.to(search.engine.device))
+    assert isinstance(search.signal, Glo)
+    latents = search.signal.table.batch(batch.index.to(search.engine.device))
     keep("latents", latents)
     search.alpha_step.require_gradients(weights=True, alphas=False)
     with frozen_buffers(search.supernet):
-        torch.stack(list(search.glo.loss_terms(latents, batch.images).values())).sum().backward()
+        total(search.signal.terms(latents, batch)).backward()
     for hook in hooks:
         hook.remove()
     search.supernet.zero_grad(set_to_none=True)

@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from degas.data.image_set import ImageSet
+from degas.data.image_set import ImageSet, check_size
 from degas.data.loader import Batches
-from degas.errors import UserError
 from degas.generator.generator import Generator
 from degas.nas.glo.glo import FiniteWatch, Glo
 from degas.nets.backbone import FLAT
@@ -63,7 +62,7 @@ def fit(glo: Glo, batches: Batches) -> None:
     """All the steps of a standalone fit. Raises `NonFiniteError` where a term stops being finite."""
     watch = FiniteWatch("glo")
     for step in range(glo.total_steps):
-        watch.add(step + 1, glo.step(batches(step), step))
+        watch.add(step + 1, glo.step(batches(step), glo.rate_share(step)).named())
         if (step + 1) % batches.steps_per_epoch == 0:
             watch.check()
 
@@ -82,11 +81,7 @@ def alone(
 
     Raises `UserError` when the architecture makes other images than these.
     """
-    if (architecture.image_size, architecture.channels) != (images.image_size, images.channels):
-        raise UserError(
-            f"architecture: makes {architecture.channels} × {architecture.image_size} px images, the data are "
-            f"{images.channels} × {images.image_size} px; choose --data.image-size and --data.channels to match"
-        )
+    check_size(images, architecture, "architecture")
     batches = Batches(
         images,
         settings.batch_images,

@@ -1,83 +1,110 @@
-"""A search step by a critic instead of GLO, on the same supernet: what AutoGAN's and AdversarialNAS' line would cost.
+"""A search by a critic instead of GLO, on the same supernet: AutoGAN's and AdversarialNAS' line, as a signal.
 
-Only to measure memory and time (the paper's claim that GLO search needs no discriminator): it finds no architecture.
-The step is AdversarialNAS' in order: the critic's updates, one of the weights, one of α, each on fresh images.
+Made to measure memory and time (the paper's claim that GLO search needs no discriminator); nothing says that what it
+finds is any good. The step is AdversarialNAS' in order: the critic's updates, one of the weights, one of α, each on
+fresh images and noise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from degas.gan.settings import CompleteGan
+from degas.data.loader import Batch, Batches
+from degas.data.pixels import to_symmetric
+from degas.gan.settings import CompleteGan, resolve_gan
 from degas.gan.state import build_critic
-from degas.nas.alpha.step import alpha_rate
-from degas.nas.state import Search
+from degas.nas.signal import Moved, Signal, Terms, load_optimizer, register_signal
 from degas.nets.normalisation import frozen_buffers
+from degas.runtime.rng import forked_rng, torch_generator
+from degas.runtime.transfer import to_device
+from degas.settings.sections import GanSettings
 
 
-class AdversarialSearch:
-    """`critic_steps` updates of a critic, one of the supernet's weights and one of α, from the objective's losses.
+@register_signal("adversarial")
+class AdversarialSignal(Signal):
+    """Noise (B, d) → images that a critic is to take for real; the critic is trained beside the supernet's weights.
 
-    Args:
-        search: gives the supernet, which is trained in place, and the images.
-        settings: complete (`gan.settings.resolve_gan`); `batch_images` reals a critic step. Fakes are as many as a GLO
-            batch has images, in every step.
-        real_images: float (N, C, H, W) in [−1, 1], on the device of the supernet.
+    `gan`: the objective and its settings, complete (`gan.settings.resolve_gan`); `batch_images` reals a critic step.
+    Fakes are as many as the search's batch has images, in every step. Default: `sn-gan`, AdversarialNAS' own.
     """
 
-    def __init__(self, search: Search, settings: CompleteGan, real_images: Tensor, *, seed: int) -> None:
-        self.supernet, self.search_settings, self.settings = search.supernet, search.settings, settings
-        self.real_images, self.critic_steps = real_images, settings.own.critic_steps
-        self.engine, self.objective = search.engine, settings.own
-        self.critic = self.engine.prepare(build_critic(settings, search.images, seed))
-        self.weights, self.alphas = self.supernet.weights(), self.supernet.alphas()
-        self.critic_optimizer = _adam(self.critic.parameters(), settings.own.critic_lr, settings.betas)
-        self.weight_optimizer = _adam(self.weights, settings.own.generator_lr, settings.betas)
-        rate = alpha_rate(search.settings, search.total_steps)
-        self.alpha_optimizer = _adam(self.alphas, rate, search.settings.alpha_betas)
+    rates = "the rates of its GanSettings"
 
-    def step(self) -> None:
-        """One whole search step."""
-        for _ in range(self.critic_steps):
-            self.critic_step()
-        self._generator_step(self.weights, self.weight_optimizer)
-        with frozen_buffers(self.supernet):
-            self._generator_step(self.alphas, self.alpha_optimizer)
+    def __init__(self, *arguments: Any, gan: CompleteGan | None = None, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        default = GanSettings(objective="sn-gan", width=self.settings.width, batch_images=self.settings.batch_images)
+        self.gan = gan or resolve_gan(default)
+        self.objective = self.gan.own
+        critic = build_critic(self.gan, self.images, self.seed).to(self.engine.device)
+        self.critic = critic.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.weight_lr = self.objective.generator_lr
+        self.optimizer = torch.optim.Adam(self.weights, lr=self.weight_lr, betas=self.gan.betas, fused=True)
+        self.critic_optimizer = torch.optim.Adam(
+            self.critic.parameters(), lr=self.objective.critic_lr, betas=self.gan.betas, fused=True
+        )
+        ranks: dict[str, Any] = {"rank": self.engine.rank, "num_ranks": self.engine.num_ranks}
+        self.reals = Batches(self.images, self.gan.batch_images, seed=self.seed, purpose="search critic", **ranks)
+        self.num_critic_steps = 0
+        self.num_drawn = 0  # times that noise was drawn
 
-    def critic_step(self) -> None:
-        self.critic_optimizer.zero_grad(set_to_none=True)
-        with torch.no_grad(), frozen_buffers(self.supernet), self.engine.autocast():
-            fake_images = self.supernet(self._noise())
-        with self.engine.autocast():
-            loss, _ = self.objective.critic_loss(self.critic, self._reals(), fake_images)
-        loss.backward()
-        self.critic_optimizer.step()
+    def inputs(self, index: Tensor) -> Tensor:
+        """Fresh noise (B, d) at each call, whichever the images."""
+        random = torch_generator(self.seed, f"search noise {self.engine.rank}", self.num_drawn)
+        self.num_drawn += 1
+        return to_device(torch.randn(len(index), self.noise_size, generator=random), self.engine.device)
 
-    def _generator_step(self, parameters: list[nn.Parameter], optimizer: torch.optim.Adam) -> None:
-        """Only `parameters` get gradients, as in our search step and our adversarial one."""
-        optimizer.zero_grad(set_to_none=True)
+    def loss(self, fake_images: Tensor, batch: Batch) -> Terms:
+        """The generator's loss, of which the critic's weights take no gradient."""
+        reals = self._real_images(batch) if self.objective.compares_with_reals else None
         self.critic.requires_grad_(False)
-        self.supernet.requires_grad_(False)
-        for parameter in parameters:
-            parameter.requires_grad_(True)
-        reals = self._reals() if self.objective.compares_with_reals else None
-        with self.engine.autocast():
-            loss, _ = self.objective.generator_loss(self.critic, self.supernet(self._noise()), None, reals)
-        loss.backward()
-        optimizer.step()
+        draws = forked_rng(self.seed, "search generator loss", self.num_drawn, self.engine.rank)  # dropout
+        with draws, self.engine.autocast():
+            loss, _ = self.objective.generator_loss(self.critic, fake_images, None, reals)
         self.critic.requires_grad_(True)
+        return {"generator": loss}
 
-    def _noise(self) -> Tensor:
-        shape = (self.search_settings.batch_images, self.search_settings.noise_size)
-        return torch.randn(shape, device=self.real_images.device)
+    def step(self, batch: Batch, rate_share: float | Tensor) -> Moved:
+        """`critic_steps` updates of the critic, then one of the weights."""
+        for _ in range(self.objective.critic_steps):
+            critic_loss = self.critic_step(rate_share)
+        moved = super().step(batch, rate_share)
+        return Moved(moved.terms, {**moved.others, "critic": critic_loss})
 
-    def _reals(self) -> Tensor:
-        rows = torch.randint(len(self.real_images), (self.settings.batch_images,), device=self.real_images.device)
-        return self.real_images[rows].contiguous(memory_format=torch.channels_last)
+    def critic_step(self, rate_share: float | Tensor) -> Tensor:
+        """One update of the critic; nothing of the supernet moves, and its loss comes back detached."""
+        real_images = self._real_images(self.reals(self.num_critic_steps))
+        self.num_critic_steps += 1
+        self.critic_optimizer.zero_grad(set_to_none=True)
+        with torch.no_grad(), frozen_buffers(self.network), self.engine.autocast():
+            fake_images = self.network(self.inputs(torch.arange(self.settings.batch_images)))
+        draws = forked_rng(self.seed, "search critic loss", self.num_critic_steps, self.engine.rank)
+        with draws, self.engine.autocast():
+            loss, _ = self.objective.critic_loss(self.critic, real_images, fake_images)
+        loss.backward()
+        self.engine.all_reduce_mean([weight.grad for weight in self.critic.parameters() if weight.grad is not None])
+        for group in self.critic_optimizer.param_groups:
+            group["lr"] = self.objective.critic_lr * rate_share
+        self.critic_optimizer.step()
+        return loss.detach()
 
+    def _real_images(self, batch: Batch) -> Tensor:
+        """(B, C, H, W) in [−1, 1], channels last."""
+        images = to_symmetric(to_device(batch.images, self.engine.device))
+        return images.contiguous(memory_format=torch.channels_last)
 
-def _adam(parameters: Iterable[nn.Parameter], lr: float, betas: tuple[float, float]) -> torch.optim.Adam:
-    return torch.optim.Adam(parameters, lr=lr, betas=betas, fused=True)
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            **super().state_dict(),
+            "critic": self.critic.state_dict(),
+            "critic_optimizer": self.critic_optimizer.state_dict(),
+            "counts": torch.tensor([self.num_critic_steps, self.num_drawn]),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.critic.load_state_dict(state["critic"])
+        load_optimizer(self.critic_optimizer, state["critic_optimizer"])
+        self.num_critic_steps, self.num_drawn = state["counts"].tolist()

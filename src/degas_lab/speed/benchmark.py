@@ -10,6 +10,7 @@ import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,7 +36,7 @@ from degas.runtime.rng import forked_rng
 from degas.settings.sections import GanSettings, SpaceSettings
 from degas.space.architecture import Architecture
 from degas_lab.sizes import Sizes
-from degas_lab.speed.adversarial_search import AdversarialSearch
+from degas_lab.speed.adversarial_search import AdversarialSignal
 from degas_lab.speed.graphs import as_graphs
 from degas_lab.speed.roofline import roofline_ms
 from degas_lab.speed.textbook_steps import PlainCtGan, TextbookSearch
@@ -85,9 +86,11 @@ class Benchmark:
             search.supernet, search.settings, self._pixels(search), seed=self.seed, engine=self.engine
         ).step
 
-    def _fresh_search(self, schedule: Literal["alternate", "joint"] = "alternate") -> Search:
+    def _fresh_search(self, schedule: Literal["alternate", "joint"] = "alternate", **options: Any) -> Search:
         settings = self.sizes.search().model_copy(update={"schedule": schedule})
-        return Search(self.sizes.images(self.seed), settings, SpaceSettings(), seed=self.seed, engine=self.engine)
+        return Search(
+            self.sizes.images(self.seed), settings, SpaceSettings(), seed=self.seed, engine=self.engine, **options
+        )
 
     def _pixels(self, search: Search) -> Tensor:
         """All its images, float (N, C, H, W) in [−1, 1]."""
@@ -111,9 +114,9 @@ class Benchmark:
         }
 
     def _adversarial_search(self, objective: str) -> Callable[[], object]:
-        search = self._fresh_search()
         settings = GanSettings(objective=objective, width=self.sizes.width, batch_images=self.sizes.batch_images)
-        return AdversarialSearch(search, resolve_gan(settings), self._pixels(search), seed=self.seed).step
+        search = self._fresh_search(make_signal=partial(AdversarialSignal, gan=resolve_gan(settings)))
+        return lambda: search.step(0)
 
     def adversarial_steps(self) -> dict[str, dict[str, float]]:
         """`critic_step` and `generator_step` of `ct-gan` on a drawn architecture, beside a plain port of CT-GAN."""

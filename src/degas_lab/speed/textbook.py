@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from degas.nas.supernet.mixing import Mixing
@@ -25,6 +26,19 @@ def norm(width: int) -> nn.Module:
 def conv(width: int, size: int, dilation: int = 1, groups: int = 1) -> nn.Module:
     padding = dilation * (size - 1) // 2
     return nn.Conv2d(width, width, size, padding=padding, dilation=dilation, groups=groups, bias=False)
+
+
+class BilinearConv(nn.Module):
+    """Bilinear ×2 of the map with zeros around it, then a 3×3 convolution of all that came of it, cut to size."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(width, width, 3, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        margin = 2  # pixels of zeros, 4 after up-sampling; the convolution takes one
+        wide = F.interpolate(F.pad(x, (margin,) * 4), scale_factor=2, mode="bilinear", align_corners=False)
+        return self.conv(wide)[:, :, 3:-3, 3:-3]
 
 
 def depthwise_pointwise(width: int, size: int, dilation: int, order: str) -> list[nn.Module]:
@@ -51,6 +65,8 @@ def textbook_operation(name: str, width: int, factor: int, order: str) -> nn.Seq
         "deconv_6x6": lambda: [*head, nn.ConvTranspose2d(width, width, 6, 2, 2, bias=False)],
         "nearest_conv_1x1": lambda: [*head, nearest, conv(width, 1)],
         "nearest_conv_3x3": lambda: [*head, nearest, conv(width, 3)],
+        "nearest_conv_5x5": lambda: [*head, nearest, conv(width, 5)],
+        "bilinear_conv_3x3": lambda: [*head, BilinearConv(width)],
     }[name]()
     return nn.Sequential(*up_first, *modules)
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from degas.data.image_set import ImageSet
-from degas.gan.loop import check_fit, published
+from degas.gan.checks import check_generator, check_training
+from degas.gan.publish import published
 from degas.gan.settings import CompleteGan
 from degas.gan.state import Steps
 from degas.gan.watch import NonFiniteError
@@ -45,7 +46,8 @@ def train_and_score(
         and `history`: an object a mark with `mark`, `steps`, `seconds`, `processor_seconds` and the scores. A training
         that diverges is a result as well: it has `failed`, the reason in a line, and the history so far.
     """
-    check_fit(generator, images, settings)
+    check_training(settings, images, engine.device, engine.num_ranks)
+    check_generator(generator, images, settings)
     steps = Steps(generator, images, settings, seed=seed, engine=engine)
     watch = watch or Stopwatch(engine.device)
     record: dict[str, Any] = {"num_parameters": generator.num_parameters, "history": []}

@@ -57,6 +57,12 @@ ROWS: dict[str, Row | None] = {
     "normal-up-deconv": Row(up="deconv_4x4", order="normal-up"),
     "up-normal-separable": Row(normal="sep_conv_5x5"),
     "up-normal-residual-3x3": Row(residual="nearest_conv_3x3"),
+    "up-normal-deconv-nearest": Row(up="deconv_4x4", gan={"deconv_start": "nearest"}),
+    "up-normal-deconv-bilinear": Row(up="deconv_4x4", gan={"deconv_start": "bilinear"}),
+    "up-normal-resnet-start": Row(gan={"frame_start": "resnet"}),
+    "normal-up-resnet-start": Row(order="normal-up", gan={"frame_start": "resnet"}),
+    "up-normal-nearest-5x5": Row(up="nearest_conv_5x5"),
+    "up-normal-bilinear-3x3": Row(up="bilinear_conv_3x3"),
 }
 
 

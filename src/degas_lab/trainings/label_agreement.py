@@ -1,8 +1,8 @@
 """Does a supervised generator draw what its label asks for? And only because of the labels?
 
 A classifier is trained on the true labels, then the same architecture twice as a conditional generator: once with the
-true labels and once with the labels shuffled among the images. Of samples with uniform labels the classifier should
-find the asked class in the first case, and in the second no more often than chance.
+true labels and once with the labels shuffled among the images. Of samples with labels as frequent as the data's
+the classifier should find the asked class in the first case, and in the second no more often than chance.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def label_agreement(
         images: with labels.
         settings: complete (`gan.settings.resolve_gan`), supervised; the run has its `num_steps`.
         folder: of the trials (`true.json`, `shuffled.json`) and of `classifier/`.
-        num_samples: with uniform labels, judged by the classifier.
+        num_samples: with labels as frequent as the data's, judged by the classifier.
     """
     if not images.num_classes:
         raise UserError(f"{images.source}: label agreement needs labels; sort the images into class folders")
@@ -64,7 +64,7 @@ def label_agreement(
 
         def trial(data: ImageSet = data) -> dict[str, Any]:
             judge = _judge(images, folder / "classifier", num_samples, seed, engine)
-            classes = {"num_classes": images.num_classes, "class_names": images.class_names}
+            classes: dict[str, Any] = {"num_classes": images.num_classes, "class_names": images.class_names}
             generator = fresh_generator(architecture, settings, seed, **classes)
             marks = [settings.num_steps]
             return train_and_score(

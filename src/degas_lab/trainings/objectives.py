@@ -20,14 +20,13 @@ import torch
 
 from degas.data.image_set import ImageSet
 from degas.errors import UserError
-from degas.gan.fresh import fresh_generator
+from degas.gan.fresh import NOISE_SIZE, fresh_generator, registered_sizes
 from degas.gan.objectives import OBJECTIVES
 from degas.gan.settings import CompleteGan, resolve_gan
 from degas.generator.generator import Generator
 from degas.nets.baselines import ResnetGenerator
 from degas.nets.cost import count_parameters
 from degas.runtime.distributed import Engine
-from degas.runtime.rng import forked_rng
 from degas.settings.sections import GanSettings, SpaceSettings
 from degas.space.architecture import Architecture
 from degas_lab.trainings.adversarial import Score, train_and_score
@@ -35,7 +34,6 @@ from degas_lab.trainings.scorer import Scorer
 from degas_lab.trainings.stopwatch import Clock
 from degas_lab.trials import Trials
 
-NOISE_SIZE = 128  # CT-GAN's code
 MAX_WIDTH = 2048
 
 
@@ -186,17 +184,10 @@ class Objectives:
     def _generator(self, settings: CompleteGan, seed: int) -> Generator:
         if self.architecture is not None:
             return fresh_generator(self.architecture, settings, seed)
-        space, base_size = SpaceSettings().resolve(self.images.image_size)
-        sizes: dict[str, Any] = {
-            "base_size": base_size,
-            "num_stages": space.num_stages,
-            "channels": self.images.channels,
-        }
-        width = resnet_width(self.plan.num_parameters, **sizes)
-        with forked_rng(seed, "generator weights"):
-            return Generator.from_baseline(
-                "resnet", width=width, noise_size=NOISE_SIZE, sampling_bn=settings.sampling_bn, **sizes
-            )
+        sizes = registered_sizes(self.images, SpaceSettings(), width=1, noise_size=NOISE_SIZE)
+        frame = {name: sizes[name] for name in ("base_size", "num_stages", "channels")}
+        sizes["width"] = resnet_width(self.plan.num_parameters, **frame)
+        return fresh_generator("resnet", settings, seed, sizes)
 
     def _shared(self) -> dict[str, Any]:
         """What all trials must have in common; seeds and grids may grow from call to call."""

@@ -10,22 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from degas.nas.results.agreement import kendall_tau
+
 NUM_RESAMPLES = 2000
 FEWEST = 4  # architectures, below which no τ is given: with three it takes four values only
-
-
-def kendall_tau(first: Sequence[float], second: Sequence[float]) -> float:
-    """Kendall's τ-b of two sequences (n,), which allows for ties; NaN where one of them is constant.
-
-    The same as `scipy.stats.kendalltau`, which is no dependency of ours; the tests hold it to that.
-    """
-    a, b = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
-    upper = np.triu_indices(len(a), 1)
-    signs = [np.sign(x[:, None] - x[None, :])[upper] for x in (a, b)]
-    free = [np.count_nonzero(sign) for sign in signs]
-    if not all(free):
-        return math.nan
-    return float((signs[0] * signs[1]).sum() / math.sqrt(free[0] * free[1]))
 
 
 def bootstrap_interval(

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from degas.cli import main as cli
 from degas.cli.arguments import options_of
+from degas.cli.commands import find_command
 from degas.cli.help import _defaults, describe, help_text, is_shown
 from degas.cli.options import RunOptions
 from degas.cli.parse import parse
@@ -36,7 +37,7 @@ def test_it_opens_with_two_or_three_examples_that_parse(model: type[BaseModel], 
         words = shlex.split(example)
         program = next(k for k, word in enumerate(words) if "=" not in word)
         assert words[program] == "degas"
-        module, found, rest = cli.find_command(words[program + 1 :])
+        module, found, rest = find_command(words[program + 1 :])
         assert found == name
         parse(module.Options, name, rest)
         assert text.index(example) < text.index("\noptions\n")

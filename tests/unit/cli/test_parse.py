@@ -19,6 +19,8 @@ from degas.cli.options import (
 )
 from degas.cli.parse import option_names, parse
 from degas.errors import UserError
+from degas.settings.resolve import settings_for
+from degas.settings.sections import SearchSettings
 
 BASE = ["--data", "digits", "--out", "runs/x"]
 
@@ -44,6 +46,15 @@ def test_underscores_and_hyphens_are_the_same() -> None:
         RunOptions, "run", [*BASE, "--search.num_epochs", "3", "--gan.num_steps=7", "--data.image-size", "8"]
     )
     assert (options.search.num_epochs, options.gan.num_steps, options.data.image_size) == (3, 7, 8)
+
+
+def test_a_second_name_is_the_same_setting() -> None:
+    for option in ("measuring-batches", "measuring_batches", "perturbation-batches"):
+        assert parse(SearchOptions, "search", [*BASE, f"--search.{option}", "3"]).search.perturbation_batches == 3
+    assert settings_for("search", SearchSettings, {"measuring_batches": 5}, "default").perturbation_batches == 5
+    assert "perturbation_batches" in SearchSettings(measuring_batches=5).model_dump()  # what files say
+    with pytest.raises(UserError, match="measuring_batches and perturbation_batches are one setting; give one of"):
+        settings_for("search", SearchSettings, {"measuring_batches": 5, "perturbation_batches": 6}, "default")
 
 
 def test_values_keep_their_underscores() -> None:

@@ -46,6 +46,19 @@ def test_a_class_called_by_a_number_wins_over_the_number() -> None:
     assert choose_labels(make(names=("1", "0", "x")), "0", 1) == (1, None)
 
 
+def test_a_class_called_all_can_be_chosen_and_so_can_every_class() -> None:
+    generator = make(names=("all", "dog", "*x"))
+    assert choose_labels(generator, "all", 2) == (0, None)
+    assert choose_labels(generator, "*", 3) == choose_labels(make(), "all", 3) == ([0, 1, 2], 1)
+
+
+def test_a_class_is_chosen_however_its_name_is_composed() -> None:
+    composed, apart = "caf\u00e9", "cafe\u0301"
+    assert choose_labels(make(names=("x", apart, "y")), composed, 1) == (1, None)
+    assert choose_labels(make(names=("x", composed, "y")), apart, 1) == (1, None)
+    assert choose_labels(make(names=(apart, composed, "y")), composed, 1) == (1, None)
+
+
 @pytest.mark.parametrize(
     ("label", "message"),
     [("dgo", "unknown class 'dgo'; did you mean 'dog'"), ("3", "unknown class '3'"), ("-1", "unknown class '-1'")],

@@ -55,6 +55,24 @@ def test_parts_and_names(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("values", "names", "expected", "classes"),
+    [
+        ([1, 2, 3, 1, 2], None, [0, 1, 2, 0, 1], ("1", "2", "3")),
+        ([0, 1, 2, 999, 0], None, [0, 1, 2, 3, 0], ("0", "1", "2", "999")),
+        ([10**9, 7, 7, 7, 7], None, [1, 0, 0, 0, 0], ("7", "1000000000")),
+        ([1, 2, 3, 1, 2], ["cat", "dog", "eel"], [0, 1, 2, 0, 1], ("cat", "dog", "eel")),
+        ([0, 2, 2, 0, 2], ["cat", "dog", "eel"], [0, 1, 1, 0, 1], ("cat", "eel")),
+    ],
+)
+def test_no_class_is_without_images(tmp_path: Path, values, names, expected, classes) -> None:
+    arrays = {"images": IMAGES, "labels": np.array(values)} | ({"class_names": np.array(names)} if names else {})
+    images = load(tmp_path, arrays)
+    assert images.labels.tolist() == expected
+    assert images.labels.dtype == np.int64
+    assert images.class_names == classes
+
+
+@pytest.mark.parametrize(
     ("arrays", "message"),
     [
         ({"images": IMAGES.astype(np.float32)}, "float32 pixels; save them as uint8"),
@@ -63,12 +81,15 @@ def test_parts_and_names(tmp_path: Path) -> None:
         ({"images": IMAGES[:0]}, "no images in it"),
         ({"other": IMAGES}, "no array 'images'"),
         ({"images": IMAGES, "labels": LABELS[:3]}, "expected 5 integers"),
-        ({"images": IMAGES, "labels": LABELS - 1}, "image 0 has label -1, expected 0"),
+        ({"images": IMAGES, "labels": LABELS - 1}, "image 0 has label -1; number the classes from 0"),
         (
             {"images": IMAGES, "labels": LABELS, "class_names": np.array(["a", "b"])},
             "image 1 has label 2, expected 0 to 1",
         ),
-        ({"images": IMAGES, "labels": LABELS * 10**6}, "number the classes from 0"),
+        (
+            {"images": IMAGES, "labels": LABELS + 7, "class_names": np.array(["a", "b"])},
+            "image 0 has label 7, expected 0 to 1",
+        ),
         ({"images": np.array([{}], dtype=object)}, "cannot be read"),
     ],
 )

@@ -11,6 +11,7 @@ from official_files import cifar_record, write_tar
 
 from degas.data import fetch as fetching
 from degas.data.fetch import Archive, archive_path, fetch
+from degas.data.official import CIFAR_CLASSES
 from degas.data.sources import load_images
 from degas.errors import UserError
 from degas.settings.sections import DataSettings
@@ -55,7 +56,8 @@ def test_an_archive_is_fetched_once_checked_and_read_by_its_name(server, tmp_pat
     assert fetch("cifar10", quiet=True) == path
     assert len(server) == 1
     images = load_images("cifar10", DataSettings())
-    assert images.labels.tolist() == [1, 2, 3, 4, 5]
+    assert images.class_names == CIFAR_CLASSES[1:6]
+    assert images.labels.tolist() == [0, 1, 2, 3, 4]
 
 
 def test_a_damaged_file_is_fetched_anew(server, tmp_path: Path) -> None:

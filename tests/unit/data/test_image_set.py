@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from degas.data.image_set import ImageSet, content_fingerprint, fixed_subset
+from degas.data.image_set import ImageSet, content_fingerprint, fixed_subset, with_present_classes
 
 
 @given(num=st.integers(0, 200), small=st.integers(1, 250), large=st.integers(1, 250))
@@ -37,6 +37,17 @@ def test_the_fingerprint_sees_pixels_labels_names_and_shape() -> None:
     ]
     assert len({content_fingerprint(*variant) for variant in variants}) == len(variants)
     assert content_fingerprint(images, labels, ("a", "b")) == content_fingerprint(images.copy(), labels, ("a", "b"))
+
+
+def test_a_set_made_by_hand_loses_the_classes_that_no_image_has() -> None:
+    images = np.zeros((4, 3, 8, 8), np.uint8)
+    made = ImageSet(images, np.array([3, 1, 3, 1]), ("a", "b", "c", "d"), "x", "any")
+    kept = with_present_classes(made)
+    assert (kept.labels.tolist(), kept.class_names) == ([1, 0, 1, 0], ("b", "d"))
+    assert str(kept.notes[0]) == "2 classes without images are left out: a, c"
+    assert kept.fingerprint == content_fingerprint(images, kept.labels, ("b", "d"))
+    assert with_present_classes(kept) is kept
+    assert with_present_classes(plain := ImageSet(images, None, (), "x", "any")) is plain
 
 
 def test_a_set_without_labels_has_no_classes() -> None:

@@ -65,13 +65,22 @@ def test_a_clean_set_has_no_problems() -> None:
     assert facts["channels"] == 1
 
 
-def test_grey_in_colour_empty_and_unbalanced_classes_are_told(tmp_path: Path) -> None:
+def test_grey_in_colour_and_unbalanced_classes_are_told(tmp_path: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (30, 8, 8), dtype=np.uint8)
     labels = np.array([0] * 28 + [2] * 2)
     np.savez(tmp_path / "x.npz", images=np.stack([images] * 3, 3), labels=labels)
     found = problems(describe_source(str(tmp_path / "x.npz"), DataSettings(image_size=8)))
-    assert set(found) == {"grey_in_colour", "empty_class", "unbalanced"}
-    assert found["empty_class"]["examples"] == ["1"]
+    assert set(found) == {"grey_in_colour", "unbalanced"}
+
+
+def test_classes_without_images_are_noted_and_not_counted(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (6, 8, 8), dtype=np.uint8)
+    names = np.array(["cat", "dog", "eel"])
+    np.savez(tmp_path / "x.npz", images=images, labels=np.array([0, 0, 0, 2, 2, 2]), class_names=names)
+    facts = describe_source(str(tmp_path / "x.npz"), DataSettings(image_size=8))
+    assert facts["classes"] == {"cat": 3, "eel": 3}
+    expected = {"kind": "empty_class", "text": "1 class without images is left out", "count": 1, "examples": ["dog"]}
+    assert facts["notes"] == [expected]
 
 
 def test_an_archive_of_an_official_name_but_another_checksum_is_told(tmp_path: Path) -> None:
@@ -82,6 +91,12 @@ def test_an_archive_of_an_official_name_but_another_checksum_is_told(tmp_path: P
     path = write_tar(tmp_path / "cifar-10-binary.tar.gz", files)
     found = problems(describe_source(str(path), DataSettings()))
     assert "officially c32a1d4ab5d03f1284b67883e8d87530" in found["checksum"]["examples"][0]
+
+
+def test_the_grid_may_not_become_one_of_the_pictures(tmp_path: Path) -> None:
+    save(tmp_path / "data" / "a.png", np.zeros((8, 8), np.uint8))
+    with pytest.raises(UserError, match=r"--out: .*grid\.png would be one of the pictures of .*data; give a place"):
+        describe_source(str(tmp_path / "data"), DataSettings(image_size=8), tmp_path / "data" / "new" / "grid.png")
 
 
 def test_an_unknown_source_is_an_error() -> None:

@@ -40,8 +40,8 @@ def noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         4, lambda rows: ((f"{i}", pictures[i]) for i in rows), notes=(Note("read", "told by reading", 2, ("x", "y")),)
     )
     origin = Origin("kind", lambda: records, list, str, notes=lambda: (Note("named", "told by names"),))
-    monkeypatch.setattr(sources, "find_origin", lambda source, settings, **rest: origin)
-    monkeypatch.setattr("degas.data.inspect.find_origin", lambda source, settings, **rest: origin)
+    monkeypatch.setattr(sources, "find_origin", lambda *given: origin)
+    monkeypatch.setattr("degas.data.inspect.find_origin", lambda *given: origin)
     return tmp_path
 
 

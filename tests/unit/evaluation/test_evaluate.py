@@ -14,7 +14,7 @@ from tiny_extractor import TinyExtractor
 from torch import Tensor
 
 from degas.data.image_set import ImageSet
-from degas.errors import UserError
+from degas.errors import Notice, UserError
 from degas.evaluation import statistics
 from degas.evaluation.evaluate import Evaluator, evaluate_generator, evaluate_images
 from degas.evaluation.extractors.base import Extracted, Extractor, freeze
@@ -132,23 +132,78 @@ class _Toy:
     """Stands in for a conditional generator: class k is a grey of brightness 50 k plus noise."""
 
     image_size, channels, num_classes, num_parameters, config = 8, 3, 5, 7, {"kind": "toy"}
+    class_names: tuple[str, ...] = ()
 
     def state_dict(self) -> dict[str, Tensor]:
         return {"a": torch.ones(2)}
 
     def images(self, n: int, seed: int, labels: Tensor) -> Any:
+        self.asked = labels
         generator = torch.Generator().manual_seed(seed)
         noise = torch.randint(0, 40, (n, 3, 8, 8), generator=generator)
         return iter((labels[:, None, None, None] * 50 + noise).to(torch.uint8).split(9))
 
 
-def test_a_conditional_generator_is_asked_for_uniform_labels_and_scored_for_agreement(make_images: Make) -> None:
+def test_without_labels_in_the_data_a_generator_is_asked_for_uniform_ones_and_that_is_told(
+    make_images: Make,
+) -> None:
     settings = EvaluateSettings(num_samples=50)
     extractor = freeze(TinyExtractor(classifier_score=True))
-    result = evaluate_generator(_Toy(), make_images(50), settings, seed=4, progress=False, extractor=extractor)  # type: ignore[arg-type]
+    with pytest.warns(Notice, match="labels are drawn uniformly, for made has no labels"):
+        result = evaluate_generator(_Toy(), make_images(50), settings, seed=4, progress=False, extractor=extractor)  # type: ignore[arg-type]
     assert 0 <= result["scores"]["class_agreement_50[tiny]"]["value"] <= 1
     assert result["generator"]["config"] == {"kind": "toy"}
     assert result["generator"]["num_parameters"] == 7
+
+
+def _labelled(counts: dict[str, int], source: str = "made") -> ImageSet:
+    """What `_Toy` would make, so many of each class; the names are in order of the alphabet."""
+    names = tuple(sorted(counts))
+    labels = np.repeat(np.arange(len(names)), [counts[name] for name in names])
+    greys = np.array([50 * "abcde".index(name) for name in names])[labels]
+    images = (greys[:, None, None, None] + np.random.default_rng(9).integers(0, 40, (len(labels), 3, 8, 8))).astype(
+        np.uint8
+    )
+    return ImageSet(images, labels, names, source, "fingerprint of " + source)
+
+
+def _asked(
+    images: ImageSet, names: tuple[str, ...] = tuple("abcde"), n: int = 2000
+) -> tuple[list[float], dict[str, Any]]:
+    """Shares of the labels that an evaluation asks `_Toy` for, and its scores."""
+    toy, settings = _Toy(), EvaluateSettings(num_samples=n, floor=False)
+    toy.class_names = names
+    evaluator = Evaluator(images, settings, extractor=freeze(TinyExtractor()))
+    scores = evaluator.generator(toy, seed=1, progress=False)["scores"]  # type: ignore[arg-type]
+    return (toy.asked.bincount(minlength=5) / n).tolist(), scores
+
+
+def test_a_score_is_made_with_labels_as_frequent_as_in_the_data() -> None:
+    rare = {"a": 900, "b": 30, "c": 30, "d": 30, "e": 10}
+    shares, scores = _asked(_labelled(rare))
+    assert shares == pytest.approx([0.9, 0.03, 0.03, 0.03, 0.01], abs=0.02)
+    uniform = _Toy().images(2000, 1, draw_labels(2000, 5, 1))
+    worse = _evaluate(torch.cat(list(uniform)), _labelled(rare), TinyExtractor(), 2000, floor=False)["scores"]
+    name = next(name for name in scores if name.startswith("fid"))
+    assert scores[name]["value"] < 0.1 * worse[name]["value"]
+
+
+def test_equally_frequent_classes_are_asked_for_as_samples_are_drawn() -> None:
+    shares, _ = _asked(_labelled(dict.fromkeys("abcde", 20)))
+    assert shares == (draw_labels(2000, 5, 1).bincount() / 2000).tolist()
+
+
+def test_frequencies_go_by_name_and_a_class_without_images_is_not_asked_for() -> None:
+    shares, _ = _asked(_labelled({"b": 50, "d": 150}), names=("e\u0301", "d", "x", "b", "y"))
+    assert shares == pytest.approx([0, 0.75, 0, 0.25, 0], abs=0.03)
+    composed = ImageSet(np.zeros((9, 3, 8, 8), np.uint8), np.zeros(9, np.int64), ("é",), "made", "f")
+    assert _asked(composed, names=("e\u0301", "d", "x", "b", "y"), n=50)[0] == [1, 0, 0, 0, 0]
+
+
+def test_data_of_other_classes_are_scored_with_uniform_labels_and_told() -> None:
+    with pytest.warns(Notice, match="uniformly, for made has none of the generator's classes"):
+        shares, _ = _asked(_labelled({"a": 50, "b": 150}), names=tuple("vwxyz"))
+    assert min(shares) > 0.15
 
 
 class _Knowing(TinyExtractor):
@@ -244,4 +299,4 @@ def test_an_evaluator_passes_over_the_reals_once(tiny: Extractor, make_images: M
 def test_progress_counts_images(tiny: Extractor, make_images: Make, capsys: pytest.CaptureFixture[str]) -> None:
     chosen = EvaluateSettings(num_samples=40)
     evaluate_images(make_images(40).images, make_images(60), chosen, extractor=tiny)
-    assert "features (tiny): 100 steps" in capsys.readouterr().err
+    assert "features (tiny): 100 images" in capsys.readouterr().err

@@ -7,14 +7,14 @@ import pytest
 from degas.figures.drawing import ACROSS_PAGE, DOWN_PAGE
 from degas.figures.facts import edge_facts
 from degas.figures.inline_svg import SIZES
-from degas.figures.layout import Ladder, Sizes, lay_out, operation_lines
+from degas.figures.layout import Layout, Sizes, lay_out, operation_lines
 from degas.space.architecture import Architecture
 from degas.space.graph import ORDERS, Order, SearchSpace
 
 SHAPES = [(stages, normal) for stages in range(1, 6) for normal in range(4)]
 
 
-def ladder(stages: int, normal: int, sizes: Sizes, seed: int = 0, order: Order = "normal-up") -> Ladder:
+def layout(stages: int, normal: int, sizes: Sizes, seed: int = 0, order: Order = "normal-up") -> Layout:
     edges = SearchSpace(stages, normal, order=order).draw(seed)
     architecture = Architecture(stages, normal, 4, 8, 16, 3, edges, order=order)
     return lay_out(architecture, edge_facts(architecture, None), sizes)
@@ -26,13 +26,13 @@ def ladder(stages: int, normal: int, sizes: Sizes, seed: int = 0, order: Order =
 def test_every_node_and_slot_has_its_place_and_nothing_lies_outside(
     stages: int, normal: int, sizes: Sizes, order: Order
 ) -> None:
-    drawn = ladder(stages, normal, sizes, order=order)
+    drawn = layout(stages, normal, sizes, order=order)
     space = SearchSpace(stages, normal, order=order)
     assert [node.name for node in drawn.nodes] == ["noise", *space.nodes, "image"]
-    assert [rung.fact.slot for rung in drawn.rungs] == list(space.slots)
-    for rung in drawn.rungs:
-        assert rung.fact.slot.direct == (not rung.bend)
-        for along, across in (rung.start, rung.end, rung.label):
+    assert [edge.fact.slot for edge in drawn.edges] == list(space.slots)
+    for edge in drawn.edges:
+        assert edge.fact.slot.direct == (not edge.bend)
+        for along, across in (edge.start, edge.end, edge.label):
             assert 0 < along < drawn.along
             assert drawn.low <= across <= drawn.high
 
@@ -41,9 +41,9 @@ def test_every_node_and_slot_has_its_place_and_nothing_lies_outside(
 @pytest.mark.parametrize(("stages", "normal"), SHAPES)
 def test_labels_overlap_neither_each_other_nor_the_nodes(stages: int, normal: int, order: Order) -> None:
     for seed in range(8):
-        drawn = ladder(stages, normal, SIZES, seed, order)
+        drawn = layout(stages, normal, SIZES, seed, order)
         tall = 18  # half a label of two lines, with its frame
-        labels = [rung.label for rung in drawn.rungs if rung.fact.kept]
+        labels = [edge.label for edge in drawn.edges if edge.fact.kept]
         for (x, y), (u, v) in itertools.combinations(labels, 2):
             assert abs(x - u) >= 2 * tall or abs(y - v) >= 2 * SIZES.label_across
         for (x, y), node in itertools.product(labels, drawn.nodes):
@@ -53,7 +53,7 @@ def test_labels_overlap_neither_each_other_nor_the_nodes(stages: int, normal: in
 
 def test_a_map_is_as_large_as_what_the_network_computes() -> None:
     """In the paper's order a stage's normal map has the size of the map before it, up first that of the one after."""
-    notes = {order: [node.note for node in ladder(2, 1, SIZES, order=order).nodes[1:-1]] for order in ORDERS}
+    notes = {order: [node.note for node in layout(2, 1, SIZES, order=order).nodes[1:-1]] for order in ORDERS}
     assert notes == {
         "normal-up": ["4×4", "4×4", "8×8", "8×8", "16×16"],
         "up-normal": ["4×4", "8×8", "8×8", "16×16", "16×16"],
@@ -61,11 +61,11 @@ def test_a_map_is_as_large_as_what_the_network_computes() -> None:
 
 
 def test_an_arc_passes_through_its_label() -> None:
-    for rung in ladder(3, 2, SIZES).rungs:
-        if rung.bend:
-            points = (rung.start, *rung.bend, rung.end)
+    for edge in layout(3, 2, SIZES).edges:
+        if edge.bend:
+            points = (edge.start, *edge.bend, edge.end)
             middle = [sum(w * p[k] for w, p in zip((1, 3, 3, 1), points, strict=True)) / 8 for k in (0, 1)]
-            assert middle == pytest.approx(rung.label)
+            assert middle == pytest.approx(edge.label)
 
 
 @pytest.mark.parametrize(

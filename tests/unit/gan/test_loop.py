@@ -19,10 +19,12 @@ from degas.data.image_set import ImageSet
 from degas.errors import UserError
 from degas.gan import loop as trainer
 from degas.gan import watch
+from degas.gan.checks import check_generator, check_training
 from degas.gan.loop import run_training
 from degas.gan.state import Steps
 from degas.gan.watch import NonFiniteError
 from degas.generator.generator import Generator
+from degas.runtime import save_clock
 from degas.runtime.checkpoint import load_newest
 from degas.runtime.distributed import Engine
 from degas.runtime.interrupts import Terminated
@@ -232,7 +234,7 @@ SWITCHES: dict[str, tuple[dict[str, Any], Any]] = {
     "precision": (BASE, "bfloat16"),
 }
 # Read where the networks are built (test_own_networks.py), not here; and what needs a GPU (test_replayed_steps.py).
-ELSEWHERE = {"critic", "generator_width", "noise_size", "image_gain", "cuda_graphs"}
+ELSEWHERE = {"critic", "generator_width", "noise_size", "image_gain", "deconv_start", "frame_start", "cuda_graphs"}
 
 
 def test_no_setting_is_forgotten() -> None:
@@ -304,6 +306,16 @@ def test_best_generator_is_kept(tmp_path: Path) -> None:
     assert torch.equal(Generator.load(tmp_path / "generator").sample(3), seen[2])
     logged = [r["fid_5k_train[imagenet]"] for r in read_jsonl(tmp_path / "metrics.jsonl") if "kid" in r]
     assert logged == [5.0, 1.0, 3.0, 2.0]
+
+
+def test_checkpoints_come_by_time_where_no_steps_are_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved: list[int] = []
+    monkeypatch.setattr(StageFolder, "save", lambda self, step, state: saved.append(step))
+    toy_training(tmp_path / "a", num_steps=3, checkpoint_steps=0, objective="sn-gan")
+    monkeypatch.setattr(save_clock, "SECONDS", 0.0)
+    monkeypatch.setattr(save_clock, "SAVING_SHARE", 1e9)
+    toy_training(tmp_path / "b", num_steps=3, checkpoint_steps=0, objective="sn-gan")
+    assert saved == [3, 1, 2, 3]
 
 
 def test_the_best_generator_is_one_that_the_restored_state_scored(tmp_path: Path) -> None:
@@ -393,6 +405,8 @@ def test_a_healthy_run_warns_of_nothing(tmp_path: Path) -> None:
 
 def run(images: ImageSet, generator: Generator, tmp_path: Path, **changes: Any) -> None:
     settings = toy_settings(**changes)
+    check_training(settings, images, torch.device("cpu"))
+    check_generator(generator, images, settings)
     with StageFolder(tmp_path, settings=settings.record(), resume=False, kind="train") as folder:
         run_training(generator, images, settings, seed=1, folder=folder, engine=Engine(device="cpu"), progress=False)
 
@@ -401,8 +415,13 @@ def test_refuses_what_does_not_fit(tmp_path: Path) -> None:
     images = toy_images()
     unlabelled = ImageSet(images.images, None, (), "toy", "0" * 64)
     cases = [
-        (toy_images(size=16), toy_generator(), {}, "16 px"),
-        (toy_images(channels=1), toy_generator(), {}, "1 channel"),
+        (
+            toy_images(size=16),
+            toy_generator(),
+            {},
+            "makes 3×8×8 images and the data are 3×16×16",
+        ),
+        (toy_images(channels=1), toy_generator(), {}, "the data are 1×8×8; give .*--data.channels 3"),
         (unlabelled, toy_generator(2), {"supervised": True}, "needs labels"),
         (images, toy_generator(3), {"supervised": True}, "3 classes"),
         (images, toy_generator(2), {}, "2 classes"),

@@ -9,9 +9,10 @@ import pytest
 import torch
 from graph_twins import TRAININGS, moved_alike, parameters
 from recorder import ListRecorder, NeverRecords
-from toy_gan import toy_steps, toy_training
+from toy_gan import toy_images, toy_settings, toy_steps, toy_training
 
 from degas.errors import UserError
+from degas.gan.checks import check_training
 from degas.gan.state import Steps
 from degas.gan.watch import NonFiniteError
 from degas.runtime.replay import WARM_UP_CALLS
@@ -80,11 +81,10 @@ def test_a_replay_that_diverges_is_noticed() -> None:
 
 def test_graphs_are_refused_without_a_gpu() -> None:
     with pytest.raises(UserError, match=r"^--gan.cuda-graphs: there are none on the CPU; leave it out$"):
-        toy_steps(cuda_graphs=True)
+        check_training(toy_settings(cuda_graphs=True), toy_images(), torch.device("cpu"))
 
 
 def test_a_training_lets_go_of_its_graphs_at_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("degas.gan.state.check_graphs", lambda *_: None)
     monkeypatch.setattr("degas.gan.state.CudaGraphs", ListRecorder)
     made: list[Steps] = []
     monkeypatch.setattr("degas.gan.loop.Steps", lambda *given, **named: made.append(Steps(*given, **named)) or made[0])

@@ -63,6 +63,15 @@ def test_labels_are_uniform_and_a_prefix_of_longer_draws() -> None:
     assert (labels.bincount() - 2000).abs().max() < 150
 
 
+def test_labels_are_as_frequent_as_asked_for() -> None:
+    labels = draw_labels(6000, 4, seed=1, counts=[30, 0, 60, 10])
+    assert torch.equal(draw_labels(100, 4, seed=1, counts=[30, 0, 60, 10]), labels[:100])
+    shares = labels.bincount(minlength=4) / 6000
+    assert shares.tolist() == pytest.approx([0.3, 0, 0.6, 0.1], abs=0.02)
+    assert shares[1] == 0
+    assert torch.equal(draw_labels(100, 4, seed=1, counts=[7, 7, 7, 7]), draw_labels(100, 4, seed=1))
+
+
 def test_samples_do_not_depend_on_the_batch_size() -> None:
     generator = found().eval()
     assert torch.equal(generator.sample(23, seed=1, batch_images=5), generator.sample(23, seed=1, batch_images=23))
@@ -189,14 +198,21 @@ def test_the_gain_scales_the_first_images_and_nothing_else(seed: int) -> None:
 
 
 def test_what_it_cannot_take_is_refused_in_one_line() -> None:
-    plain, conditional = found(), found(num_classes=3)
+    plain, conditional = found(), found(num_classes=3).eval()
     noise, labels = torch.randn(2, 8), torch.tensor([0, 1])
     for call, message in (
         (lambda: plain(torch.randn(2, 7)), r"noise: this generator takes \(N, 8\), not \(2, 7\)"),
         (lambda: plain(torch.randn(8)), r"not \(8,\)"),
         (lambda: conditional(noise), "labels: this generator has 3 classes; give one label an image"),
         (lambda: plain(noise, labels), "labels: this generator is unconditional"),
-        (lambda: plain.sample(-1), "n: -1 images cannot be drawn"),
+        (lambda: plain.sample(-1), "n: must be at least 0, not -1"),
+        (lambda: plain.sample("a"), "n: must be a whole number, not 'a'"),
+        (lambda: plain.sample(2, seed="a"), "seed: must be a whole number, not 'a'"),
+        (lambda: conditional(noise, torch.tensor([0, 3])), "labels: must lie in 0 … 2"),
+        (lambda: conditional(noise, torch.tensor([-1, 0])), "labels: must lie in 0 … 2"),
+        (lambda: conditional(noise, torch.tensor([0, 1, 2])), "labels: 2 whole numbers are needed, one an image"),
+        (lambda: conditional(noise, torch.tensor([0.0, 1.0])), "labels: 2 whole numbers are needed, one an image"),
+        (lambda: conditional(noise, [0, 1]), "labels: 2 whole numbers are needed, one an image"),
     ):
         with pytest.raises(UserError, match=message):
             call()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import degas
 from degas.errors import UserError
 from degas.nas.checks import check_search, search_budget
-from degas.nas.state import Search
-from degas.runtime.distributed import Engine
 from degas.settings.sections import SpaceSettings
 
 Make = Callable[..., Any]
@@ -30,16 +30,22 @@ Make = Callable[..., Any]
         ({"max_params": 10_000, "prune": "darts"}, "does not weigh what fits within a cap"),
         ({"max_macs": 10**9, "prune": "darts"}, "does not weigh what fits within a cap"),
         ({"prune": "perturbation", "compare": "centred"}, "say --search.prune paper to prune by α"),
+        ({"prune": "perturb"}, "--search.prune: unknown pruning rule 'perturb'; known are alone, darts, paper"),
+        ({"signal": "gol"}, "--search.signal: unknown search signal 'gol'; known are"),
         ({"max_params": 10}, "no architecture has at most 10 parameters; the smallest has "),
         ({"max_macs": 10}, "no architecture takes at most 10 multiply-adds; the smallest takes "),
     ],
 )
-def test_one_clear_line(changes: dict[str, Any], message: str, make_images: Make, make_settings: Make) -> None:
+def test_one_clear_line(
+    changes: dict[str, Any], message: str, make_images: Make, make_settings: Make, tmp_path: Path
+) -> None:
     with pytest.raises(UserError, match=message) as caught:
         check_search(make_settings(**changes), SpaceSettings(), image_size=8, channels=3)
     assert "\n" not in str(caught.value)
-    with pytest.raises(UserError, match=message):  # before anything is built
-        Search(make_images(), make_settings(**changes), SpaceSettings(), seed=0, engine=Engine(device="cpu"))
+    settings = {"width": 4, "noise_size": 8, "batch_images": 8, "schedule": "alternate", "prune": "paper", **changes}
+    with pytest.raises(UserError, match=message):  # before a folder is made
+        degas.search(make_images(), tmp_path / "run", search=settings, progress=False)
+    assert not (tmp_path / "run").exists()
 
 
 def test_one_image_at_a_time_needs_more_than_one_pixel(make_settings: Make) -> None:

@@ -19,7 +19,7 @@ Make = Callable[..., Any]
 
 
 def state(search: Search) -> dict[str, Tensor]:
-    return {**parameters(supernet=search.supernet), "latents": search.glo.table.rows.double().cpu().clone()}
+    return {**parameters(supernet=search.supernet), "latents": search.signal.table.rows.double().cpu().clone()}
 
 
 @pytest.mark.parametrize("changes", SEARCHES, ids=str)

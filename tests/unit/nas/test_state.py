@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +13,12 @@ import pytest
 import torch
 from torch import Tensor
 
+import degas
 from degas.data.image_set import ImageSet
 from degas.errors import UserError
 from degas.nas import state as searcher
-from degas.nas.state import Search, run_search, split_rows
+from degas.nas.stage import run_search
+from degas.nas.state import Search, split_rows
 from degas.nets.cost import architecture_cost
 from degas.runtime.distributed import Engine
 from degas.runtime.interrupts import Terminated
@@ -79,7 +82,7 @@ def test_the_alpha_step_moves_alpha_alone(
     search.alpha_step(search.alpha_step.batch(search.weight_batches(3), 3), 3)
     after = flat(search.state_dict())
     moved = changed(before, after)
-    alphas = {name for name in after if name.startswith(".glo.network") and name.endswith(".alpha")}
+    alphas = {name for name in after if name.startswith(".signal.network") and name.endswith(".alpha")}
     assert moved == alphas | {n for n in after if n.startswith(".alpha_optimizer.state")}
     assert all((after[name] != before[name]).all() for name in alphas)
 
@@ -89,12 +92,12 @@ def test_the_weight_step_leaves_alpha_and_moves_buffers(make_images: Make, make_
     search.alpha_step.require_gradients(weights=True, alphas=False)
     before = flat(search.state_dict())
     batch = search.weight_batches(3)
-    search.glo.step(batch, 3)
+    search.signal.step(batch, search.signal.rate_share(3))
     after = flat(search.state_dict())
     moved = changed(before, after)
     assert not [name for name in moved if name.endswith(".alpha") or name.startswith(".alpha_optimizer")]
     assert {name for name in after if "running_" in name} <= moved
-    rows = (after[".glo.latents.rows"] != before[".glo.latents.rows"]).any(1).nonzero()[:, 0].tolist()
+    rows = (after[".signal.latents.rows"] != before[".signal.latents.rows"]).any(1).nonzero()[:, 0].tolist()
     assert rows == sorted(batch.index.tolist())
 
 
@@ -112,11 +115,11 @@ def test_held_out_images_have_their_latents_stepped_first_and_no_weights(
     before = flat(search.state_dict())
     search.alpha_step(search.alpha_step.batch(search.weight_batches(3), 3), 3)
     after = flat(search.state_dict())
-    steps = after[".glo.latents.num_steps"] - before[".glo.latents.num_steps"]
+    steps = after[".signal.latents.num_steps"] - before[".signal.latents.num_steps"]
     assert set(steps.nonzero()[:, 0].tolist()) <= set(alpha_rows.tolist())
     assert steps.unique().tolist() == [0, 4]
     moved = changed(before, after)
-    assert not [n for n in moved if n.startswith(".glo.network") and not n.endswith(".alpha")]
+    assert not [n for n in moved if n.startswith(".signal.network") and not n.endswith(".alpha")]
     for step in range(6):  # the weight steps never see a held-out image
         assert set(search.weight_batches(step).index.tolist()) <= set(weight_rows.tolist())
 
@@ -195,7 +198,7 @@ def test_every_switch_changes_alpha(
 def test_alpha_that_is_not_trained_stays(schedule: str, make_images: Make, make_settings: Make, engine: Engine) -> None:
     search = make_search(make_images(), make_settings(train_alpha=False, schedule=schedule), engine)
     before = search.supernet.alpha_by_name()
-    assert set(warm(search).step(3)) == {"l2", "lap1", "gradient_norm", "latent_gradient_norm"}
+    assert set(warm(search).step(3)) == {"l2", "lap1", "gradient_norm", "latent_gradient_norm", "loss"}
     assert search.supernet.alpha_by_name() == before
 
 
@@ -280,21 +283,24 @@ def test_provenance_has_no_time_and_no_path(tmp_path: Path, make_images: Make, m
     assert provenance["data"] == {"fingerprint": make_images().fingerprint, "num_images": 24, "image_size": 8}
 
 
-def test_a_finished_search_writes_the_same_again_or_is_read_back(
-    tmp_path: Path, make_images: Make, make_settings: Make
-) -> None:
-    """Killed after the last step, before anyone marked it done: the results come out the same. Once done: untouched."""
+def test_a_finished_search_writes_the_same_again(tmp_path: Path, make_images: Make, make_settings: Make) -> None:
+    """Killed after the last step, before anyone marked it done: the results come out the same."""
     first = run(tmp_path, make_images(), make_settings())
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.suffix in (".png", ".json", ".jsonl")}
     for path in (*tmp_path.glob("*.png"), tmp_path / "architecture.json"):
         path.unlink()
     assert run(tmp_path, make_images(), make_settings(), resume=True) == first
     assert {name: (tmp_path / name).read_bytes() for name in before} == before
-    with StageFolder(tmp_path, settings={"seed": 0}, resume=True, kind="search") as folder:
-        folder.mark_done()
-    times = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir() if path.is_file()}
-    assert run(tmp_path, make_images(), make_settings(), resume=True) == first
-    after = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir() if path.is_file()}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_search_that_is_done_is_read_back_untouched(tmp_path: Path, make_images: Make, make_settings: Make) -> None:
+    first = degas.search(make_images(), tmp_path, search=make_settings(), device="cpu", progress=False)
+    folder = tmp_path / "search"
+    times = {path.name: path.stat().st_mtime_ns for path in folder.iterdir() if path.is_file()}
+    again = degas.search(make_images(), tmp_path, search=make_settings(), device="cpu", progress=False, resume=True)
+    assert again == first
+    after = {path.name: path.stat().st_mtime_ns for path in folder.iterdir() if path.is_file()}
     assert {name for name in after if after[name] != times[name]} <= {".lock"}
 
 
@@ -459,24 +465,52 @@ def test_a_kill_between_checkpoints_is_made_good(
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "halves" / name).read_bytes()
 
 
+def test_a_run_begun_by_the_last_release_goes_on(
+    tmp_path: Path, make_images: Make, make_settings: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its config.json has no signal, and its checkpoints call the signal's state `glo`."""
+    from degas.runtime.checkpoint import load_newest, save_checkpoint
+
+    given: dict[str, Any] = {"search": make_settings(checkpoint_steps=2), "device": "cpu", "progress": False}
+    degas.search(make_images(), tmp_path / "whole", **given)
+    step_of = Search.step
+    with monkeypatch.context() as patch:
+        patch.setattr(Search, "step", lambda self, step: step_of(self, step) if step < 5 else 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            degas.search(make_images(), tmp_path / "old", **given)
+    folder = tmp_path / "old" / "search"
+    found = load_newest(folder / "checkpoints", pytest.fail)
+    assert found is not None
+    step, state = found
+    shutil.rmtree(folder / "checkpoints")
+    save_checkpoint(folder / "checkpoints", step, {"glo" if name == "signal" else name: v for name, v in state.items()})
+    config = json.loads((folder / "config.json").read_text())
+    assert config["search"].pop("signal") == "glo"
+    (folder / "config.json").write_text(json.dumps(config))
+    degas.search(make_images(), tmp_path / "old", resume=True, **given)
+    assert changed(final_state(tmp_path / "whole/search"), final_state(folder)) == set()
+    for name in ("metrics.jsonl", "alpha.jsonl", "architecture.json", "pruning.json"):
+        assert (folder / name).read_bytes() == (tmp_path / "whole/search" / name).read_bytes(), name
+
+
 def test_moments_come_back_in_the_memory_format_of_their_weights(
     make_images: Make, make_settings: Make, engine: Engine
 ) -> None:
     """Fused kernels walk weight and moment side by side in memory."""
     search = warm(make_search(make_images(), make_settings(), engine))
-    state = search.glo.state_dict()
+    state = search.signal.state_dict()
     for its_state in state["optimizer"]["state"].values():
         for name, value in its_state.items():
             its_state[name] = value.contiguous()
-    search.glo.load_state_dict(state)
-    for weight in search.glo.weights:
-        assert search.glo.optimizer.state[weight]["exp_avg"].stride() == weight.stride()
+    search.signal.load_state_dict(state)
+    for weight in search.signal.weights:
+        assert search.signal.optimizer.state[weight]["exp_avg"].stride() == weight.stride()
 
 
 def test_bfloat16_learns_too(make_images: Make, make_settings: Make) -> None:
     engine = Engine("bfloat16", device="cpu")
     search = make_search(make_images(), make_settings(weight_lr=1e-2, latent_lr=5e-2, width=16), engine)
-    losses = [float(search._loss(search.step(step))) for step in range(30)]
+    losses = [float(search.step(step)["loss"]) for step in range(30)]
     assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:2])
     assert all(alpha.dtype == torch.float32 for alpha in search.supernet.alphas())
 
@@ -549,7 +583,7 @@ def test_killed_about_the_step_that_settles_it_ends_with_the_same_bits(
 
     with monkeypatch.context() as patch:
         patch.setattr(Search, "step", deadly)
-        patch.setattr(searcher, "write_results", no_results)
+        patch.setattr("degas.nas.results.outputs.write_results", no_results)
         with pytest.raises(Killed):
             run(tmp_path / "killed", images, settings)
     run(tmp_path / "killed", images, settings, resume=True)

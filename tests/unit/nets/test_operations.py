@@ -10,7 +10,7 @@ from degas.errors import UserError
 from degas.nets import operations
 from degas.nets.normalisation import BatchNorm, make_norm
 from degas.nets.operations import Chain, Nearest, build_operation, convolution, register_operation
-from degas.space.graph import NORMAL_OPERATIONS, OPERATION_KINDS, UP_OPERATIONS
+from degas.space.graph import NORMAL_OPERATIONS, OPERATION_KINDS, UP_OPERATIONS, SearchSpace
 
 
 @pytest.mark.parametrize("name", NORMAL_OPERATIONS)
@@ -20,7 +20,10 @@ def test_a_normal_operation_keeps_the_size(name: str, size: int) -> None:
     assert build_operation(name, 4)(x).shape == x.shape
 
 
-@pytest.mark.parametrize("name", UP_OPERATIONS)
+FURTHER = ("nearest_conv_5x5", "bilinear_conv_3x3")
+
+
+@pytest.mark.parametrize("name", [*UP_OPERATIONS, *FURTHER])
 @pytest.mark.parametrize("factor", [2, 4, 8])
 @pytest.mark.parametrize("size", [1, 3])
 def test_an_up_operation_multiplies_the_size_exactly(name: str, factor: int, size: int) -> None:
@@ -95,6 +98,26 @@ def test_labels_reach_every_batch_norm() -> None:
         assert not torch.allclose(operation(x, labels), operation(x, labels + 2))
 
 
+def test_further_operations_are_in_no_space_unless_asked_for() -> None:
+    assert set(OPERATION_KINDS) - set(FURTHER) == {*NORMAL_OPERATIONS, *UP_OPERATIONS}
+    assert SearchSpace(1, up_operations=FURTHER).count_continuous() == 9 * 2 * 3
+
+
+def test_an_untrained_bilinear_convolution_is_smooth() -> None:
+    """Its neighbouring pixels go together, those of a transposed convolution do not."""
+    torch.manual_seed(0)
+    x = torch.randn(64, 32, 8, 8)
+
+    @torch.no_grad()
+    def neighbours(name: str) -> float:
+        y = build_operation(name, 32)(x)[:, :, 4:-4, 4:-4]
+        left, right = y[..., :-1].flatten(), y[..., 1:].flatten()
+        return float(torch.corrcoef(torch.stack([left, right]))[0, 1])
+
+    assert neighbours("bilinear_conv_3x3") > 0.75
+    assert abs(neighbours("deconv_4x4")) < 0.1
+
+
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:
     with pytest.raises(UserError, match="did you mean 'conv_3x3'"):
         build_operation("conv_3x4", 4)
@@ -102,15 +125,15 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
 
 def test_a_registered_operation_is_built_and_its_name_taken() -> None:
     def build(site: operations.Site) -> Chain:
-        return Chain(site.norm(site.width), Nearest(2), convolution(site.width, site.width, 5))
+        return Chain(site.norm(site.width), Nearest(2), convolution(site.width, site.width, 7))
 
-    register_operation("nearest_conv_5x5", "up", build)
+    register_operation("nearest_conv_7x7", "up", build)
     try:
-        assert build_operation("nearest_conv_5x5", 4, factor=4)(torch.randn(2, 4, 2, 2)).shape == (2, 4, 8, 8)
+        assert build_operation("nearest_conv_7x7", 4, factor=4)(torch.randn(2, 4, 2, 2)).shape == (2, 4, 8, 8)
         with pytest.raises(UserError, match="already registered"):
-            register_operation("nearest_conv_5x5", "up", build)
+            register_operation("nearest_conv_7x7", "up", build)
     finally:
-        del operations._BUILDERS["nearest_conv_5x5"], OPERATION_KINDS["nearest_conv_5x5"]
+        del operations._BUILDERS["nearest_conv_7x7"], OPERATION_KINDS["nearest_conv_7x7"]
 
 
 def test_torchs_own_batch_norm_is_refused_with_what_to_take(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -166,6 +166,20 @@ def test_what_decided_where_losses_did(tmp_path: Path) -> None:
         assert [(row.choice, row.before) for row in decided(**odd)] == [("skip", None), ("deconv_4x4", None)]
 
 
+def test_what_a_rule_wrote_of_itself_is_what_the_page_says(tmp_path: Path) -> None:
+    path = fake_run(tmp_path / "run")
+    decision = {"name": "N1 direct", "node": "N1", "choice": "skip", "runner_up": "conv_1x1", "margin": 0.02}
+    pruning = {"rule": "of-mine", "compare": "raw", "decisions": [decision], "decided_by": "the weather"}
+    write_json(path / "search" / "pruning.json", pruning)
+    page = write_report([path], tmp_path / "report.html").read_text()
+    assert "What decided: the weather" in page
+    assert "another way to compare α" not in page
+    write_json(
+        path / "search" / "pruning.json", {**pruning, "measured": "with rain", "decided_by": "the loss with rain"}
+    )
+    assert "What decided: the loss with rain" in write_report([path], tmp_path / "report.html").read_text()
+
+
 def test_a_kept_operation_that_never_led_is_not_said_to_lead(tmp_path: Path) -> None:
     """The page of a search whose losses kept what α had last at every epoch."""
     path = fake_run(tmp_path / "run")

@@ -9,26 +9,26 @@ from degas.data.loader import Batch, Batches
 from degas.nas.alpha.penalties import Penalties
 from degas.nas.alpha.relaxation import Relaxation
 from degas.nas.alpha.second_order import momenta_of, unrolled_gradient
-from degas.nas.glo.glo import Glo
+from degas.nas.signal import Signal, total
 from degas.nas.supernet.supernet import Supernet
 from degas.nets.normalisation import frozen_buffers
 from degas.settings.sections import SearchSettings
 
 
 class AlphaStep:
-    """One Adam step on α a call, on a batch of its own, whose latents, like all weights and buffers, are constants.
+    """One Adam step on α a call, on a batch of its own; all weights, buffers and inputs are constants in it.
 
     Args:
-        glo: the state that the search fits; `glo.network` is `supernet`.
+        signal: what the search goes by; `signal.network` is `supernet`.
         batches: the batches of α; with `alpha_batch = same` the weight step's batch is taken instead.
         weight_batches: those of the weights, for `order = second`.
-        relaxation, penalties: how α mixes, and what its loss holds beside the reconstruction.
+        relaxation, penalties: how α mixes, and what its loss holds beside the signal's.
     """
 
     def __init__(
         self,
         supernet: Supernet,
-        glo: Glo,
+        signal: Signal,
         settings: SearchSettings,
         *,
         batches: Batches,
@@ -36,12 +36,12 @@ class AlphaStep:
         relaxation: Relaxation,
         penalties: Penalties,
     ) -> None:
-        self.supernet, self.glo, self.settings = supernet, glo, settings
+        self.supernet, self.signal, self.settings = supernet, signal, settings
         self.batches, self.weight_batches = batches, weight_batches
         self.relaxation, self.penalties = relaxation, penalties
         self.optimizer = torch.optim.Adam(
             supernet.alphas(),
-            lr=alpha_rate(settings, glo.total_steps),
+            lr=alpha_rate(settings, signal.total_steps),
             betas=settings.alpha_betas,
             weight_decay=settings.alpha_weight_decay,
             fused=True,
@@ -57,9 +57,8 @@ class AlphaStep:
         """Step α in search step `step`, after the weights were stepped; returns the loss's terms."""
         self.relaxation.draw(step, "alpha")
         self.require_gradients(weights=False, alphas=False)
-        if self.settings.alpha_batch == "held_out":  # or α would see nothing but latents that lag
-            for _ in range(self.settings.held_out_latent_steps):
-                self.glo.step_latents_only(batch, step)
+        if self.settings.alpha_batch == "held_out":
+            self.signal.adapt(batch, step)
         second = self.settings.order == "second"
         self.require_gradients(weights=second, alphas=True)
         with frozen_buffers(self.supernet):
@@ -78,32 +77,31 @@ class AlphaStep:
         loss, gradients = unrolled_gradient(
             lambda: self._loss(next_batch),
             lambda: self._loss(batch),
-            self.glo.weights,
+            self.signal.weights,
             alphas,
-            lr=self.settings.weight_lr * self.glo.rate_share(step + 1),
+            lr=self.settings.weight_lr * self.signal.rate_share(step + 1),
             momentum=self.settings.weight_momentum,
             decay=self.settings.weight_decay,
-            momenta=momenta_of(self.glo.optimizer, self.glo.weights),
-            reduce=self.glo.engine.all_reduce_mean,
+            momenta=momenta_of(self.signal.optimizer, self.signal.weights),
+            reduce=self.signal.engine.all_reduce_mean,
         )
         for alpha, gradient in zip(alphas, gradients, strict=True):
             alpha.grad = gradient
         return loss
 
     def _loss(self, batch: Batch) -> Tensor:
-        latents = self.glo.table.rows[batch.index]  # (B, d), no gradient
-        return torch.stack(list(self.glo.loss_terms(latents, batch.images).values())).sum()
+        return total(self.signal.terms(self.signal.inputs(batch.index), batch))
 
     def apply(self, step: int) -> dict[str, Tensor]:
         """Move α by the gradient that is there and the penalties', the mean over the ranks; returns the penalties."""
         penalties = self.penalties.backward(step)
-        self.glo.engine.all_reduce_mean([alpha.grad for alpha in self.supernet.alphas() if alpha.grad is not None])
+        self.signal.engine.all_reduce_mean([alpha.grad for alpha in self.supernet.alphas() if alpha.grad is not None])
         self.optimizer.step()
         return penalties
 
     def require_gradients(self, *, weights: bool, alphas: bool) -> None:
         """Let autograd compute only the gradients that a step uses."""
-        for weight in self.glo.weights:
+        for weight in self.signal.weights:
             weight.requires_grad_(weights)
         for alpha in self.supernet.alphas():
             alpha.requires_grad_(alphas)

@@ -1,7 +1,7 @@
 """Measuring many candidates on batch after batch, and none for longer than it may still win. Our choice.
 
 The idea is that of Hoeffding races (Maron and Moore 1993), with the noise estimated in place of bounded. On one batch
-all candidates see the same images and latents, so most of what differs from batch to batch is common to them, and
+all candidates see the same images and inputs, so most of what differs from batch to batch is common to them, and
 differences are far steadier than losses. A candidate that is behind the best of its group by several times the noise
 of such differences stops; what is close is measured on all batches.
 """

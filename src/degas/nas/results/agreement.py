@@ -11,6 +11,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from degas.space.graph import ZERO, Edge, SearchSpace
 from degas.space.pruning import Alpha, Compare, ZeroRule, choices, decisions, prune
 
@@ -32,7 +34,7 @@ def agreement(
 ) -> dict[str, Any]:
     """Agreement of several searches, as means over the pairs of seeds.
 
-    `alphas`: what each was pruned by, its final α or with `perturbation` the losses, which stand for α in what follows.
+    `alphas`: the values that each was pruned by, which stand for α in what follows (`Rule.values`).
 
     `kept` are the edges that each search kept, `consensus` those of all together; by default what the paper's rule
     makes of each α and of `mean_alpha`. Keys: `seeds`; `num_decisions`, how many choices an architecture consists of
@@ -95,19 +97,29 @@ def chance(space: SearchSpace) -> float:
 
 
 def kendall_tau(first: Sequence[float], second: Sequence[float]) -> float:
-    """Kendall's rank correlation (τ-a): pairs in the same order less pairs in opposite order, over all pairs."""
-    pairs = list(itertools.combinations(range(len(first)), 2))
-    signs = [(first[i] - first[j]) * (second[i] - second[j]) for i, j in pairs]
-    return sum((sign > 0) - (sign < 0) for sign in signs) / len(pairs)
+    """Kendall's τ-b of two sequences (n,), which allows for ties; NaN where one of them is constant.
+
+    Without ties: pairs in the same order less pairs in opposite order, over all pairs (τ-a). The same as
+    `scipy.stats.kendalltau`, which is no dependency of ours; the tests hold it to that.
+    """
+    a, b = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
+    upper = np.triu_indices(len(a), 1)
+    signs = [np.sign(x[:, None] - x[None, :])[upper] for x in (a, b)]
+    free = [np.count_nonzero(sign) for sign in signs]
+    if not all(free):
+        return math.nan
+    return float((signs[0] * signs[1]).sum() / math.sqrt(free[0] * free[1]))
 
 
 def edge_taus(first: Alpha, second: Alpha, space: SearchSpace) -> dict[str, float]:
-    """Kendall's τ of the α of each edge that has more than one candidate."""
-    return {
-        slot.name: kendall_tau([first[slot.name][name] for name in names], [second[slot.name][name] for name in names])
-        for slot in space.slots
-        if len(names := space.operations(slot)) > 1
-    }
+    """Kendall's τ of the α of each edge that has more than one candidate; 0, as by chance, where all are equal."""
+    found = {}
+    for slot in space.slots:
+        names = space.operations(slot)
+        if len(names) > 1:
+            tau = kendall_tau([first[slot.name][name] for name in names], [second[slot.name][name] for name in names])
+            found[slot.name] = 0.0 if math.isnan(tau) else tau
+    return found
 
 
 def jackknife_interval(values: Pairs, low: float, high: float) -> list[float] | None:

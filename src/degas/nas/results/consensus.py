@@ -8,20 +8,16 @@ from __future__ import annotations
 import dataclasses
 import json
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from degas.errors import UserError
-from degas.nas.decide.capped import Budget
-from degas.nas.decide.perturbation import values_that_decided
+from degas.nas.decide.rule import Rule
 from degas.nas.results.agreement import agreement, mean_alpha
 from degas.nas.results.degenerate import parameter_free, without_residuals
-from degas.nas.results.outputs import pruned_edges, pruning_report, pruning_rules
 from degas.runtime.run_folder import StageFolder, read_jsonl
-from degas.settings.sections import MEASURING, SearchSettings
 from degas.space.architecture import Architecture
 from degas.space.graph import Edge, SearchSpace
 from degas.space.pruning import Alpha, choices
@@ -34,21 +30,20 @@ class Found:
     seed: int
     architecture: Architecture
     alpha: list[dict[str, Any]]  # records of alpha.jsonl: step, epoch, edge name → {operation name: α}
-    values: Alpha  # what the pruning rule went by: the last α, or what the measured losses are worth
+    values: Alpha  # what the pruning rule went by: the last α, or what measured losses are worth
     losses: dict[int, float]  # epoch → mean loss
     degenerate: list[dict[str, Any]]
 
 
-def read_search(folder: Path, seed: int) -> Found:
-    """Read a finished search's folder; raises `UserError` where a file of it is gone or damaged."""
+def read_search(folder: Path, seed: int, rule: Rule) -> Found:
+    """Read the folder of a search that pruned by `rule`; raises `UserError` where a file is gone or damaged."""
     alpha = read_jsonl(folder / "alpha.jsonl")
     if not alpha:
         raise UserError(f"{folder / 'alpha.jsonl'}: holds no α; remove the folder {folder} and --resume")
     metrics = read_jsonl(folder / "metrics.jsonl")
     losses = {record["epoch"]: record["epoch_loss"] for record in metrics if "epoch_loss" in record}
     pruning, degenerate = (_read_json(folder / f"{name}.json") for name in ("pruning", "degenerate"))
-    last = {name: value for name, value in alpha[-1].items() if isinstance(value, dict)}
-    values = values_that_decided(pruning, last)
+    values = rule.read(pruning, {name: value for name, value in alpha[-1].items() if isinstance(value, dict)})
     return Found(seed, Architecture.load(folder / "architecture.json"), alpha, values, losses, degenerate)
 
 
@@ -59,34 +54,27 @@ def _read_json(path: Path) -> Any:
         raise UserError(f"{path}: cannot be read as JSON; remove the folder {path.parent} and --resume") from None
 
 
-def write_consensus(
-    folder: StageFolder,
-    searches: Sequence[Found],
-    space: SearchSpace,
-    settings: SearchSettings,
-    budget: Budget | None = None,
-) -> Architecture:
+def write_consensus(folder: StageFolder, searches: Sequence[Found], rule: Rule) -> Architecture:
     """Write what several searches come to into `folder`, and return the architecture.
 
-    Files: architecture.json, which the settings' rule prunes from the mean over the searches of their last α (of their
-    losses, with a rule of losses), within `budget` where there is one; alpha.jsonl and metrics.jsonl, means by
-    epoch (a search that settled earlier counts with its last α); pruning.json, the consensus' decisions with their
-    margins; agreement.json; degenerate.json. Written anew each time, the same bytes. Raises `UserError` where the
-    `darts` rule leaves the graph of the mean disconnected.
+    Files: architecture.json, which the rule prunes from the mean over the searches of the values that it went by,
+    within its budget; alpha.jsonl and metrics.jsonl, means by epoch (a search that settled earlier counts with its last
+    α); pruning.json, the consensus' decisions with their margins; agreement.json; degenerate.json. Written anew each
+    time, the same bytes. Raises `UserError` where the `darts` rule leaves the graph of the mean disconnected.
     """
-    mean = mean_alpha([found.values for found in searches])
+    space, mean = rule.space, mean_alpha([found.values for found in searches])
     folder.truncate_logs(-1)
     for record in mean_records(searches, space):
         folder.append("alpha.jsonl", record)
     for record in loss_records(searches):
         folder.log_metrics(**record)
-    folder.write_json("pruning.json", pruning_report(mean, space, settings, budget))
-    together = partial(pruned_edges, space=space, settings=settings, budget=budget)
-    edges = together(mean)
-    without = consensus_without(searches, edges, space, together)
-    folder.write_json("agreement.json", {**_agreement(searches, edges, space, settings), **without})
-    measured = settings.prune in MEASURING
-    folder.write_json("degenerate.json", degenerate_records(searches, mean, edges, space, by_losses=measured))
+    folder.write_json("pruning.json", rule.report(mean))
+    edges = rule.keep(mean)
+    folder.write_json(
+        "agreement.json", {**_agreement(searches, edges, rule), **consensus_without(searches, edges, rule)}
+    )
+    found = degenerate_records(searches, mean, edges, space, by_losses=bool(rule.measured))
+    folder.write_json("degenerate.json", found)
     architecture = dataclasses.replace(
         searches[0].architecture, edges=edges, provenance=_provenance([found.architecture for found in searches])
     )
@@ -138,25 +126,20 @@ def degenerate_records(
     return records
 
 
-def consensus_without(
-    searches: Sequence[Found],
-    consensus: tuple[Edge, ...],
-    space: SearchSpace,
-    together: Callable[[Alpha], tuple[Edge, ...]],
-) -> dict[str, Any]:
+def consensus_without(searches: Sequence[Found], consensus: tuple[Edge, ...], rule: Rule) -> dict[str, Any]:
     """How much the consensus hangs on one seed: its decisions that stay when a seed is left out, for `agreement.json`.
 
     `consensus_without`, seed → number of decisions; `mean_consensus_without`, their mean. Two searches leave one, which
-    is no consensus: then there is neither. `together` prunes a mean; a seed without which it disconnects has None.
+    is no consensus: then there is neither. A seed without which the rule disconnects the graph has None.
     """
     if len(searches) < 3:
         return {}
-    whole = choices(consensus, space)
+    whole = choices(consensus, rule.space)
     kept: dict[str, int | None] = {}
     for left_out in searches:
         rest = mean_alpha([found.values for found in searches if found is not left_out])
         try:
-            made = choices(together(rest), space)
+            made = choices(rule.keep(rest), rule.space)
         except UserError:  # the `darts` rule
             kept[str(left_out.seed)] = None
         else:
@@ -165,14 +148,12 @@ def consensus_without(
     return {"consensus_without": kept, "mean_consensus_without": statistics.fmean(counts) if counts else None}
 
 
-def _agreement(
-    searches: Sequence[Found], consensus: tuple[Edge, ...], space: SearchSpace, settings: SearchSettings
-) -> dict[str, Any]:
+def _agreement(searches: Sequence[Found], consensus: tuple[Edge, ...], rule: Rule) -> dict[str, Any]:
     return agreement(
         [found.values for found in searches],
         [found.seed for found in searches],
-        space,
-        **pruning_rules(settings),
+        rule.space,
+        **rule.comparison,
         kept=[found.architecture.edges for found in searches],
         consensus=consensus,
     )

@@ -1,45 +1,24 @@
 """Degenerate ends of a search, detected and named: what is wrong, where, and what to try. Pure functions.
 
-Each looks at something that a search leaves anyway (the kept edges, α, the mixing weights, the latents' gradients, a
-few reconstructions) and returns at most one `Finding`. The limits are our choice, wide enough that an alarm means
-something. None of them stops a search.
+Each looks at something that a search leaves anyway (the kept edges, α, the mixing weights) and returns at most one
+`Finding`; what a signal can tell of itself stands beside it (`Signal.findings`). The limits are our choice, wide enough
+that an alarm means something. None of them stops a search.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from degas.nas.signal import Finding
 from degas.nets.cost import operation_cost
 from degas.space.graph import ZERO, Edge, SearchSpace
 from degas.space.pruning import Alpha
 
-Mixing = Mapping[str, Mapping[str, Mapping[str, float | None]]]  # edge → operation → `weight`, `scaled`
+MixingRecord = Mapping[str, Mapping[str, Mapping[str, float | None]]]  # edge → operation → `weight`, `scaled`
 SKIP = "skip"
 STILL_SHARE, LONGEST_REACH = 0.01, 3.0  # of the way that α could have gone, which a long search does not use
-COLLAPSED_SHARE = 0.05  # of the data's variance
-BEGUN_STEPS = 100
-DEAD_SHARE = 0.05  # of the latents
-FADED_GRADIENT = 1e-4  # of the largest mean of an epoch
 TAKEN_OVER = 1.25  # times the winner's own part in the mix
-
-
-@dataclass(frozen=True)
-class Finding:
-    """`kind` for programs; `where`, `what` and `mend` make up the line for people."""
-
-    kind: str
-    where: str
-    what: str
-    mend: str
-
-    @property
-    def line(self) -> str:
-        return f"{self.where}: {self.what}; {self.mend}"
-
-    def as_json(self) -> dict[str, str]:
-        return {"kind": self.kind, "where": self.where, "warning": self.line}
 
 
 def parameter_free(edges: Sequence[Edge], space: SearchSpace) -> Finding | None:
@@ -94,35 +73,7 @@ def still_alpha(start: Alpha, end: Alpha, *, rate: float, num_steps: int, by_los
     return Finding("still-alpha", "alpha", what, "raise --search.alpha-lr, and see whether the loss falls at all")
 
 
-def collapsed(real_variance: float, fake_variance: float, *, num_steps: int) -> Finding | None:
-    """Reconstructions are nearly equal: their mean variance over images, pixel by pixel, against the originals'.
-
-    A search of fewer than 100 steps has only begun: it starts with flat images.
-    """
-    if num_steps < BEGUN_STEPS or real_variance <= 0.0 or fake_variance >= COLLAPSED_SHARE * real_variance:
-        return None
-    what = f"they differ by {100 * fake_variance / real_variance:.1f} % of the originals' variance, so all look alike"
-    mend = "use --search.latent-init pca and the Adam optimisers, or lower --search.weight-lr"
-    return Finding("collapse", "reconstructions", what, mend)
-
-
-def dead_latents(num_dead: int, num_latents: int, gradients: Sequence[float]) -> Finding | None:
-    """Latents that never had a gradient, or a gradient that died for all.
-
-    `gradients`: the mean norm of a latent's gradient, a value an epoch. It is not finite nowhere: the search checks.
-    """
-    mend = "lower --search.weight-lr, or use --search.weight-optimizer adam with --search.latent-optimizer adam"
-    most = max(gradients, default=0.0)
-    if gradients and gradients[-1] <= FADED_GRADIENT * most:
-        what = f"their gradient has died: {gradients[-1]:.1e} in the last epoch, {most:.1e} at its largest"
-        return Finding("dead-latents", "latents", what, mend)
-    if num_latents and num_dead > DEAD_SHARE * num_latents:
-        what = f"{num_dead:,} of {num_latents:,} never moved"
-        return Finding("dead-latents", "latents", what, mend)
-    return None
-
-
-def scale_takeover(edges: Sequence[Edge], first: Mixing, last: Mixing) -> Finding | None:
+def scale_takeover(edges: Sequence[Edge], first: MixingRecord, last: MixingRecord) -> Finding | None:
     """A kept operation wins by its mixing weight while another's kernel has grown to a larger part of the mix.
 
     An operation's part is w·‖kernel‖, over the kernel's norm after the first epoch, since kernels of different shape

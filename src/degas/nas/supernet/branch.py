@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from degas.nas.supernet.depthwise import depthwise, is_depthwise
 from degas.nets.normalisation import BatchNorm
-from degas.nets.operations import Chain, Nearest
+from degas.nets.operations import BilinearConvolution, Chain, Nearest, bilinear_kernel
 from degas.nets.resampling import repeat_pixels, spread
 
 SHARED_EPS = BatchNorm(1, affine=False).eps  # of the batch norm that `mixed.SharedActivation` computes
@@ -49,13 +49,13 @@ class Branch(nn.Module):
         """A dense branch's weight, input channels first for `up`: what `spread_kernel` takes."""
         weight = self.tail[-1].weight
         assert isinstance(weight, Tensor)
-        return weight.transpose(0, 1) if self._follows_nearest else weight
+        return weight.transpose(0, 1) if isinstance(self.tail[0], Nearest | BilinearConvolution) else weight
 
     def spread_kernel(self, kernel: Tensor) -> Tensor:
         """The kernel of the whole branch, (C_out, C_in, k, k) for `conv`, (C_in, C_out, k, k) for `up`."""
-        if self._follows_nearest:  # copies of the flipped kernel, one for each pixel that nearest made
+        if isinstance(self.tail[0], Nearest):  # copies of the flipped kernel, one for each pixel that nearest made
             return spread(kernel.flip(2, 3), copies=2, shift=1)
-        return kernel
+        return bilinear_kernel(kernel) if isinstance(self.tail[0], BilinearConvolution) else kernel
 
     def kernel_norm(self) -> float | None:
         """‖kernel‖ of a dense branch as it enters the mix, else of the last convolution; None if there is none."""
@@ -63,10 +63,6 @@ class Branch(nn.Module):
             return float(self.spread_kernel(self.own_kernel()).norm())
         convolutions = [m for m in self.tail if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
         return float(convolutions[-1].weight.norm()) if convolutions else None
-
-    @property
-    def _follows_nearest(self) -> bool:
-        return isinstance(self.tail[0], Nearest)
 
     def forward(self, value: NodeValue, weight: Tensor, repeats: int) -> Tensor:
         """weight · operation(x), the weight inside the last module where that is linear."""
@@ -113,6 +109,8 @@ def _is_shared_norm(module: nn.Module) -> bool:
 def _dense_kind(tail: Sequence[nn.Module]) -> str:
     """Which mixed kernel a branch joins; convolutions that do anything unusual join none and run on their own."""
     last = tail[-1] if len(tail) else None
+    if isinstance(last, BilinearConvolution) and len(tail) == 1:
+        return "up"
     if isinstance(last, nn.ConvTranspose2d) and len(tail) == 1:
         usual = last.stride == (2, 2) and last.padding == ((last.kernel_size[0] - 2) // 2,) * 2
         return "up" if usual and _is_plain(last) else ""

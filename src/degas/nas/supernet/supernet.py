@@ -22,7 +22,7 @@ class MixedBackbone(Backbone):
 
 
 class Supernet(nn.Module):
-    """Latents (N, noise_size) → images (N, channels, H, W) in [−1, 1], H = W = base_size·2^num_stages.
+    """Inputs (N, noise_size) → images (N, channels, H, W) in [−1, 1], H = W = base_size·2^num_stages.
 
     Every operation starts with equal output variance (`nets.operations`), so that scale does not stand in for α; batch
     norms in operations have no affine part (DARTS), pools are followed by one.
@@ -71,8 +71,8 @@ class Supernet(nn.Module):
             make_value=SharedActivation,
         )
 
-    def forward(self, latents: Tensor) -> Tensor:
-        return self.backbone(latents)
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.backbone(inputs)
 
     def edge(self, slot: Slot) -> MixedOp:
         edge = self.backbone.edges[module_name(slot.name)]

@@ -55,7 +55,7 @@ def test_a_probe_changes_nothing(images: ImageSet, engine: Engine) -> None:
         made.step(0)
     for ours, theirs in zip(search.supernet.state_dict().values(), twin.supernet.state_dict().values(), strict=True):
         assert torch.equal(ours, theirs)
-    assert torch.equal(search.glo.table.rows, twin.glo.table.rows)
+    assert torch.equal(search.signal.table.rows, twin.signal.table.rows)
 
 
 def test_a_probe_sees_a_dead_last_relu(images: ImageSet, engine: Engine) -> None:

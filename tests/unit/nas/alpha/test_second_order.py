@@ -145,10 +145,10 @@ def test_the_search_unrolls_the_step_that_comes_next(make_images: Make, make_set
     settings = {"weight_decay": 0.01, "clip_norm": 0.0, "alpha_batch": "same"}
     ours, twin = (sgd_search(make_images, make_settings, **settings) for _ in range(2))
     loss = ours.alpha_step(ours.alpha_step.batch(ours.weight_batches(0), 3), 3)["alpha_loss"]
-    rows = twin.glo.table.rows.clone()
+    rows = twin.signal.table.rows.clone()
     twin.alpha_step.require_gradients(weights=True, alphas=False)
-    twin.glo.step(twin.weight_batches(4), 4)
-    twin.glo.table.rows.copy_(rows)  # latents are not unrolled
+    twin.signal.step(twin.weight_batches(4), twin.signal.rate_share(4))
+    twin.signal.table.rows.copy_(rows)  # latents are not unrolled
     expected = twin.alpha_step._loss(twin.weight_batches(0))
     torch.testing.assert_close(loss, expected.detach(), rtol=1e-5, atol=1e-7)
 
@@ -156,13 +156,13 @@ def test_the_search_unrolls_the_step_that_comes_next(make_images: Make, make_set
 def test_it_moves_alpha_alone_and_otherwise_than_the_first_order(make_images: Make, make_settings: Make) -> None:
     second = sgd_search(make_images, make_settings)
     before = {name: value.clone() for name, value in second.supernet.state_dict().items()}
-    momenta = [m.clone() for m in momenta_of(second.glo.optimizer, second.glo.weights) if m is not None]
-    rows = second.glo.table.rows.clone()
+    momenta = [m.clone() for m in momenta_of(second.signal.optimizer, second.signal.weights) if m is not None]
+    rows = second.signal.table.rows.clone()
     second.alpha_step(second.alpha_step.batch(second.weight_batches(3), 3), 3)
     moved = {name for name, value in second.supernet.state_dict().items() if not torch.equal(value, before[name])}
     assert moved == {name for name in before if name.endswith("alpha")}
-    assert torch.equal(rows, second.glo.table.rows)
-    kept = momenta_of(second.glo.optimizer, second.glo.weights)
+    assert torch.equal(rows, second.signal.table.rows)
+    kept = momenta_of(second.signal.optimizer, second.signal.weights)
     assert all(torch.equal(a, b) for a, b in zip(momenta, kept, strict=True) if b is not None)
     first = sgd_search(make_images, make_settings, order="first")
     assert first.supernet.alpha_by_name() != sgd_search(make_images, make_settings).supernet.alpha_by_name()

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from degas.data.image_set import ImageSet
-from degas.data.loader import Batches
+from degas.data.loader import Batch, Batches
 from degas.errors import UserError
 from degas.generator.generator import Generator
 from degas.nas.glo.glo import FiniteWatch, Glo, mean_image_loss
 from degas.nas.glo.reconstruction import reconstruction_terms
+from degas.nas.signal import total
 from degas.nets.normalisation import batch_norms
 from degas.runtime.distributed import Engine
 from degas.settings.sections import SearchSettings
@@ -55,7 +56,7 @@ def test_a_step_moves_the_weights_and_exactly_the_batchs_latents(
     glo = make_glo(images, settings, engine)
     batch = Batches(images, 8, seed=0, purpose="test")(0)
     before = snapshot(glo)
-    terms = glo.step(batch, 0)
+    terms = glo.step(batch, glo.rate_share(0)).named()
     after = snapshot(glo)
     moved = (after["rows"] != before["rows"]).any(1)
     assert moved.nonzero()[:, 0].tolist() == sorted(batch.index.tolist())
@@ -88,7 +89,7 @@ def test_a_step_is_the_plain_one(
         latent_optimizer.step()
         with torch.no_grad():
             latents.div_(latents.norm(dim=1, keepdim=True).clamp(min=1))
-        assert float(glo.step(batch, step)["gradient_norm"]) > 0.05  # so that the clip matters
+        assert float(glo.step(batch, glo.rate_share(step)).others["gradient_norm"]) > 0.05  # so that the clip matters
     torch.testing.assert_close(glo.table.rows[:8], latents.detach(), rtol=1e-4, atol=1e-5)
     for ours, theirs in zip(glo.network.parameters(), twin.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-5)
@@ -132,7 +133,7 @@ def test_every_switch_changes_something(
         glo = make_glo(images, settings, Engine(settings.precision, device="cpu"), total_steps=4)
         batches = Batches(images, 8, seed=0, purpose="test")
         for step in range(4):
-            glo.step(batches(step), step)
+            glo.step(batches(step), glo.rate_share(step))
         found.append(snapshot(glo))
     assert changed(*found)
 
@@ -171,8 +172,9 @@ def test_recalibration_brings_evaluation_near_training(
     images = make_images(64)
     glo = make_glo(images, make_settings(batch_images=64), engine)
     glo.recalibrate()
+    everything = Batch(torch.arange(64), torch.from_numpy(images.images), None)
     with torch.no_grad():
-        in_training = float(sum(glo.loss_terms(glo.table.rows, torch.from_numpy(images.images)).values()))
+        in_training = float(total(glo.terms(glo.table.rows, everything)))
     assert glo.mean_loss() == pytest.approx(in_training, rel=1e-4)
     assert all(norm.momentum == 0.1 for norm in batch_norms(glo.network))
 

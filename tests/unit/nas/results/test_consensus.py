@@ -10,16 +10,19 @@ from typing import Any
 import pytest
 
 from degas.errors import UserError
-from degas.nas.decide.perturbation import values_of
+from degas.nas.decide.by_alpha import ByAlpha
+from degas.nas.decide.rule import make_rule
 from degas.nas.results.agreement import mean_alpha
 from degas.nas.results.consensus import consensus_without, loss_records, mean_records, read_search, write_consensus
 from degas.runtime.json_files import read_jsonl
 from degas.runtime.run_folder import StageFolder
+from degas.settings.sections import SearchSettings
 from degas.space.architecture import Architecture
 from degas.space.graph import SearchSpace
 from degas.space.pruning import choices, prune, random_alpha
 
 SPACE = SearchSpace(2)
+BY_ALPHA = make_rule(SearchSettings(prune="paper"), SPACE)
 Make = Callable[..., Any]
 
 
@@ -46,7 +49,7 @@ def write_search(folder: Path, seed: int, num_epochs: int, findings: tuple[str, 
 
 def test_a_search_that_settled_earlier_counts_with_its_last_alpha(tmp_path: Path) -> None:
     lasts = [write_search(tmp_path / str(seed), seed, num_epochs) for seed, num_epochs in ((0, 2), (1, 4))]
-    searches = [read_search(tmp_path / str(seed), seed) for seed in (0, 1)]
+    searches = [read_search(tmp_path / str(seed), seed, BY_ALPHA) for seed in (0, 1)]
     records = mean_records(searches, SPACE)
     assert [(record["step"], record["epoch"]) for record in records] == [(10, 1), (20, 2), (30, 3), (40, 4)]
     names = [slot.name for slot in SPACE.slots]
@@ -60,11 +63,11 @@ def test_a_search_that_settled_earlier_counts_with_its_last_alpha(tmp_path: Path
 
 def test_the_consensus_is_written_and_written_again_to_the_same_bytes(tmp_path: Path, make_settings: Make) -> None:
     lasts = [write_search(tmp_path / str(seed), seed, 3, ("collapse",) if seed else ()) for seed in (0, 1, 2)]
-    searches = [read_search(tmp_path / str(seed), seed) for seed in (0, 1, 2)]
+    searches = [read_search(tmp_path / str(seed), seed, BY_ALPHA) for seed in (0, 1, 2)]
     written = []
     for _ in range(2):
         with StageFolder(tmp_path / "all", settings={}, resume=True, kind="search") as folder:
-            architecture = write_consensus(folder, searches, SPACE, make_settings())
+            architecture = write_consensus(folder, searches, BY_ALPHA)
         written.append({path.name: path.read_bytes() for path in (tmp_path / "all").iterdir() if path.name != ".lock"})
     assert written[0] == written[1]
     assert architecture == Architecture.load(tmp_path / "all" / "architecture.json")
@@ -82,9 +85,9 @@ def test_the_consensus_is_written_and_written_again_to_the_same_bytes(tmp_path: 
 
 def test_how_much_the_consensus_hangs_on_one_seed(tmp_path: Path, make_settings: Make) -> None:
     lasts = [write_search(tmp_path / str(seed), seed, 1) for seed in (0, 1, 2)]
-    searches = [read_search(tmp_path / str(seed), seed) for seed in (0, 1, 2)]
+    searches = [read_search(tmp_path / str(seed), seed, BY_ALPHA) for seed in (0, 1, 2)]
     with StageFolder(tmp_path / "all", settings={}, resume=False, kind="search") as folder:
-        whole = choices(write_consensus(folder, searches, SPACE, make_settings()).edges, SPACE)
+        whole = choices(write_consensus(folder, searches, BY_ALPHA).edges, SPACE)
     found = json.loads((tmp_path / "all" / "agreement.json").read_text())
     expected = {}
     for seed, others in ((0, (1, 2)), (1, (0, 2)), (2, (0, 1))):
@@ -99,23 +102,24 @@ def test_two_searches_leave_no_consensus_without_one(tmp_path: Path, make_settin
     for seed in (0, 1):
         write_search(tmp_path / str(seed), seed, 1)
     with StageFolder(tmp_path / "all", settings={}, resume=False, kind="search") as folder:
-        write_consensus(folder, [read_search(tmp_path / str(s), s) for s in (0, 1)], SPACE, make_settings())
+        write_consensus(folder, [read_search(tmp_path / str(s), s, BY_ALPHA) for s in (0, 1)], BY_ALPHA)
     assert "consensus_without" not in json.loads((tmp_path / "all" / "agreement.json").read_text())
 
 
 def test_a_seed_without_which_the_graph_disconnects_has_no_count(tmp_path: Path) -> None:
     for seed in (0, 1, 2):
         write_search(tmp_path / str(seed), seed, 1)
-    searches = [read_search(tmp_path / str(seed), seed) for seed in (0, 1, 2)]
+    searches = [read_search(tmp_path / str(seed), seed, BY_ALPHA) for seed in (0, 1, 2)]
     calls = iter((True, False, True))
 
-    def together(mean: Any) -> Any:
-        if not next(calls):
-            raise UserError("cut off")
-        return prune(mean, SPACE)
+    class Cutting(ByAlpha):
+        def keep(self, values: Any) -> Any:
+            if not next(calls):
+                raise UserError("cut off")
+            return super().keep(values)
 
     whole = prune(mean_alpha([found.values for found in searches]), SPACE)
-    found = consensus_without(searches, whole, SPACE, together)
+    found = consensus_without(searches, whole, Cutting(SearchSettings(prune="paper"), SPACE))
     kept = found["consensus_without"]
     assert kept["1"] is None
     assert found["mean_consensus_without"] == (kept["0"] + kept["2"]) / 2
@@ -123,10 +127,10 @@ def test_a_seed_without_which_the_graph_disconnects_has_no_count(tmp_path: Path)
 
 def test_settings_decide_the_rule(tmp_path: Path, make_settings: Make) -> None:
     lasts = [write_search(tmp_path / str(seed), seed, 1) for seed in range(2)]
-    searches = [read_search(tmp_path / str(seed), seed) for seed in range(2)]
+    searches = [read_search(tmp_path / str(seed), seed, BY_ALPHA) for seed in range(2)]
     for rule in ({"compare": "centred"}, {"zero_rule": "ignored"}):
         with StageFolder(tmp_path / str(rule), settings={}, resume=False, kind="search") as folder:
-            found = write_consensus(folder, searches, SPACE, make_settings(**rule))
+            found = write_consensus(folder, searches, make_rule(make_settings(**rule), SPACE))
         assert found.edges == prune(mean_alpha(lasts), SPACE, **rule)
 
 
@@ -136,12 +140,14 @@ def test_with_a_rule_of_losses_it_goes_by_those(rule: str, tmp_path: Path, make_
     for seed in range(2):
         write_search(tmp_path / str(seed), seed, 1)
         (tmp_path / str(seed) / "pruning.json").write_text(
-            json.dumps({"rule": rule, "perturbation": {"losses": losses[seed]}})
+            json.dumps({"rule": rule, "perturbation": {"losses": losses[seed]}})  # as degas 0.1.0 left it
         )
-    searches = [read_search(tmp_path / str(seed), seed) for seed in range(2)]
+    made = make_rule(make_settings(prune=rule), SPACE)
+    searches = [read_search(tmp_path / str(seed), seed, made) for seed in range(2)]
     with StageFolder(tmp_path / "all", settings={}, resume=False, kind="search") as folder:
-        found = write_consensus(folder, searches, SPACE, make_settings(prune=rule))
-    values = values_of(mean_alpha(losses), rule)
+        found = write_consensus(folder, searches, made)
+    sign = -1.0 if rule == "alone" else 1.0
+    values = {slot: {name: sign * v for name, v in of.items()} for slot, of in mean_alpha(losses).items()}
     assert found.edges == prune(values, SPACE, compare="above_zero")
     agreement = json.loads((tmp_path / "all" / "agreement.json").read_text())
     assert {one["name"]: one["consensus"] for one in agreement["decisions"]} == choices(found.edges, SPACE)
@@ -157,5 +163,5 @@ def test_a_search_with_a_file_gone_or_damaged_is_one_line(name: str, content: st
     if content is not None:
         (tmp_path / "seed-0" / name).write_text(content)
     with pytest.raises(UserError, match=name) as caught:
-        read_search(tmp_path / "seed-0", 0)
+        read_search(tmp_path / "seed-0", 0, BY_ALPHA)
     assert "\n" not in str(caught.value)

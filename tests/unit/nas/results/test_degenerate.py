@@ -6,15 +6,9 @@ from typing import Any
 
 import pytest
 
-from degas.nas.results.degenerate import (
-    Finding,
-    collapsed,
-    dead_latents,
-    parameter_free,
-    scale_takeover,
-    still_alpha,
-    without_residuals,
-)
+from degas.nas.glo.findings import collapsed, dead_latents
+from degas.nas.results.degenerate import parameter_free, scale_takeover, still_alpha, without_residuals
+from degas.nas.signal import Finding
 from degas.space.graph import ZERO, Edge, SearchSpace
 from degas.space.pruning import prune, random_alpha
 

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 import torch
 
-from degas.nas.results import degenerate
-from degas.nas.results.degenerate import Finding
-from degas.nas.results.inspection import read_signs
-from degas.nas.state import Search, run_search
+from degas.nas.glo.findings import collapsed, still_latents, variances
+from degas.nas.glo.glo import Glo
+from degas.nas.signal import Finding
+from degas.nas.stage import run_search
+from degas.nas.state import Search
 from degas.runtime.distributed import Engine
 from degas.runtime.run_folder import StageFolder
 from degas.settings.sections import SpaceSettings
@@ -71,22 +72,23 @@ def test_latents_that_never_moved_are_counted_among_those_visited(
     search = Search(make_images(21), settings, SpaceSettings(), seed=0, engine=Engine(device="cpu"))
     for step in range(2):
         search.step(step)
-    signs = read_signs(search.glo, search.weight_batches, 2)
-    assert (signs.num_dead, signs.num_latents) == (0, 16)
-    start = Search(make_images(21), settings, SpaceSettings(), seed=0, engine=Engine(device="cpu")).glo.table
+    assert isinstance(search.signal, Glo)
+    table, start = search.signal.table, search.signal.first_rows()
+    assert still_latents(table, start, search.weight_batches, 2) == (0, 16)
     dead = search.weight_batches(0).index[:3]
-    search.glo.table.rows[dead] = start.rows[dead]
-    if search.glo.table.second_moment is not None:
-        search.glo.table.second_moment[dead] = 0
-    assert read_signs(search.glo, search.weight_batches, 2).num_dead == 3
+    table.rows[dead] = start[dead]
+    if table.second_moment is not None:
+        table.second_moment[dead] = 0
+    assert still_latents(table, start, search.weight_batches, 2)[0] == 3
 
 
 def test_looking_changes_nothing(make_images: Make, make_settings: Make) -> None:
     search = Search(make_images(), make_settings(), SpaceSettings(), seed=0, engine=Engine(device="cpu"))
     search.step(0)
     before = {name: value.clone() for name, value in search.supernet.state_dict().items()}
-    signs = read_signs(search.glo, search.weight_batches, 1)
-    assert signs.real_variance > 0
+    metrics = [{"epoch": 1, "latent_gradient_norm": 0.1}]
+    assert search.signal.findings(search.weight_batches, 1, metrics) == []
+    assert variances(search.signal)[0] > 0
     assert all(torch.equal(value, before[name]) for name, value in search.supernet.state_dict().items())
     assert search.supernet.training
 
@@ -96,6 +98,6 @@ def test_a_constant_network_is_a_collapse(make_images: Make, make_settings: Make
     with torch.no_grad():
         for weight in search.supernet.parameters():
             weight.zero_()
-    signs = read_signs(search.glo, search.weight_batches, 1)
-    assert signs.fake_variance == pytest.approx(0.0, abs=1e-12)
-    assert degenerate.collapsed(signs.real_variance, signs.fake_variance, num_steps=1000) is not None
+    real_variance, fake_variance = variances(search.signal)
+    assert fake_variance == pytest.approx(0.0, abs=1e-12)
+    assert collapsed(real_variance, fake_variance, num_steps=1000) is not None

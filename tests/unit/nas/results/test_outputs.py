@@ -10,7 +10,10 @@ import torch
 from PIL import Image
 
 from degas.data.pixels import to_uint8
-from degas.nas.results.outputs import pruned_edges, pruning_report, save_reconstructions, save_samples, standing
+from degas.nas.decide.rule import make_rule
+from degas.nas.glo.glo import Glo
+from degas.nas.glo.pictures import save_reconstructions, save_samples
+from degas.nas.results.outputs import standing
 from degas.nas.state import Search
 from degas.runtime.distributed import Engine
 from degas.settings.sections import SearchSettings, SpaceSettings
@@ -24,8 +27,13 @@ Make = Callable[..., Any]
 def search(make_images: Make, make_settings: Make) -> Search:
     made = Search(make_images(20), make_settings(), SpaceSettings(), seed=0, engine=Engine(device="cpu"))
     made.step(0)
-    made.glo.recalibrate()
+    glo_of(made).recalibrate()
     return made
+
+
+def glo_of(search: Search) -> Glo:
+    assert isinstance(search.signal, Glo)
+    return search.signal
 
 
 def tile(path: Path, row: int, column: int, size: int = 8) -> np.ndarray:
@@ -37,11 +45,11 @@ def tile(path: Path, row: int, column: int, size: int = 8) -> np.ndarray:
 
 
 def test_reconstructions_stand_under_their_originals(search: Search, tmp_path: Path) -> None:
-    save_reconstructions(search.glo, tmp_path / "r.png")
+    save_reconstructions(search.signal, tmp_path / "r.png")
     index = [3, 17]  # one in the first pair of rows, one in the second, which is not full
     search.supernet.eval()
     with torch.no_grad():
-        fakes = to_uint8(search.supernet(search.glo.table.rows)).numpy()
+        fakes = to_uint8(search.supernet(glo_of(search).table.rows)).numpy()
     for image in index:
         row, column = 2 * (image // 16), image % 16
         np.testing.assert_array_equal(tile(tmp_path / "r.png", row, column), search.images.images[image])
@@ -50,11 +58,12 @@ def test_reconstructions_stand_under_their_originals(search: Search, tmp_path: P
 
 
 def test_samples_depend_on_seed_and_latents_and_leave_training_mode(search: Search, tmp_path: Path) -> None:
-    save_samples(search.glo, tmp_path / "a.png", 8)
-    save_samples(search.glo, tmp_path / "b.png", 8)
+    rows = glo_of(search).table.rows
+    save_samples(search.signal, rows, tmp_path / "a.png", 8)
+    save_samples(search.signal, rows, tmp_path / "b.png", 8)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
-    search.glo.seed = 1
-    save_samples(search.glo, tmp_path / "c.png", 8)
+    search.signal.seed = 1
+    save_samples(search.signal, rows, tmp_path / "c.png", 8)
     assert (tmp_path / "a.png").read_bytes() != (tmp_path / "c.png").read_bytes()
     assert search.supernet.training
 
@@ -63,14 +72,14 @@ def test_settings_choose_the_rule(make_settings: Make) -> None:
     space = SearchSpace(1)  # two edges into U1: DARTS keeps both, so nothing is ever cut off
     for seed in range(10):
         alpha = random_alpha(space, seed)
-        assert pruned_edges(alpha, space, make_settings()) == prune(alpha, space)
-        assert pruned_edges(alpha, space, make_settings(prune="darts")) == prune_darts(alpha, space).edges
-        ignored = make_settings(zero_rule="ignored", compare="centred")
-        assert pruned_edges(alpha, space, ignored) == prune(alpha, space, zero_rule="ignored", compare="centred")
-        losses, rule = make_settings(prune="perturbation"), {"compare": "above_zero"}
-        assert pruned_edges(alpha, space, losses) == prune(alpha, space, **rule)
-        assert pruning_report(alpha, space, losses)["compare"] == "above_zero"
-        report = pruning_report(alpha, space, ignored)
+        rules = {name: make_rule(make_settings(prune=name), space) for name in ("paper", "darts", "perturbation")}
+        assert rules["paper"].keep(alpha) == prune(alpha, space)
+        assert rules["darts"].keep(alpha) == prune_darts(alpha, space).edges
+        ignored = make_rule(make_settings(zero_rule="ignored", compare="centred"), space)
+        assert ignored.keep(alpha) == prune(alpha, space, zero_rule="ignored", compare="centred")
+        assert rules["perturbation"].keep(alpha) == prune(alpha, space, compare="above_zero")
+        assert rules["perturbation"].report(alpha)["compare"] == "above_zero"
+        report = ignored.report(alpha)
         assert (report["rule"], report["compare"], report["zero_rule"]) == ("paper", "centred", "ignored")
 
 

@@ -58,6 +58,7 @@ def assert_equal_values_and_gradients(
             torch.testing.assert_close(a.grad, b.grad, rtol=1e-12, atol=1e-12)
 
 
+FURTHER = ("nearest_conv_5x5", "bilinear_conv_3x3")
 UP_SETS = [c for k in (1, 2, 4) for c in itertools.combinations(UP_OPERATIONS, k)]
 
 
@@ -65,6 +66,17 @@ UP_SETS = [c for k in (1, 2, 4) for c in itertools.combinations(UP_OPERATIONS, k
 @pytest.mark.parametrize(("factor", "fold"), [(2, True), (4, True), (4, False), (8, True), (8, False)])
 def test_up_edge_equals_the_textbook(size: int | tuple[int, int], factor: int, fold: bool) -> None:
     assert_equal_values_and_gradients(*pair("up", (*UP_OPERATIONS, ZERO), factor, fold=fold), image(size))
+
+
+@pytest.mark.parametrize("size", [1, 2, (1, 4)])
+@pytest.mark.parametrize(("factor", "fold"), [(2, True), (4, True), (4, False)])
+@pytest.mark.parametrize("names", [FURTHER, FURTHER[1:], (*UP_OPERATIONS, *FURTHER, ZERO)])
+def test_further_up_operations_equal_the_textbooks(
+    names: tuple[str, ...], size: int | tuple[int, int], factor: int, fold: bool
+) -> None:
+    shared, mixed, textbook = pair("up", names, factor, fold=fold)
+    assert all(branch.dense == "up" for branch in mixed.branches.values())
+    assert_equal_values_and_gradients(shared, mixed, textbook, image(size))
 
 
 @pytest.mark.parametrize("names", UP_SETS)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +15,24 @@ from textbook_mixed import copy_supernet, textbook_supernet
 from degas.data.image_set import ImageSet
 from degas.data.pixels import to_symmetric
 from degas.errors import UserError
-from degas.nas.decide.perturbation import LOSSES_COMPARE, Perturbation, kept_at, values_of
+from degas.nas.decide.measuring import Measured, Measurement, Measuring, kept_at
 from degas.nas.decide.race import fewest_batches
+from degas.nas.decide.rule import make_rule
 from degas.nas.glo.reconstruction import reconstruction_terms
-from degas.nas.state import Search, run_search
+from degas.nas.results.outputs import searched
+from degas.nas.stage import run_search
+from degas.nas.state import Search
 from degas.nas.supernet.branch import Branch
 from degas.nas.supernet.mixing import Mixing
 from degas.runtime.distributed import Engine
 from degas.runtime.run_folder import StageFolder
-from degas.settings.sections import SpaceSettings
+from degas.settings.sections import SearchSettings, SpaceSettings
 from degas.space.architecture import Architecture
 from degas.space.graph import ZERO, Edge, SearchSpace
 from degas.space.pruning import choices, prune, random_alpha
 
 Make = Callable[..., Any]
+COMPARISON = {"compare": "above_zero", "zero_rule": "drops_edge"}
 SPACE = SpaceSettings(normal_operations=("conv_1x1", "skip"), up_operations=("deconv_4x4", "nearest_conv_1x1"))
 
 
@@ -38,10 +43,25 @@ def make_search(images: ImageSet, settings: Any, space: SpaceSettings = SPACE, s
     return search
 
 
-def perturbation(search: Search, cost_shares: Sequence[torch.Tensor] = ()) -> Perturbation:
-    batches = search._batches("search perturbation", None)
-    rest = (search.supernet, search.glo, batches, search.weight_batches)
-    return Perturbation(*rest, step=3, cost_shares=cost_shares)
+def perturbation(search: Search, cost_shares: Sequence[torch.Tensor] = ()) -> Measurement:
+    left = dataclasses.replace(searched(search, 3), cost_shares=cost_shares)
+    rule = search.rule if isinstance(search.rule, Measuring) else rule_of("perturbation", search.space, search.settings)
+    return Measurement(rule, left)
+
+
+def measure(search: Search, cost_shares: Sequence[torch.Tensor] = ()) -> Measured:
+    return perturbation(search, cost_shares).measure()
+
+
+def rule_of(name: str, space: SearchSpace, settings: SearchSettings | None = None, **changes: Any) -> Measuring:
+    settings = (settings or SearchSettings()).model_copy(update={"prune": name, **changes})
+    rule = make_rule(settings, space)
+    assert isinstance(rule, Measuring)
+    return rule
+
+
+def values_of(losses: Mapping[str, Mapping[str, float]], name: str) -> dict[str, dict[str, float]]:
+    return rule_of(name, SearchSpace(1)).worth(losses)
 
 
 def loss_by_hand(search: Search, rules: dict[str, Mixing], num_batches: int) -> float:
@@ -53,11 +73,11 @@ def loss_by_hand(search: Search, rules: dict[str, Mixing], num_batches: int) -> 
         search.space, base_size=4, width=backbone.width, noise_size=6, channels=search.images.channels
     )
     copy_supernet(twin, search.supernet)
-    batches, total = search._batches("search perturbation", None), 0.0
+    batches, total = search.make_batches("search perturbation", None), 0.0
     with torch.no_grad():
         for number in range(num_batches):
             batch = batches(number)
-            fakes = twin(search.glo.table.rows[batch.index])
+            fakes = twin(search.signal.table.rows[batch.index])
             total += float(sum(reconstruction_terms(fakes, to_symmetric(batch.images), "l2-lap1").values()))
     for slot in search.space.slots:
         search.supernet.edge(slot).mixing_rule = Mixing()
@@ -70,7 +90,7 @@ def test_each_loss_is_that_of_the_supernet_with_the_operation_alone_or_without_i
 ) -> None:
     """Also that a node is fixed to what it keeps before the next one is measured."""
     search = make_search(make_images(), make_settings(prune=rule, perturbation_batches=2, alpha_init_std=0.5))
-    found = perturbation(search).measure("drops_edge")
+    found = measure(search)
     fixed: dict[str, Mixing] = {}
     for node in search.space.nodes[1:]:
         assert found.before[node] == pytest.approx(loss_by_hand(search, fixed, 2), rel=1e-4)
@@ -82,7 +102,7 @@ def test_each_loss_is_that_of_the_supernet_with_the_operation_alone_or_without_i
                 assert found.losses[slot.name][name] == pytest.approx(loss_by_hand(search, rules, 2), rel=1e-4)
         edges = {
             edge.source: edge.operation
-            for edge in kept_at(node, values_of(found.losses, rule), search.space, "drops_edge")
+            for edge in kept_at(node, values_of(found.losses, rule), search.space, COMPARISON)
         }
         for slot in search.space.incoming(node):
             keeps = edges.get(slot.source, ZERO)
@@ -94,12 +114,12 @@ def test_the_weighted_cost_of_the_mix_is_part_of_every_loss(
     rule: str, make_images: Make, make_settings: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a node whose predecessors are not decided yet: the first one. Without a weight, the loss alone."""
-    monkeypatch.setattr("degas.nas.decide.perturbation.FACTOR", 1e9)
+    monkeypatch.setattr("degas.nas.decide.measuring.FACTOR", 1e9)
     settings = make_settings(prune=rule, perturbation_batches=1, cost_weight=0.5, alpha_init_std=0.5)
     search = make_search(make_images(), settings)
     shares = search.alpha_step.penalties.shares
-    with_cost = perturbation(search, shares).measure("drops_edge")
-    without = perturbation(search).measure("drops_edge")
+    with_cost = measure(search, shares)
+    without = measure(search)
     weights = {slot.name: torch.softmax(search.supernet.edge(slot).alpha.detach(), 0) for slot in search.space.slots}
     all_edges = sum(float((weights[slot.name] * s).sum()) for slot, s in zip(search.space.slots, shares, strict=True))
     assert with_cost.before["N1"] - without.before["N1"] == pytest.approx(0.5 * all_edges, rel=1e-4)
@@ -133,13 +153,13 @@ def test_who_is_clearly_behind_is_measured_on_fewer_batches_unless_a_cap_may_wan
     make_settings: Make,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("degas.nas.decide.perturbation.FACTOR", factor)
+    monkeypatch.setattr("degas.nas.decide.measuring.FACTOR", factor)
     settings = make_settings(prune="alone", perturbation_batches=5, **changes)
     search = make_search(make_images(), settings, SpaceSettings())  # N1, and U1 with one residual edge
-    measure, asked = perturbation(search), []
-    losses = measure._losses
-    measure._losses = lambda node, number, masks: asked.append(len(masks)) or losses(node, number, masks)  # type: ignore[assignment, func-returns-value]
-    measure.measure("drops_edge")
+    measurement, asked = perturbation(search), []
+    losses = measurement._losses
+    measurement._losses = lambda node, number, masks: asked.append(len(masks)) or losses(node, number, masks)  # type: ignore[assignment, func-returns-value]
+    measurement.measure()
     sizes = [len(search.space.operations(slot)) for slot in search.space.slots]
     assert sum(asked) == sum(size * (fewest_batches(size) if shortened else 5) for size in sizes)
 
@@ -159,7 +179,7 @@ def test_what_a_mask_leaves_out_is_computed_with_gradients_only(
     monkeypatch.setattr(Branch, "forward", counting)
     normal = [slot for slot in search.space.slots if slot.factor == 1]
     search.supernet.edge(normal[0]).mixing_rule = Mixing(keep=(True, False))
-    latents = search.glo.table.rows[:2]
+    latents = search.signal.table.rows[:2]
     for gradients, expected in ((False, 2 * len(normal) - 1), (True, 2 * len(normal))):
         calls[0] = 0
         with torch.set_grad_enabled(gradients):
@@ -170,11 +190,11 @@ def test_what_a_mask_leaves_out_is_computed_with_gradients_only(
 def test_nothing_is_changed_without_tuning(make_images: Make, make_settings: Make) -> None:
     search = make_search(make_images(), make_settings(perturbation_batches=1))
     before = {name: value.clone() for name, value in search.supernet.state_dict().items()}
-    rows = search.glo.table.rows.clone()
-    first, again = (perturbation(search).measure("drops_edge") for _ in range(2))
+    rows = search.signal.table.rows.clone()
+    first, again = (measure(search) for _ in range(2))
     assert first == again
     assert all(torch.equal(value, before[name]) for name, value in search.supernet.state_dict().items())
-    assert torch.equal(rows, search.glo.table.rows)
+    assert torch.equal(rows, search.signal.table.rows)
     assert all(search.supernet.edge(slot).mixing_rule == Mixing() for slot in search.space.slots)
 
 
@@ -183,7 +203,7 @@ def test_tuning_between_decisions_changes_the_later_ones_losses(make_images: Mak
     for steps in (0, 2):
         search = make_search(images, make_settings(perturbation_batches=1, perturbation_tune_steps=steps))
         alpha = search.supernet.alpha_by_name()
-        found.append(perturbation(search).measure("drops_edge"))
+        found.append(measure(search))
         assert search.supernet.alpha_by_name() == alpha
     assert found[0].losses["U0->N1"] == found[1].losses["U0->N1"]  # the first decision
     assert found[0].losses["N1->U1"] != found[1].losses["N1->U1"]
@@ -191,19 +211,16 @@ def test_tuning_between_decisions_changes_the_later_ones_losses(make_images: Mak
 
 def test_tuning_goes_on_with_the_batches_that_come_next(make_images: Make, make_settings: Make) -> None:
     search = make_search(make_images(), make_settings(perturbation_batches=1, perturbation_tune_steps=2))
-    measure, asked = perturbation(search), []
-    batches = measure.tune_batches
-    measure.tune_batches = lambda step: asked.append(step) or batches(step)  # type: ignore[assignment, func-returns-value]
-    measure.measure("drops_edge")
+    measurement, asked = perturbation(search), []
+    batches = measurement.tune_batches
+    measurement.tune_batches = lambda step: asked.append(step) or batches(step)  # type: ignore[assignment, func-returns-value]
+    measurement.measure()
     assert asked == [3, 4, 5, 6]  # two for each of two nodes, after the search's three
 
 
 def test_batches_and_their_number_count(make_images: Make, make_settings: Make) -> None:
     images = make_images()
-    one, two = (
-        perturbation(make_search(images, make_settings(perturbation_batches=number))).measure("drops_edge")
-        for number in (1, 2)
-    )
+    one, two = (measure(make_search(images, make_settings(perturbation_batches=number))) for number in (1, 2))
     assert one.before != two.before
 
 
@@ -218,7 +235,7 @@ def test_an_operation_that_does_all_the_work_is_kept(make_images: Make, make_set
                 for parameter in edge.branches[name].parameters():
                     parameter.zero_()
             edge.alpha.copy_(torch.tensor([-1.0, 1.0]))
-    found = perturbation(search).measure("drops_edge")
+    found = measure(search)
     edges = prune(found.losses, search.space)
     assert next(edge.operation for edge in edges if (edge.source, edge.target) == ("N1", "U1")) == "deconv_4x4"
     by_alpha = prune(search.supernet.alpha_by_name(), search.space)
@@ -227,8 +244,8 @@ def test_an_operation_that_does_all_the_work_is_kept(make_images: Make, make_set
 
 def test_the_only_operation_of_an_edge_can_be_measured_too(make_images: Make, make_settings: Make) -> None:
     space = SpaceSettings(normal_operations=("skip",), up_operations=("deconv_4x4",))
-    search = make_search(make_images(), make_settings(perturbation_batches=1), space)
-    found = perturbation(search).measure("ignored")
+    search = make_search(make_images(), make_settings(perturbation_batches=1, zero_rule="ignored"), space)
+    found = measure(search)
     assert len(prune(found.losses, search.space, zero_rule="ignored")) in (2, 3)
     assert found.losses["N1->U1"]["deconv_4x4"] != found.before["U1"]
 
@@ -244,21 +261,24 @@ def test_alone_keeps_the_operation_with_the_least_loss_and_the_edge_that_beats_d
         "deconv_6x6": 0.7,
         ZERO: 0.39,
     }
-    kept = kept_at("U1", values_of(losses, "alone"), space, "drops_edge")
+    kept = kept_at("U1", values_of(losses, "alone"), space, COMPARISON)
     assert kept == (Edge("N1", "U1", "deconv_4x4"), Edge("U0", "U1", "deconv_4x4"))
     losses["U0->U1"][ZERO] = 0.2
-    assert kept_at("U1", values_of(losses, "alone"), space, "drops_edge") == kept[:1]
+    assert kept_at("U1", values_of(losses, "alone"), space, COMPARISON) == kept[:1]
     assert values_of(losses, "perturbation") == losses
 
 
 @pytest.mark.parametrize("zero_rule", ["drops_edge", "ignored"])
 def test_a_node_keeps_what_hurts_most_and_the_residual_that_beats_its_own_zero(zero_rule: Any) -> None:
     space, _ = SpaceSettings().resolve(32)
+    rule = rule_of("perturbation", space, zero_rule=zero_rule)
+    comparison = rule.comparison
+    assert comparison == {"compare": "above_zero", "zero_rule": zero_rule}
     for seed in range(20):
         losses = random_alpha(space, seed)
-        edges = [edge for node in space.nodes[1:] for edge in kept_at(node, losses, space, zero_rule)]
+        edges = [edge for node in space.nodes[1:] for edge in kept_at(node, losses, space, comparison)]
         assert tuple(edges) == by_hand(losses, space)
-        assert tuple(edges) == prune(losses, space, compare=LOSSES_COMPARE, zero_rule=zero_rule)
+        assert tuple(edges) == prune(losses, space, **comparison) == rule.keep(losses)
 
 
 def by_hand(losses: dict[str, dict[str, float]], space: SearchSpace) -> tuple[Edge, ...]:
@@ -284,10 +304,10 @@ def test_a_residual_edge_is_kept_however_much_hangs_on_the_direct_one() -> None:
     losses = {slot.name: dict.fromkeys(space.operations(slot), 0.39) for slot in space.slots}
     losses["N1->U1"]["deconv_6x6"] = 0.44
     losses["U0->U1"]["deconv_6x6"] = 0.402
-    kept = kept_at("U1", losses, space, "drops_edge")
+    kept = kept_at("U1", losses, space, COMPARISON)
     assert kept == (Edge("N1", "U1", "deconv_6x6"), Edge("U0", "U1", "deconv_6x6"))
     losses["U0->U1"][ZERO] = 0.41
-    assert kept_at("U1", losses, space, "drops_edge") == kept[:1]
+    assert kept_at("U1", losses, space, COMPARISON) == kept[:1]
 
 
 def test_a_loss_that_is_not_finite_is_one_clear_line(make_images: Make, make_settings: Make) -> None:
@@ -295,7 +315,7 @@ def test_a_loss_that_is_not_finite_is_one_clear_line(make_images: Make, make_set
     with torch.no_grad():
         search.supernet.backbone.linear.weight.fill_(torch.nan)
     with pytest.raises(UserError, match="the loss before N1 is decided is nan") as caught:
-        perturbation(search).measure("drops_edge")
+        measure(search)
     assert "\n" not in str(caught.value)
 
 
@@ -320,7 +340,9 @@ def test_a_search_prunes_by_it_and_writes_the_losses(
     space, _ = SPACE.resolve(8)
     assert report["rule"] == rule
     values = values_of(report["perturbation"]["losses"], rule)
-    assert found.edges == prune(values, space, compare=LOSSES_COMPARE)
+    assert found.edges == prune(values, space, compare="above_zero")
+    assert report["values"] == values
+    assert report["measured"].startswith("with" if rule == "alone" else "without")
     assert set(report["perturbation"]["before"]) == {"N1", "U1"}
     alpha = [json.loads(line) for line in (tmp_path / "alpha.jsonl").read_text().splitlines()]
     last = {slot.name: alpha[-1][slot.name] for slot in space.slots}

@@ -8,14 +8,14 @@ from types import TracebackType
 from degas.runtime.progress import Progress
 
 
-class Ticker:
+class ImageProgress:
     """Adds up "so many images more" for `runtime.progress`, which counts absolute steps."""
 
     def __init__(self, title: str, total_images: int, shorter: str = "") -> None:
         self.progress = Progress(title, total_images, unit="images", shorter=shorter)
         self.done, self.stack = 0, ExitStack()
 
-    def __enter__(self) -> Ticker:
+    def __enter__(self) -> ImageProgress:
         self.stack.enter_context(self.progress)
         return self
 

@@ -1,0 +1,54 @@
+"""`--dry-run`: what a command would do, with every setting in force; nothing is started and nothing written."""
+
+from __future__ import annotations
+
+from degas.cli.options import RunOptions, SearchOptions, Tracked, TrainOptions
+from degas.settings.sections import Settings
+
+
+def tell_search(options: SearchOptions) -> None:
+    from degas import plan
+
+    images = plan.images_of(options.source, options.data)
+    facts = plan.search_facts(images, options.search_settings(), options.space, seeds=options.seeds)
+    sections = {"data": options.data, "space": options.space, "search": options.search_settings()}
+    _tell(options, sections, [*plan.images_facts(images), *facts])
+
+
+def tell_train(options: TrainOptions) -> None:
+    from degas import api, plan
+    from degas.gan.settings import resolve_gan
+
+    gan = resolve_gan(options.gan)
+    images = plan.images_of(options.source, options.data)
+    api.refuse_in_vain(images, gan=options.gan, evaluate=options.evaluate, device=options.device)
+    facts = plan.train_facts(images, gan, options.space, options.architecture, options.seed)
+    sections = {"data": options.data, "gan": options.gan}
+    _tell(options, sections, [*plan.images_facts(images), *facts])
+
+
+def tell_run(options: RunOptions) -> None:
+    from degas import api, plan
+    from degas.gan.settings import resolve_gan
+    from degas.whole_run import check_architecture
+
+    search, gan = options.search_settings(), resolve_gan(options.gan)
+    check_architecture(options.architecture, search, options.seeds, options.preset, options.source)
+    images = plan.images_of(options.source, options.data)
+    api.refuse_in_vain(images, gan=options.gan, evaluate=options.evaluate, device=options.device)
+    sections: dict[str, Settings] = {"data": options.data, "space": options.space}
+    facts = plan.images_facts(images)
+    if options.architecture is None:
+        facts += plan.search_facts(images, search, options.space, seeds=options.seeds)
+        sections["search"] = search
+    facts += plan.train_facts(images, gan, options.space, options.architecture, options.seed)
+    sections |= {"gan": options.gan, "evaluate": options.evaluate}
+    _tell(options, sections, [*facts, *plan.evaluate_facts(options.evaluate)])
+
+
+def _tell(options: Tracked, sections: dict[str, Settings], facts: list[tuple[str, str, str]]) -> None:
+    from degas import plan
+
+    print(plan.table(plan.settings_rows(sections, options.preset, options.source)))
+    print()
+    print(plan.table(facts))

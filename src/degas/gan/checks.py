@@ -1,0 +1,43 @@
+"""What a training refuses before it begins, asked once: by the stage, and by `degas run` before its search."""
+
+from __future__ import annotations
+
+import torch
+
+from degas.data.image_set import ImageSet, check_size
+from degas.errors import UserError
+from degas.gan.settings import CompleteGan
+from degas.generator.generator import Generator
+from degas.runtime.replay import check_graphs
+
+
+def check_training(settings: CompleteGan, images: ImageSet, device: torch.device, num_ranks: int = 1) -> None:
+    """Raise `UserError`, one line, for settings, images and a machine that no training can begin with."""
+    if settings.cuda_graphs:
+        check_graphs("gan", device, num_ranks)
+    check_images(images, settings, num_ranks)
+
+
+def check_images(images: ImageSet, settings: CompleteGan, num_ranks: int = 1) -> None:
+    """Raise `UserError` for images that no training with these settings (resolved) can begin with."""
+    if settings.supervised and not images.num_classes:
+        raise UserError(f"{images.source}: --gan.supervised needs labels; sort the images into class folders")
+    if images.num_images < 2:
+        raise UserError(f"{images.source}: adversarial training needs at least two images")
+    each = images.num_images // num_ranks
+    fewest = min(settings.batch_images, settings.generator_batch_images, each)
+    if fewest < settings.own.fewest_images:
+        raise UserError(
+            f"{images.source}: {settings.objective} compares the images of a batch with each other, and a batch has "
+            f"{fewest} a process; raise --gan.batch-images and --gan.generator-batch-images, or give more images"
+        )
+
+
+def check_generator(generator: Generator, images: ImageSet, settings: CompleteGan) -> None:
+    """Raise `UserError` for a generator that makes other images than these, or has other classes."""
+    check_size(images, generator)
+    if generator.num_classes != (images.num_classes if settings.supervised else 0):
+        raise UserError(
+            f"{images.source}: a generator of {generator.num_classes} classes cannot be trained with "
+            f"--gan.supervised {settings.supervised} on {images.num_classes} classes"
+        )

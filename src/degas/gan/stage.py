@@ -1,0 +1,118 @@
+"""The training as a stage: an architecture and images in, a folder with the trained generator out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from degas.data.image_set import ImageSet, stage_head
+from degas.gan.bookkeeping import Evaluate
+from degas.gan.checks import check_generator, check_training
+from degas.gan.fresh import chosen_generator
+from degas.gan.loop import run_training
+from degas.gan.settings import CompleteGan, resolve_gan
+from degas.generator.generator import Generator
+from degas.runtime.comparison import Rules
+from degas.runtime.distributed import Engine, chosen_device
+from degas.runtime.environment import num_ranks
+from degas.runtime.run_folder import StageFolder, write_environment
+from degas.runtime.tracking import Tracker, make_tracker
+from degas.settings.resume_rules import resume_rules
+from degas.settings.sections import EvaluateSettings, GanSettings, SpaceSettings
+from degas.space.architecture import Architecture
+
+MakeEvaluate = Callable[[torch.device], Evaluate]
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """All that a training depends on but its seed and its folder.
+
+    `make_evaluate` is asked once for what measures the generator every `gan.evaluate_steps`.
+    """
+
+    architecture: Architecture | str | Path
+    images: ImageSet
+    space: SpaceSettings
+    gan: GanSettings
+    evaluate: EvaluateSettings
+    make_evaluate: MakeEvaluate
+    preset: str
+    device: str
+    progress: bool
+    tracker: str | Tracker
+    command: list[str]
+
+    def config(self, settings: CompleteGan, generator: Generator, seed: int) -> dict[str, Any]:
+        """What config.json says."""
+        head = stage_head(self.images, seed, self.preset)
+        config = {**head, "generator": generator.config, "gan": settings.record()}
+        if settings.evaluate_steps:  # evaluations choose the best generator, and so decide what comes out
+            config["evaluate"] = self.evaluate.model_dump(mode="json")
+        return config
+
+
+def train_once(job: TrainJob, stage: Path, *, seed: int, resume: bool) -> Generator:
+    """One training into the folder `stage`; a finished one is read back."""
+    settings = resolve_gan(job.gan)
+    check_training(settings, job.images, chosen_device(job.device), num_ranks())
+    generator = chosen_generator(job.architecture, job.images, job.gan, job.space, seed)
+    check_generator(generator, job.images, settings)
+    config, rules = job.config(settings, generator, seed), _rules(job.gan)
+    watcher = make_tracker(job.tracker, stage)
+    with StageFolder(stage, settings=config, resume=resume, kind="train", rules=rules) as folder:
+        folder.tracker = watcher
+        if not folder.known_done():
+            train_into(
+                folder,
+                generator,
+                job.images,
+                settings,
+                seed=seed,
+                device=job.device,
+                make_evaluate=job.make_evaluate,
+                progress=job.progress,
+                command=job.command,
+            )
+        return Generator.load(folder.path / "generator")
+
+
+def train_into(
+    folder: StageFolder,
+    generator: Generator,
+    images: ImageSet,
+    settings: CompleteGan,
+    *,
+    seed: int,
+    device: str,
+    make_evaluate: MakeEvaluate | None = None,
+    progress: bool = True,
+    command: list[str] | None = None,
+) -> None:
+    """Run the loop on a device, unless the folder turns out to be finished; `command` goes to environment.json."""
+    with Engine(settings.precision, device) as engine:
+        if folder.done(engine):
+            return
+        if command is not None:
+            write_environment(folder.path, command)
+        wanted = make_evaluate is not None and settings.evaluate_steps and engine.is_main
+        run_training(
+            generator,
+            images,
+            settings,
+            seed=seed,
+            folder=folder,
+            engine=engine,
+            on_evaluate=make_evaluate(engine.device) if wanted and make_evaluate is not None else None,
+            progress=progress,
+        )
+
+
+def _rules(given: GanSettings) -> Rules:
+    """What a resumed training may change: nothing that decides its result."""
+    plain = resolve_gan(type(given)(objective=given.objective, supervised=given.supervised))
+    return resume_rules(gan=plain.given, evaluate=EvaluateSettings(), complete={"gan": plain.record()})

@@ -1,0 +1,57 @@
+"""By the size of α: the paper's rule (§3.2 "Pruning phase"), and DARTS' own, which the paper argues against."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from degas.errors import UserError
+from degas.nas.decide.rule import Rule, Searched, Values, register_rule
+from degas.settings.sections import SearchSettings
+from degas.space.graph import Edge
+from degas.space.pruning import Alpha, Compare, prune_darts
+
+BY_ALPHA: dict[Compare, str] = {
+    "raw": "α",
+    "centred": "centred α",
+    "softmax_times_k": "the logarithm of the mixing weight",
+    "above_zero": "α above that of zero",
+}
+
+
+@register_rule("paper")
+class ByAlpha(Rule):
+    """Each node keeps the operation of the largest α, and the direct edge's best where that lies on a residual one."""
+
+    def values(self, searched: Searched) -> Values:
+        return Values(searched.supernet.alpha_by_name())
+
+    @property
+    def decided_by(self) -> str:
+        return BY_ALPHA[self.compare]
+
+    def beside(self, found: list[dict[str, Any]], values: Alpha) -> dict[str, Any]:
+        """What DARTS' rule would keep and cut off."""
+        darts = prune_darts(values, self.space)
+        return {"darts": {"edges": [vars(edge) for edge in darts.edges], "disconnected": darts.disconnected}}
+
+
+@register_rule("darts")
+class Darts(ByAlpha):
+    """Each node keeps its two strongest incoming edges; that may cut nodes off, and then there is no generator."""
+
+    decided_by = ""  # it keeps edges, and takes no decisions
+
+    @classmethod
+    def refusal(cls, settings: SearchSettings) -> str | None:
+        if settings.max_params is None and settings.max_macs is None:
+            return None
+        return "--search.prune darts does not weigh what fits within a cap; leave out one of them"
+
+    def keep(self, values: Alpha) -> tuple[Edge, ...]:
+        found = prune_darts(values, self.space)
+        if found.disconnected:
+            raise UserError(
+                f"search: the darts pruning rule cuts off {', '.join(found.disconnected)}, so there is no generator to "
+                f"build (pruning.json says what it kept); use --search.prune paper"
+            )
+        return found.edges

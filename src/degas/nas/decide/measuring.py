@@ -1,0 +1,220 @@
+"""Rules that go by measured losses, not by the size of α: what they share.
+
+On the supernet as the search left it, node by node in the graph's order, the loss is measured for each operation of
+each edge into the node, on a fixed set of batches, batch norm by the batches' own statistics, for as many of them as it
+may still be what is kept (`nas.decide.race`). A rule says which operations of an edge take part meanwhile, and whether
+more or less loss is better. The node is then fixed to what it keeps, before the next one is looked at; no residual edge
+is kept where `zero` is better on all (`zero_rule`). So the result is in the paper's space (§3.2).
+
+Of the paper's two stages only the first differs: α of a residual edge has to beat that of the direct edge. Losses must
+not be compared so: the direct edge is kept in any case, and the more a node hangs on it, the more of what its residual
+edges are worth would be thrown away (docs/search.md).
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from degas.errors import UserError
+from degas.nas.decide.race import FACTOR, Race
+from degas.nas.decide.rule import Rule, Searched, Values
+from degas.nas.signal import total
+from degas.nets.normalisation import frozen_buffers
+from degas.settings.sections import SearchSettings
+from degas.space.graph import ZERO, Edge, SearchSpace, Slot
+from degas.space.pruning import Alpha, Compare, choices, node_options, prune
+
+Mask = tuple[Slot, str]  # an edge and one of its operations
+
+
+class Measuring(Rule):
+    """A rule whose values are losses, each by its `sign` (−1 where less loss is better).
+
+    Attributes:
+        mask: "with" or "without", for messages.
+    """
+
+    mask: ClassVar[str]
+    sign: ClassVar[float]
+
+    @abstractmethod
+    def takes_part(self, operation: str, masked: str) -> bool:
+        """Whether `operation` is part of the mix of its edge while `masked` of the same edge is measured."""
+
+    @classmethod
+    def refusal(cls, settings: SearchSettings) -> str | None:
+        if settings.compare == "raw":
+            return None
+        return (
+            f"--search.compare {settings.compare} compares α, and --search.prune {settings.prune} compares losses; "
+            f"say --search.prune paper to prune by α"
+        )
+
+    @property
+    def compare(self) -> Compare:
+        """A residual edge's losses are weighed against that of its own `zero`."""
+        return "above_zero"
+
+    def values(self, searched: Searched) -> Values:
+        """The losses by their sign; pruning.json tells them as they are, and what α alone would have decided."""
+        alpha = searched.supernet.alpha_by_name()
+        measured = Measurement(self, searched).measure()
+        compared = self.worth(measured.losses)
+        by_alpha = choices(prune(alpha, self.space, zero_rule=self.settings.zero_rule), self.space)
+        chosen = choices(prune(compared, self.space, **self.comparison), self.space)
+        differing = {name: choice for name, choice in by_alpha.items() if choice != chosen[name]}
+        return Values(compared, {"perturbation": {**vars(measured), "by_alpha": differing}})
+
+    def worth(self, losses: Alpha) -> dict[str, dict[str, float]]:
+        """What is compared, more being better."""
+        return {slot: {name: self.sign * loss for name, loss in of_slot.items()} for slot, of_slot in losses.items()}
+
+    def read(self, pruning: Mapping[str, Any], alpha: Alpha) -> Alpha:
+        if "values" not in pruning and "perturbation" in pruning:  # as degas 0.1.0 wrote it
+            return self.worth(pruning["perturbation"]["losses"])
+        return super().read(pruning, alpha)
+
+    def beside(self, found: list[dict[str, Any]], values: Alpha) -> dict[str, Any]:
+        """Nothing of DARTS' rule, and nothing of other ways to compare α."""
+        return {"decisions": [{**decision, "differs_under": ()} for decision in found]}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """`losses`: slot name → operation name → loss, masked by the rule. `before`: node → loss of the mix of all."""
+
+    losses: dict[str, dict[str, float]]
+    before: dict[str, float]
+
+
+class Measurement:
+    """Measures what a search left, for one rule."""
+
+    def __init__(self, rule: Measuring, searched: Searched) -> None:
+        self.rule, self.settings = rule, rule.settings
+        self.supernet, self.signal, self.cost_shares = searched.supernet, searched.signal, searched.cost_shares
+        self.batches, self.tune_batches, self.step = searched.batches, searched.weight_batches, searched.step
+        self.tuned = 0
+
+    def measure(self) -> Measured:
+        """The losses of all nodes. Mixing rules are put back; weights are not, where steps tune them."""
+        space = self.supernet.space
+        found = Measured({s.name: dict.fromkeys(space.operations(s), 0.0) for s in space.slots}, {})
+        mixing = [self.supernet.edge(slot).mixing_rule for slot in space.slots]
+        try:
+            for node in space.nodes[1:]:
+                self._measure_node(node, found)
+                self._keep(node, kept_at(node, self.rule.worth(found.losses), space, self.rule.comparison))
+                self._tune()
+        finally:
+            for slot, before in zip(space.slots, mixing, strict=True):
+                self.supernet.edge(slot).mixing_rule = before
+        return found
+
+    def _measure_node(self, node: str, found: Measured) -> None:
+        """The loss as it is, and as each operation of each edge into `node` has it."""
+        space = self.supernet.space
+        masks = [(slot, name) for slot in space.incoming(node) for name in space.operations(slot)]
+        race = self._race(masks)
+        for number in range(self.settings.perturbation_batches):
+            if not race.open:
+                break
+            measured = [masks[place] for place in race.open]
+            as_it_is, *losses = self._losses(node, number, measured)
+            self._check(as_it_is, f"before {node} is decided")
+            for (slot, name), loss in zip(measured, losses, strict=True):
+                self._check(loss, f"{self.rule.mask} {name} on {slot.name}")
+            race.add(as_it_is, losses)
+        found.before[node] = race.reference
+        for (slot, name), loss in zip(masks, race.estimates(), strict=True):
+            found.losses[slot.name][name] = loss
+
+    def _race(self, masks: Sequence[Mask]) -> Race:
+        """One among the operations of the direct edge, one among those of all residual edges, as `kept_at` decides.
+
+        A residual operation counts by how far it is from the `zero` of its edge; so `zero` itself is the same on each.
+        Under a cap on size the second best may be what is kept: all are measured to the end.
+        """
+        zeros = {slot: place for place, (slot, name) in enumerate(masks) if name == ZERO}
+        groups: list[str | None] = ["residual" if slot in zeros else "direct" for slot, _ in masks]
+        for place in list(zeros.values())[1:]:
+            groups[place] = None
+        baselines = [zeros.get(slot) for slot, _ in masks]
+        factor = FACTOR if self.rule.budget is None else math.inf
+        return Race(groups, baselines, most=self.rule.sign > 0, factor=factor)
+
+    @torch.no_grad()
+    def _losses(self, node: str, number: int, masks: Sequence[Mask]) -> list[float]:
+        """The loss on batch `number`, as it is and as each of `masks` has it.
+
+        What comes before `node` is the same for all of them, and computed once.
+        """
+        backbone, engine = self.supernet.backbone, self.signal.engine
+        losses = torch.zeros(1 + len(masks), dtype=torch.float64, device=engine.device)
+        batch = self.batches(number)
+        inputs = self.signal.inputs(batch.index)  # (B, d)
+        with frozen_buffers(self.supernet):
+            with engine.autocast():
+                maps = backbone.maps(inputs, before=node)
+            for place, mask in enumerate([None, *masks]):
+                with self._masked(mask):
+                    with engine.autocast():
+                        fake_images = backbone.image(maps)
+                    losses[place] = self._cost()
+                losses[place] += total(self.signal.loss(fake_images, batch))
+        engine.all_reduce_mean([losses])  # so that all ranks decide alike
+        return losses.tolist()
+
+    def _cost(self) -> Tensor | float:
+        """The cost of the mix as it is masked, by its weight in the loss: Σ over edges of Σ_k w_k · share_k."""
+        edges = (self.supernet.edge(slot) for slot in self.supernet.space.slots)
+        terms = [(edge.weights() * share).sum() for edge, share in zip(edges, self.cost_shares, strict=False)]
+        return self.settings.cost_weight * torch.stack(terms).sum() if terms else 0.0
+
+    @contextmanager
+    def _masked(self, mask: Mask | None) -> Iterator[None]:
+        """Within it, the edge has those operations alone that take part by the rule."""
+        if mask is None:
+            yield
+            return
+        slot, name = mask
+        edge = self.supernet.edge(slot)
+        before = edge.mixing_rule
+        edge.mixing_rule = replace(before, keep=tuple(self.rule.takes_part(other, name) for other in edge.names))
+        yield
+        edge.mixing_rule = before
+
+    def _keep(self, node: str, edges: tuple[Edge, ...]) -> None:
+        kept = {edge.source: edge.operation for edge in edges}
+        for slot in self.supernet.space.incoming(node):
+            edge, name = self.supernet.edge(slot), kept.get(slot.source, ZERO)
+            edge.mixing_rule = replace(edge.mixing_rule, keep=tuple(other == name for other in edge.names))
+
+    def _tune(self) -> None:
+        for weight in self.signal.weights:
+            weight.requires_grad_(True)
+        for alpha in self.supernet.alphas():
+            alpha.requires_grad_(False)
+        for _ in range(self.settings.perturbation_tune_steps):
+            self.signal.step(self.tune_batches(self.step + self.tuned), self.signal.rate_share(self.step))
+            self.tuned += 1
+
+    def _check(self, loss: float, what: str) -> None:
+        if not math.isfinite(loss):
+            raise UserError(f"search: the loss {what} is {loss}; lower {self.signal.rates}")
+
+
+def kept_at(node: str, values: Alpha, space: SearchSpace, comparison: Mapping[str, Any]) -> tuple[Edge, ...]:
+    """What is kept at one node, by values of which more is better."""
+    firsts, seconds = node_options(values, space, node, **comparison)
+    first, second = (max(options, key=lambda option: option[1])[0] for options in (firsts, seconds))
+    assert first is not None
+    return (first,) if second is None else (first, second)

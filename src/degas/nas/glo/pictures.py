@@ -1,0 +1,49 @@
+"""Pictures of what a GLO fit has learned: reconstructions, and new images from the distribution of its latents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from degas.data.pixels import to_uint8
+from degas.figures.grids import save_grid
+from degas.nas.glo.latents import LatentGaussian
+from degas.nas.signal import Signal
+from degas.runtime.rng import torch_generator
+
+COLUMNS = 16
+
+
+@torch.no_grad()
+def save_reconstructions(signal: Signal, path: Path, num_images: int = 32) -> None:
+    """A row of originals above the row of their reconstructions, images evenly spread over the set.
+
+    Batch norms must have been recalibrated.
+    """
+    num_images = min(num_images, signal.images.num_images)
+    index = np.linspace(0, signal.images.num_images - 1, num_images).round().astype(int)
+    signal.network.eval()
+    fake_images = to_uint8(signal.network(signal.inputs(torch.from_numpy(index)))).cpu().numpy()  # (n, C, H, W)
+    signal.network.train()
+    real_images = signal.images.images[index]
+    rows: list[np.ndarray] = []
+    for start in range(0, num_images, COLUMNS):
+        for images in (real_images, fake_images):
+            row = images[start : start + COLUMNS]
+            blank = np.full((min(COLUMNS, num_images) - len(row), *row.shape[1:]), 255, dtype=np.uint8)
+            rows += [row, blank]
+    save_grid(np.concatenate(rows), path, columns=min(COLUMNS, num_images))
+
+
+@torch.no_grad()
+def save_samples(signal: Signal, latents: Tensor, path: Path, num_images: int = 64) -> None:
+    """New images from a Gaussian fitted to `latents` (N, d) and projected like them."""
+    generator = torch_generator(signal.seed, "glo samples")
+    noise = LatentGaussian.fit(latents).sample(num_images, generator).to(signal.engine.device)
+    signal.network.eval()
+    images = to_uint8(signal.network(noise)).cpu()
+    signal.network.train()
+    save_grid(images, path, columns=COLUMNS)

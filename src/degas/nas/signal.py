@@ -1,0 +1,214 @@
+"""What a search goes by. A signal says how good a network's images are, and moves the network's weights by that.
+
+The search knows of no loss: it draws batches, hands them to its signal, mixes operations by α, and prunes. GLO is the
+first signal (`--search.signal glo`). Another one is a subclass with two methods, `inputs` and `loss`; one that keeps
+more than the network's weights also has a `step` and a state of its own.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from degas.data.image_set import ImageSet
+from degas.data.loader import Batch, Batches
+from degas.runtime.distributed import Engine
+from degas.runtime.registry import Registry
+from degas.runtime.run_folder import StageFolder
+from degas.settings.sections import SIGNALS, SearchSettings
+
+Terms = dict[str, Tensor]  # name → scalar
+ENTRY_POINTS = "degas.signals"  # of other packages: the name, and the module that registers it
+REGISTERED: Registry[type[Signal]] = Registry("search signal")
+SignalClass = TypeVar("SignalClass", bound="type[Signal]")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What has gone wrong although nothing failed: `kind` for programs; `where`, `what` and `mend` make up the line."""
+
+    kind: str
+    where: str
+    what: str
+    mend: str
+
+    @property
+    def line(self) -> str:
+        return f"{self.where}: {self.what}; {self.mend}"
+
+    def as_json(self) -> dict[str, str]:
+        return {"kind": self.kind, "where": self.where, "warning": self.line}
+
+
+class Moved(NamedTuple):
+    """What a step says of itself, detached: the terms of its loss, which add up to it, and what else is worth a log."""
+
+    terms: Terms
+    others: Terms
+
+    def named(self) -> Terms:
+        return {**self.terms, **self.others}
+
+
+class Signal(ABC):
+    """A network inputs (B, d) → images (B, C, H, W) in [−1, 1], its weights' optimiser, and what they are fitted by.
+
+    Args:
+        network: on any device; moved to the engine's, in channels-last memory.
+        weights: its parameters to fit (a supernet's without α).
+        images, settings: what to fit, and how.
+        noise_size: d.
+        total_steps: length of the cosine along which the rates fall.
+
+    Attributes:
+        replayable: a step depends on its batch and rates alone, so that a CUDA graph can repeat it.
+        rates: the settings to lower where a number is not finite.
+    """
+
+    replayable: ClassVar[bool] = False
+    rates: ClassVar[str] = "--search.weight-lr"
+
+    def __init__(
+        self,
+        network: nn.Module,
+        weights: Iterable[nn.Parameter],
+        images: ImageSet,
+        settings: SearchSettings,
+        *,
+        noise_size: int,
+        total_steps: int,
+        seed: int,
+        engine: Engine,
+    ) -> None:
+        self.images, self.settings, self.engine, self.seed = images, settings, engine, seed
+        self.noise_size, self.total_steps = noise_size, total_steps
+        self.network = network.to(engine.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.weights = list(weights)
+        self.weight_lr = settings.weight_lr
+        self.optimizer = weight_optimizer(self.weights, settings)
+
+    # ------------------------------------------------------------------------------------------ what a signal is
+
+    @abstractmethod
+    def inputs(self, index: Tensor) -> Tensor:
+        """The network's inputs (B, d) for the images `index` (B,); constants, for α and for pruning."""
+
+    @abstractmethod
+    def loss(self, fake_images: Tensor, batch: Batch) -> Terms:
+        """The terms of the loss of `fake_images` (B, C, H, W), made from the inputs of `batch`; less is better."""
+
+    def step(self, batch: Batch, rate_share: float | Tensor) -> Moved:
+        """One update of the weights, and of whatever else the signal keeps, on a batch.
+
+        `rate_share`: that of the rates, 0 to 1 (`rate_share(step)`). α's gradient is left where it arrives, if α wants
+        one. Nothing here waits for the device: the values are tensors.
+        """
+        terms, norm = self.fit_weights(self.inputs(batch.index), batch, rate_share)
+        return Moved(terms, {"gradient_norm": norm})
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a resumed search needs: network, optimiser, and what the signal keeps."""
+        return {"network": dict(self.network.state_dict()), "optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.network.load_state_dict(state["network"])
+        load_optimizer(self.optimizer, state["optimizer"])
+
+    # ------------------------------------------------------------------------------------------ what it may be besides
+
+    def adapt(self, batch: Batch, step: int) -> None:  # noqa: B027
+        """Fit what the signal keeps of images that no step on the weights sees (`alpha_batch = held_out`)."""
+
+    def learned_nothing(self, loss: float) -> str | None:
+        """Where `loss` is no better than without any learning: what has that loss, and how to mend it."""
+        return None
+
+    def findings(self, batches: Batches, num_steps: int, metrics: Sequence[Mapping[str, Any]]) -> list[Finding]:
+        """What has gone wrong in a search of `num_steps` steps on `batches`, by its metrics.jsonl."""
+        return []
+
+    def write_pictures(self, folder: StageFolder, step: int) -> None:  # noqa: B027
+        """Pictures of what the network has learned; every process calls it, and the one that writes does."""
+
+    @classmethod
+    def num_own_values(cls, settings: SearchSettings, num_images: int) -> int:
+        """How many numbers the signal keeps beside the network and its optimiser, for the check of memory."""
+        return 0
+
+    # ------------------------------------------------------------------------------------------ shared by all
+
+    def rate_share(self, step: int) -> float:
+        """The cosine from 1 to weight_lr_min/weight_lr, which all rates but α's follow."""
+        last = min(1.0, self.settings.weight_lr_min / self.settings.weight_lr)
+        return last + 0.5 * (1.0 - last) * (1.0 + math.cos(math.pi * step / self.total_steps))
+
+    def terms(self, inputs: Tensor, batch: Batch) -> Terms:
+        """The loss's terms of inputs (B, d), outside autocast."""
+        with self.engine.autocast():
+            fake_images = self.network(inputs)
+        return self.loss(fake_images, batch)
+
+    def fit_weights(self, inputs: Tensor, batch: Batch, rate_share: float | Tensor) -> tuple[Terms, Tensor]:
+        """Step the weights on a batch's inputs; returns the terms, detached, and the norm of the gradient."""
+        self.optimizer.zero_grad(set_to_none=True)
+        terms = self.terms(inputs, batch)
+        total(terms).backward()
+        self.engine.all_reduce_mean([weight.grad for weight in self.weights if weight.grad is not None])
+        norm = nn.utils.clip_grad_norm_(self.weights, self.settings.clip_norm or math.inf)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.weight_lr * rate_share
+        self.optimizer.step()
+        return {name: term.detach() for name, term in terms.items()}, norm
+
+
+def total(terms: Terms) -> Tensor:
+    """The loss: the sum of its terms."""
+    return torch.stack(list(terms.values())).sum()
+
+
+def weight_optimizer(weights: list[nn.Parameter], settings: SearchSettings) -> torch.optim.Optimizer:
+    lr, decay = settings.weight_lr, settings.weight_decay
+    if settings.weight_optimizer == "adam":
+        return torch.optim.Adam(weights, lr=lr, weight_decay=decay, fused=True, capturable=True)
+    return torch.optim.SGD(weights, lr=lr, momentum=settings.weight_momentum, weight_decay=decay, fused=True)
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """`optimizer.load_state_dict`, with each moment in its parameter's memory format: fused kernels rely on that."""
+    optimizer.load_state_dict(state)
+    for parameter, moments in optimizer.state.items():
+        for name, value in moments.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                moments[name] = torch.empty_like(parameter).copy_(value)
+
+
+def register_signal(name: str) -> Callable[[SignalClass], SignalClass]:
+    """Make a subclass of `Signal` what `--search.signal NAME` means."""
+
+    def register(signal: SignalClass) -> SignalClass:
+        REGISTERED.add(name, signal)
+        return signal
+
+    return register
+
+
+def find_signal(settings: SearchSettings) -> type[Signal]:
+    """The class of signals that the settings name; raises `UserError` where there is none.
+
+    Imports the module that registers it: our own by `config.SIGNALS`, those of other packages by their entry points.
+    """
+    if settings.signal not in REGISTERED:
+        for home in SIGNALS.values():
+            importlib.import_module(home)
+    if settings.signal not in REGISTERED:
+        for point in importlib.metadata.entry_points(group=ENTRY_POINTS, name=settings.signal):
+            point.load()
+    return REGISTERED.find(settings.signal, "--search.signal")

@@ -1,0 +1,111 @@
+"""What a command would do, before it does: settings in force, images, parameters, memory and steps. Writes nothing."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from degas.data.image_set import ImageSet
+from degas.data.loader import enough_epochs
+from degas.data.sources import load_images
+from degas.gan.fresh import chosen_generator
+from degas.gan.settings import CompleteGan, resolve_gan, source_of_shared, sources
+from degas.gan.state import build_critic
+from degas.nas.stage import check_search_job, search_bytes
+from degas.nets.cost import count_parameters, supernet_parameters
+from degas.runtime.environment import num_ranks
+from degas.runtime.memory import in_words
+from degas.settings.presets import preset_values
+from degas.settings.sections import DataSettings, EvaluateSettings, GanSettings, SearchSettings, Settings, SpaceSettings
+from degas.space.architecture import Architecture
+
+Row = tuple[str, str, str]  # name, value, where the value comes from
+
+
+def images_of(source_name: str, settings: DataSettings) -> ImageSet:
+    """The images, without an entry in the cache."""
+    with tempfile.TemporaryDirectory(prefix="degas-") as folder:
+        found = load_images(source_name, settings.model_copy(update={"cache": Path(folder)}))
+        return ImageSet(found.images[:].copy(), found.labels, found.class_names, found.source, found.fingerprint)
+
+
+def images_facts(images: ImageSet) -> list[Row]:
+    classes = f", {images.num_classes} classes" if images.num_classes else ""
+    size = f"{images.channels}×{images.image_size}×{images.image_size}"
+    return [("images", f"{images.num_images:,}, {size}{classes}", images.source)]
+
+
+def search_facts(images: ImageSet, settings: SearchSettings, space: SpaceSettings, *, seeds: int | None) -> list[Row]:
+    """Parameters of the supernet, steps and memory of a search; refuses what the search would refuse."""
+    from degas.nas.state import FEWEST_EPOCHS, FEWEST_STEPS
+
+    check_search_job(images, settings, space)
+    graph, base_size = space.resolve(images.image_size)
+    sizes = {"width": settings.width, "noise_size": settings.noise_size, "channels": images.channels}
+    held_out = settings.held_out_fraction if settings.alpha_batch == "held_out" else 0.0
+    rows = images.num_images - round(held_out * images.num_images)
+    per_epoch = max(1, rows // (settings.batch_images * num_ranks()))
+    epochs = settings.num_epochs or enough_epochs(per_epoch, fewest_epochs=FEWEST_EPOCHS, fewest_steps=FEWEST_STEPS)
+    times = f"{seeds} searches of " if seeds else ""
+    return [
+        ("search parameters", f"{supernet_parameters(graph, base_size=base_size, **sizes):,}", "the supernet"),
+        ("search steps", f"{times}{epochs * per_epoch:,}", f"epochs {epochs:,}, steps each {per_epoch:,}"),
+        ("search memory", f"at least {in_words(search_bytes(images, settings, space))}", "weights and latents"),
+    ]
+
+
+def train_facts(
+    images: ImageSet, gan: CompleteGan, space: SpaceSettings, architecture: Architecture | str | Path | None, seed: int
+) -> list[Row]:
+    """Parameters of both networks, steps and memory of a training; `architecture` None: what a search will find."""
+    critic = count_parameters(build_critic(gan, images, seed))
+    steps = f"{gan.num_steps * gan.own.critic_steps:,} of the critic"
+    facts = [("training steps", f"{gan.num_steps:,}", f"of the generator; {steps}")]
+    facts += [("critic parameters", f"{critic:,}", "")]
+    if architecture is None:
+        return [*facts, ("generator parameters", "what the search finds", "degas space tells least and most")]
+    made = chosen_generator(architecture, images, gan.given, space, seed).num_parameters
+    held = 4 * (made * (5 if gan.ema_half_life_images else 4) + 4 * critic)  # weights, gradients, two moments, average
+    facts += [("generator parameters", f"{made:,}", "")]
+    return [*facts, ("training memory", f"at least {in_words(held)}", "weights, gradients and moments")]
+
+
+def settings_rows(sections: Mapping[str, Settings], preset: str, source_name: str) -> list[Row]:
+    """Every setting in force as (`search.width`, value, where the value comes from)."""
+    changes, rows = preset_values(preset, source_name), []
+    for section, settings in sections.items():
+        mine = changes.get(section, {})
+        if isinstance(settings, GanSettings):
+            found = sources(resolve_gan(settings), mine)
+        else:
+            names = type(settings).model_fields
+            values = {name: getattr(settings, name) for name in names}
+            found = [(name, value, source_of_shared(settings, name, value, mine)) for name, value in values.items()]
+            found = [(name, value, _unset(settings, name) if value is None else where) for name, value, where in found]
+        rows += [(f"{section}.{name}", _value(value), where) for name, value, where in found]
+    return rows
+
+
+def evaluate_facts(settings: EvaluateSettings) -> list[Row]:
+    return [("samples to score", f"{settings.num_samples:,}", f"extractor {settings.extractor}")]
+
+
+def table(rows: list[Row]) -> str:
+    """A line a row, in columns."""
+    name, value = (max(len(row[column]) for row in rows) for column in (0, 1))
+    return "\n".join(f"{row[0]:<{name}}  {row[1]:<{min(value, 40)}}  {row[2]}".rstrip() for row in rows)
+
+
+def _unset(settings: Settings, name: str) -> str:
+    """What a setting that is left unset comes to, in the words of its description."""
+    words = re.search(r"; default: ([^\[]*)", str(type(settings).model_fields[name].description))
+    return words[1].strip() if words else ""
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, (tuple, list)):
+        return " ".join(map(str, value))
+    return "unset" if value is None else str(value)

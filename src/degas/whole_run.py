@@ -1,0 +1,143 @@
+"""The whole job as one call: search, train, evaluate, sample, report. What the run folder holds is not made again."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from degas import api
+from degas.data.image_set import ImageSet
+from degas.data.sources import load_images
+from degas.errors import UserError
+from degas.gan.settings import gan_section
+from degas.generator.generator import Generator
+from degas.nets.generators import GENERATORS
+from degas.runtime.environment import is_rank_0
+from degas.runtime.tracking import Tracker
+from degas.settings.refusals import whole
+from degas.settings.resolve import Section, settings_for
+from degas.settings.sections import DataSettings, EvaluateSettings, SearchSettings, SpaceSettings
+from degas.space.architecture import Architecture
+from degas.space.find import load_architecture
+
+Told = Callable[[str, Any], None]  # a stage's name, and what it begins with
+FEW_IMAGES = 1000  # below, a critic knows the images by heart long before a training ends (Zhao et al. 2020)
+NUM_SAMPLES, COLUMNS = 100, 10  # of samples.png
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a run made. Of several processes only the first has `scores` and `report`."""
+
+    generator: Generator
+    scores: dict[str, Any] | None
+    report: Path | None
+    warnings: tuple[str, ...]
+
+
+def run(
+    data: str | Path | ImageSet,
+    out: str | Path,
+    *,
+    architecture: Architecture | str | Path | None = None,
+    preset: str = "default",
+    seed: int = 0,
+    seeds: int | None = None,
+    device: str = "auto",
+    progress: bool = True,
+    tracker: str | Tracker = "none",
+    data_settings: Section = None,
+    space: Section = None,
+    search: Section = None,
+    gan: Section = None,
+    evaluate: Section = None,
+    command: list[str] | None = None,
+    told: Told | None = None,
+) -> Finished:
+    """Search, train, evaluate, sample and report, in `out`; what is there already is not made again.
+
+    With `architecture` (as `train` takes it) there is no search; `seeds` and settings of the search are then refused.
+    `told` hears of each stage before it begins: `images` with the `ImageSet`, `search`, `architecture` with what was
+    found, `train`, `evaluate`, `report`. Raises `UserError` for what a later stage would refuse, before the first one.
+    """
+    source = data.source if isinstance(data, ImageSet) else str(data)
+    seed, seeds = whole("seed", seed), None if seeds is None else whole("seeds", seeds)
+    tell = told or (lambda stage, value: None)
+    sections: dict[str, Any] = {
+        "search": settings_for("search", SearchSettings, search, preset, source),
+        "gan": settings_for("gan", gan_section(), gan, preset, source),
+        "evaluate": settings_for("evaluate", EvaluateSettings, evaluate, preset, source),
+        "space": settings_for("space", SpaceSettings, space, preset, source),
+    }
+    check_architecture(architecture, sections["search"], seeds, preset, source)
+    given = settings_for("data", DataSettings, data_settings, "default")
+    images = data if isinstance(data, ImageSet) else load_images(source, given, Path(out))
+    tell("images", images)
+    api.refuse_in_vain(images, gan=sections["gan"], evaluate=sections["evaluate"], device=device)
+    hint_for_few(images, sections["gan"].augment)
+    both: dict[str, Any] = {"preset": preset, "seed": seed, "device": device, "progress": progress, "command": command}
+    both["data_settings"] = given
+    stages = {**both, "space": sections["space"], "tracker": tracker, "resume": True}
+    chosen: Architecture | str | Path
+    if architecture is None:
+        tell("search", None)
+        chosen = api.search(images, out, seeds=seeds, search=sections["search"], **stages)
+        tell("architecture", chosen)
+    else:
+        chosen = architecture
+    tell("train", None)
+    generator = api.train(chosen, images, out, gan=sections["gan"], evaluate=sections["evaluate"], **stages)
+    if not is_rank_0():  # of several processes one measures and reports
+        return Finished(generator, None, None, ())
+    tell("evaluate", None)
+    folder = Path(out) / "train" / "generator"
+    scores = api.evaluate(folder, images, out, evaluate=sections["evaluate"], **both)
+    tell("report", None)
+    page = _report(generator, Path(out), seed)
+    return Finished(generator, scores, page, () if architecture is not None else search_warnings(Path(out)))
+
+
+def check_architecture(
+    architecture: Architecture | str | Path | None, search: SearchSettings, seeds: int | None, preset: str, source: str
+) -> None:
+    """Raise `UserError` for an architecture that is none, and for settings of the search that it leaves out."""
+    if architecture is None:
+        return
+    if not (isinstance(architecture, str) and architecture in GENERATORS):
+        load_architecture(architecture, GENERATORS)
+    plain = settings_for("search", SearchSettings, None, preset, source)
+    changed = [name for name in SearchSettings.model_fields if getattr(search, name) != getattr(plain, name)]
+    options = ["--seeds"] if seeds is not None else [f"--search.{name.replace('_', '-')}" for name in changed]
+    if options:
+        raise UserError(f"{options[0]}: there is no search with --architecture; leave out one of the two")
+
+
+def hint_for_few(images: ImageSet, augment: str) -> None:
+    """Warn where a training is about to know its images by heart and nothing stands against it."""
+    if images.num_images < FEW_IMAGES and augment == "none":
+        warnings.warn(
+            f"{images.num_images:,} images are few, and augmentation is off; try --gan.augment diffaugment as well "
+            "and compare",
+            stacklevel=3,
+        )
+
+
+def search_warnings(run: Path) -> tuple[str, ...]:
+    """What the search in a run folder warned of at its end."""
+    path = run / "search" / "degenerate.json"
+    return tuple(record["warning"] for record in json.loads(path.read_bytes())) if path.is_file() else ()
+
+
+def _report(generator: Generator, out: Path, seed: int) -> Path:
+    """Write samples, model card and page; returns the page."""
+    from degas.figures.grids import save_grid
+    from degas.report.model_card import write_model_card
+    from degas.report.render import write_report
+
+    save_grid(generator.sample(NUM_SAMPLES, seed=seed), out / "samples.png", columns=COLUMNS)
+    write_model_card(out)
+    return write_report([out], out / "report.html")

@@ -1,0 +1,182 @@
+"""The whole job from Python: which stages it makes, what it refuses before the first, what it says at the end."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import degas
+from degas.cli import main as cli
+from degas.errors import UserError
+
+SMALL = {"max_images": 24, "image_size": 8}
+SEARCH = {"width": 4, "noise_size": 6, "num_epochs": 1, "batch_images": 8, "plateau_share": 0}
+GAN = {"num_steps": 2, "width": 4, "batch_images": 8}
+TINY = [
+    *("--data", "digits", "--data.max-images", "24", "--data.image-size", "8", "--search.width", "4"),
+    *("--search.noise-size", "6", "--search.num-epochs", "1", "--search.batch-images", "8"),
+    *("--search.plateau-share", "0", "--gan.num-steps", "2", "--gan.width", "4", "--gan.batch-images", "8"),
+    *("--evaluate.num-samples", "16", "--quiet"),
+]
+
+
+@pytest.fixture(autouse=True)
+def tiny_extractor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from tiny_extractor import TinyExtractor
+
+    extractor = TinyExtractor().eval()
+    monkeypatch.setattr("degas.evaluation.evaluate.build_extractor", lambda settings, device: extractor)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def run(out: Path, **more: Any) -> tuple[Any, list[str]]:
+    stages: list[str] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        finished = degas.run(
+            "digits",
+            out,
+            **{
+                "data_settings": SMALL,
+                "search": SEARCH,
+                "gan": GAN,
+                "evaluate": {"num_samples": 16},
+                "progress": False,
+                "told": lambda stage, value: stages.append(stage),
+                **more,
+            },
+        )
+    return finished, stages
+
+
+def test_it_makes_everything_and_the_second_call_makes_nothing_anew(tmp_path: Path) -> None:
+    finished, stages = run(tmp_path / "run")
+    assert stages == ["images", "search", "architecture", "train", "evaluate", "report"]
+    for name in ("samples.png", "report.html", "train/generator/README.md", "evaluation/scores.json"):
+        assert (tmp_path / "run" / name).stat().st_size > 0, name
+    made = (tmp_path / "run" / "train" / "generator" / "model.safetensors").stat().st_mtime_ns
+    again, _ = run(tmp_path / "run")
+    assert again.scores == finished.scores
+    assert (tmp_path / "run" / "train" / "generator" / "model.safetensors").stat().st_mtime_ns == made
+
+
+@pytest.mark.parametrize("architecture", ["resnet", "degas-cifar10-nearest"])
+def test_an_architecture_skips_the_search(architecture: str, tmp_path: Path) -> None:
+    size = {} if architecture == "resnet" else {"data_settings": {"max_images": 24, "image_size": 16}}
+    sizes = {**GAN, "generator_width": 4, "noise_size": 6}
+    finished, stages = run(tmp_path / "run", architecture=architecture, search=None, gan=sizes, **size)
+    assert stages == ["images", "train", "evaluate", "report"]
+    assert not (tmp_path / "run" / "search").exists()
+    assert (finished.generator.architecture is None) == (architecture == "resnet")
+    assert finished.report.stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"architecture": "resnt"}, "'resnt'; did you mean 'resnet'?"),
+        ({"architecture": "resnet"}, "--search.width: there is no search with --architecture"),
+        ({"architecture": "resnet", "search": None, "seeds": 3}, "--seeds: there is no search with --architecture"),
+        ({"seed": "a"}, "seed: must be a whole number, not 'a'"),
+        ({"seeds": 2.5}, "seeds: must be a whole number, not 2.5"),
+        ({"search": {"width": "wide"}}, "search.width: must be a whole number, not 'wide'"),
+        ({"gan": {**GAN, "objective": "mdd"}}, "mdd"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_the_first_stage(more: Any, message: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        run(tmp_path / "run", **more)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_seeds_make_a_consensus(tmp_path: Path) -> None:
+    run(tmp_path / "run", seeds=2)
+    assert json.loads((tmp_path / "run" / "search" / "agreement.json").read_bytes())["seeds"] == [0, 1]
+    assert (tmp_path / "run" / "report.html").exists()
+
+
+def test_a_degenerate_search_is_told_when_the_run_goes_on_and_at_its_end(tmp_path: Path, capsys: Any) -> None:
+    assert cli.main(["run", *TINY, "--out", str(tmp_path / "run")]) == 0
+    capsys.readouterr()
+    record = [{"kind": "all-skip", "where": "N1", "warning": "N1: all are skips; compare with other seeds (--seeds)"}]
+    (tmp_path / "run" / "search" / "degenerate.json").write_text(json.dumps(record))
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        assert cli.main(["run", *TINY, "--out", str(tmp_path / "run")]) == 0
+    said = capsys.readouterr()
+    assert "degas: warning: N1: all are skips" in said.err
+    assert said.out.rstrip().splitlines()[-1] == "warning         N1: all are skips; compare with other seeds (--seeds)"
+
+
+def test_what_a_warning_of_the_search_advises_its_commands_have() -> None:
+    import re
+
+    from degas.cli.arguments import options_of
+    from degas.cli.options import RunOptions, SearchOptions
+    from degas.nas.results import degenerate
+
+    advised = set(re.findall(r"--[\w.-]+\w", Path(degenerate.__file__).read_text(encoding="utf-8")))
+    assert len(advised) >= 5
+    for model in (RunOptions, SearchOptions):
+        assert advised <= {option.name for option in options_of(model)}
+
+
+@pytest.mark.parametrize("command", ["run", "search", "train"])
+def test_a_dry_run_says_all_and_writes_nothing(command: str, tmp_path: Path, capsys: Any) -> None:
+    only = {"run": ("",), "search": ("--gan", "--evaluate"), "train": ("--search",)}[command]
+    words = [word for k, word in enumerate(TINY) if not _of(TINY, k, only)]
+    words += ["--architecture", "resnet"] if command == "train" else []
+    before = set(tmp_path.rglob("*"))
+    assert cli.main([command, *words, "--out", str(tmp_path / "run"), "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert set(tmp_path.rglob("*")) == before
+    facts = {line.split("  ")[0]: line for line in said.split("\n\n")[1].splitlines()}
+    assert "24, 1×8×8, 10 classes" in facts["images"]
+    if command != "train":
+        assert "  3 " in facts["search steps"]
+        assert "GiB" in facts["search memory"] or "MiB" in facts["search memory"]
+        assert "search.width" in said
+    if command != "search":
+        assert "  2 " in facts["training steps"]
+        assert "gan.penalty_weight" in said
+
+
+def _of(words: list[str], k: int, sections: tuple[str, ...]) -> bool:
+    """Whether a word, or the option that it is the value of, is of one of these sections."""
+    name = words[k] if words[k].startswith("--") else words[k - 1]
+    return any(section and name.startswith(f"{section}.") for section in sections)
+
+
+def test_a_dry_run_counts_the_steps_that_a_search_takes(tmp_path: Path, capsys: Any) -> None:
+    words = [word for k, word in enumerate(TINY) if not _of(TINY, k, ("--gan", "--evaluate"))]
+    assert cli.main(["search", *words, "--out", str(tmp_path / "run"), "--dry-run"]) == 0
+    facts = capsys.readouterr().out
+    assert cli.main(["search", *words, "--out", str(tmp_path / "run"), "--search.log-steps", "1"]) == 0
+    steps = [json.loads(line)["step"] for line in (tmp_path / "run" / "search" / "metrics.jsonl").open()]
+    assert f"search steps       {len(set(steps))} " in facts, (facts, steps)
+
+
+def test_a_dry_run_refuses_what_the_run_would(tmp_path: Path, capsys: Any) -> None:
+    assert cli.main(["run", *TINY, "--out", str(tmp_path / "run"), "--dry-run", "--evaluate.num-samples", "1"]) == 2
+    assert cli.main(["run", *TINY, "--out", str(tmp_path / "run"), "--dry-run", "--max-params", "5"]) == 2
+    assert "no architecture has at most 5 parameters" in capsys.readouterr().err
+
+
+def test_few_images_without_augmentation_are_told(tmp_path: Path) -> None:
+    from degas.data.sources import load_images
+    from degas.settings.sections import DataSettings
+    from degas.whole_run import hint_for_few
+
+    few = load_images("digits", DataSettings(max_images=50))
+    with pytest.warns(UserWarning, match="50 images are few, and augmentation is off; try --gan.augment diffaugment"):
+        hint_for_few(few, "none")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        hint_for_few(few, "diffaugment")
+        hint_for_few(load_images("digits", DataSettings()), "none")
