@@ -20,6 +20,7 @@ from degas.data.image_set import ImageSet, content_fingerprint
 from degas.data.sources import images_from
 from degas.errors import UserError
 from degas.evaluation.evaluate import Evaluator
+from degas.evaluation.extractors.build import evaluate_record
 from degas.evaluation.stage import EvaluateJob, evaluate_into
 from degas.gan.bookkeeping import Evaluate
 from degas.gan.checks import check_training
@@ -33,7 +34,7 @@ from degas.runtime.paths import expanded
 from degas.runtime.torch_state import plain_torch
 from degas.runtime.tracking import Tracker
 from degas.settings.refusals import whole
-from degas.settings.resolve import Section, settings_for
+from degas.settings.resolve import Section, begun_search, settings_for
 from degas.settings.sections import DataSettings, EvaluateSettings, GanSettings, SearchSettings, SpaceSettings
 from degas.space.architecture import Architecture
 
@@ -69,7 +70,7 @@ def search(
 
     source, seed = _source(data), whole("seed", seed)
     seeds = None if seeds is None else whole("seeds", seeds)
-    settings = settings_for("search", SearchSettings, search, preset, source)
+    settings = settings_for("search", SearchSettings, search, preset, source, begun_search(out))
     check_settings(settings)  # before images are read
     job = SearchJob(
         space=settings_for("space", SpaceSettings, space, preset, source),
@@ -120,7 +121,7 @@ def train(
         images=images,
         space=settings_for("space", SpaceSettings, space, preset, source),
         gan=settings_for("gan", gan_section(), gan, preset, source),
-        evaluate=measured,
+        evaluate=evaluate_record(measured),
         make_evaluate=make_evaluate,
         preset=preset,
         device=device,

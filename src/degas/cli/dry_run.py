@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from degas.cli.options import RunOptions, SearchOptions, Tracked, TrainOptions
 from degas.settings.base import Settings
+from degas.settings.presets import preset_values
+from degas.settings.resolve import begun_search, settings_for
+from degas.settings.sections import SearchSettings
 
 
 def tell_search(options: SearchOptions) -> None:
@@ -35,7 +38,9 @@ def tell_run(options: RunOptions) -> None:
     from degas.gan.settings import resolve_gan
 
     search, gan = options.search_settings(), resolve_gan(options.gan)
-    check_architecture(options.architecture, search, options.seeds, options.preset, options.source)
+    begun = begun_search(options.out)
+    unchanged = settings_for("search", SearchSettings, None, options.preset, options.source, begun)
+    check_architecture(options.architecture, search, unchanged, options.seeds)
     images = plan.images_of(options.source, options.data)
     api.check_later_stages(images, gan=options.gan, evaluate=options.evaluate, device=options.device)
     sections: dict[str, Settings] = {"data": options.data, "space": options.space}
@@ -51,6 +56,10 @@ def tell_run(options: RunOptions) -> None:
 def _tell(options: Tracked, sections: dict[str, Settings], facts: list[tuple[str, str, str]]) -> None:
     from degas.api import plan
 
-    print(plan.table(plan.settings_rows(sections, options.preset, options.source)))
+    print(
+        plan.table(
+            plan.settings_rows(sections, preset_values(options.preset, options.source, begun_search(options.out)))
+        )
+    )
     print()
     print(plan.table(facts))

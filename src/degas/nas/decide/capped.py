@@ -68,8 +68,8 @@ def prune_capped(
     freely = prune(alpha, space, compare=compare, zero_rule=zero_rule)
     if budget.allows(budget.cost(freely)):
         return freely
-    stages = [_node_choices(alpha, space, node, compare, zero_rule) for node in space.nodes[1:]]
-    found = _best_within(stages, budget)
+    stages = [node_choices(alpha, space, node, compare, zero_rule) for node in space.nodes[1:]]
+    found = best_within(stages, budget)
     if found is None:
         raise UserError(_nothing_fits(space, budget))
     return found
@@ -103,9 +103,10 @@ class _Choice:
         return _Choice(self.value + other.value, self.cost + other.cost, self.edges + other.edges)
 
 
-def _node_choices(
+def node_choices(
     alpha: Alpha, space: SearchSpace, node: str, compare: Compare, zero_rule: ZeroRule
 ) -> list[tuple[float, tuple[Edge, ...]]]:
+    """What `node` may keep, each with the sum of its two decisions' values."""
     firsts, seconds = node_options(alpha, space, node, compare=compare, zero_rule=zero_rule)
     return [
         (first_value + second_value, (first,) if second is None else (first, second))
@@ -114,7 +115,8 @@ def _node_choices(
     ]
 
 
-def _best_within(stages: list[list[tuple[float, tuple[Edge, ...]]]], budget: Budget) -> tuple[Edge, ...] | None:
+def best_within(stages: list[list[tuple[float, tuple[Edge, ...]]]], budget: Budget) -> tuple[Edge, ...] | None:
+    """The edges of the largest sum of values, one choice a stage, within the budget; None where nothing is."""
     nothing = Cost(0, 0)
     choices = [
         _front([_Choice(value, budget.edges_cost(edges), edges) for value, edges in stage], budget) for stage in stages

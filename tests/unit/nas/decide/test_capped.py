@@ -101,12 +101,12 @@ def test_a_cap_that_excludes_nothing_changes_nothing(compare: str, zero_rule: st
 @pytest.mark.parametrize("compare", COMPARES)
 def test_pruning_is_the_largest_sum_of_values(compare: str) -> None:
     """The identity that the capped rule rests on: the staircase without any shortcut ends where `prune` does."""
-    from degas.nas.decide.capped import _best_within, _node_choices
+    from degas.nas.decide.capped import best_within, node_choices
 
     for seed in range(20):
         alpha, space = random_alpha(SMALL, seed), SMALL
-        stages = [_node_choices(alpha, space, node, compare, "drops_edge") for node in space.nodes[1:]]
-        assert _best_within(stages, budget(space)) == prune(alpha, space, compare=compare)
+        stages = [node_choices(alpha, space, node, compare, "drops_edge") for node in space.nodes[1:]]
+        assert best_within(stages, budget(space)) == prune(alpha, space, compare=compare)
 
 
 def test_the_smallest_fits_its_own_size_and_nothing_below() -> None:

@@ -1,0 +1,1 @@
+"""A search whose judge is the GAN: GLO proposes candidates inside families, short trainings decide."""

@@ -1,0 +1,138 @@
+"""Is the winner better? Paired differences on seeds that chose nothing. Pure functions on plain numbers.
+
+Scores are distances: **lower is better**. A difference is winner − other over common seeds, so a negative one speaks
+for the winner: `better` where its whole interval lies below zero, `worse` where it lies above, else `not told apart`.
+
+Several comparisons are made at once. Holm: with m comparisons the one of the least probability under "no difference"
+is tested at 5 % / m, the next at 5 % / (m − 1), … up to the first that is not told apart, at whose level the remaining
+ones stay. The interval printed is Student's at exactly that level, so that it excludes zero where the verdict says so.
+All of them together claim a difference that is none in at most one case of twenty.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from degas_lab.contest.scores import Records, score_at, trial_name
+from degas_lab.trainings.paired import LEVEL, Table, Verdict, t_probability, t_quantile
+
+FIRST_FRESH_SEED = 1000  # seeds from here on never choose anything
+METRICS = ("fid", "kid")
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A row of the verdict, and the name that its trials bear."""
+
+    name: str
+    trials: str
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Paired differences in short: mean, standard error (of two seeds or more) and their number."""
+
+    mean: float
+    error: float
+    num_seeds: int
+
+    @property
+    def probability(self) -> float:
+        """Of a difference at least as large where there is none."""
+        if self.error == 0.0:
+            return 1.0 if self.mean == 0.0 else 0.0
+        return 1.0 - t_probability(abs(self.mean) / self.error, self.num_seeds - 1)
+
+    def interval(self, level: float) -> tuple[float, float]:
+        half = t_quantile(level, self.num_seeds - 1) * self.error
+        return self.mean - half, self.mean + half
+
+
+def verdict(
+    records: Records, winner: Contestant, others: list[Contestant], *, seeds: tuple[int, ...], steps: int
+) -> dict[str, Any]:
+    """verdict.json: a comparison of the winner with each other one, by each metric, on the fresh ones of `seeds`.
+
+    Holm's correction is over the comparisons by one metric. Seeds below `FIRST_FRESH_SEED` are refused: they chose.
+    """
+    if any(seed < FIRST_FRESH_SEED for seed in seeds):
+        raise ValueError(f"seeds below {FIRST_FRESH_SEED} chose the winner and cannot judge it")
+    comparisons = []
+    for metric in METRICS:
+        table = fresh_scores(records, [winner, *others], seeds=seeds, steps=steps, metric=metric)
+        comparisons += compare(table, winner.name, metric)
+    return {"comparisons": comparisons}
+
+
+def fresh_scores(
+    records: Records, contestants: list[Contestant], *, seeds: tuple[int, ...], steps: int, metric: str
+) -> Table:
+    """Contestant → seed → score of the finished trainings; one that diverged has the worst of all."""
+    found = {
+        one.name: {
+            seed: score
+            for seed in seeds
+            if (score := score_at(records.get(trial_name(one.trials, seed)), steps, metric)) is not None
+        }
+        for one in contestants
+    }
+    finite = [value for scores in found.values() for value in scores.values() if math.isfinite(value)]
+    worst = max(finite, default=0.0)
+    return {name: {seed: min(value, worst) for seed, value in scores.items()} for name, scores in found.items()}
+
+
+def compare(table: Table, winner: str, metric: str) -> list[dict[str, Any]]:
+    """The comparisons of `winner` with every other row, in the table's order, where there are two seeds or more."""
+    paired = {name: _paired(table[winner], scores) for name, scores in table.items() if name != winner}
+    known = {name: found for name, found in paired.items() if found is not None}
+    levels = holm_levels({name: found.probability for name, found in known.items()})
+    return [_comparison(name, metric, found, levels[name]) for name, found in known.items()]
+
+
+def holm_levels(probabilities: Mapping[str, float]) -> dict[str, float]:
+    """Comparison → the confidence level of its interval, which excludes zero where Holm's procedure rejects."""
+    levels: dict[str, float] = {}
+    error, stopped = 1.0 - LEVEL, False
+    for number, name in enumerate(sorted(probabilities, key=lambda name: probabilities[name])):
+        if not stopped:
+            share = error / (len(probabilities) - number)
+            stopped = probabilities[name] >= share
+        levels[name] = 1.0 - share
+    return levels
+
+
+def _paired(scores: Mapping[int, float], other: Mapping[int, float]) -> Paired | None:
+    differences = [scores[seed] - other[seed] for seed in sorted(set(scores) & set(other))]
+    if len(differences) < 2:
+        return None
+    error = statistics.stdev(differences) / math.sqrt(len(differences))
+    return Paired(statistics.fmean(differences), error, len(differences))
+
+
+def _comparison(name: str, metric: str, found: Paired, level: float) -> dict[str, Any]:
+    low, high = found.interval(level)
+    words: Verdict = "better" if high < 0 else "worse" if low > 0 else "not told apart"
+    return {
+        "against": name,
+        "metric": metric,
+        "difference": found.mean,
+        "low": low,
+        "high": high,
+        "num_seeds": found.num_seeds,
+        "verdict": words,
+    }
+
+
+def in_words(comparison: Mapping[str, Any]) -> str:
+    """`better than resnet by 3.1 (fid, 1.2 to 5.0, 10 seeds)`, or how small the difference must be."""
+    metric, seeds, against = comparison["metric"], comparison["num_seeds"], comparison["against"]
+    if comparison["verdict"] == "not told apart":
+        most = max(abs(comparison["low"]), abs(comparison["high"]))
+        return f"not told apart from {against} ({metric}: the difference is smaller than {most:.3g}, {seeds} seeds)"
+    low, high = sorted((abs(comparison["low"]), abs(comparison["high"])))
+    by = abs(comparison["difference"])
+    return f"{comparison['verdict']} than {against} by {by:.3g} ({metric}, {low:.3g} to {high:.3g}, {seeds} seeds)"
