@@ -32,6 +32,12 @@ def test_two_ranks_fit_as_one_does(tmp_path: Path) -> None:
             k: v for k, v in again.items() if k != "step"
         }
         assert (folder / "architecture.json").is_file()
+    saved = [
+        sorted(path.name for path in (tmp_path / name / "timed" / "checkpoints").glob("step-*"))
+        for name in ("one", "two")
+    ]
+    # The ranks ask each other every eighth step; the last two checkpoints are kept.
+    assert saved == [["step-00000017", "step-00000018"], ["step-00000016", "step-00000018"]]
     for name in ("one", "two"):  # each rank's own share of the epoch's mean included
         whole, resumed = (read_jsonl(tmp_path / name / kind / "metrics.jsonl")[-1] for kind in ("search", "resumed"))
         assert resumed == whole

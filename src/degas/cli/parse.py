@@ -14,6 +14,7 @@ from degas.cli.values import value_of
 from degas.errors import UserError, nearest
 from degas.settings.presets import PRESETS, preset_values
 from degas.settings.refusals import complaint
+from degas.settings.resolve import begun_search
 
 HELP = ("-h", "--help", "--help-all")
 MAX_LISTED = 20  # names in a message; an unknown option unlike any other gets the way to the help instead
@@ -31,7 +32,7 @@ def parse(model: type[Options], command: str, arguments: Sequence[str]) -> Optio
     if any(argument in HELP for argument in arguments):
         from degas.cli.help import help_text
 
-        print(help_text(model, command, _presets(_preset(arguments), ""), everything="--help-all" in arguments))
+        print(help_text(model, command, _presets(_preset(arguments)), everything="--help-all" in arguments))
         raise SystemExit(0)
     given, stray = _tokenise(options, command, arguments)
     _fill_positionals(options, given, stray)
@@ -130,16 +131,17 @@ def _preset(arguments: Sequence[str]) -> str:
     return "default"
 
 
-def _presets(preset: str, source: str) -> dict[str, dict[str, Any]]:
+def _presets(preset: str, source: str = "", begun: Mapping[str, Any] | None = None) -> dict[str, dict[str, Any]]:
     if preset not in PRESETS:
         raise UserError(f"--preset: unknown preset {preset!r}{nearest(preset, PRESETS)}")
-    return preset_values(preset, source)
+    return preset_values(preset, source, begun)
 
 
 def _build(model: type[Options], options: Sequence[Option], values: Mapping[Option, Any]) -> Options:
     """The model's defaults, then the preset's changes, then what is given."""
     own = {option.path[0]: value for option, value in values.items() if len(option.path) == 1}
-    changes = _presets(str(own.get("preset", "default")), str(own.get("source", "")))
+    begun = begun_search(own.get("out")) if "search" in model.model_fields else None
+    changes = _presets(str(own.get("preset", "default")), str(own.get("source", "")), begun)
     filled: dict[str, Any] = dict(own)
     for name, info in model.model_fields.items():
         if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):

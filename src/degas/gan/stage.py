@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,14 +32,16 @@ MakeEvaluate = Callable[[torch.device], Evaluate]
 class TrainJob:
     """All that a training depends on but its seed and its folder.
 
-    `make_evaluate` is asked once for what measures the generator every `gan.evaluate_steps`.
+    `evaluate` is what config.json says of the measurements that choose the best generator: their settings, and the
+    content of what those name by a path. `make_evaluate` is asked once for what measures the generator every
+    `gan.evaluate_steps`.
     """
 
     architecture: Architecture | str | Path
     images: ImageSet
     space: SpaceSettings
     gan: GanSettings
-    evaluate: EvaluateSettings
+    evaluate: Mapping[str, Any]
     make_evaluate: MakeEvaluate
     preset: str
     device: str
@@ -52,7 +54,7 @@ class TrainJob:
         head = stage_head(self.images, seed, self.preset)
         config = {**head, "generator": generator.config, "gan": settings.record()}
         if settings.evaluate_steps:  # evaluations choose the best generator, and so decide what comes out
-            config["evaluate"] = self.evaluate.model_dump(mode="json")
+            config["evaluate"] = self.evaluate
         return config
 
 

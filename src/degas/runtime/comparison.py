@@ -11,6 +11,7 @@ from typing import Any
 from degas.errors import UserError
 
 _UNSET: Any = object()
+MAX_SHOWN = 60  # characters of a value in a message
 
 
 @dataclass(frozen=True)
@@ -22,11 +23,14 @@ class Rules:
         defaults: what a setting is that one of the two does not have, since it was written before there was one.
         sentences: how to tell a difference, with `{old}` and `{new}`. These keys are compared before the others, in
             this order, so that the plainest of several differences is told.
+        contents: a path's key → the key of its content, which has a sentence. The path counts only where one of the
+            two does not tell the content.
     """
 
     ignored: frozenset[str] = frozenset()
     defaults: Mapping[str, Any] = field(default_factory=dict)
     sentences: Mapping[str, str] = field(default_factory=dict)
+    contents: Mapping[str, str] = field(default_factory=dict)
 
 
 def refuse_difference(path: Path, old: Mapping[str, Any], new: Mapping[str, Any], rules: Rules | None = None) -> None:
@@ -44,19 +48,23 @@ def first_difference(old: Mapping[str, Any], new: Mapping[str, Any], rules: Rule
         before, now = _at(old, key), _at(new, key)
         if _UNSET not in (before, now) and before != now:
             return sentence.format(old=before, new=now)
-    found = _below(old, new, "", rules)
+    told = [path for path, key in rules.contents.items() if _UNSET not in (_at(old, key), _at(new, key))]
+    ignored = rules.ignored.union(told, rules.contents.values())
+    found = _below(old, new, "", ignored, rules.defaults)
     return f"{found[0]} was {found[1]} and is {found[2]} now" if found else ""
 
 
-def _below(old: Any, new: Any, key: str, rules: Rules) -> tuple[str, str, str] | None:
+def _below(
+    old: Any, new: Any, key: str, ignored: frozenset[str], defaults: Mapping[str, Any]
+) -> tuple[str, str, str] | None:
     """Key and both values of the first difference at `key` or below."""
-    if key in rules.ignored:
+    if key in ignored:
         return None
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for name in [*old, *(name for name in new if name not in old)]:
             inner = f"{key}.{name}" if key else name
-            default = rules.defaults.get(inner, _UNSET)
-            if found := _below(old.get(name, default), new.get(name, default), inner, rules):
+            default = defaults.get(inner, _UNSET)
+            if found := _below(old.get(name, default), new.get(name, default), inner, ignored, defaults):
                 return found
         return None
     unset = (None, _UNSET)  # null, or of a release that did not have it
@@ -71,4 +79,6 @@ def _at(settings: Any, key: str) -> Any:
 
 
 def _shown(value: Any) -> str:
-    return "unset" if value is _UNSET else json.dumps(value)[:60]
+    """`value` as JSON; of a long one both ends, for paths differ at the second."""
+    text = "unset" if value is _UNSET else json.dumps(value)
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN // 2 - 1]}…{text[-MAX_SHOWN // 2 :]}"

@@ -6,7 +6,10 @@ What an objective changes stands in its class (`degas.gan.objectives`).
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, Literal
+
+from degas.runtime.json_files import number
 
 # A preset is what it changes from the defaults above; `default` changes nothing.
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
@@ -53,15 +56,23 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     },
 }
 SLOWER = re.compile(r"(?<![a-z])(stl[-_]?10|celeb[-_]?a)(?![a-z])")  # sets that the paper searches with a lower rate
+SLOWER_RATES = {"weight_lr": 0.03, "latent_lr": 0.03}
 PresetName = Literal["quick", "default", "paper"]
 
 
-def preset_values(preset: str, source: str = "") -> dict[str, dict[str, Any]]:
+def preset_values(preset: str, source: str = "", begun: Mapping[str, Any] | None = None) -> dict[str, dict[str, Any]]:
     """What `preset` changes, section by section.
 
     The paper's search rate depends on the data set (§4.1), which `source`, a path or a name, tells by a name in it.
+    A search that has begun with the preset keeps its rate, for a moved copy of the images may be named otherwise:
+    `begun` is its config.json.
     """
     values = {section: dict(changes) for section, changes in PRESETS[preset].items()}
-    if preset == "paper" and SLOWER.search(source.lower()):
-        values["search"].update(weight_lr=0.03, latent_lr=0.03)
+    if preset != "paper":
+        return values
+    if SLOWER.search(source.lower()):
+        values["search"].update(SLOWER_RATES)
+    if begun and begun.get("preset") == preset and isinstance(begun.get("search"), Mapping):
+        recorded = begun["search"]
+        values["search"].update({name: recorded[name] for name in SLOWER_RATES if number(recorded.get(name))})
     return values

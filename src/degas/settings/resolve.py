@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
 
 from degas.errors import UserError, nearest
+from degas.runtime.json_files import read_config
+from degas.runtime.paths import expanded
+from degas.settings.base import Settings
 from degas.settings.presets import PRESETS, preset_values
 from degas.settings.refusals import complaint
-from degas.settings.sections import Settings
 
 Section = Mapping[str, Any] | Settings | None
 SettingsType = TypeVar("SettingsType", bound=Settings)
 
 
 def settings_for(
-    section: str, model: type[SettingsType], given: Section, preset: str, source: str = ""
+    section: str,
+    model: type[SettingsType],
+    given: Section,
+    preset: str,
+    source: str = "",
+    begun: Mapping[str, Any] | None = None,
 ) -> SettingsType:
-    """A section's settings: defaults, then the preset's changes, then what is given."""
+    """A section's settings: defaults, then the preset's changes (`presets.preset_values`), then what is given."""
     if isinstance(given, Settings) and type(given).__name__ == model.__name__:  # of the same section, whose settings
         return cast(SettingsType, given)  # registration may have added to since
     if not isinstance(given, Mapping | None):
@@ -31,7 +39,7 @@ def settings_for(
         if given and name in given and field in given:
             raise UserError(f"{section}: {name} and {field} are one setting; give one of them")
     given = {names.get(name, name): value for name, value in (given or {}).items()}
-    values = {**preset_values(preset, source).get(section, {}), **given}
+    values = {**preset_values(preset, source, begun).get(section, {}), **given}
     for key in values:
         if key not in model.model_fields:
             raise UserError(f"{section}: unknown setting {key!r}{nearest(key, model.model_fields)}")
@@ -41,6 +49,19 @@ def settings_for(
         first = error.errors()[0]
         where = ".".join(str(part) for part in (section, *first["loc"]))
         raise UserError(f"{where}: {complaint(first)}") from None
+
+
+def begun_search(out: str | Path | None) -> dict[str, Any]:
+    """config.json of the search that the run folder `out` holds; {} where it cannot be read.
+
+    Whoever opens the folder says why.
+    """
+    if out is None:
+        return {}
+    try:
+        return read_config(expanded(out) / "search" / "config.json")
+    except (UserError, OSError):
+        return {}
 
 
 def second_names(model: type[Settings]) -> dict[str, str]:

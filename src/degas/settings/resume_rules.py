@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from degas.runtime.comparison import Rules
-from degas.settings.sections import Settings
+from degas.settings.base import Settings
 
 # Images are known by their content, whatever path leads there; a preset is the settings that it leads to; of an
 # architecture its operations count, whoever found it.
 SAME_RESULT = ("preset", "data.source", "generator.architecture.provenance")
+CONTENTS = {"evaluate.classifier": "evaluate.classifier_fingerprint"}
 DATA_SENTENCES = {
     "data.num_images": "the data changed: {old} → {new} images",
     "data.image_size": "the data changed: {old} → {new} px",
@@ -18,6 +19,7 @@ DATA_SENTENCES = {
     "data.num_classes": "the data changed: {old} → {new} classes",
     "data.fingerprint": "the data changed: as many images as before, with other pixels, labels or class names",
 }
+CLASSIFIER_SENTENCES = {"evaluate.classifier_fingerprint": "--evaluate.classifier holds another classifier than before"}
 
 
 def resume_rules(*, complete: Mapping[str, Mapping[str, Any]] | None = None, **defaults: Settings) -> Rules:
@@ -37,4 +39,4 @@ def resume_rules(*, complete: Mapping[str, Mapping[str, Any]] | None = None, **d
     ]
     sections = {name: settings.model_dump(mode="json") for name, settings in defaults.items()} | dict(complete or {})
     values = {f"{section}.{name}": value for section, values in sections.items() for name, value in values.items()}
-    return Rules(frozenset([*SAME_RESULT, *ignored]), values, DATA_SENTENCES)
+    return Rules(frozenset([*SAME_RESULT, *ignored]), values, DATA_SENTENCES | CLASSIFIER_SENTENCES, CONTENTS)

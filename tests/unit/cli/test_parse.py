@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from degas.cli.options import (
-    DescribeOptions,
-    RandomOptions,
-    ReportOptions,
-    RunOptions,
-    SampleOptions,
-    SearchOptions,
-    TrainOptions,
-)
+from degas.cli.options import RunOptions, SearchOptions, TrainOptions
 from degas.cli.parse import option_names, parse
+from degas.cli.tool_options import DescribeOptions, RandomOptions, ReportOptions, SampleOptions
 from degas.errors import UserError
 from degas.settings.resolve import settings_for
 from degas.settings.sections import SearchSettings
@@ -118,6 +112,19 @@ def test_help_shows_defaults_and_sources(capsys: pytest.CaptureFixture[str]) -> 
     assert "--search.num-epochs" in text
     assert "DARTS code: 50" in text
     assert "[DARTS code] (default: 5)" in text
+
+
+def test_a_run_that_has_begun_keeps_the_presets_rate_unless_one_is_given(tmp_path: Path) -> None:
+    """`--preset paper` has 0.03 for a source named celeba, and a moved copy is named otherwise."""
+    arguments = ["--data", "faces", "--out", str(tmp_path), "--preset", "paper"]
+    (tmp_path / "search").mkdir()
+    config = {"preset": "paper", "search": {"weight_lr": 0.03, "latent_lr": 0.03}}
+    (tmp_path / "search" / "config.json").write_text(json.dumps(config))
+    for model, command in ((SearchOptions, "search"), (RunOptions, "run")):
+        options = parse(model, command, arguments)
+        assert (options.search.weight_lr, options.search.latent_lr) == (0.03, 0.03)
+        given = parse(model, command, [*arguments, "--search.weight-lr", "0.3"])
+        assert (given.search.weight_lr, given.search.latent_lr) == (0.3, 0.03)
 
 
 def test_help_shows_the_presets_defaults(capsys: pytest.CaptureFixture[str]) -> None:

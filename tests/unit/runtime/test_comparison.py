@@ -64,7 +64,30 @@ def test_what_changes_the_result_is_told_in_words(new: dict, told: str) -> None:
     assert first_difference(OLD, new, RULES) == told
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ({"path": "a", "print": 1}, {"path": "b", "print": 1}, ""),
+        ({"path": "a", "print": 1}, {"path": "a", "print": 2}, "other weights"),
+        ({"path": "a"}, {"path": "a", "print": 1}, ""),
+        ({"path": "a", "print": 1}, {"path": "b"}, 'part.path was "a" and is "b" now'),
+        ({"path": None}, {"path": "b", "print": 1}, 'part.path was null and is "b" now'),
+    ],
+)
+def test_a_path_counts_only_where_its_content_is_not_told(old: dict, new: dict, told: str) -> None:
+    rules = Rules(sentences={"part.print": "other weights"}, contents={"part.path": "part.print"})
+    assert first_difference({"part": old}, {"part": new}, rules) == told
+
+
 def test_a_setting_that_is_unset_equals_one_that_a_release_did_not_have() -> None:
     refuse_difference(Path("RUN"), {"gan": {"a": 1}, "old": None}, {"gan": {"a": 1, "critic": None}})
     with pytest.raises(UserError, match=r"gan\.critic was unset and is \"mine\" now"):
         refuse_difference(Path("RUN"), {"gan": {"a": 1}}, {"gan": {"a": 1, "critic": "mine"}})
+
+
+def test_of_long_paths_the_ends_are_shown() -> None:
+    old, new = ({"path": f"/{'folder/' * 20}{name}"} for name in "ab")
+    told = first_difference(old, new, Rules())
+    assert 'folder/a" and is' in told
+    assert told.endswith('folder/b" now')
+    assert len(told) < 160

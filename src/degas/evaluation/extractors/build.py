@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from degas.errors import UserError
 from degas.evaluation.extractors.base import Extractor, freeze
 from degas.settings.sections import EvaluateSettings
+
+
+def evaluate_record(settings: EvaluateSettings) -> dict[str, Any]:
+    """The settings as the config.json of a training has them, with the classifier's fingerprint where one measures.
+
+    A classifier that cannot be read has none; whoever measures with it says why.
+    """
+    record = settings.model_dump(mode="json")
+    if settings.extractor != "classifier" or settings.classifier is None:
+        return record
+    from degas.evaluation.extractors.classifier import ClassifierExtractor
+
+    try:
+        return {**record, "classifier_fingerprint": ClassifierExtractor.load(settings.classifier).fingerprint}
+    except UserError:
+        return record
 
 
 def build_extractor(settings: EvaluateSettings, device: torch.device | str = "cpu") -> Extractor:

@@ -7,6 +7,7 @@ logits is `classifier_score`, never IS.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from degas.errors import UserError, unreadable
-from degas.evaluation.extractors.base import Extracted, Extractor, to_colour
+from degas.evaluation.extractors.base import Extracted, Extractor, fingerprint_of, to_colour
 from degas.runtime.durable import replace_file
 
 VERSION = 1
@@ -108,6 +109,12 @@ class ClassifierExtractor(Extractor):
         except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
             reason = str(error).splitlines()[0]
             raise UserError(f"--evaluate.classifier: {folder} holds no classifier ({reason}); {_REMEDY}") from error
+
+    @property
+    def fingerprint(self) -> str:
+        """Of whatever decides its scores, so that a moved copy has the same: weights, sizes, names of the classes."""
+        decides = [self.config.get(key) for key in ("channels", "image_size", "class_names")]
+        return hashlib.sha256(json.dumps([fingerprint_of(self), *decides]).encode()).hexdigest()[:16]
 
     def facts(self) -> dict[str, Any]:
         accuracy = {key: self.config[key] for key in ("held_out_accuracy", "num_held_out", "num_train")}

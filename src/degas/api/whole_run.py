@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from degas import api
+from degas.api import stages as api
 from degas.data.image_set import ImageSet
 from degas.data.sources import load_images
 from degas.errors import UserError
@@ -19,7 +19,7 @@ from degas.nets.generators import GENERATORS
 from degas.runtime.environment import is_rank_0
 from degas.runtime.tracking import Tracker
 from degas.settings.refusals import whole
-from degas.settings.resolve import Section, settings_for
+from degas.settings.resolve import Section, begun_search, settings_for
 from degas.settings.sections import DataSettings, EvaluateSettings, SearchSettings, SpaceSettings
 from degas.space.architecture import Architecture
 from degas.space.find import load_architecture
@@ -68,16 +68,17 @@ def run(
     seed, seeds = whole("seed", seed), None if seeds is None else whole("seeds", seeds)
     tell = told or (lambda stage, value: None)
     sections: dict[str, Any] = {
-        "search": settings_for("search", SearchSettings, search, preset, source),
+        "search": settings_for("search", SearchSettings, search, preset, source, begun_search(out)),
         "gan": settings_for("gan", gan_section(), gan, preset, source),
         "evaluate": settings_for("evaluate", EvaluateSettings, evaluate, preset, source),
         "space": settings_for("space", SpaceSettings, space, preset, source),
     }
-    check_architecture(architecture, sections["search"], seeds, preset, source)
+    unchanged = settings_for("search", SearchSettings, None, preset, source, begun_search(out))
+    check_architecture(architecture, sections["search"], unchanged, seeds)
     given = settings_for("data", DataSettings, data_settings, "default")
     images = data if isinstance(data, ImageSet) else load_images(source, given, Path(out))
     tell("images", images)
-    api.refuse_in_vain(images, gan=sections["gan"], evaluate=sections["evaluate"], device=device)
+    api.check_later_stages(images, gan=sections["gan"], evaluate=sections["evaluate"], device=device)
     hint_for_few(images, sections["gan"].augment)
     both: dict[str, Any] = {"preset": preset, "seed": seed, "device": device, "progress": progress, "command": command}
     both["data_settings"] = given
@@ -102,15 +103,17 @@ def run(
 
 
 def check_architecture(
-    architecture: Architecture | str | Path | None, search: SearchSettings, seeds: int | None, preset: str, source: str
+    architecture: Architecture | str | Path | None, search: SearchSettings, unchanged: SearchSettings, seeds: int | None
 ) -> None:
-    """Raise `UserError` for an architecture that is none, and for settings of the search that it leaves out."""
+    """Raise `UserError` for an architecture that is none, and for settings of the search that it leaves out.
+
+    `unchanged` is what `search` is where none is given.
+    """
     if architecture is None:
         return
     if not (isinstance(architecture, str) and architecture in GENERATORS):
         load_architecture(architecture, GENERATORS)
-    plain = settings_for("search", SearchSettings, None, preset, source)
-    changed = [name for name in SearchSettings.model_fields if getattr(search, name) != getattr(plain, name)]
+    changed = [name for name in SearchSettings.model_fields if getattr(search, name) != getattr(unchanged, name)]
     options = ["--seeds"] if seeds is not None else [f"--search.{name.replace('_', '-')}" for name in changed]
     if options:
         raise UserError(f"{options[0]}: there is no search with --architecture; leave out one of the two")

@@ -18,8 +18,8 @@ from degas.nas.stage import check_search_job, search_bytes
 from degas.nets.cost import count_parameters, supernet_parameters
 from degas.runtime.environment import num_ranks
 from degas.runtime.memory import in_words
-from degas.settings.presets import preset_values
-from degas.settings.sections import DataSettings, EvaluateSettings, GanSettings, SearchSettings, Settings, SpaceSettings
+from degas.settings.base import Settings
+from degas.settings.sections import DataSettings, EvaluateSettings, GanSettings, SearchSettings, SpaceSettings
 from degas.space.architecture import Architecture
 
 Row = tuple[str, str, str]  # name, value, where the value comes from
@@ -73,9 +73,9 @@ def train_facts(
     return [*facts, ("training memory", f"at least {in_words(held)}", "weights, gradients and moments")]
 
 
-def settings_rows(sections: Mapping[str, Settings], preset: str, source_name: str) -> list[Row]:
-    """Every setting in force as (`search.width`, value, where the value comes from)."""
-    changes, rows = preset_values(preset, source_name), []
+def settings_rows(sections: Mapping[str, Settings], changes: Mapping[str, Mapping[str, Any]]) -> list[Row]:
+    """Every setting in force as (`search.width`, value, where the value comes from); `changes`: the preset's."""
+    rows: list[Row] = []
     for section, settings in sections.items():
         mine = changes.get(section, {})
         if isinstance(settings, GanSettings):

@@ -14,11 +14,12 @@ import pytest
 import torch
 from tiny_extractor import TinyExtractor
 
-from degas import api
+from degas.api import stages as api
 from degas.data.image_set import ImageSet, content_fingerprint
 from degas.errors import UserError
 from degas.evaluation import evaluate as evaluation
 from degas.evaluation.extractors.base import Extractor, freeze
+from degas.evaluation.extractors.classifier import ClassifierNetwork, save_classifier
 from degas.figures.grids import save_png
 from degas.gan.fresh import chosen_generator
 from degas.generator.generator import Generator
@@ -141,6 +142,48 @@ def test_what_chooses_the_best_generator_is_among_the_settings_of_the_run(
         train(16)
 
 
+def classifier(folder: Path, seed: int) -> dict[str, Any]:
+    """Settings that measure by a classifier written to `folder`, with weights drawn from the seed."""
+    torch.manual_seed(seed)
+    config = {"channels": 3, "image_size": 8, "class_names": ["a", "b"], "widths": [2, 3, 4], "held_out_accuracy": 0.5}
+    save_classifier(ClassifierNetwork(3, 2, config["widths"]), config, folder)
+    return {"extractor": "classifier", "classifier": folder, "num_samples": 16}
+
+
+def train_by(settings: dict[str, Any], images: ImageSet, out: Path) -> None:
+    api.train("dcgan", images, out, gan=GAN, evaluate=settings, resume=True, progress=False)
+
+
+def test_a_classifier_is_known_by_its_content_and_not_by_its_path(
+    images: ImageSet, built: Built, tmp_path: Path
+) -> None:
+    first, other = (classifier(tmp_path / name, seed) for name, seed in (("a", 0), ("b", 1)))
+    train_by(first, images, tmp_path / "run")
+    copy = {**first, "classifier": shutil.copytree(tmp_path / "a", tmp_path / "copy")}
+    train_by(copy, images, tmp_path / "run")
+    for changed in (other, classifier(tmp_path / "a", 1)):
+        with pytest.raises(UserError, match="holds another classifier than before"):
+            train_by(changed, images, tmp_path / "run")
+
+
+def test_a_classifier_without_a_recorded_content_is_known_by_its_path(
+    images: ImageSet, built: Built, tmp_path: Path
+) -> None:
+    """A run of the last release, and a classifier that is gone once the training has ended."""
+    settings = classifier(tmp_path / "a", 0)
+    train_by(settings, images, tmp_path / "run")
+    config = tmp_path / "run" / "train" / "config.json"
+    written = json.loads(config.read_bytes())
+    fingerprint = written["evaluate"].pop("classifier_fingerprint")
+    assert len(fingerprint) == 16
+    config.write_text(json.dumps(written))
+    train_by(settings, images, tmp_path / "run")
+    with pytest.raises(UserError, match=r"evaluate\.classifier was .*/a\" and is .*/b\" now"):
+        train_by(classifier(tmp_path / "b", 0), images, tmp_path / "run")
+    shutil.rmtree(tmp_path / "a")
+    train_by(settings, images, tmp_path / "run")
+
+
 RESUMABLE = {"width": 2, "noise_size": 4, "num_epochs": 1, "plateau_share": 0.0}
 
 
@@ -185,6 +228,33 @@ def test_a_search_goes_on_with_what_changes_no_result(tmp_path: Path, monkeypatc
     save_png(np.zeros((8, 8, 3), np.uint8), tmp_path / "elsewhere" / "more.png")
     with pytest.raises(UserError, match="the data changed: 8 → 9 images"):
         search_of("elsewhere", tmp_path / "run")
+
+
+@pytest.mark.parametrize("preset", ["paper", "default"])
+def test_a_search_keeps_the_presets_rate_whatever_the_copy_of_the_data_set_is_called(
+    preset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The copy's name names no data set, or another one; twice, for config.json says where the images are now."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for k in range(8):
+        save_png(np.full((8, 8, 3), 20 * k, np.uint8), tmp_path / "celeba" / f"{k}.png")
+    shutil.copytree(tmp_path / "celeba", tmp_path / "faces")
+
+    def search(name: str, run: str, **changes: Any) -> None:
+        given = {**RESUMABLE, **changes}
+        settings = {"preset": preset, "data_settings": {"image_size": 8}, "search": given}
+        api.search(tmp_path / name, tmp_path / run, resume=True, progress=False, **settings)
+
+    for run, names in (("one", ("celeba", "faces", "faces")), ("two", ("faces", "celeba", "celeba"))):
+        for name in names:
+            search(name, run)
+    if preset == "paper":
+        rates = [
+            json.loads((tmp_path / run / "search" / "config.json").read_bytes())["search"] for run in ("one", "two")
+        ]
+        assert [(rate["weight_lr"], rate["latent_lr"]) for rate in rates] == [(0.03, 0.03), (0.3, 0.3)]
+    with pytest.raises(UserError, match=r"search\.weight_lr was .* and is 0\.7 now"):
+        search("faces", "one", weight_lr=0.7)
 
 
 def test_an_evaluation_leaves_its_settings_and_its_machine_beside_the_scores(

@@ -168,10 +168,23 @@ def test_a_dry_run_refuses_what_the_run_would(tmp_path: Path, capsys: Any) -> No
     assert "no architecture has at most 5 parameters" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("architecture", [[], ["--architecture", "resnet"]])
+def test_the_rate_that_a_search_keeps_is_the_presets(architecture: list[str], tmp_path: Path, capsys: Any) -> None:
+    """Begun under the name of one data set, gone on with under another; it is no setting that was given."""
+    (tmp_path / "run" / "search").mkdir(parents=True)
+    config = {"preset": "paper", "search": {"weight_lr": 0.03, "latent_lr": 0.03}}
+    (tmp_path / "run" / "search" / "config.json").write_text(json.dumps(config))
+    kept = ("--search",) if architecture else ()
+    words = [word for k, word in enumerate(TINY) if not _of(TINY, k, kept)] + architecture
+    assert cli.main(["run", *words, "--out", str(tmp_path / "run"), "--preset", "paper", "--dry-run"]) == 0
+    rates = [line.split()[1:] for line in capsys.readouterr().out.splitlines() if "search.latent_lr" in line]
+    assert rates == ([] if architecture else [["0.03", "preset"]])
+
+
 def test_few_images_without_augmentation_are_told(tmp_path: Path) -> None:
+    from degas.api.whole_run import hint_for_few
     from degas.data.sources import load_images
     from degas.settings.sections import DataSettings
-    from degas.whole_run import hint_for_few
 
     few = load_images("digits", DataSettings(max_images=50))
     with pytest.warns(UserWarning, match="50 images are few, and augmentation is off; try --gan.augment diffaugment"):
