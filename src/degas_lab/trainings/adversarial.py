@@ -56,8 +56,8 @@ def train_and_score(
     steps = Steps(generator, images, settings, seed=seed, engine=engine)
     watch = watch or Stopwatch(engine.device)
     record: dict[str, Any] = {"num_parameters": generator.num_parameters, "history": []}
-    saved = _Saved(checkpoint, steps, watch)
-    done, scoring = saved.restore(record["history"], marks)
+    saved = _Saved(checkpoint, steps, watch, marks)
+    done, scoring = saved.restore(record["history"])
     try:
         for mark in marks[len(record["history"]) :]:
             watch.start()
@@ -95,20 +95,20 @@ def _finite(scores: dict[str, float]) -> dict[str, float]:
 class _Saved:
     """The checkpoints of one training in `folder`; None keeps none."""
 
-    def __init__(self, folder: Path | None, steps: Steps, watch: Stopwatch) -> None:
-        self.folder, self.steps, self.watch = folder, steps, watch
+    def __init__(self, folder: Path | None, steps: Steps, watch: Stopwatch, marks: Sequence[float]) -> None:
+        self.folder, self.steps, self.watch, self.marks = folder, steps, watch, list(marks)
 
     def save(self, done: int, scoring: float, history: list[dict[str, Any]]) -> None:
         if self.folder is None:
             return
-        self.steps.watch.settle()  # what has diverged is never gone on from
-        beside = {"seconds": self.watch.lap(), "scoring": scoring, "history": history}
+        self.steps.watch.check()  # what has diverged is never gone on from
+        beside = {"seconds": self.watch.lap(), "scoring": scoring, "history": history, "marks": self.marks}
         save_checkpoint(self.folder, done, {"steps": self.steps.state_dict(), **beside}, keep=1)
 
-    def restore(self, history: list[dict[str, Any]], marks: Sequence[float]) -> tuple[int, float]:
+    def restore(self, history: list[dict[str, Any]]) -> tuple[int, float]:
         """Steps done and seconds of scoring; fills `history`. A training to other marks is not gone on with."""
         found = None if self.folder is None else load_newest(self.folder, lambda line: None)
-        if found is None or [mark["mark"] for mark in found[1]["history"]] != list(marks[: len(found[1]["history"])]):
+        if found is None or any(old != new for old, new in zip(found[1]["marks"], self.marks, strict=False)):
             return 0, 0.0
         done, state = found
         self.steps.load_state_dict(state["steps"])

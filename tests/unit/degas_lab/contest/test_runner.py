@@ -16,8 +16,8 @@ from degas.cli.main import main
 from degas.errors import UserError
 from degas.evaluation.extractors.base import freeze
 from degas.gan.state import Steps
-from degas.gan.watch import NonFiniteError
 from degas.runtime.distributed import Engine
+from degas.runtime.finite import NonFiniteError
 from degas.settings.sections import EvaluateSettings, GanSettings
 from degas_lab.contest.claims import claimed
 from degas_lab.contest.judging import Judge, steps_taken

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,9 @@ def test_a_training_killed_between_marks_goes_on(tmp_path: Path, monkeypatch: py
         with pytest.raises(KeyboardInterrupt):
             trial(score, **options)
     assert [path.name for path in (tmp_path / "c").iterdir()] == ["step-00000002"]
+    shutil.copytree(tmp_path / "c", tmp_path / "other")
     trial(score, **options)
     trial(score, marks=(4,))
     assert torch.equal(seen[0].sample(5), seen[1].sample(5))
-    assert trial(score, **{**options, "marks": (1, 4)})["history"][0]["steps"] == 1  # other marks: from the start
+    other = trial(score, **{**options, "marks": (1, 4), "checkpoint": tmp_path / "other"})
+    assert [mark["steps"] for mark in other["history"]] == [1, 4]  # other marks: from the start
