@@ -46,6 +46,8 @@ class Options(Plan):
 
 
 def main(options: Options) -> None:
+    from functools import partial
+
     from degas.cli.parse import command_line
     from degas.data.cache import cache_folder
     from degas.data.sources import load_images
@@ -62,7 +64,8 @@ def main(options: Options) -> None:
     images = load_images(options.source, options.data)
     with Engine(options.gan.precision, options.device) as engine:
         scorer = Scorer(images, options.evaluate, device=engine.device, cache=cache_folder(options.data))
-        contest = Contest(images, search, space, options, options.out, scorer, engine=engine)
+        say = partial(print, flush=True)  # each training at once, also into a file
+        contest = Contest(images, search, space, options, options.out, scorer, engine=engine, say=say)
         judge = Judge(contest, options.against) if options.verdict else None
         write_environment(options.out, command_line())
         outcome = contest.run()
