@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from pydantic import Field
-
-from degas.cli.options import FILE, SOURCE, Device, Folder, Source
-from degas.settings.base import Positive, Settings, setting
+from degas.cli.options import FILE, Device
+from degas.settings.base import setting
 from degas.settings.sections import DataSettings, EvaluateSettings, GanSettings
+from degas_lab.commands.measurement import Measurement
+from degas_lab.trainings.augmentation_plan import Plan
 
 __all__ = ["Options", "main"]
 
 
-Share = Annotated[float, Field(gt=0, le=1)]
-
-
-class Options(Settings):
+class Options(Plan, Measurement):
     """From how many images on is augmentation no longer worth it? Paired trainings on subsets of a larger set.
 
     Writes FOLDER/trials (a JSON file a training), and from them summary.json and table.md. A second call goes on.
@@ -26,17 +23,7 @@ class Options(Settings):
         "degas experiment augmentation --data digits --out runs/augmentation",
         "degas experiment augmentation --data my-images --out runs/augmentation --num-images 200 2,000",
     )
-    source: Source = setting(..., SOURCE)
-    out: Folder = setting(..., "folder of the measurement")
     architecture: str = setting("degas-cifar10-nearest", FILE)
-    num_images: Annotated[tuple[Positive, ...], Field(min_length=1)] = setting(
-        (100, 300, 1000), "images of each subset; scores are against all"
-    )
-    seeds: Positive = setting(3, "pairs of each subset")
-    seed: int = setting(0, "the first seed")
-    marks: Annotated[tuple[Share, ...], Field(min_length=1)] = setting(
-        (1.0,), "shares of the steps at which a training is scored"
-    )
     score: Literal["kid", "fid", "precision", "recall"] = setting("kid", "score that is compared")
     summary: bool = setting(False, "make no trial; only write the summary of those that are finished")
     device: Device = setting("auto", "where to compute")
@@ -54,7 +41,7 @@ def main(options: Options) -> None:
     from degas.errors import UserError
     from degas.runtime.distributed import Engine
     from degas.space.find import load_architecture
-    from degas_lab.trainings.augmentation import Plan, measure, write_summary
+    from degas_lab.trainings.augmentation import measure, write_summary
     from degas_lab.trainings.scorer import Scorer
 
     if options.gan.supervised:
@@ -62,14 +49,8 @@ def main(options: Options) -> None:
     gan, images = options.gan, load_images(options.source, options.data)
     found = load_architecture(options.architecture).for_image_size(images.image_size)
     found = found.resized(width=gan.generator_width, noise_size=gan.noise_size, channels=images.channels)
-    plan = Plan(
-        num_images=tuple(sorted(set(options.num_images))),
-        num_seeds=options.seeds,
-        seed=options.seed,
-        marks=tuple(sorted(set(options.marks))),
-    )
     if not options.summary:
         with Engine(gan.precision, options.device) as engine:
             scorer = Scorer(images, options.evaluate, device=engine.device, cache=cache_folder(options.data))
-            measure(found, images, gan, plan, options.out, scorer, engine=engine)
+            measure(found, images, gan, options, options.out, scorer, engine=engine)
     print(write_summary(options.out, images.source, options.score), end="")

@@ -11,7 +11,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,29 +29,9 @@ from degas.space.graph import SearchSpace
 from degas_lab.figures import COLOURS, GREY, markdown, saved_figure, write_text
 from degas_lab.fits import evolution
 from degas_lab.fits.evolution import Edges, Fit, Proposal, distinct
+from degas_lab.fits.rival_plan import Plan
 from degas_lab.fits.standalone import fit_alone, fit_settings
 from degas_lab.trials import Trials
-
-METHODS = ("random", "evolution")
-
-
-@dataclass(frozen=True)
-class Plan:
-    """`num_fits` of each method and seed; a cap on the parameters; the evolution's two sizes.
-
-    Budgets here are a hundredth of Real et al.'s, and every child is changed: with their quarter of the population in a
-    tournament, selection does not keep up with mutation (on a toy objective of 9 independent decisions, 100 fits, a
-    population of 10: 2.6 decisions wrong with tournaments of 3, 1.7 with 10).
-    """
-
-    methods: tuple[str, ...] = METHODS
-    num_fits: int = 50
-    num_epochs: int = 5
-    num_seeds: int = 1
-    seed: int = 0
-    max_params: int | None = None
-    population: int = 10
-    tournament: int = 10
 
 
 class Baselines:
@@ -123,7 +103,7 @@ class Baselines:
         )
 
     def seeds(self) -> range:
-        return range(self.plan.seed, self.plan.seed + self.plan.num_seeds)
+        return range(self.plan.seed, self.plan.seed + self.plan.seeds)
 
     def _fit(self, proposal: Proposal, seed: int, kind: str | None = None) -> float:
         kind = kind or {"drawn": "random", "child": "evolution"}[proposal.kind]

@@ -17,7 +17,8 @@ from degas.generator.generator import Generator
 from degas.runtime.checkpoint import load_newest, save_checkpoint
 from degas.runtime.distributed import Engine
 from degas.runtime.finite import NonFiniteError
-from degas_lab.trainings.stopwatch import Clock, Stopwatch
+from degas_lab.plan_fields import Clock
+from degas_lab.trainings.stopwatch import Stopwatch
 
 Score = Callable[[Generator], dict[str, float]]
 

@@ -8,8 +8,8 @@ generator twice with each seed, with and without it, from the same first weights
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -24,26 +24,8 @@ from degas.settings.sections import GanSettings
 from degas.space.architecture import Architecture
 from degas_lab.figures import markdown, write_text
 from degas_lab.trainings.adversarial import Score, train_and_score
+from degas_lab.trainings.augmentation_plan import WAYS, Plan
 from degas_lab.trials import Trials
-
-WAYS = ("none", "diffaugment")
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Which subsets, how many pairs each, and after which shares of the steps a training is scored."""
-
-    num_images: tuple[int, ...] = (100, 300, 1000)
-    num_seeds: int = 3
-    seed: int = 0  # the first one
-    marks: tuple[float, ...] = (1.0,)
-
-    def trials(self) -> Iterator[tuple[int, int, str]]:
-        """Images, seed and augmentation of every trial; whole pairs first, so that a measurement cut short is one."""
-        for seed in range(self.seed, self.seed + self.num_seeds):
-            for num_images in self.num_images:
-                for way in WAYS:
-                    yield num_images, seed, way
 
 
 def measure(

@@ -97,7 +97,7 @@ class HandMade:
             self.images,
             gan,
             self.scorer,
-            marks=[max(1, round(share * gan.num_steps)) for share in sorted(set(self.plan.marks))],
+            marks=[max(1, round(share * gan.num_steps)) for share in self.plan.marks],
             unit="steps",
             seed=seed,
             engine=self.engine,
@@ -124,7 +124,7 @@ class HandMade:
         return {
             "data": self.images.identity,
             "gan": self.gan.record(),
-            "marks": sorted(set(self.plan.marks)),
+            "marks": list(self.plan.marks),
             "evaluate": self.scorer.settings.model_dump(mode="json"),
         }
 

@@ -12,6 +12,7 @@ from degas.settings.base import Settings, setting
 from degas.settings.sections import EvaluateSettings, GanSettings, SpaceSettings
 from degas.space.architecture import Architecture
 from degas.space.graph import Edge, Order
+from degas_lab.plan_fields import Marks
 
 RESNET = "resnet"  # CT-GAN's own generator, which the others are compared with
 NOISE_SIZE = 128
@@ -76,9 +77,7 @@ class Plan(Settings):
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = setting(
         (0, 1, 2), "seeds; rows of one seed share reals, noise and critic start, and are compared with each other"
     )
-    marks: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1)] = setting(
-        (0.9, 1.0), "shares of the steps at which a training is scored; the last one counts"
-    )
+    marks: Marks = setting((0.9, 1.0), "shares of the steps at which a training is scored; the last one counts")
     gan: GanSettings = setting(
         GanSettings(num_steps=2500, width=32, generator_batch_images=64), "the adversarial training, alike for all"
     )

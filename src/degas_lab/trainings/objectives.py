@@ -30,32 +30,11 @@ from degas.runtime.distributed import Engine
 from degas.settings.sections import GanSettings, SpaceSettings
 from degas.space.architecture import Architecture
 from degas_lab.trainings.adversarial import Score, train_and_score
+from degas_lab.trainings.objectives_plan import Plan
 from degas_lab.trainings.scorer import Scorer
-from degas_lab.trainings.stopwatch import Clock
 from degas_lab.trials import Trials
 
 MAX_WIDTH = 2048
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is measured. `rates`: the generator's; the critic's keeps the objective's own ratio to it (2 for sn-gan)."""
-
-    objectives: tuple[str, ...] = tuple(OBJECTIVES)
-    minutes: float = 10.0
-    marks: tuple[float, ...] = (0.25, 0.5, 1.0)  # shares of the time
-    num_seeds: int = 3
-    rates: tuple[float, ...] = (2e-4, 4e-4, 8e-4)
-    critic_steps: tuple[int, ...] = (1, 2, 5)
-    tune_minutes: float = 1.5
-    tune_samples: int = 2000
-    score: str = "kid"  # that decides the tuning: kid or fid
-    critic_width: int = 48
-    num_parameters: int = 170_000
-    batch_images: int = 64
-    generator_batch_images: int = 64  # equal to the critic's, for a short time; CT-GAN doubles it
-    clock: Clock = "wall"
-    seed: int = 0  # of the tuning, and the first of the runs
 
 
 @dataclass(frozen=True)
@@ -102,20 +81,21 @@ class Objectives:
     ) -> None:
         self.images, self.plan, self.folder, self.scorer = images, plan, folder, scorer
         self.engine, self.architecture, self.say = engine, architecture, say
+        self.objectives = objectives_of(plan)
         shared = self._shared()
         tuned = {**shared, "minutes": plan.tune_minutes, "num_samples": plan.tune_samples, "seed": plan.seed}
-        self.tuning = {name: Trials(folder / f"tune-{name}", tuned) for name in plan.objectives}
+        self.tuning = {name: Trials(folder / f"tune-{name}", tuned) for name in self.objectives}
         marks = [share * plan.minutes for share in plan.marks]
         run = {**shared, "minutes": marks, "num_samples": scorer.settings.num_samples}
         self.runs = Trials(folder / "runs", run)
 
     def measure(self) -> None:
         """Make every trial that is not finished: all tuning, then the runs, one seed after another."""
-        for objective in self.plan.objectives:
+        for objective in self.objectives:
             for choice in self.tuned(objective):
                 self._tell(self.tuning[objective].run(choice.name, partial(self._tune, choice)))
-        for seed in range(self.plan.seed, self.plan.seed + self.plan.num_seeds):
-            for objective in self.plan.objectives:
+        for seed in range(self.plan.seed, self.plan.seed + self.plan.seeds):
+            for objective in self.objectives:
                 best = self.chosen(objective)
                 if best is not None:
                     self._tell(self.runs.run(f"{best.name}-s{seed}", partial(self._run, best, seed)))
@@ -139,14 +119,15 @@ class Objectives:
             return next(self.grid(objective))
         if not set(wanted) <= set(records):
             return None
-        scores = {name: score for name in wanted if (score := final_score(records[name], self.plan.score)) is not None}
-        return wanted[min(scores, key=lambda name: scores[name])] if scores else None
+        scores = {name: final_score(records[name], self.plan.tune_by) for name in wanted}
+        known = {name: score for name, score in scores.items() if score is not None}
+        return wanted[min(known, key=lambda name: known[name])] if known else None
 
     def results(self) -> dict[str, dict[str, Any]]:
         """Objective → `choice`, `tuning` (records by name) and `runs` (records of its choice, by seed), from trials."""
         found: dict[str, dict[str, Any]] = {}
         runs = self.runs.records()
-        for objective in self.plan.objectives:
+        for objective in self.objectives:
             choice = self.chosen(objective)
             mine = [record for record in runs.values() if choice is not None and record["choice"] == choice.name]
             found[objective] = {
@@ -213,6 +194,13 @@ class Objectives:
         else:
             last = record["history"][-1]
             self.say(f"{words}  {last['seconds']:.0f} s  FID {last['fid']:.1f}  KID·1000 {1000 * last['kid']:.1f}")
+
+
+def objectives_of(plan: Plan) -> tuple[str, ...]:
+    """The objectives that are measured, all where none is named. Raises `UserError` on an unknown one."""
+    for name in plan.objectives:
+        OBJECTIVES.find(name, "--objectives")
+    return plan.objectives or tuple(OBJECTIVES)
 
 
 def final_score(record: dict[str, Any], metric: str) -> float | None:

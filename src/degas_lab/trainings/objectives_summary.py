@@ -9,8 +9,8 @@ from typing import Any
 
 from degas.runtime.json_files import write_json
 from degas_lab.figures import COLOURS, GREY, markdown, saved_figure, write_text
+from degas_lab.plan_fields import Clock
 from degas_lab.trainings.objectives import final_score
-from degas_lab.trainings.stopwatch import Clock
 
 Results = Mapping[str, dict[str, Any]]
 HEAD = ("objective", "rate", "critic steps", "seeds", "steps", "processor s / wall s", "Fréchet distance", "KID·1000")

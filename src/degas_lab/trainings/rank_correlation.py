@@ -31,6 +31,7 @@ from degas_lab.fits.feature_term import FeatureTerm, feature_term, fit_with_feat
 from degas_lab.fits.held_out import fit_held_out
 from degas_lab.fits.standalone import fit_alone, fit_settings
 from degas_lab.trainings.adversarial import train_and_score
+from degas_lab.trainings.rank_plan import Plan
 from degas_lab.trainings.scorer import Scorer
 from degas_lab.trials import Trials
 
@@ -44,20 +45,6 @@ ALL_PREDICTORS = (*PREDICTORS, *DEAR)
 PROXY_SEED = 1000  # added to a proxy's seed: it must not be the beginning of the very training that it predicts
 POOL_DRAWS = 1000  # draws that the architectures are picked from
 TOLERANCE = 0.1
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is measured. `marks`: shares of the steps at which an adversarial training is scored."""
-
-    num_architectures: int = 24
-    num_equal: int = 12
-    equal_parameters: int | None = None  # default: the median of the draws
-    num_seeds: int = 2
-    seed: int = 0  # of the draws, and the first of the trainings
-    num_epochs: int = 5  # of each GLO fit
-    proxy_share: float = 0.125
-    marks: tuple[float, ...] = (0.25, 0.5, 1.0)
 
 
 @dataclass(frozen=True)
@@ -105,7 +92,7 @@ class RankCorrelation:
 
     def order(self, parts: Sequence[str]) -> Iterator[tuple[str, Contestant, int]]:
         """Part, architecture and seed of every trial, in the order in which they are made."""
-        for seed in range(self.plan.seed, self.plan.seed + self.plan.num_seeds):
+        for seed in range(self.plan.seed, self.plan.seed + self.plan.seeds):
             for part in (ADVERSARIAL, *ALL_PREDICTORS):
                 if part in parts:
                     for contestant in self.contestants:
@@ -184,7 +171,7 @@ def contestants(pattern: Architecture, plan: Plan) -> list[Contestant]:
     pool = _pool(pattern, plan.seed)
     sizes = [architecture_cost(replace(pattern, edges=edges)).num_parameters for edges in pool]
     equal = _equal(sizes, plan)
-    spread = _spread(sizes, plan.num_architectures - plan.num_equal, taken=set(equal))
+    spread = _spread(sizes, plan.num_any, taken=set(equal))
     groups = {"equal": equal, "any": spread}
     named = [
         (k, Contestant(f"{group}{k:02d}", group, replace(pattern, edges=pool[row], provenance={})))

@@ -6,13 +6,11 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
 from degas_lab.speed.timing import wait_for
-
-Clock = Literal["wall", "processor"]
 
 
 class Stopwatch:

@@ -17,7 +17,8 @@ from degas.settings.sections import SearchSettings, SpaceSettings
 from degas.space.architecture import Architecture
 from degas_lab.fits import rival_searches as module
 from degas_lab.fits.pareto import load_points
-from degas_lab.fits.rival_searches import Baselines, Plan, trial_name, write_summary
+from degas_lab.fits.rival_plan import METHODS, Plan
+from degas_lab.fits.rival_searches import Baselines, trial_name, write_summary
 
 SEARCH = SearchSettings(width=4, noise_size=6, batch_images=8)
 PLAN = Plan(num_fits=8, num_epochs=1, population=3, tournament=2)
@@ -48,7 +49,7 @@ def test_no_architecture_is_fitted_twice(tmp_path: Path) -> None:
     names = {trial_name(architecture.edges, seed) for architecture, seed in FITTED}
     assert len(names) == len(FITTED) == len(found.trials.records())
     assert len(FITTED) <= 2 * 8 - 3  # the evolution's first population are random search's first fits
-    for method in module.METHODS:
+    for method in METHODS:
         assert len(found.history(method, 0)) == 8
 
 
@@ -71,7 +72,7 @@ def test_a_stop_goes_on_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     write_summary(partly, tmp_path / "cut")
     monkeypatch.setattr(module, "fit_alone", fake_fit)
     partly.measure()
-    for method in module.METHODS:
+    for method in METHODS:
         assert partly.history(method, 0) == whole.history(method, 0)
 
 
@@ -79,7 +80,7 @@ def test_a_stop_goes_on_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_a_larger_budget_and_more_seeds_go_on_in_the_same_folder(tmp_path: Path) -> None:
     measurement(tmp_path).measure()
     before = len(FITTED)
-    larger = measurement(tmp_path, Plan(**{**vars(PLAN), "num_fits": 10, "num_seeds": 2}))
+    larger = measurement(tmp_path, Plan(**{**vars(PLAN), "num_fits": 10, "seeds": 2}))
     larger.measure()
     assert len(FITTED) - before <= 2 * 2 + 2 * 10 - 3
     assert {seed for _, seed in FITTED[before:]} == {0, 1}

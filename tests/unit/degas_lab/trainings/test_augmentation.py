@@ -10,7 +10,8 @@ import pytest
 
 from degas.data.sources import load_images
 from degas.settings.sections import DataSettings
-from degas_lab.trainings.augmentation import Plan, format_table, subset, summarise
+from degas_lab.trainings.augmentation import format_table, subset, summarise
+from degas_lab.trainings.augmentation_plan import Plan
 
 
 def record(num_images: int, seed: int, augment: str, kid: float, **more: Any) -> dict[str, Any]:
@@ -35,8 +36,8 @@ def test_differences_are_within_pairs() -> None:
 
 
 def test_a_plan_makes_whole_pairs_first() -> None:
-    trials = list(Plan(num_images=(8, 4), num_seeds=2).trials())
-    assert trials[:2] == [(8, 0, "none"), (8, 0, "diffaugment")]
+    trials = list(Plan(num_images=(8, 4, 8), seeds=2).trials())
+    assert trials[:2] == [(4, 0, "none"), (4, 0, "diffaugment")]
     assert len(set(trials)) == len(trials) == 8
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,8 @@ from degas.gan.objectives import OBJECTIVES
 from degas.runtime.distributed import Engine
 from degas.settings.sections import EvaluateSettings
 from degas_lab.trainings import objectives as module
-from degas_lab.trainings.objectives import Choice, Objectives, Plan, resnet_width
+from degas_lab.trainings.objectives import Choice, Objectives, resnet_width
+from degas_lab.trainings.objectives_plan import Plan
 from degas_lab.trainings.objectives_summary import format_table, write_summary
 from degas_lab.trainings.scorer import Scorer
 
@@ -25,7 +25,7 @@ PLAN = Plan(
     objectives=("sn-gan", "wgan-gp"),
     minutes=0.0002,
     marks=(0.5, 1.0),
-    num_seeds=2,
+    seeds=2,
     rates=(1e-4, 4e-4),
     critic_steps=(1, 2),
     tune_minutes=0.0001,
@@ -96,7 +96,7 @@ def test_the_best_of_the_grid_runs_with_every_seed(tmp_path: Path, monkeypatch: 
 
 def test_one_choice_needs_no_tuning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "train_and_score", fake_trial({}))
-    found = measurement(tmp_path, replace(PLAN, rates=(4e-4,), critic_steps=(2,)))
+    found = measurement(tmp_path, Plan(**{**vars(PLAN), "rates": (4e-4,), "critic_steps": (2,)}))
     found.measure()
     assert found.chosen("sn-gan") == Choice("sn-gan", 4e-4, 2)
     assert not list(tmp_path.glob("tune-*/*-lr*.json"))
@@ -121,7 +121,7 @@ def test_diverged_choices_are_never_taken(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_wider_grid_leaves_runs_of_another_choice_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "train_and_score", fake_trial({"0.0004/1": 0.2, "0.0008/1": 0.1}))
     measurement(tmp_path).measure()
-    wider = measurement(tmp_path, module.Plan(**{**vars(PLAN), "rates": (1e-4, 4e-4, 8e-4)}))
+    wider = measurement(tmp_path, Plan(**{**vars(PLAN), "rates": (1e-4, 4e-4, 8e-4)}))
     wider.measure()
     assert {record["choice"] for record in wider.results()["sn-gan"]["runs"]} == {"sn-gan-lr0.0008-c1"}
     assert len(list((tmp_path / "runs").glob("sn-gan*"))) == 4
@@ -143,7 +143,21 @@ def test_a_stop_loses_the_trial_at_hand_only(tmp_path: Path, monkeypatch: pytest
     measurement(tmp_path).measure()
     assert len(calls) == 2 * 4 + 2 * 2 + 1
     with pytest.raises(UserError, match="other settings"):
-        measurement(tmp_path, module.Plan(**{**vars(PLAN), "critic_width": 8}))
+        measurement(tmp_path, Plan(**{**vars(PLAN), "critic_width": 8}))
+
+
+def test_all_that_are_registered_are_measured_where_none_is_named(tmp_path: Path) -> None:
+    whole = measurement(tmp_path, Plan(**{**vars(PLAN), "objectives": ()}))
+    assert whole.objectives == tuple(OBJECTIVES)
+    assert set(whole.results()) == set(OBJECTIVES)
+    twice = measurement(tmp_path, Plan(**{**vars(PLAN), "objectives": ("mmd", "sn-gan", "mmd")}))
+    assert twice.objectives == ("mmd", "sn-gan")
+
+
+def test_an_unknown_objective_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="unknown objective 'no-gan'"):
+        measurement(tmp_path / "out", Plan(**{**vars(PLAN), "objectives": ("sn-gan", "no-gan")}))
+    assert not (tmp_path / "out").exists()
 
 
 def test_mean_and_spread_over_seeds(tmp_path: Path) -> None:
@@ -169,7 +183,7 @@ def test_mean_and_spread_over_seeds(tmp_path: Path) -> None:
 
 
 def test_a_tiny_measurement_from_end_to_end(tmp_path: Path) -> None:
-    plan = module.Plan(**{**vars(PLAN), "rates": (2e-4,), "critic_steps": (1,), "num_seeds": 1})
+    plan = Plan(**{**vars(PLAN), "rates": (2e-4,), "critic_steps": (1,), "seeds": 1})
     found = measurement(tmp_path, plan)
     found.measure()
     summary = write_summary(found.results(), tmp_path)

@@ -27,10 +27,10 @@ from degas_lab.trainings.rank_correlation import (
     ADVERSARIAL,
     ALL_PREDICTORS,
     PREDICTORS,
-    Plan,
     RankCorrelation,
     contestants,
 )
+from degas_lab.trainings.rank_plan import Plan
 from degas_lab.trainings.rank_summary import format_table, part_values, summarise, write_summary
 from degas_lab.trainings.scorer import Scorer
 
@@ -38,7 +38,7 @@ PATTERN = Architecture(1, 1, 4, 4, 6, 3, SearchSpace(1, 1).draw(0))
 LARGE = Architecture(3, 1, 4, 32, 128, 3, SearchSpace().draw(0))
 SEARCH = SearchSettings(width=4, noise_size=6, batch_images=8)
 GAN = resolve_gan(GanSettings(objective="sn-gan", num_steps=8, width=4, batch_images=4, lr_decay="none"))
-PLAN = Plan(num_architectures=6, num_equal=2, num_seeds=2, num_epochs=1, marks=(0.5, 1.0))
+PLAN = Plan(num_architectures=6, num_equal=2, seeds=2, num_epochs=1, marks=(0.5, 1.0))
 
 
 def measurement(folder: Path, plan: Plan = PLAN) -> RankCorrelation:
@@ -69,6 +69,11 @@ def test_what_the_draws_do_not_hold_is_refused() -> None:
         contestants(LARGE, Plan(num_architectures=4, num_equal=4, equal_parameters=10))
     with pytest.raises(UserError, match="--num-architectures"):
         contestants(PATTERN, Plan(num_architectures=5000, num_equal=0))
+
+
+def test_more_of_equal_size_than_there_are_is_refused() -> None:
+    with pytest.raises(UserError, match="--num-equal: more than --num-architectures; lower it"):
+        contestants(PATTERN, Plan(num_architectures=4, num_equal=5))
 
 
 def test_a_whole_seed_comes_before_the_next(tmp_path: Path) -> None:
@@ -172,7 +177,7 @@ def test_a_stop_loses_the_trial_at_hand_only(tmp_path: Path, monkeypatch: pytest
     assert len(calls) == 12 + 1
     with pytest.raises(UserError, match="other settings"):
         measurement(tmp_path, Plan(**{**vars(PLAN), "num_epochs": 2}))
-    measurement(tmp_path, Plan(**{**vars(PLAN), "num_seeds": 3}))
+    measurement(tmp_path, Plan(**{**vars(PLAN), "seeds": 3}))
 
 
 def test_a_fit_that_diverges_is_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,7 +193,7 @@ def test_a_fit_that_diverges_is_a_result(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_tiny_measurement_from_end_to_end(tmp_path: Path) -> None:
-    plan = Plan(**{**vars(PLAN), "num_architectures": 4, "num_equal": 0, "num_seeds": 1, "proxy_share": 0.25})
+    plan = Plan(**{**vars(PLAN), "num_architectures": 4, "num_equal": 0, "seeds": 1, "proxy_share": 0.25})
     done = measurement(tmp_path, plan)
     done.measure([ADVERSARIAL, *PREDICTORS])
     records = done.trials.records()

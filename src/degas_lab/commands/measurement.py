@@ -1,0 +1,13 @@
+"""What every measurement on images is told."""
+
+from __future__ import annotations
+
+from degas.cli.options import SOURCE, Folder, Source
+from degas.settings.base import Settings, setting
+
+
+class Measurement(Settings):
+    """Images and a folder. Stands after the plan among the bases: its options then come first in the help."""
+
+    source: Source = setting(..., SOURCE)
+    out: Folder = setting(..., "folder of the measurement")

@@ -1,0 +1,23 @@
+"""Types that the settings of several measurements share. Knows no torch."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+
+Clock = Literal["wall", "processor"]
+Share = Annotated[float, Field(gt=0, le=1)]
+
+
+def _ascending(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(sorted(set(values)))
+
+
+def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(dict.fromkeys(values))
+
+
+# What is given twice is made once. The order says nothing (ascending) or is the order of the work (distinct).
+ASCENDING, DISTINCT = AfterValidator(_ascending), AfterValidator(_distinct)
+Marks = Annotated[tuple[Share, ...], Field(min_length=1), ASCENDING]
