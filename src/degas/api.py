@@ -135,7 +135,7 @@ def train(
     return train_once(job, _out(out) / "train", seed=seed, resume=resume)
 
 
-def refuse_in_vain(images: ImageSet, *, gan: GanSettings, evaluate: EvaluateSettings, device: str) -> None:
+def check_later_stages(images: ImageSet, *, gan: GanSettings, evaluate: EvaluateSettings, device: str) -> None:
     """Raise the `UserError` that `train` or `evaluate` would raise for these images and settings, before a search."""
     check_training(resolve_gan(gan), images, chosen_device(device), num_ranks())
     Evaluator(images, evaluate, device="cpu")
@@ -182,7 +182,7 @@ def evaluate(
 def _small_evaluation(
     images: ImageSet, settings: EvaluateSettings, seed: int, device: torch.device, cache: Path | None
 ) -> Evaluate:
-    """What the trainer calls every `evaluate_steps`: protocol → value.
+    """Return the function that the trainer calls every `evaluate_steps`; it gives protocol → value.
 
     Extractor and reference statistics are made once; missing weights are an error before the first step.
     """
@@ -196,7 +196,7 @@ def _small_evaluation(
 
 
 def _statistics_cache(data: Data, images: ImageSet, settings: Section) -> Path | None:
-    """Where reference statistics are kept; None for images whose fingerprint is not that of their content.
+    """Return the folder for reference statistics; None for images whose fingerprint is not that of their content.
 
     The cache goes by the fingerprint, and an `ImageSet` made by hand may carry any.
     """

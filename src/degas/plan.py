@@ -1,4 +1,4 @@
-"""What a command would do, before it does: settings in force, images, parameters, memory and steps. Writes nothing."""
+"""The plan of a command before it runs: settings in force, images, parameters, memory and steps. Writes nothing."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def table(rows: list[Row]) -> str:
 
 
 def _unset(settings: Settings, name: str) -> str:
-    """What a setting that is left unset comes to, in the words of its description."""
+    """Return the default of a setting that is left unset, in the words of its description."""
     words = re.search(r"; default: ([^\[]*)", str(type(settings).model_fields[name].description))
     return words[1].strip() if words else ""
 

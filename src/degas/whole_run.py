@@ -24,14 +24,14 @@ from degas.settings.sections import DataSettings, EvaluateSettings, SearchSettin
 from degas.space.architecture import Architecture
 from degas.space.find import load_architecture
 
-Told = Callable[[str, Any], None]  # a stage's name, and what it begins with
+Announce = Callable[[str, Any], None]  # a stage's name, and what it begins with
 FEW_IMAGES = 1000  # below, a critic knows the images by heart long before a training ends (Zhao et al. 2020)
 NUM_SAMPLES, COLUMNS = 100, 10  # of samples.png
 
 
 @dataclass(frozen=True)
 class Finished:
-    """What a run made. Of several processes only the first has `scores` and `report`."""
+    """The results of a run. Of several processes only the first has `scores` and `report`."""
 
     generator: Generator
     scores: dict[str, Any] | None
@@ -56,7 +56,7 @@ def run(
     gan: Section = None,
     evaluate: Section = None,
     command: list[str] | None = None,
-    told: Told | None = None,
+    told: Announce | None = None,
 ) -> Finished:
     """Search, train, evaluate, sample and report, in `out`; what is there already is not made again.
 
@@ -78,7 +78,7 @@ def run(
     given = settings_for("data", DataSettings, data_settings, "default")
     images = data if isinstance(data, ImageSet) else load_images(source, given, Path(out))
     tell("images", images)
-    api.refuse_in_vain(images, gan=sections["gan"], evaluate=sections["evaluate"], device=device)
+    api.check_later_stages(images, gan=sections["gan"], evaluate=sections["evaluate"], device=device)
     hint_for_few(images, sections["gan"].augment)
     both: dict[str, Any] = {"preset": preset, "seed": seed, "device": device, "progress": progress, "command": command}
     both["data_settings"] = given
@@ -130,7 +130,7 @@ def hint_for_few(images: ImageSet, augment: str) -> None:
 
 
 def search_warnings(run: Path) -> tuple[str, ...]:
-    """What the search in a run folder warned of at its end."""
+    """Return the warnings at the end of the search in a run folder."""
     path = run / "search" / "degenerate.json"
     return tuple(record["warning"] for record in json.loads(path.read_bytes())) if path.is_file() else ()
 

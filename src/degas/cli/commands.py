@@ -1,9 +1,9 @@
-"""Which commands there are: degas' own by name, and those that installed packages add.
+"""The table of commands: degas' own by name, and those that installed packages add.
 
 A package adds commands through the entry point group `degas.commands`: the entry's name is the command, its value a
 module. Such a module has `Options` (a pydantic model) and `main(options)`, or `find_command(arguments)` where it is a
 family of commands, and may say `SUMMARY` (its line in `degas --help`), `LOWER` (which options to lower where memory
-runs out) and `GOES_ON` (how a stopped one goes on). None of it may need torch to be imported.
+runs out) and `GOES_ON` (how to continue a stopped one). Importing such a module must not need torch.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def summaries() -> Iterator[tuple[str, str]]:
 
 
 def hint(command: str, table: dict[str, str], attribute: str) -> str:
-    """What `table` says of a command, or what an added command's module says in `attribute`; else empty."""
+    """Return the entry of a command in `table`, or `attribute` of an added command's module; else ""."""
     if command in table or command in COMMANDS:
         return table.get(command, "")
     try:

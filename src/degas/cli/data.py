@@ -95,7 +95,7 @@ def in_words(facts: dict[str, Any]) -> str:
 
 
 def _problem(problem: dict[str, Any]) -> str:
-    """How many pictures have it, and which, as far as a line goes; `--json` names more."""
-    named = [" = ".join(its) if isinstance(its, list) else str(its) for its in problem["examples"][:SHOWN]]
+    """Return a line with the number of pictures that have the problem and a few names; `--json` names more."""
+    named = [" = ".join(names) if isinstance(names, list) else str(names) for names in problem["examples"][:SHOWN]]
     more = ", …" if named and problem["count"] > len(named) else ""
     return f"problem   {problem['count']:,} {problem['text']}{': ' if named else ''}{', '.join(named)}{more}"

@@ -23,7 +23,7 @@ def tell_train(options: TrainOptions) -> None:
 
     gan = resolve_gan(options.gan)
     images = plan.images_of(options.source, options.data)
-    api.refuse_in_vain(images, gan=options.gan, evaluate=options.evaluate, device=options.device)
+    api.check_later_stages(images, gan=options.gan, evaluate=options.evaluate, device=options.device)
     facts = plan.train_facts(images, gan, options.space, options.architecture, options.seed)
     sections = {"data": options.data, "gan": options.gan}
     _tell(options, sections, [*plan.images_facts(images), *facts])
@@ -39,7 +39,7 @@ def tell_run(options: RunOptions) -> None:
     unchanged = settings_for("search", SearchSettings, None, options.preset, options.source, begun)
     check_architecture(options.architecture, search, unchanged, options.seeds)
     images = plan.images_of(options.source, options.data)
-    api.refuse_in_vain(images, gan=options.gan, evaluate=options.evaluate, device=options.device)
+    api.check_later_stages(images, gan=options.gan, evaluate=options.evaluate, device=options.device)
     sections: dict[str, Settings] = {"data": options.data, "space": options.space}
     facts = plan.images_facts(images)
     if options.architecture is None:

@@ -16,7 +16,7 @@ class Member(NamedTuple):
 
 
 class Command(NamedTuple):
-    """What a command is, where it is no module of its own."""
+    """A command that has no module of its own."""
 
     Options: Any
     main: Callable[[Any], None]

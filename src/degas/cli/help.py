@@ -40,14 +40,14 @@ def help_text(model: type[BaseModel], command: str, changes: Changes, *, everyth
 
 
 def is_shown(option: Option) -> bool:
-    """Whether `--help` has the option, or only `--help-all`."""
+    """Return whether `--help` has the option, or only `--help-all`."""
     if option.argument.hidden or option.argument.rare:
         return False
     return len(option.path) == 1 or option.key in SHOWN
 
 
 def describe(option: Option, value: Any, *, sources: bool = True) -> str:
-    """What an option is for, where its default comes from, and that default: one."""
+    """Return the purpose of an option, the source of its default, and that one default."""
     text = str(option.info.description or "").strip()
     unset = DEFAULT.search(text)
     text = DEFAULT.sub("", text)

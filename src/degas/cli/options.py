@@ -36,7 +36,7 @@ Seeds = Annotated[int, Field(ge=2, le=1000)]
 
 
 class Shared(Settings):
-    """What every stage takes."""
+    """Options of every stage."""
 
     source: Source = setting(..., SOURCE)
     out: Annotated[Path, Argument(metavar="RUN", endings=())] = setting(..., "run folder")
@@ -48,7 +48,7 @@ class Shared(Settings):
 
 
 class Tracked(Shared):
-    """What stages take that run for long."""
+    """Options of stages that run for long."""
 
     dry_run: bool = setting(False, DRY_RUN)
     tracker: Annotated[Literal["none", "tensorboard"], Argument(rare=True)] = setting(
@@ -57,7 +57,7 @@ class Tracked(Shared):
 
 
 class Searching(Tracked):
-    """What stages take that search."""
+    """Options of stages that search."""
 
     seeds: Seeds | None = setting(
         None, "search with so many seeds from --seed on and take their consensus; default: one search"
@@ -70,7 +70,7 @@ class Searching(Tracked):
     search: SearchSettings = SearchSettings()
 
     def search_settings(self) -> SearchSettings:
-        """Those of the search, with what was given in short."""
+        """Return the search's settings, with the values of the short options."""
         short = {"max_params": self.max_params, "max_macs": self.max_macs}
         return self.search.model_copy(update={name: value for name, value in short.items() if value is not None})
 
@@ -246,7 +246,7 @@ class SpaceOptions(Settings):
 
 
 class DataInfoOptions(Settings):
-    """What a data source holds, and what is wrong with it."""
+    """Show what a data source holds, and what is wrong with it."""
 
     EXAMPLES: ClassVar[tuple[str, ...]] = (
         "degas data info my-images --out my-images.png",
@@ -273,7 +273,7 @@ class DataFetchOptions(Settings):
 
 
 class DataCacheOptions(Settings):
-    """What the cache folder holds, a line an entry; --clear empties it, and what is needed is made anew."""
+    """List the cache folder, a line an entry; --clear empties it, and what is needed later is made again."""
 
     EXAMPLES: ClassVar[tuple[str, ...]] = (
         "degas data cache",

@@ -1,4 +1,4 @@
-"""Standard output and error as commands want them: no traceback for a letter, and no work lost with a terminal."""
+"""Standard output and error as commands want them: no traceback for a character, no work lost with a terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from degas.runtime.terminal import Enduring
 
 
 @contextmanager
-def polite_streams(enduring: bool) -> Iterator[None]:
+def tolerant_streams(enduring: bool) -> Iterator[None]:
     """A terminal that cannot show α or × gets a question mark, not a traceback; one that is gone stops no work."""
     before = sys.stdout, sys.stderr
     for stream in before:

@@ -29,7 +29,7 @@ def decisions_in_words(pruning: Mapping[str, Any]) -> str:
 
 
 def _what_else(pruning: Mapping[str, Any]) -> list[str]:
-    """What the margins are of, what would change the decisions, and what a cap changed."""
+    """Return lines about the margins, what would change the decisions, and what a cap changed."""
     from degas.report.decisions import BY_ALPHA, by_losses, decided_by
 
     found, lines = pruning["decisions"], []

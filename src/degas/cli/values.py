@@ -1,4 +1,4 @@
-"""What is typed → the value of an option, or one line that says what it has to be."""
+"""Typed text → the value of an option, or one line that says what it has to be."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def output_path(name: str, text: str, endings: Sequence[str]) -> Path:
 
 
 def _of_a_file(ending: str) -> bool:
-    """Whether the ending is one that files are known by; `.2` of runs/v1.2 is none."""
+    """Return whether the ending is one that files are known by; `.2` of runs/v1.2 is none."""
     known = any(MimeTypes().guess_type(f"x{ending}", strict=False))  # Python's own table, the same on every machine
     return known or ending in (".npz", ".npy", ".pt2", ".onnx", ".safetensors")
 

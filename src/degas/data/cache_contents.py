@@ -1,4 +1,4 @@
-"""What the cache folder holds, and how it is emptied: the cache itself never evicts anything."""
+"""The list of the cache folder's contents, and its removal: the cache itself never evicts anything."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ _WINDOW = 64  # pictures decoded at a time: bounds memory, keeps the threads bus
 
 @dataclass(frozen=True)
 class FitRule:
-    """How a picture becomes square: `image_size` pixels a side, the rest as in `DataSettings`."""
+    """The rule by which a picture becomes square: `image_size` pixels a side, the rest as in `DataSettings`."""
 
     image_size: int
     fit: str = "crop"
@@ -41,7 +41,7 @@ class FitRule:
 
     @property
     def limits(self) -> Limits:
-        """What is decoded at all: 2^20 pixels to the megapixel."""
+        """The limits of what is decoded: 2^20 pixels to the megapixel."""
         return Limits(self.max_megapixels << 20, self.bits)
 
 

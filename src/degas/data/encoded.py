@@ -68,7 +68,7 @@ def open_picture(name: str, payload: np.ndarray | bytes | Path, limits: Limits) 
 
 
 def is_picture(payload: Path | IO[bytes]) -> bool:
-    """Whether the file begins as a picture that can be decoded here, whatever its name ends in."""
+    """Return whether the file begins as a picture that can be decoded here, whatever its name ends in."""
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(payload, formats=_formats()):
             return True
@@ -114,7 +114,7 @@ def _opened(payload: bytes | Path) -> ImageFile.ImageFile:
 
 
 def _halve_above(name: str, image: Image.Image, limits: Limits) -> bool:
-    """Whether a JPEG above the limit will be decoded at half its width and height, which its coding offers."""
+    """Return whether a JPEG above the limit will be decoded at half its width and height, which its coding offers."""
     num_pixels = image.width * image.height
     if num_pixels <= limits.max_pixels:
         return False
@@ -130,7 +130,7 @@ def too_large(name: str, what: str, limits: Limits) -> BadPictureError:
 
 
 def _is_deep(image: ImageFile.ImageFile) -> bool:
-    """Whether a file that is not yet loaded holds 16 bits a channel."""
+    """Return whether a file that is not yet loaded holds 16 bits a channel."""
     return bool(image.tile) and ";16" in str(image.tile[0][3])
 
 

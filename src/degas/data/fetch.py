@@ -44,7 +44,7 @@ OFFICIAL_MD5 = {archive.file_name: archive.md5 for archive in ARCHIVES.values()}
 
 
 def archive_path(name: str, folder: Path | None = None) -> Path:
-    """Where `fetch` puts archive `name`: `folder`, or the cache folder's `archives`."""
+    """Return the path to which `fetch` saves archive `name`: in `folder`, or in the cache folder's `archives`."""
     return (folder or cache_folder(DataSettings()) / "archives") / ARCHIVES[name].file_name
 
 
@@ -93,7 +93,7 @@ def _pooch() -> Any:
 
 
 class _Bar:
-    """What pooch asks of a progress bar, on a rich one; `total` is set by pooch from the server's answer."""
+    """The interface that pooch asks of a progress bar, on a rich one; pooch sets `total` from the server's answer."""
 
     def __init__(self, display: Any, task: Any) -> None:
         self._display, self._task = display, task

@@ -151,7 +151,7 @@ def _with_notes(labelled: Labelled, notes: tuple[Note, ...]) -> Labelled:
 
 
 def _is_utf8(name: str) -> bool:
-    """Whether a configuration or a report can hold it; a name in another encoding reads as surrogates."""
+    """Return whether a configuration or a report can hold it; a name in another encoding reads as surrogates."""
     try:
         name.encode()
     except UnicodeEncodeError:

@@ -62,7 +62,7 @@ def _records(name: str, pictures: Any, labels: Any, names: Any) -> Records:
 
 
 def _payload(name: str, item: Any) -> Payload:
-    """What the decoder takes of one item of a list or data set."""
+    """Return the decoder's input for one item of a list or data set."""
     picture = _split(item)[0]
     if isinstance(picture, str | os.PathLike):
         return Path(picture).expanduser()

@@ -36,7 +36,7 @@ class ImageSet:
 
     @property
     def identity(self) -> dict[str, str | int]:
-        """What scores and trials say of the images that they are of: `source`, `num_images`, `fingerprint`."""
+        """The images' identity in scores and trials: `source`, `num_images`, `fingerprint`."""
         return {"source": self.source, "num_images": self.num_images, "fingerprint": self.fingerprint}
 
     @property
@@ -124,6 +124,6 @@ def check_size(images: ImageSet, maker: Any, what: str = "generator") -> None:
 
 
 def stage_head(images: ImageSet, seed: int, preset: str) -> dict[str, Any]:
-    """What every stage's config.json says about the data and the seed."""
+    """Return the part of every stage's config.json about the data and the seed."""
     facts = {name: getattr(images, name) for name in ("source", "fingerprint", "num_images", "image_size", "channels")}
     return {"preset": preset, "seed": seed, "data": {**facts, "num_classes": images.num_classes}}

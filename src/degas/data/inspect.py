@@ -27,7 +27,7 @@ _LISTED = 20  # names of a problem; the count is always complete
 
 @dataclass
 class _Tally:
-    """What one pass over the pictures gathers; it holds no more than the grid's pictures."""
+    """The facts gathered in one pass over the pictures; of the pictures it holds only the grid's."""
 
     total: np.ndarray
     told: DecodedNotes

@@ -78,7 +78,7 @@ class Batches:
         return self._order[1]
 
     def _mirrored(self, step: int) -> np.ndarray:
-        """Which of this rank's images are mirrored: drawn for all ranks together, as the order is."""
+        """Return a mask of this rank's mirrored images: drawn for all ranks together, as the order is."""
         draws = numpy_generator(self._seed, f"{self._purpose}/flip", step).random(self.batch_images * self._num_ranks)
         return draws[self._rank * self.batch_images :][: self.batch_images] < 0.5
 

@@ -1,4 +1,4 @@
-"""What was assumed of a data source and what was left out of it: one list, for `data info` and for every stage."""
+"""Notes on what was assumed of a data source and what was left out: one list, for `data info` and every stage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a source looks like before decoding: a listing for the cache key, and its pictures one by one."""
+"""A source before decoding: a listing for the cache key, and its pictures one by one."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def choose_part(where: str, files: list[File], split: str | None) -> Chosen:
     files = [file for top in wanted for file in tops[top]]
     domains = [parts[top][1] for top in wanted for _ in tops[top]] if len(wanted) > 1 else None
     rest = {top: len(inside) for top, inside in tops.items() if top not in wanted}
-    return Chosen(files, domains, _told(wanted, rest, domains) if split is None else ())
+    return Chosen(files, domains, _part_notes(wanted, rest, domains) if split is None else ())
 
 
 def shared_folders(files: Sequence[File]) -> tuple[str, ...]:
@@ -51,7 +51,7 @@ def shared_folders(files: Sequence[File]) -> tuple[str, ...]:
 
 
 def _common_depth(files: Sequence[File]) -> int:
-    """How many folders all files share, but never one that is a part of a data set."""
+    """Return the number of leading folders that all files share, never counting one that is a part of a data set."""
     common = shared_folders(files)
     return next((depth for depth, folder in enumerate(common) if folder.lower() in PARTS), len(common))
 
@@ -105,7 +105,7 @@ def _wanted(where: str, tops: dict[str, list[File]], parts: dict[str, tuple[str,
     return found or list(tops)
 
 
-def _told(wanted: list[str], rest: dict[str, int], domains: list[str] | None) -> tuple[Note, ...]:
+def _part_notes(wanted: list[str], rest: dict[str, int], domains: list[str] | None) -> tuple[Note, ...]:
     notes: list[Note] = []
     if rest:
         others = ", ".join(f"{top} ({count:,})" for top, count in rest.items())

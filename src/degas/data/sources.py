@@ -76,7 +76,7 @@ def register_source(name: str, function: Callable[[], Any]) -> None:
 
 
 def find_origin(source: str, settings: DataSettings, out: Path | None = None) -> Origin:
-    """What `source` is. Looks at names and first members; decodes nothing."""
+    """Find what kind of source `source` is. Looks at names and first members; decodes nothing."""
     if source in _EMBEDDED:
         return _EMBEDDED[source](settings)
     if source in registered.SOURCES:

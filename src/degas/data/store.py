@@ -1,4 +1,4 @@
-"""Where a data set's pixels lie while they are trained on: on a GPU, if they leave room there, else on the host."""
+"""The store of a data set's pixels during training: on a GPU, if they leave room there, else on the host."""
 
 from __future__ import annotations
 

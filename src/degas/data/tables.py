@@ -32,12 +32,12 @@ class Labelled:
 
 
 def table_labels(tree: Tree, pictures: Sequence[File], column: str | None) -> Labelled | None:
-    """What a table beside `pictures` says of them; None where no table is there, or none that speaks of classes."""
+    """Return the labels in a table beside `pictures`; None where there is no table, or none that names classes."""
     return _dataset_labels(tree, pictures) or _metadata_labels(tree, pictures, column)
 
 
 def unread_metadata(tree: Tree, pictures: Sequence[File]) -> tuple[Note, ...]:
-    """What is told of metadata.csv where its columns name no classes."""
+    """Return a note on metadata.csv where its columns name no classes."""
     for table in _metadata_files(tree, pictures):
         columns = _columns(_rows(tree, table))
         if "file_name" in columns:

@@ -1,4 +1,4 @@
-"""What an evaluation leaves in RUN/evaluation: scores.json, and the settings and the machine it was made with."""
+"""The evaluation stage: writes scores.json, its settings and the machine's description to RUN/evaluation."""
 
 from __future__ import annotations
 

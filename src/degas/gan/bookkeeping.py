@@ -64,7 +64,7 @@ class Bookkeeping:
         return start
 
     def after_step(self, done: int, critic: dict[str, Tensor], generator: dict[str, Tensor], bar: Progress) -> None:
-        """What is due after `done` generator steps."""
+        """Log, sample, evaluate and save as is due after `done` generator steps."""
         last = done == self.settings.num_steps
         due = {name: every > 0 and (done % every == 0 or last) for name, every in self._periods().items()}
         if due["log"]:
@@ -124,7 +124,7 @@ class Bookkeeping:
             generator.save(self.folder.path / "generator")
 
     def _best_folder(self) -> Path:
-        """Where the best generator lies: of the step that scored, so that a restored state finds its own there.
+        """Return the best generator's folder, named by the step that scored, so that a restored state finds its own.
 
         Runs begun before steps had names have one in `best/` itself.
         """

@@ -1,4 +1,4 @@
-"""What a training refuses before it begins, asked once: by the stage, and by `degas run` before its search."""
+"""Checks before a training begins, made once: by the stage, and by `degas run` before its search."""
 
 from __future__ import annotations
 

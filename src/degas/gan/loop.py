@@ -69,7 +69,7 @@ def run_training(
 
 
 def _shorter(settings: CompleteGan, engine: Engine) -> str:
-    """What would make a training shorter, in words."""
+    """Return ways to make a training shorter, in words."""
     ways = ["fewer steps (--gan.num-steps)", "a smaller --gan.width"]
     ways += ["--gan.objective mmd"] if settings.own.critic_steps > 1 else []
     return ", ".join([*ways, "a GPU"] if engine.device.type == "cpu" else ways)

@@ -141,7 +141,7 @@ def _source_of_own(gan: CompleteGan, name: str, value: Any, preset: Mapping[str,
 
 
 def source_of_shared(settings: Settings, name: str, value: Any, preset: Mapping[str, Any]) -> str:
-    """Where a value in force comes from.
+    """Return the source of a value in force.
 
     A field's stated source is one or two of `where` or `where: value`; the one that names the value is told.
     """
@@ -158,7 +158,7 @@ def source_of_shared(settings: Settings, name: str, value: Any, preset: Mapping[
 
 
 def _named(text: str, value: Any) -> bool:
-    """Whether the text of a stated source, such as `100,000`, `2e-4` or `none`, is this value."""
+    """Return whether the text of a stated source, such as `100,000`, `2e-4` or `none`, is this value."""
     values = value if isinstance(value, tuple) else (value,)
     if text in ("none", "no"):
         return not value or value == text

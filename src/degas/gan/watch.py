@@ -1,4 +1,4 @@
-"""What stops a run (a number that is not finite) and what it warns of (an exploding penalty, a collapsed generator)."""
+"""The watch over a run: a number that is not finite stops it; an exploding penalty or collapsed generator warns."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ images = generator.sample(16, seed=0)  # uint8 (16, {channels}, {size}, {size})
 
 
 class Savable(Protocol):
-    """What a card and an upload need of a generator, so that this module need not know its class."""
+    """The part of a generator that a card and an upload need, so that this module need not know its class."""
 
     image_size: int
     channels: int

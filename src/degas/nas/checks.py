@@ -1,4 +1,4 @@
-"""What a search refuses before it begins: settings that exclude each other, caps that nothing fits."""
+"""Checks before a search begins: settings that exclude each other, caps that nothing fits."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def run_steps(search: Search, folder: StageFolder, *, progress: bool) -> int:
 
 
 def progress_of(search: Search, step: int, quiet: bool) -> Progress:
-    """What a person sees of a search that begins after `step` steps; it says how the search could be shorter."""
+    """Return the progress display of a search that begins after `step` steps; it says how to shorten the search."""
     ways = [f"--search.num-epochs {FEWEST_EPOCHS}"] if search.num_epochs > FEWEST_EPOCHS else []
     ways += ["fewer images (--data.max-images)", "a smaller --search.width"]
     ways += ["a GPU"] if search.engine.device.type == "cpu" else []
@@ -65,11 +65,11 @@ class Follower:
         self.settled = search.is_settled(step)
 
     def goes_on(self, step: int) -> bool:
-        """Whether there is more to do after `step` steps."""
+        """Return whether there is more to do after `step` steps."""
         return step < self.search.total_steps and not self.settled
 
     def after_step(self, step: int, terms: Terms) -> None:
-        """What is due after `step` finished steps, the last one's terms being `terms`."""
+        """Log and save as is due after `step` finished steps; `terms` are those of the last one."""
         epoch = (step - 1) // self.search.steps_per_epoch + 1
         ends_epoch = step % self.search.steps_per_epoch == 0
         note = f"epoch {epoch}/{self.search.num_epochs}"

@@ -1,4 +1,4 @@
-"""What a search goes by. A signal says how good a network's images are, and moves the network's weights by that.
+"""The interface of a search signal. It says how good a network's images are, and trains the network's weights by that.
 
 The search knows of no loss: it draws batches, hands them to its signal, mixes operations by α, and prunes. GLO is the
 first signal (`--search.signal glo`). Another one is a subclass with two methods, `inputs` and `loss`; one that keeps
@@ -33,7 +33,7 @@ SignalClass = TypeVar("SignalClass", bound="type[Signal]")
 
 @dataclass(frozen=True)
 class Finding:
-    """What has gone wrong although nothing failed: `kind` for programs; `where`, `what` and `mend` make up the line."""
+    """A problem that raised no error: `kind` for programs; `where`, `what` and `mend` make up the line."""
 
     kind: str
     where: str
@@ -49,7 +49,7 @@ class Finding:
 
 
 class Moved(NamedTuple):
-    """What a step says of itself, detached: the terms of its loss, which add up to it, and what else is worth a log."""
+    """Values of a step, detached: the terms of its loss, which add up to it, and others that are worth a log."""
 
     terms: Terms
     others: Terms
@@ -128,11 +128,11 @@ class Signal(ABC):
         """Fit what the signal keeps of images that no step on the weights sees (`alpha_batch = held_out`)."""
 
     def learned_nothing(self, loss: float) -> str | None:
-        """Where `loss` is no better than without any learning: what has that loss, and how to mend it."""
+        """Return what the search's `loss` fails to beat, and how to mend it; None where something was learned."""
         return None
 
     def findings(self, batches: Batches, num_steps: int, metrics: Sequence[Mapping[str, Any]]) -> list[Finding]:
-        """What has gone wrong in a search of `num_steps` steps on `batches`, by its metrics.jsonl."""
+        """Return the problems of a search of `num_steps` steps on `batches`, by its metrics.jsonl."""
         return []
 
     def write_pictures(self, folder: StageFolder, step: int) -> None:  # noqa: B027
@@ -140,7 +140,7 @@ class Signal(ABC):
 
     @classmethod
     def num_own_values(cls, settings: SearchSettings, num_images: int) -> int:
-        """How many numbers the signal keeps beside the network and its optimiser, for the check of memory."""
+        """Return the count of numbers that the signal keeps beside network and optimiser, for the check of memory."""
         return 0
 
     # ------------------------------------------------------------------------------------------ shared by all

@@ -43,7 +43,7 @@ class SearchJob:
     command: list[str]
 
     def config(self, seed: int) -> dict[str, Any]:
-        """What config.json says."""
+        """Return the contents of config.json."""
         _, base_size = self.space.resolve(self.images.image_size)
         return {
             **stage_head(self.images, seed, self.preset),

@@ -191,7 +191,7 @@ class Search:
             )
 
     def is_settled(self, step: int) -> bool:
-        """Whether `step` ends an epoch after which nothing is open; it depends on α after each epoch alone."""
+        """Return whether `step` ends an epoch after which nothing is open; it depends on α after each epoch alone."""
         ends = step == len(self.alpha_history) * self.steps_per_epoch
         return ends and has_settled(self.alpha_history, self.space, self.settings)
 

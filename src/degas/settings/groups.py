@@ -1,4 +1,4 @@
-"""How settings stand together in `--help-all` and on the settings page, and which of them `--help` shows.
+"""Groups of settings in `--help-all` and on the settings page, and the list of those that `--help` shows.
 
 A setting that is named nowhere here stands in the group of its section. Knows no torch.
 """

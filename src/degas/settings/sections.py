@@ -67,7 +67,7 @@ class Settings(BaseModel):
 
 
 class DataSettings(Settings):
-    """How images become a uint8 array (N, C, H, W)."""
+    """Rules by which images become a uint8 array (N, C, H, W)."""
 
     image_size: ImageSize | None = setting(
         None, "pixels along each side; default: 16 for digits, 48 for STL-10, else 32"
@@ -241,7 +241,7 @@ class SearchSettings(Settings):
 
 
 class TrainingSettings(Settings):
-    """What every adversarial training has, whatever its objective: CT-GAN as its authors' CIFAR-10 code has it."""
+    """Settings of every adversarial training, whatever its objective: CT-GAN as its authors' CIFAR-10 code has it."""
 
     objective: str = setting(
         "mmd",

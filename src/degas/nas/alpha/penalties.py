@@ -1,4 +1,4 @@
-"""What the loss of α may hold beside the signal's: the expected cost, and the penalty of β-DARTS. Our options.
+"""Terms of the loss of α beside the signal's: the expected cost, and the penalty of β-DARTS. Our options.
 
 Both are functions of α alone, so their gradients cost nothing beside a forward pass.
 """

@@ -1,4 +1,4 @@
-"""What of a search's mixing weights depends on its progress: temperature and Gumbel noise.
+"""The parts of the mixing weights that depend on a search's progress: temperature and Gumbel noise.
 
 Gumbel-softmax (Jang et al. 2017; used for α by SNAS and GDAS): softmax((α + g)/τ) with g = −log(−log u), u uniform, a
 sample that is nearly one-hot when τ is low. Each forward pass of a search step mixes by noise of its own, which is a

@@ -49,7 +49,7 @@ class AlphaStep:
         )
 
     def batch(self, weight_batch: Batch, step: int) -> Batch:
-        """What α is stepped on in search step `step`, beside a step of the weights on `weight_batch`."""
+        """Return the batch for α in search step `step`, whose weights are trained on `weight_batch`."""
         shared = self.settings.schedule == "joint" or self.settings.alpha_batch == "same"
         return weight_batch if shared or not self.settings.train_alpha else self.batches(step)
 

@@ -30,7 +30,7 @@ class ByAlpha(Rule):
         return BY_ALPHA[self.compare]
 
     def beside(self, found: list[dict[str, Any]], values: Alpha) -> dict[str, Any]:
-        """What DARTS' rule would keep and cut off."""
+        """Return what DARTS' rule would keep and cut off."""
         darts = prune_darts(values, self.space)
         return {"darts": {"edges": [vars(edge) for edge in darts.edges], "disconnected": darts.disconnected}}
 

@@ -24,7 +24,7 @@ from degas.space.pruning import Alpha, Compare, ZeroRule, node_options, prune
 
 @dataclass(frozen=True)
 class Budget:
-    """What every choice costs, and how much an architecture may cost in all.
+    """The cost of every choice, and how much an architecture may cost in all.
 
     `frame` is what every architecture has; `costs` is slot name → operation name → cost. A cap of None is no cap.
     """
@@ -106,7 +106,7 @@ class _Choice:
 def node_choices(
     alpha: Alpha, space: SearchSpace, node: str, compare: Compare, zero_rule: ZeroRule
 ) -> list[tuple[float, tuple[Edge, ...]]]:
-    """What `node` may keep, each with the sum of its two decisions' values."""
+    """Return the edges that `node` may keep, each choice with the sum of its two decisions' values."""
     firsts, seconds = node_options(alpha, space, node, compare=compare, zero_rule=zero_rule)
     return [
         (first_value + second_value, (first,) if second is None else (first, second))

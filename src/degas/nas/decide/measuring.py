@@ -47,7 +47,7 @@ class Measuring(Rule):
 
     @abstractmethod
     def takes_part(self, operation: str, masked: str) -> bool:
-        """Whether `operation` is part of the mix of its edge while `masked` of the same edge is measured."""
+        """Return whether `operation` is part of the mix of its edge while `masked` of the same edge is measured."""
 
     @classmethod
     def refusal(cls, settings: SearchSettings) -> str | None:
@@ -74,7 +74,7 @@ class Measuring(Rule):
         return Values(compared, {"perturbation": {**vars(measured), "by_alpha": differing}})
 
     def worth(self, losses: Alpha) -> dict[str, dict[str, float]]:
-        """What is compared, more being better."""
+        """Return the values to compare, of which more is better."""
         return {slot: {name: self.sign * loss for name, loss in of_slot.items()} for slot, of_slot in losses.items()}
 
     def read(self, pruning: Mapping[str, Any], alpha: Alpha) -> Alpha:
@@ -213,7 +213,7 @@ class Measurement:
 
 
 def kept_at(node: str, values: Alpha, space: SearchSpace, comparison: Mapping[str, Any]) -> tuple[Edge, ...]:
-    """What is kept at one node, by values of which more is better."""
+    """Return the edges kept at one node, by values of which more is better."""
     firsts, seconds = node_options(values, space, node, **comparison)
     first, second = (max(options, key=lambda option: option[1])[0] for options in (firsts, seconds))
     assert first is not None

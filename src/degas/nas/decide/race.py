@@ -44,7 +44,7 @@ class Race:
         factor: float = FACTOR,
     ) -> None:
         self._baselines, self._sign, self._factor = baselines, -1.0 if most else 1.0, factor
-        self._groups = [[place for place, its in enumerate(groups) if its == group] for group in set(groups) - {None}]
+        self._groups = [[place for place, own in enumerate(groups) if own == group] for group in set(groups) - {None}]
         self._running = list(self._groups)  # by group, who may yet win it; empty once that is known
         self._raced = [0] * len(groups)  # batches that a candidate took part in
         self._references: list[float] = []
@@ -120,4 +120,4 @@ class Race:
         error = math.sqrt(deficits[others].var(axis=1, ddof=1).mean() / deficits.shape[1])
         limit = self._factor * error if error else 0.0  # an infinite factor times 0 is no number
         stays = [not mean > limit for mean in deficits.mean(axis=1)]
-        return [place for place, its in zip(places, stays, strict=True) if its] if sum(stays) > 1 else []
+        return [place for place, stay in zip(places, stays, strict=True) if stay] if sum(stays) > 1 else []

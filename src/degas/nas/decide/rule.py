@@ -37,7 +37,7 @@ def register_rule(name: str) -> Callable[[RuleClass], RuleClass]:
 
 @dataclass(frozen=True)
 class Searched:
-    """What a search leaves to its rule.
+    """The state of a finished search, for its rule.
 
     Args:
         supernet, signal: as they are after `step` steps; the signal says how good images are.
@@ -82,12 +82,12 @@ class Rule(ABC):
 
     @classmethod
     def refusal(cls, settings: SearchSettings) -> str | None:
-        """Why the rule cannot go with the other settings, in one line, or None."""
+        """Return the reason why the rule excludes the other settings, in one line, or None."""
         return None
 
     @abstractmethod
     def values(self, searched: Searched) -> Values:
-        """What the rule goes by. Called once, last of all: it may change the supernet."""
+        """Return the values that the rule compares. Called once, last of all: it may change the supernet."""
 
     def read(self, pruning: Mapping[str, Any], alpha: Alpha) -> Alpha:
         """The compared values of a finished search, from its pruning.json and its last α."""
@@ -96,12 +96,12 @@ class Rule(ABC):
 
     @property
     def compare(self) -> Compare:
-        """How values of different edges compare (`pruning.prune`)."""
+        """The way to compare values of different edges (`pruning.prune`)."""
         return self.settings.compare
 
     @property
     def decided_by(self) -> str:
-        """What decided, in words, for the reports; empty where its edges are no such decisions."""
+        """The reason of the decisions in words, for the reports; "" where the edges are not decided like that."""
         return f"the loss {self.measured}" if self.measured else f"the values of {self.settings.prune}"
 
     @property
@@ -126,7 +126,7 @@ class Rule(ABC):
         return {**report, "values": values}
 
     def beside(self, found: list[dict[str, Any]], values: Alpha) -> dict[str, Any]:
-        """What the report says beside the decisions, or in place of them."""
+        """Return entries of the report beside the decisions, or in place of them."""
         return {}
 
     def _cap_report(self, values: Alpha, budget: Budget) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Whether a search has settled: what it would keep no longer changes, and no decision is close. Pure.
+"""The test for a settled search: what it would keep no longer changes, and no decision is close. Pure.
 
 The rule looks at one run. What it calls noise is how far a decision's margin wandered over the last epochs of *this*
 run; two seeds differ by more than that, and how much more only `degas search --seeds` shows. A settled search is one
@@ -40,7 +40,7 @@ def is_settled(
     compare: Compare = "raw",
     zero_rule: ZeroRule = "drops_edge",
 ) -> bool:
-    """Whether a search whose α after each epoch was `history` may stop: no decision is open. Never for 0 epochs."""
+    """Return whether a search with α `history`, one an epoch, may stop: no decision is open. Never for 0 epochs."""
     if not num_epochs or len(history) <= num_epochs:
         return False
     return not open_decisions(
@@ -98,7 +98,7 @@ def _sureness(alpha: Alpha, space: SearchSpace, compare: Compare, zero_rule: Zer
 
 
 def _zero_margin(free: Decision, alpha: Alpha) -> float:
-    """How far `zero` is from deciding otherwise, given the choice that would be made without it.
+    """Return the distance of `zero` from deciding otherwise, for the choice that would be made without it.
 
     Within an edge all compare rules differ by a shift alone, so that the difference of α serves each of them.
     """

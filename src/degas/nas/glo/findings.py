@@ -1,4 +1,4 @@
-"""What goes wrong in a GLO fit although nothing fails: reconstructions that look alike, latents that never move.
+"""Checks for a GLO fit that goes wrong without an error: reconstructions that look alike, latents that never move.
 
 The limits are our choice, wide enough that an alarm means something.
 """

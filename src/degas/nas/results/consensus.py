@@ -1,4 +1,4 @@
-"""What several searches come to together: from their folders to one architecture, its α and their agreement.
+"""The consensus of several searches: from their folders to one architecture, its α and their agreement.
 
 The searches are read from their files alone, so that a finished one need not be made again.
 """
@@ -25,7 +25,7 @@ from degas.space.pruning import Alpha, choices
 
 @dataclass(frozen=True)
 class Found:
-    """What one finished search left in its folder."""
+    """The results of one finished search, from its folder."""
 
     seed: int
     architecture: Architecture
@@ -113,7 +113,7 @@ def loss_records(searches: Sequence[Found]) -> list[dict[str, Any]]:
 def degenerate_records(
     searches: Sequence[Found], values: Alpha, edges: tuple[Edge, ...], space: SearchSpace, *, by_losses: bool = False
 ) -> list[dict[str, Any]]:
-    """What has gone wrong in each search, with its seed, and in what they come to together."""
+    """Return the records of what has gone wrong in each search, with its seed, and in their consensus."""
     records = [
         {**record, "seed": found.seed, "warning": f"seed {found.seed}: {record['warning']}"}
         for found in searches
@@ -127,7 +127,7 @@ def degenerate_records(
 
 
 def consensus_without(searches: Sequence[Found], consensus: tuple[Edge, ...], rule: Rule) -> dict[str, Any]:
-    """How much the consensus hangs on one seed: its decisions that stay when a seed is left out, for `agreement.json`.
+    """Count the consensus's decisions that stay when one seed is left out, for `agreement.json`.
 
     `consensus_without`, seed → number of decisions; `mean_consensus_without`, their mean. Two searches leave one, which
     is no consensus: then there is neither. A seed without which the rule disconnects the graph has None.

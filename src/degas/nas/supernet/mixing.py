@@ -1,4 +1,4 @@
-"""How α become the mixing weights of an edge: one place for temperature, noise and masks."""
+"""The mixing weights of an edge from α: one place for temperature, noise and masks."""
 
 from __future__ import annotations
 
