@@ -1,4 +1,4 @@
-"""A command's options, read off its model of settings: names, values, kinds. Imports no torch."""
+"""A command's options, read from its model of settings: names, values, kinds. Imports no torch."""
 
 from __future__ import annotations
 
@@ -63,18 +63,18 @@ class Option:
 
     @property
     def annotation(self) -> Any:
-        """The type of a value that is given: without None, and without bounds."""
+        """The type of a value, without None and without bounds."""
         return _plain(self.info.annotation)
 
     @property
     def choices(self) -> tuple[Any, ...]:
-        """The values of one that may be chosen, else ()."""
+        """The values of an option with fixed choices, else ()."""
         kind = self._item
         return get_args(kind) if get_origin(kind) is Literal else ()
 
     @property
     def kind(self) -> type:
-        """int, float, bool, str or Path: of one value."""
+        """The type of one value: int, float, bool, str or Path."""
         return type(self.choices[0]) if self.choices else self._item
 
     @property

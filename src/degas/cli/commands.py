@@ -31,7 +31,7 @@ COMMANDS = {
     "features": ("train a classifier to measure with", "features"),
 }
 GROUP = "degas.commands"
-# What a command has that lowers its memory. Evaluation's batch is no help: forward passes have 32 images.
+# Options that lower a command's memory. Evaluation's batch size does not: forward passes take 32 images.
 LOWER = {
     "run": "--search.width, --search.batch-images, --gan.width or --gan.batch-images",
     "search": "--search.width, --search.batch-images or --data.image-size",
@@ -41,7 +41,7 @@ LOWER = {
     "data": "--data.max-images or --data.image-size",
     "features": "--data.max-images or --data.image-size",
 }
-# How a command that was stopped goes on, where it does; the others start anew.
+# How to resume a stopped command; a command that is not listed starts again.
 GOES_ON = dict.fromkeys(("search", "train"), "; go on with --resume")
 GOES_ON["run"] = "; the same command goes on"
 
@@ -49,7 +49,7 @@ GOES_ON["run"] = "; the same command goes on"
 def find_command(arguments: Sequence[str]) -> tuple[Any, str, list[str]]:
     """The module of a command with `Options` and `main`, its name in full, and the arguments left for it.
 
-    A module may be a family: it has `find_command` itself, which goes on with what follows its name.
+    A module may be a family: it has its own `find_command`, which parses the words after its name.
     """
     name, *rest = arguments
     module = command_module(name)
@@ -85,5 +85,5 @@ def hint(command: str, table: dict[str, str], attribute: str) -> str:
         return table.get(command, "")
     try:
         return str(getattr(command_module(command), attribute, ""))
-    except Exception:  # it is asked while another error is told, which counts
+    except Exception:  # `hint` runs while another error is reported, and that error matters more
         return ""

@@ -9,7 +9,7 @@ from degas.errors import UserError, nearest
 
 
 class Member(NamedTuple):
-    """One command of a family: a line of help, and what has its `Options` and `main`, loaded when it is run."""
+    """One command of a family: its line of help, and the object with `Options` and `main`, loaded when it is run."""
 
     summary: str
     load: Callable[[], Any]
@@ -25,7 +25,7 @@ class Command(NamedTuple):
 def find_member(
     family: str, about: str, members: Mapping[str, Member], arguments: Sequence[str]
 ) -> tuple[Any, str, list[str]]:
-    """The member that the first argument names, its full name, and the other arguments; prints the family's help."""
+    """Return the member that the first argument names, its full name, and the other arguments; print help if asked."""
     if not arguments:
         raise UserError(f"missing NAME; choose from {', '.join(members)}; see degas {family} --help")
     name, *rest = arguments

@@ -14,7 +14,7 @@ from degas.cli.arguments import Option, options_of
 from degas.settings.groups import GROUPS, SHOWN, VARIANTS, default_text, group_of, variant_of
 
 WIDEST, INDENT, COLUMN = 110, 2, 26  # characters: of a line, before an option, before its description
-DEFAULT = re.compile(r"; default: (?P<words>[^\[]*?)(?= \[|$)")  # what is said of a setting that is left unset
+DEFAULT = re.compile(r"; default: (?P<words>[^\[]*?)(?= \[|$)")  # the text about a setting that is left unset
 SOURCE = re.compile(r" \[[^\]]*\]$")
 Changes = Mapping[str, Mapping[str, Any]]
 
@@ -74,7 +74,7 @@ def _examples(model: type[BaseModel]) -> list[str]:
 
 
 def _variants(options: Sequence[Option], values: Mapping[str, Any]) -> Iterator[str]:
-    """The options of each variant under what it is and what was measured of it."""
+    """The options of each variant, below its description and what was measured of it."""
     first = True
     for variant in VARIANTS:
         mine = [option for option in options if variant_of(option.key) is variant]
@@ -89,7 +89,7 @@ def _block(title: str, options: Sequence[Option], values: Mapping[str, Any], *, 
 
 def _line(option: Option, values: Mapping[str, Any], sources: bool) -> str:
     value = values.get(option.key)
-    off = option.negative if option.kind is bool and value else None  # what is on can only be turned off
+    off = option.negative if option.kind is bool and value else None  # a switch that is on can only be turned off
     usage = off or option.usage
     about = _wrapped(describe(option, value, sources=sources), COLUMN)
     room = COLUMN - INDENT - 2

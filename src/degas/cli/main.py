@@ -1,4 +1,4 @@
-"""`degas COMMAND …`: finds the command, and turns every way to end into an exit status.
+"""The entry point `degas COMMAND …`: finds the command, and turns its end into an exit status.
 
 0 done, 1 internal error, 2 the user's input or usage, 130 interrupted, 143 terminated after saving.
 """
@@ -23,14 +23,14 @@ from degas.runtime.terminal import no_reader
 
 ALONE = ("-h", "--help", "help", "-V", "--version")
 USAGE = "usage: degas COMMAND [OPTIONS]      degas COMMAND --help shows a command's options"
-READ = ("space", "describe", "random", "data")  # commands that are nothing but what they print
-SHARED = ("run", "search", "train")  # what several processes do together
+READ = ("space", "describe", "random", "data")  # commands whose only result is what they print
+SHARED = ("run", "search", "train")  # commands for several processes
 # System errors that come from a path, a disk or a limit of the user; any other is a bug of ours.
 USER_ERRNOS = "EACCES EPERM ENOENT EEXIST ENOTDIR EISDIR ENAMETOOLONG ENOSPC EDQUOT EROFS EMFILE ENFILE ELOOP EIO EFBIG"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit status and never lets a traceback out for a mistake of the user's."""
+    """Run one command and return its exit status; a user's mistake never shows a traceback."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     command = arguments[0] if arguments else ""
     try:
@@ -63,7 +63,7 @@ class _Terminated(BaseException):
 
 @contextmanager
 def _one_line_warnings() -> Iterator[None]:
-    """A warning is one line; what libraries tell their callers (deprecations) is not for users, unless asked for."""
+    """Print each warning as one line; hide deprecation warnings, which are not for users, unless asked for."""
 
     def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
         if sys.warnoptions or not issubclass(category, (DeprecationWarning, PendingDeprecationWarning, FutureWarning)):
@@ -125,7 +125,7 @@ def _dispatch(arguments: list[str]) -> int:
 
 @contextmanager
 def _only_rank_0_prints(command: str) -> Iterator[None]:
-    """Of several processes under one launcher the first one prints; refuses what only one process can do."""
+    """Let only the first of several processes print; raise `UserError` for a command that needs a single process."""
     from degas.runtime.environment import check_launcher, is_rank_0, num_ranks
 
     if num_ranks() > 1 and command not in SHARED:
@@ -154,7 +154,7 @@ def _unexpected(error: Exception, command: str) -> int:
         line = error.object[: error.end].rsplit("\n", 1)[-1] + error.object[error.end :].split("\n", 1)[0]
         return _fail(f"the name {line.strip(' ,')!a} is not valid UTF-8; rename it", 2)
     if isinstance(error, OSError) and errno.errorcode.get(error.errno or 0) in USER_ERRNOS.split():
-        path = error.filename2 or error.filename  # of two, the one that was to be written
+        path = error.filename2 or error.filename  # of two paths, the one to be written
         place = f"{path}: " if path else ""
         return _fail(f"{place}{error.strerror}; check the path, its permissions and the space on its disk", 2)
     traceback.print_exc()

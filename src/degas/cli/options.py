@@ -128,7 +128,7 @@ class EvaluateOptions(Shared):
 class RunOptions(Searching):
     """The whole job in order: search, train, evaluate, sample, report.
 
-    What the folder holds already is not made again: the same command goes on where it was stopped.
+    Results that the folder holds are not made again: the same command continues where it was stopped.
     """
 
     EXAMPLES: ClassVar[tuple[str, ...]] = (

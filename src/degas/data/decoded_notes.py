@@ -9,7 +9,7 @@ _NEARLY_BLACK_BITS = 12  # of 16: no pixel is brighter than 15 of 255
 
 
 class DecodedNotes:
-    """Gathers from each decoded picture what its pixels no longer show."""
+    """A collector of facts about decoded pictures that their pixels no longer show."""
 
     def __init__(self, rule: FitRule) -> None:
         self.rule = rule

@@ -38,7 +38,7 @@ class Limits:
 class Opened:
     """`image` (RGB or L), upright; the `size` it is stored with, upright too; whether it was stored in grey.
 
-    `transparent`: something of it was seen through and is white now; `peak`: the largest value where there are 16 bits
+    `transparent`: transparent pixels became white; `peak`: the largest value where there are 16 bits
     a channel, else None; `halved`: a JPEG above the limit, decoded at half its width and height.
     """
 
@@ -51,7 +51,7 @@ class Opened:
 
 
 def open_picture(name: str, payload: np.ndarray | bytes | Path, limits: Limits) -> Opened:
-    """Decode one picture. Metadata that its reader stumbles over is left out. Raises whatever the reader raises."""
+    """Decode one picture. Metadata that its reader cannot read is left out. Raises the reader's errors."""
     if isinstance(payload, np.ndarray):
         return _from_array(name, payload, limits)
     try:
@@ -78,7 +78,7 @@ def is_picture(payload: Path | IO[bytes]) -> bool:
 
 @cache
 def _formats() -> tuple[str, ...]:
-    """Those that this build of Pillow has: asking it for another raises."""
+    """Return the formats that this build of Pillow has: asking for another raises."""
     Image.init()
     return tuple(form for form in _FORMATS if form in Image.OPEN)
 
@@ -195,7 +195,7 @@ def _colours(values: np.ndarray) -> np.ndarray:
 
 
 def _to_rgb(name: str, image: Image.Image) -> tuple[Image.Image, bool]:
-    """RGB, or L for grey without transparency; and whether something was seen through, which is white now."""
+    """Return RGB, or L for grey without transparency, and whether transparent pixels became white."""
     if image.mode == "F":
         raise BadPictureError(name, "floating-point pixels have no agreed range", "save it with 8 bits a channel")
     if image.mode in _ALPHA_MODES or "transparency" in image.info:

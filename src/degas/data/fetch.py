@@ -60,7 +60,7 @@ def fetch(name: str, folder: Path | None = None, *, quiet: bool = False) -> Path
         with _progress(f"fetch {archive.file_name}", quiet) as bar:
             downloader = pooch.HTTPDownloader(progressbar=bar or False, timeout=30)
             pooch.retrieve(archive.url, f"md5:{archive.md5}", fname=path.name, path=path.parent, downloader=downloader)
-    except Exception as error:  # requests' many errors, pooch's ValueError for a checksum, a full disk
+    except Exception as error:  # requests' errors, pooch's ValueError for a checksum, a full disk
         raise disk_refused(path, error) or UserError(_instructions(archive, path, error)) from error
     share_as_umask_says(path)
     return path
@@ -76,7 +76,7 @@ def _instructions(archive: Archive, path: Path, error: Exception) -> str:
 
 
 def file_md5(path: Path) -> str:
-    """The md5 that data sets are published with: it finds damage, not malice."""
+    """Return the md5, which data sets are published with: it finds damage, not malice."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 

@@ -117,7 +117,7 @@ def _is_accepted(images: Any) -> bool:
 
 
 def _is_hub_table(data: Any) -> bool:
-    """A table of Hugging Face's library, recognised without importing it."""
+    """Return whether `data` is a table of Hugging Face's library, without importing it."""
     return type(data).__module__.split(".")[0] == "datasets" and hasattr(data, "features")
 
 

@@ -49,7 +49,7 @@ def without_metadata(data: bytes) -> bytes | None:
 
 
 def _png_chunks(data: bytes) -> Iterator[bytes]:
-    """Length, name, contents, checksum. A damaged chunk of pixels stays: it is for the reader to say so."""
+    """Length, name, contents, checksum. A damaged chunk of pixels stays: the reader reports it."""
     start = len(_PNG)
     while start + 12 <= len(data):
         end = start + 12 + int.from_bytes(data[start : start + 4], "big")

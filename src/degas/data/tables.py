@@ -97,7 +97,7 @@ def _dataset_rows(tree: Tree, table: File) -> list[tuple[str, Any]] | None:
 
 
 def _from_vectors(tree: Tree, table: File, values: list[Any]) -> Labelled:
-    """One-hot labels are classes; any other vector is none."""
+    """Turn one-hot labels into classes; any other vector names no class."""
     vectors = [value for value in values if isinstance(value, list)]
     one_hot = all(sorted(set(map(float, vector))) in ([0.0, 1.0], [1.0]) and sum(vector) == 1 for vector in vectors)
     if len(vectors) < len(values) or not one_hot or len({len(vector) for vector in vectors}) > 1:

@@ -1,4 +1,4 @@
-"""The files of a folder or a zip file: which are pictures, which lie beside them, and what is not entered at all."""
+"""The files of a folder or a zip file: pictures, files beside them, and notes on what is not entered."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp",
     ".ppm", ".pgm", ".pbm", ".pnm", ".jp2"
 )  # fmt: skip
-# Never pictures, however many lie beside them: not opened to see.
+# Never pictures, so they are not opened to see.
 TEXTS = (
     ".txt",
     ".csv",
@@ -155,7 +155,7 @@ class _Walk:
                     self._take(entry, prefix + entry.name)
 
     def follow_links(self) -> None:
-        """Enter what links to folders lead to, by name: no order of creation shows."""
+        """Enter the targets of links to folders, by name, so that the order of creation does not matter."""
         while self.links:
             waiting, self.links = sorted(self.links), []
             for prefix, path in waiting:
@@ -223,7 +223,7 @@ def _hidden(name: str) -> bool:
 
 
 def _sorted_out(files: Iterable[File], readable: Callable[[File], bool]) -> tuple[list[File], list[File]]:
-    """Pictures and the rest, each in order. What neither ending tells apart is opened to see."""
+    """Return pictures and the rest, each in order. A file with an unknown ending is opened to see."""
     pictures: list[File] = []
     others: list[File] = []
     for file in sorted(files):

@@ -33,7 +33,7 @@ class TrainJob:
     """All that a training depends on but its seed and its folder.
 
     `evaluate` is what config.json says of the measurements that choose the best generator: their settings, and the
-    content of what those name by a path. `make_evaluate` is asked once for what measures the generator every
+    content of the files that they name. `make_evaluate` is called once; it returns the function called every
     `gan.evaluate_steps`.
     """
 

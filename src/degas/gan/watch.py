@@ -16,7 +16,7 @@ COLLAPSE_FROM_STEP = 100
 
 
 class NonFiniteError(UserError):
-    """A loss, a term or a gradient is infinite or not a number: which, at which step, and what to try. One line."""
+    """An infinite or NaN loss, term or gradient; the message names it, its step and what to try, in one line."""
 
 
 class Watch:
@@ -67,7 +67,7 @@ def diversity(images: Tensor, reals: Tensor) -> float:
 
 
 def collapsed(step: int, value: float) -> str | None:
-    """The warning for a `diversity` that means collapse, or None. One that has only begun is flat, not collapsed."""
+    """Return the warning for a collapsed `diversity`, or None. An early generator is flat, not collapsed."""
     if value >= COLLAPSED or step < COLLAPSE_FROM_STEP:
         return None
     return f"step {step}: samples differ {value:.2g} times as much as real images: the generator may have collapsed"

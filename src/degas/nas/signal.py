@@ -59,7 +59,7 @@ class Moved(NamedTuple):
 
 
 class Signal(ABC):
-    """A network inputs (B, d) → images (B, C, H, W) in [−1, 1], its weights' optimiser, and what they are fitted by.
+    """A network from inputs (B, d) to images (B, C, H, W) in [−1, 1], its weights' optimiser, and their loss.
 
     Args:
         network: on any device; moved to the engine's, in channels-last memory.
@@ -95,7 +95,7 @@ class Signal(ABC):
         self.weight_lr = settings.weight_lr
         self.optimizer = weight_optimizer(self.weights, settings)
 
-    # ------------------------------------------------------------------------------------------ what a signal is
+    # ------------------------------------------------------------------------------------------ of every signal
 
     @abstractmethod
     def inputs(self, index: Tensor) -> Tensor:
@@ -122,7 +122,7 @@ class Signal(ABC):
         self.network.load_state_dict(state["network"])
         load_optimizer(self.optimizer, state["optimizer"])
 
-    # ------------------------------------------------------------------------------------------ what it may be besides
+    # ------------------------------------------------------------------------------------------ of some signals
 
     def adapt(self, batch: Batch, step: int) -> None:  # noqa: B027
         """Fit what the signal keeps of images that no step on the weights sees (`alpha_batch = held_out`)."""
@@ -191,7 +191,7 @@ def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> N
 
 
 def register_signal(name: str) -> Callable[[SignalClass], SignalClass]:
-    """Make a subclass of `Signal` what `--search.signal NAME` means."""
+    """Register a subclass of `Signal` as `--search.signal NAME`."""
 
     def register(signal: SignalClass) -> SignalClass:
         REGISTERED.add(name, signal)

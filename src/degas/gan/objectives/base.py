@@ -80,7 +80,7 @@ ObjectiveType = TypeVar("ObjectiveType", bound=type[Objective])
 
 
 def register_objective(name: str) -> Callable[[ObjectiveType], ObjectiveType]:
-    """Make a subclass of `Objective` what `--gan.objective NAME` means; its fields become settings `--gan.FIELD`."""
+    """Register a subclass of `Objective` as `--gan.objective NAME`; its fields become settings `--gan.FIELD`."""
 
     def register(objective: ObjectiveType) -> ObjectiveType:
         OBJECTIVES.add(name, objective)

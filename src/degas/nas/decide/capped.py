@@ -133,7 +133,7 @@ def best_within(stages: list[list[tuple[float, tuple[Edge, ...]]]], budget: Budg
 
 
 def _front(choices: list[_Choice], budget: Budget) -> list[_Choice]:
-    """Those that no other matches or beats in value and in every capped cost, best value first.
+    """Return the choices that no other matches or beats in value and in every capped cost, best value first.
 
     A staircase holds the capped costs of what is kept so far: first costs rising, second costs falling.
     """
@@ -149,7 +149,7 @@ def _front(choices: list[_Choice], budget: Budget) -> list[_Choice]:
         costs = capped(choice.cost)
         place = bisect.bisect_right(stairs, (costs[0], math.inf))
         if place and stairs[place - 1][1] <= costs[1]:
-            continue  # something better costs no more
+            continue  # a better choice costs no more
         kept.append(choice)
         end = place
         while end < len(stairs) and stairs[end][1] >= costs[1]:

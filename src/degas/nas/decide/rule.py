@@ -1,4 +1,4 @@
-"""A pruning rule: the values it goes by, how they compare, how they are told. `--search.prune` names one.
+"""A pruning rule: its values, how they compare, how they are reported. `--search.prune` names one.
 
 To add one, write a module of this room with a subclass of `Rule` under `@register_rule("its-name")`.
 """
@@ -26,7 +26,7 @@ RuleClass = TypeVar("RuleClass", bound="type[Rule]")
 
 
 def register_rule(name: str) -> Callable[[RuleClass], RuleClass]:
-    """Make a subclass of `Rule` what `--search.prune NAME` means."""
+    """Register a subclass of `Rule` as `--search.prune NAME`."""
 
     def register(rule: RuleClass) -> RuleClass:
         RULES.add(name, rule)
@@ -57,14 +57,14 @@ class Searched:
 
 @dataclass(frozen=True)
 class Values:
-    """`compared`: edge name → operation name → value, more being better; `told`: what pruning.json says beside them."""
+    """`compared`: edge name → operation name → value, more being better; `told`: further entries of pruning.json."""
 
     compared: Alpha
     told: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Rule(ABC):
-    """By which values of the operations an architecture is kept. By default the paper's two stages compare them.
+    """A choice of an architecture by values of its operations. By default the paper's two stages compare them.
 
     Args:
         settings: of the search; `compare` and `zero_rule` among them.

@@ -42,7 +42,7 @@ def collapsed(real_variance: float, fake_variance: float, *, num_steps: int) -> 
 def dead_latents(num_dead: int, num_latents: int, gradients: Sequence[float]) -> Finding | None:
     """Latents that never had a gradient, or a gradient that died for all.
 
-    `gradients`: the mean norm of a latent's gradient, a value an epoch. It is not finite nowhere: the search checks.
+    `gradients`: the mean norm of a latent's gradient, a value an epoch. All values are finite: the search checks that.
     """
     mend = "lower --search.weight-lr, or use --search.weight-optimizer adam with --search.latent-optimizer adam"
     most = max(gradients, default=0.0)
@@ -80,7 +80,7 @@ def still_latents(table: LatentTable, start: Tensor, batches: Batches, num_steps
         visited = table.num_steps > 0
         still = (table.second_moment == 0).all(dim=1)
     else:
-        for step in range(min(num_steps, batches.steps_per_epoch)):  # one epoch tells who is visited at all
+        for step in range(min(num_steps, batches.steps_per_epoch)):  # one epoch shows which latents are visited at all
             visited[batches(step).index.to(visited.device)] = True
         still = (table.rows - start.to(visited.device)).norm(dim=1) < SAME_ROW
     return int((still & visited).sum()), int(visited.sum())

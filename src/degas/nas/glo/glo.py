@@ -31,12 +31,12 @@ from degas.settings.sections import SearchSettings
 
 FurtherTerms = Callable[[Tensor, Tensor], Terms]  # fakes and reals (B, C, H, W) in [−1, 1] → scalars by name
 RECALIBRATION_BATCHES = 20  # of latents, before anything is shown or measured in evaluation mode
-INDISTINCT = 0.02  # a mean image's loss for images that differ by a grey level or two: then it is all there is to learn
+INDISTINCT = 0.02  # the mean image's loss if images differ by a grey level or two; then there is no more to learn
 
 
 @register_signal("glo")
 class Glo(Signal):
-    """A network latents (B, d) → images (B, C, H, W) and a latent for each image, fitted to reconstruct the images.
+    """A network from latents (B, d) to images (B, C, H, W), and a latent for each image, fitted to reconstruct it.
 
     `further_terms` adds to the loss, for measurements.
     """
@@ -73,12 +73,12 @@ class Glo(Signal):
         return Moved(terms, {"gradient_norm": norm, "latent_gradient_norm": latent_norm})
 
     def adapt(self, batch: Batch, step: int) -> None:
-        """`held_out_latent_steps` steps on the batch's latents alone, or α would see nothing but latents that lag."""
+        """Take `held_out_latent_steps` steps on the batch's latents alone; without them α sees only lagging ones."""
         for _ in range(self.settings.held_out_latent_steps):
             self.step_latents_only(batch, step)
 
     def step_latents_only(self, batch: Batch, step: int) -> None:
-        """One update of the batch's latents by a frozen network, whose batch norm buffers hold still too."""
+        """Update the batch's latents once; the network is frozen, its batch norm buffers too."""
         index = to_device(batch.index, self.engine.device)
         latents = self.table.batch(index)
         with frozen_buffers(self.network):
@@ -87,14 +87,14 @@ class Glo(Signal):
         self._step_latents(index, latents, self.settings.latent_lr * self.rate_share(step))
 
     def _step_latents(self, index: Tensor, latents: Tensor, lr: float | Tensor) -> Tensor:
-        """Every rank applies every rank's rows, so that all hold the same table. Returns the mean row gradient norm."""
+        """Apply all ranks' rows on every rank, so that all have the same table; return the mean row gradient norm."""
         assert latents.grad is not None
         gradient = self.engine.gather(latents.grad / self.engine.num_ranks)
         self.table.step(self.engine.gather(index), gradient, lr)
         return gradient.norm(dim=1).mean()
 
     def recalibrate(self, rows: np.ndarray | None = None) -> None:
-        """Running statistics from latents: they lag behind weights and α, and evaluation mode depends on them.
+        """Compute running statistics from latents: they lag behind weights and α, and evaluation mode depends on them.
 
         `rows` (n,): take the latents of these images only.
         """
@@ -170,7 +170,7 @@ def first_latents(images: ImageSet, init: str, size: int, seed: int) -> Tensor:
 
 @torch.no_grad()
 def mean_image_loss(images: ImageSet, settings: SearchSettings, device: torch.device) -> float:
-    """ℓ over all images of the best constant guess, their mean image: what a fit that learned nothing reaches."""
+    """ℓ over all images of the best constant guess, their mean image: the loss of a fit that learned nothing."""
     mean = torch.from_numpy(images.images.mean(axis=0, dtype="float64") / 127.5 - 1.0).float().to(device)
     summed, size = 0.0, 1024
     for start in range(0, images.num_images, size):
@@ -181,7 +181,7 @@ def mean_image_loss(images: ImageSet, settings: SearchSettings, device: torch.de
 
 
 class NonFiniteError(UserError):
-    """A term or a gradient of a fit is infinite or not a number: which, at which step, and what to try. One line."""
+    """An infinite or NaN term or gradient of a fit; the message names it, its step and what to try, in one line."""
 
 
 class FiniteWatch:

@@ -23,7 +23,7 @@ EPS = 1e-8
 def project(rows: Tensor) -> Tensor:
     """Rows (N, d) longer than 1 are scaled to length 1; the others are left as they are.
 
-    A row too long for its length to be a number becomes nan, and not 0: a run that diverged must not look sound.
+    A row whose length overflows becomes NaN, not 0: a run that diverged must not look sound.
     """
     lengths = rows.norm(dim=1, keepdim=True)
     return torch.where(lengths.isfinite(), rows / lengths.clamp(min=1.0), torch.nan)

@@ -20,7 +20,7 @@ from degas.space.pruning import Alpha
 def write_results(folder: StageFolder, search: Search, step: int) -> Architecture:
     """Write every result of a search of `step` steps, prune, and return the architecture.
 
-    A second call from the same checkpoint writes the same bytes again. The rule comes last, since it may change the
+    A second call from the same checkpoint writes the same bytes again. The rule runs last, since it may change the
     supernet (`perturbation_tune_steps`).
 
     Raises `UserError` when the pruning rule leaves no generator to build (the `darts` ablation); α and pruning.json
@@ -48,7 +48,7 @@ def write_results(folder: StageFolder, search: Search, step: int) -> Architectur
 
 
 def write_architecture(folder: StageFolder, search: Search, values: Values) -> Architecture:
-    """Write pruning.json and architecture.json: what the rule makes of the values that it goes by."""
+    """Write pruning.json and architecture.json: the decisions of the rule on `values`."""
     rule, settings, graph = search.rule, search.settings, search.space
     folder.write_json("pruning.json", rule.report(values.compared, values.told))
     architecture = Architecture(

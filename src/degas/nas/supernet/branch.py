@@ -1,4 +1,4 @@
-"""One operation of a mix, without what it shares with others: which part is linear, and what it reads."""
+"""One operation of a mix, without the part it shares with others: which part is linear, and its input."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from torch import Tensor
 class Mixing:
     """α (K,) → mixing weights (K,), which sum to 1: softmax((α + noise) / temperature) over what is kept.
 
-    As it is made without arguments it is softmax(α), the paper's equation 1.
+    Without arguments it is softmax(α), the paper's equation 1.
 
     Args:
         temperature: above 0; below 1 the largest α takes more.
