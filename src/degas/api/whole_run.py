@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from degas import api
+from degas.api import stages as api
 from degas.data.image_set import ImageSet
 from degas.data.sources import load_images
 from degas.errors import UserError
