@@ -34,7 +34,7 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert run() == run("--help") == 0
     listed = capsys.readouterr().out
     assert all(f"  {name} " in listed for name, _ in commands.summaries())
-    assert {"benchmark", "experiment"} <= {name for name, _ in commands.summaries()}
+    assert {"benchmark", "contest", "experiment"} <= {name for name, _ in commands.summaries()}
 
 
 @pytest.mark.parametrize("name", [name for name, _ in commands.summaries()])
@@ -227,7 +227,7 @@ def test_a_warning_is_one_line_and_deprecations_are_not_for_users(monkeypatch: A
     [
         *((name, "terminated") for name in ("report", "benchmark", "evaluate", "sample", "data", "features", "export")),
         *((name, "terminated; go on with --resume") for name in ("search", "train")),
-        ("run", "terminated; the same command goes on"),
+        *((name, "terminated; the same command goes on") for name in ("run", "contest")),
         ("experiment", "terminated; the same command goes on with what is missing"),
     ],
 )
