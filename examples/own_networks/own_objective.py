@@ -6,7 +6,7 @@ degas train --import own_objective.py --gan.objective least-squares --gan.real-t
 
 import degas
 from degas.gan.objectives.base import score, score_groups
-from degas.settings.sections import Rate, Weight, setting
+from degas.settings.base import Rate, Weight, setting
 
 
 @degas.register_objective("least-squares")

@@ -26,10 +26,10 @@ _HOMES = {
     "register_signal": "degas.nas.signal",
     "register_source": "degas.data.sources",
     "UserError": "degas.errors",
-    "search": "degas.api",
-    "train": "degas.api",
-    "evaluate": "degas.api",
-    "run": "degas.whole_run",
+    "search": "degas.api.stages",
+    "train": "degas.api.stages",
+    "evaluate": "degas.api.stages",
+    "run": "degas.api.whole_run",
 }
 __all__ = [
     "Architecture",
@@ -52,7 +52,8 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from degas.api import evaluate, search, train
+    from degas.api.stages import evaluate, search, train
+    from degas.api.whole_run import run
     from degas.data.sources import register_source
     from degas.errors import UserError
     from degas.gan.objectives import Objective, register_objective
@@ -64,7 +65,6 @@ if TYPE_CHECKING:
     from degas.nets.operations import register_operation
     from degas.space.architecture import Architecture
     from degas.space.graph import SearchSpace
-    from degas.whole_run import run
 
 
 def __getattr__(name: str) -> Any:

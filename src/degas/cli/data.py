@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from degas.cli.family import Command, Member, find_member
-from degas.cli.options import DataCacheOptions, DataFetchOptions, DataInfoOptions
+from degas.cli.tool_options import DataCacheOptions, DataFetchOptions, DataInfoOptions
 from degas.data.notes import Note
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def find_command(arguments: Sequence[str]) -> tuple[Any, str, list[str]]:
 
 
 def info(options: DataInfoOptions) -> None:
-    from degas.data_info import describe_data
+    from degas.api.data_info import describe_data
 
     facts = describe_data(options.source, options.data, options.out)
     print(json.dumps(facts, indent=2, ensure_ascii=False) if options.as_json else in_words(facts))

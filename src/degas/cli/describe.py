@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from degas.cli.options import DescribeOptions as Options
 from degas.cli.text import operations_in_words
+from degas.cli.tool_options import DescribeOptions as Options
 from degas.space.architecture import Architecture
 
 __all__ = ["Options", "main"]

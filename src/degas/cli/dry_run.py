@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from degas.cli.options import RunOptions, SearchOptions, Tracked, TrainOptions
+from degas.settings.base import Settings
 from degas.settings.presets import preset_values
 from degas.settings.resolve import begun_search, settings_for
-from degas.settings.sections import SearchSettings, Settings
+from degas.settings.sections import SearchSettings
 
 
 def tell_search(options: SearchOptions) -> None:
-    from degas import plan
+    from degas.api import plan
 
     images = plan.images_of(options.source, options.data)
     facts = plan.search_facts(images, options.search_settings(), options.space, seeds=options.seeds)
@@ -18,28 +19,30 @@ def tell_search(options: SearchOptions) -> None:
 
 
 def tell_train(options: TrainOptions) -> None:
-    from degas import api, plan
+    from degas.api import plan
+    from degas.api import stages as api
     from degas.gan.settings import resolve_gan
 
     gan = resolve_gan(options.gan)
     images = plan.images_of(options.source, options.data)
-    api.refuse_in_vain(images, gan=options.gan, evaluate=options.evaluate, device=options.device)
+    api.check_later_stages(images, gan=options.gan, evaluate=options.evaluate, device=options.device)
     facts = plan.train_facts(images, gan, options.space, options.architecture, options.seed)
     sections = {"data": options.data, "gan": options.gan}
     _tell(options, sections, [*plan.images_facts(images), *facts])
 
 
 def tell_run(options: RunOptions) -> None:
-    from degas import api, plan
+    from degas.api import plan
+    from degas.api import stages as api
+    from degas.api.whole_run import check_architecture
     from degas.gan.settings import resolve_gan
-    from degas.whole_run import check_architecture
 
     search, gan = options.search_settings(), resolve_gan(options.gan)
     begun = begun_search(options.out)
     unchanged = settings_for("search", SearchSettings, None, options.preset, options.source, begun)
     check_architecture(options.architecture, search, unchanged, options.seeds)
     images = plan.images_of(options.source, options.data)
-    api.refuse_in_vain(images, gan=options.gan, evaluate=options.evaluate, device=options.device)
+    api.check_later_stages(images, gan=options.gan, evaluate=options.evaluate, device=options.device)
     sections: dict[str, Settings] = {"data": options.data, "space": options.space}
     facts = plan.images_facts(images)
     if options.architecture is None:
@@ -51,7 +54,7 @@ def tell_run(options: RunOptions) -> None:
 
 
 def _tell(options: Tracked, sections: dict[str, Settings], facts: list[tuple[str, str, str]]) -> None:
-    from degas import plan
+    from degas.api import plan
 
     print(
         plan.table(

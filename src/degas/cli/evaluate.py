@@ -9,7 +9,7 @@ __all__ = ["Options", "main"]
 
 
 def main(options: Options) -> None:
-    from degas import api
+    from degas.api import stages as api
     from degas.cli.text import scores_in_words
 
     settings = options.evaluate

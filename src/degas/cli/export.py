@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from degas.cli.options import ExportOptions as Options
+from degas.cli.tool_options import ExportOptions as Options
 from degas.errors import UserError
 
 __all__ = ["Options", "main"]

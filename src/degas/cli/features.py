@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from degas.cli.family import Command, Member, find_member
-from degas.cli.options import FeaturesTrainOptions as Options
+from degas.cli.tool_options import FeaturesTrainOptions as Options
 
 __all__ = ["Options", "find_command", "main"]
 

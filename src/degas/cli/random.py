@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from degas.cli.options import RandomOptions as Options
+from degas.cli.tool_options import RandomOptions as Options
 from degas.space.architecture import Architecture
 
 __all__ = ["Options", "main"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from degas.cli.options import ReportOptions as Options
+from degas.cli.tool_options import ReportOptions as Options
 
 __all__ = ["Options", "main"]
 

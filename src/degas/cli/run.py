@@ -8,7 +8,7 @@ from degas.cli.options import RunOptions as Options
 from degas.cli.parse import command_line
 
 if TYPE_CHECKING:
-    from degas.whole_run import Finished
+    from degas.api.whole_run import Finished
 
 __all__ = ["Options", "main"]
 
@@ -19,7 +19,7 @@ def main(options: Options) -> None:
 
         tell_run(options)
         return
-    from degas.whole_run import run
+    from degas.api.whole_run import run
 
     print(f"loading {options.source}")
     finished = run(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from degas.cli.options import SampleOptions as Options
+from degas.cli.tool_options import SampleOptions as Options
 from degas.errors import UserError, nearest
 from degas.runtime.names import same_name
 

@@ -16,7 +16,7 @@ def main(options: Options) -> None:
 
         tell_search(options)
         return
-    from degas import api
+    from degas.api import stages as api
 
     architecture = api.search(
         options.source,

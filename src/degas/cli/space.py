@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from degas.cli.options import SpaceOptions as Options
+from degas.cli.tool_options import SpaceOptions as Options
 from degas.space.architecture import Architecture
 from degas.space.graph import SearchSpace
 

@@ -14,7 +14,7 @@ def main(options: Options) -> None:
 
         tell_train(options)
         return
-    from degas import api
+    from degas.api import stages as api
 
     generator = api.train(
         options.architecture,

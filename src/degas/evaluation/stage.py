@@ -1,17 +1,67 @@
-"""What an evaluation leaves in RUN/evaluation: scores.json, and the settings and the machine it was made with."""
+"""The evaluation as a stage: a generator and images in, RUN/evaluation with scores.json out."""
 
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from degas.data.image_set import ImageSet, check_size, stage_head
 from degas.errors import unreadable
+from degas.evaluation.evaluate import evaluate_generator
+from degas.generator.find import generator_folder
+from degas.generator.generator import Generator
+from degas.runtime.distributed import chosen_device
 from degas.runtime.environment import write_environment
+from degas.runtime.folder_lock import owned_folder
 from degas.runtime.json_files import as_json, write_json
+from degas.settings.sections import EvaluateSettings
 
 # What makes generator and images the same: their content, whatever paths lead there.
 _IDENTITY = (("data", "fingerprint"), ("generator", "weights"), ("generator", "config"))
+
+
+@dataclass(frozen=True)
+class EvaluateJob:
+    """All that an evaluation depends on but its generator, its seed and its folder.
+
+    `cache`: where reference statistics are kept, or None for nowhere.
+    """
+
+    images: ImageSet
+    evaluate: EvaluateSettings
+    cache: Path | None
+    preset: str
+    device: str
+    progress: bool
+    command: list[str]
+
+    def config(self, seed: int) -> dict[str, Any]:
+        """What config.json says."""
+        return {**stage_head(self.images, seed, self.preset), "evaluate": self.evaluate.model_dump(mode="json")}
+
+
+def evaluate_into(
+    folder: Path | None, job: EvaluateJob, generator: Generator | str | Path, *, seed: int
+) -> dict[str, Any]:
+    """One evaluation: the object of scores.json, which `folder` holds afterwards where one is given."""
+    with nullcontext() if folder is None else owned_folder(folder):
+        scores = _score(job, generator, seed)
+        return scores if folder is None else record_evaluation(folder, scores, job.config(seed), job.command)
+
+
+def _score(job: EvaluateJob, generator: Generator | str | Path, seed: int) -> dict[str, Any]:
+    where = chosen_device(job.device)
+    loaded = generator if isinstance(generator, Generator) else Generator.load(generator_folder(generator), where)
+    check_size(job.images, loaded)
+    scores = evaluate_generator(
+        loaded, job.images, job.evaluate, seed=seed, device=where, cache=job.cache, progress=job.progress
+    )
+    if not isinstance(generator, Generator):
+        scores["generator"] = {"path": str(generator), **scores["generator"]}
+    return scores
 
 
 def record_evaluation(

@@ -73,7 +73,7 @@ class Bookkeeping:
         else:
             bar.update(done)  # a run that is stopped says at which step
         if due["sample"] or due["evaluate"]:
-            self.steps.watch.settle()  # never show, or choose, what has diverged
+            self.steps.watch.check()  # never show, or choose, what has diverged
             shown = self.published()
             if due["sample"]:
                 self._sample(done, shown)
@@ -98,7 +98,7 @@ class Bookkeeping:
 
     def save(self, done: int) -> None:
         """Checkpoint, and the generator as it is now, unless this step is saved already."""
-        self.steps.watch.settle()
+        self.steps.watch.check()
         if done == self.saved_step:
             return
         with self.saves.saving():
@@ -143,7 +143,7 @@ class Bookkeeping:
 
     def _log(self, done: int, critic: dict[str, Tensor], generator: dict[str, Tensor]) -> dict[str, float]:
         """Write a line of metrics, means over the ranks, and one of times; returns the metrics."""
-        self.steps.watch.settle()
+        self.steps.watch.check()
         named = {f"critic_{name}": value.float() for name, value in critic.items()}
         named |= {f"generator_{name}": value.float() for name, value in generator.items()}
         self.engine.all_reduce_mean(named.values())

@@ -11,8 +11,9 @@ from pydantic import ValidationError, create_model
 from degas.errors import UserError
 from degas.gan.objectives import OBJECTIVES, Objective
 from degas.gan.objectives.base import CLASS_WEIGHTS
+from degas.settings.base import BatchImages, Settings, setting
 from degas.settings.refusals import complaint
-from degas.settings.sections import BatchImages, GanSettings, Settings, TrainingSettings, setting
+from degas.settings.sections import GanSettings, TrainingSettings
 
 
 class CompleteGan(TrainingSettings):

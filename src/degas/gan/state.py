@@ -16,7 +16,7 @@ from degas.gan.augment import diffaugment
 from degas.gan.ema import Average
 from degas.gan.objectives.base import Objective, Terms
 from degas.gan.settings import CompleteGan
-from degas.gan.watch import Watch
+from degas.gan.watch import training_watch
 from degas.generator.generator import Generator
 from degas.nets.critic import make_critic
 from degas.nets.normalisation import frozen_buffers
@@ -71,7 +71,7 @@ class Steps:
         self.replayed: dict[str, Replayed] = {}  # with a recorder: the steps on critic and generator
         if settings.cuda_graphs:
             self.recorder = CudaGraphs()
-        self.watch = Watch(deferred=engine.device.type != "cpu")
+        self.watch = training_watch(deferred=engine.device.type != "cpu")
         self.store = Store(images.images, engine.device)
         self.batches = self._make_batches(images, settings.batch_images, "critic reals")
         self.generator_batches = self._make_batches(images, settings.generator_batch_images, "generator reals")
@@ -116,7 +116,7 @@ class Steps:
         if kind not in self.replayed:
             self.replayed[kind] = Replayed(move, self.engine.device, self.recorder)
         values = self.replayed[kind](inputs)
-        self.watch.observe(step, kind, values)
+        self.watch.add(step, {f"{kind} {term}": value for term, value in values.items()})
         return values
 
     def _move_critic(self, inputs: Inputs, step: int | None = None) -> Terms:
@@ -226,7 +226,7 @@ class Steps:
         norm = torch.nn.utils.get_total_norm(gradients)
         values = {"loss": loss.detach(), **terms, "gradient_norm": norm}
         if step is not None:
-            self.watch.observe(step, kind, values)
+            self.watch.add(step, {f"{kind} {term}": value for term, value in values.items()})
         optimizer.step()
         return values
 

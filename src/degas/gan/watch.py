@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from degas.errors import UserError
+from degas.runtime.finite import FiniteWatch
 
 # Unweighted penalties above these mean that the critic has left its constraint: a gradient norm of 11 where the
 # Wasserstein critic's should be 1, and for r3gan one of 450, a hundred times what healthy runs show. Our choice.
@@ -15,38 +15,16 @@ COLLAPSED = 0.1
 COLLAPSE_FROM_STEP = 100
 
 
-class NonFiniteError(UserError):
-    """A loss, a term or a gradient is infinite or not a number: which, at which step, and what to try. One line."""
+def training_watch(*, deferred: bool) -> FiniteWatch:
+    """The watch over critic and generator; a value's name is `critic loss`, `generator gradient_norm`, …"""
 
+    def tell(step: int, name: str, value: float) -> str:
+        return (
+            f"step {step}: {name} is {value}: the training diverged; start it again with "
+            "lower --gan.critic-lr and --gan.generator-lr, or --gan.precision float32"
+        )
 
-class Watch:
-    """Checks every step's numbers. On a GPU it looks at them only at `settle`, so that no step waits for the device."""
-
-    def __init__(self, deferred: bool) -> None:
-        self.deferred = deferred
-        self._pending: list[tuple[int, str, dict[str, Tensor]]] = []
-
-    def observe(self, step: int, kind: str, values: dict[str, Tensor]) -> None:
-        """Take the scalars of a step: `step` counts generator steps from 0, `kind` is critic or generator."""
-        self._pending.append((step, kind, values))
-        if not self.deferred:
-            self.settle()
-
-    def settle(self) -> None:
-        """Raise `NonFiniteError` for the first number that is not; forget the rest."""
-        pending, self._pending = self._pending, []
-        if not pending:
-            return
-        everything = torch.stack([value.double() for _, _, values in pending for value in values.values()])
-        if bool(torch.isfinite(everything).all()):
-            return
-        for step, kind, values in pending:
-            for term, value in values.items():
-                if not bool(torch.isfinite(value)):
-                    raise NonFiniteError(
-                        f"step {step}: {kind} {term} is {float(value)}: the training diverged; start it again with "
-                        "lower --gan.critic-lr and --gan.generator-lr, or --gan.precision float32"
-                    )
+    return FiniteWatch(tell, deferred=deferred)
 
 
 def exploded(step: int, values: dict[str, float]) -> str | None:

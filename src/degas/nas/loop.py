@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 
-from degas.nas.glo.glo import FiniteWatch
 from degas.nas.results.outputs import standing
-from degas.nas.signal import Terms
+from degas.nas.signal import Terms, fit_watch
 from degas.nas.state import Search
 from degas.runtime.interrupts import StopRequest
 from degas.runtime.progress import Progress
@@ -59,7 +58,7 @@ class Follower:
 
     def __init__(self, search: Search, folder: StageFolder, bar: Progress, step: int) -> None:
         self.search, self.folder, self.bar = search, folder, bar
-        self.watch = FiniteWatch("search", search.signal.rates)
+        self.watch = fit_watch("search", search.signal.rates)
         self.saves = SaveClock(search.settings.checkpoint_steps)
         self.began, self.began_step = time.perf_counter(), step
         self.settled = search.is_settled(step)

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from degas.data.image_set import ImageSet
 from degas.data.loader import Batch, Batches
 from degas.runtime.distributed import Engine
+from degas.runtime.finite import FiniteWatch
 from degas.runtime.registry import Registry
 from degas.runtime.run_folder import StageFolder
 from degas.settings.sections import SIGNALS, SearchSettings
@@ -215,3 +216,8 @@ def find_signal(settings: SearchSettings) -> type[Signal]:
         for point in importlib.metadata.entry_points(group=ENTRY_POINTS, name=settings.signal):
             point.load()
     return REGISTERED.find(settings.signal, "--search.signal")
+
+
+def fit_watch(what: str, rates: str) -> FiniteWatch:
+    """The watch over a fit's terms and gradients; `rates` are the settings to lower."""
+    return FiniteWatch(lambda step, name, value: f"{what}: {name} is {value} at step {step}; lower {rates}")

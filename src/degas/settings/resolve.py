@@ -11,9 +11,9 @@ from pydantic import ValidationError
 from degas.errors import UserError, nearest
 from degas.runtime.json_files import read_config
 from degas.runtime.paths import expanded
+from degas.settings.base import Settings
 from degas.settings.presets import PRESETS, preset_values
 from degas.settings.refusals import complaint
-from degas.settings.sections import Settings
 
 Section = Mapping[str, Any] | Settings | None
 SettingsType = TypeVar("SettingsType", bound=Settings)

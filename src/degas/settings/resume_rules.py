@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from degas.runtime.comparison import Rules
-from degas.settings.sections import Settings
+from degas.settings.base import Settings
 
 # Images are known by their content, whatever path leads there; a preset is the settings that it leads to; of an
 # architecture its operations count, whoever found it.

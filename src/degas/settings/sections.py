@@ -7,63 +7,29 @@ the authors' code of a system the paper builds on, or "our choice". Knows no tor
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field
 
 from degas.errors import UserError
-from degas.runtime.paths import expanded
-from degas.space.graph import LIMITS, MAX_IMAGE_SIZE, NORMAL_OPERATIONS, UP_OPERATIONS, Order, SearchSpace
+from degas.settings.base import (
+    BatchImages,
+    Count,
+    Fraction,
+    ImageSize,
+    NoiseSize,
+    Positive,
+    Rate,
+    Settings,
+    Weight,
+    Width,
+    setting,
+)
+from degas.settings.training import GanSettings as GanSettings
+from degas.settings.training import TrainingSettings as TrainingSettings
+from degas.space.graph import LIMITS, NORMAL_OPERATIONS, UP_OPERATIONS, Order, SearchSpace
 
 Extractor = Literal["inception", "imagenet", "classifier"]
-Positive = Annotated[int, Field(ge=1)]
-Count = Annotated[int, Field(ge=0)]
-Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Fraction = Annotated[float, Field(ge=0, lt=1)]
-# What decides memory is bounded, so that a mistyped size is refused before any is taken.
-Width = Annotated[int, Field(ge=1, le=LIMITS["width"][1])]
-NoiseSize = Annotated[int, Field(ge=1, le=LIMITS["noise_size"][1])]
-ImageSize = Annotated[int, Field(ge=1, le=MAX_IMAGE_SIZE)]
-BatchImages = Annotated[int, Field(ge=1, le=65_536)]
-
-DeconvStart = Literal["independent", "nearest", "bilinear"]
-FrameStart = Literal["unit", "resnet"]
-
-
-def setting(
-    default: Any, doc: str, *, source: str = "our choice", decides: bool = True, also: str | None = None
-) -> Any:
-    """A field with its help text and where its default comes from; `source` is shown unless it is our choice.
-
-    `decides=False`: the setting changes no result, so that a run may be resumed with another value. `also`: a second,
-    plainer name that it can be given by; files keep the field's.
-    """
-    described = f"{doc} (or: {also})" if also else doc
-    description = described if source == "our choice" else f"{described} [{source}]"
-    extra: dict[str, Any] = {"source": source, "decides": decides}
-    return Field(default, description=description, json_schema_extra=extra, validation_alias=also)
-
-
-class Settings(BaseModel):
-    """Frozen settings; an unknown key or a value out of range is an error."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        validate_default=True,
-        allow_inf_nan=False,
-        populate_by_name=True,
-        loc_by_alias=False,
-    )
-
-    @field_validator("*")
-    @classmethod
-    def _from_home(cls, value: Any) -> Any:
-        """`~` is the home in every path."""
-        if isinstance(value, tuple):
-            return tuple(cls._from_home(entry) for entry in value)
-        return expanded(value) if isinstance(value, Path) else value
 
 
 class DataSettings(Settings):
@@ -238,91 +204,6 @@ class SearchSettings(Settings):
     cuda_graphs: bool = setting(
         False, "replay each step as one CUDA graph; experimental: not yet run on a GPU", decides=False
     )
-
-
-class TrainingSettings(Settings):
-    """What every adversarial training has, whatever its objective: CT-GAN as its authors' CIFAR-10 code has it."""
-
-    objective: str = setting(
-        "mmd",
-        "adversarial objective: mmd, ct-gan, wgan-gp, sn-gan, r3gan, or one that you register",
-        source="our choice; paper §3.2: ct-gan",
-    )
-    num_steps: Positive = setting(5000, "generator steps", source="our choice; CT-GAN code: 100,000")
-    width: Width = setting(
-        64, "channels of the critic, and of a baseline generator", source="our choice; CT-GAN code: 128"
-    )
-    image_gain: Rate = setting(
-        1.0, "variance, about, of a found generator's first images before their tanh; fits by GLO have 0.01"
-    )
-    deconv_start: DeconvStart = setting(
-        "independent",
-        "first kernels of a found generator's transposed convolutions: taps drawn each for itself, or those of nearest "
-        "or bilinear up-sampling and a convolution",
-    )
-    frame_start: FrameStart = setting(
-        "unit", "first weights of a found generator's linear layer and image head: unit variances, or as resnet's"
-    )
-    supervised: bool = setting(False, "conditional batch norm and an auxiliary classifier", source="paper §4.1")
-    batch_images: BatchImages = setting(64, "real images a critic step", source="CT-GAN code")
-    betas: tuple[Fraction, Fraction] = setting((0.0, 0.9), "Adam betas of both", source="CT-GAN code")
-    lr_decay: Literal["linear", "none"] = setting(
-        "linear", "rates fall linearly to 0 over num_steps", source="CT-GAN code"
-    )
-    ema_half_life_images: Count = setting(
-        20_000,
-        "half-life of the averaged generator, growing from 0; 0: no averaging",
-        source="our choice; CT-GAN code: none",
-    )
-    augment: Literal["none", "diffaugment"] = setting(
-        "none", "differentiable augmentation of reals and fakes", source="our choice; CT-GAN code: none"
-    )
-    horizontal_flip: bool = setting(False, "mirror half of the reals", source="our choice; CT-GAN code: no")
-    sampling_bn: Literal["recalibrated", "running", "batch"] = setting(
-        "recalibrated", "batch-norm statistics of the sampled generator", source="our choice; CT-GAN code: batch"
-    )
-    checkpoint_steps: Count = setting(
-        0, "generator steps between checkpoints, beside one a minute; 0: by time alone", decides=False
-    )
-    log_steps: Positive = setting(10, "generator steps between lines of metrics.jsonl", decides=False)
-    sample_steps: Positive = setting(500, "generator steps between sample grids", decides=False)
-    evaluate_steps: Count = setting(0, "generator steps between small evaluations, best generator kept; 0: never")
-    precision: Literal["float32", "bfloat16"] = setting("float32", "arithmetic of the convolutions")
-    cuda_graphs: bool = setting(
-        False, "replay each step as one CUDA graph; experimental: not yet run on a GPU", decides=False
-    )
-
-
-class GanSettings(TrainingSettings):
-    """Adversarial training, as it is given: what is unset takes the value of the objective or the architecture.
-
-    A setting of another objective is refused. The objectives' own values and their sources: `gan/objectives`.
-    """
-
-    critic: str | None = setting(None, "a registered critic; default: the objective's, resnet")
-    generator_width: Width | None = setting(
-        None, "channels of the generator; default: the architecture file's, or width"
-    )
-    noise_size: NoiseSize | None = setting(
-        None, "entries of the noise; default: the architecture file's, or 128", source="CT-GAN code: 128"
-    )
-    generator_batch_images: BatchImages | None = setting(
-        None, "fake images a generator step; default: twice batch_images", source="CT-GAN code: 128"
-    )
-    critic_steps: Positive | None = setting(None, "critic steps a generator step")
-    generator_lr: Rate | None = setting(None, "Adam rate of the generator")
-    critic_lr: Rate | None = setting(None, "Adam rate of the critic")
-    penalty_weight: Weight | None = setting(None, "λ of the gradient penalty")
-    consistency_weight: Weight | None = setting(None, "λ of the consistency term")
-    consistency_feature_weight: Weight | None = setting(None, "weight of the feature distance in the consistency term")
-    consistency_margin: Weight | None = setting(None, "M of the consistency term")
-    dropout: tuple[Fraction, Fraction, Fraction] | None = setting(None, "rates after critic blocks 2, 3, 4")
-    gradient_weight: Weight | None = setting(None, "γ of r3gan's two gradient penalties, at about 32 px")
-    repulsive_bounds: tuple[Weight, Weight] | None = setting(
-        None, "squared distances: upper bound real-real, lower bound fake-fake"
-    )
-    class_weight_critic: Weight | None = setting(None, "class loss in the critic's loss (with supervised)")
-    class_weight_generator: Weight | None = setting(None, "class loss in the generator's loss (with supervised)")
 
 
 class EvaluateSettings(Settings):

@@ -7,7 +7,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from degas.cli.options import FILE, SOURCE, Device, Folder, Source
-from degas.settings.sections import DataSettings, EvaluateSettings, GanSettings, Positive, Settings, setting
+from degas.settings.base import Positive, Settings, setting
+from degas.settings.sections import DataSettings, EvaluateSettings, GanSettings
 
 __all__ = ["Options", "main"]
 
@@ -53,7 +54,7 @@ def main(options: Options) -> None:
     from degas.errors import UserError
     from degas.runtime.distributed import Engine
     from degas.space.find import load_architecture
-    from degas_lab.augmentation import Plan, measure, write_summary
+    from degas_lab.trainings.augmentation import Plan, measure, write_summary
     from degas_lab.trainings.scorer import Scorer
 
     if options.gan.supervised:

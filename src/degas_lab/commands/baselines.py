@@ -7,7 +7,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from degas.cli.options import FILE, SOURCE, Device, Folder, Source
-from degas.settings.sections import DataSettings, Positive, SearchSettings, Settings, SpaceSettings, setting
+from degas.settings.base import Positive, Settings, setting
+from degas.settings.sections import DataSettings, SearchSettings, SpaceSettings
 
 __all__ = ["Options", "main"]
 

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from degas.cli.arguments import Argument
-from degas.settings.sections import ImageSize, Settings, setting
+from degas.settings.base import ImageSize, Settings, setting
 
 __all__ = ["Options", "main"]
 

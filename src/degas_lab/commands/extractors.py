@@ -8,7 +8,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from degas.cli.options import SOURCE, Folder, Source
-from degas.settings.sections import DataSettings, EvaluateSettings, Positive, Settings, setting
+from degas.settings.base import Positive, Settings, setting
+from degas.settings.sections import DataSettings, EvaluateSettings
 
 __all__ = ["Options", "main"]
 
@@ -35,7 +36,7 @@ class Options(Settings):
 
 def main(options: Options) -> None:
     from degas.data.sources import load_images
-    from degas_lab.sanity import format_table, sanity_tables
+    from degas_lab.extractor_sanity import format_table, sanity_tables
 
     settings = EvaluateSettings(
         extractor=options.extractor, resize_pixels=options.resize_pixels, classifier=options.classifier

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from degas.settings.sections import Positive, Settings, setting
+from degas.settings.base import Positive, Settings, setting
 
 __all__ = ["Options", "main"]
 

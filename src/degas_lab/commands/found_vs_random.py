@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import ClassVar
 
 from degas.cli.options import FILE, SOURCE, Device, Folder, Source
+from degas.settings.base import Count, Positive, Settings, setting
 from degas.settings.presets import PresetName
-from degas.settings.sections import Count, DataSettings, Positive, SearchSettings, Settings, setting
+from degas.settings.sections import DataSettings, SearchSettings
 
 __all__ = ["Options", "main"]
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from degas.cli.options import SOURCE, Device, Source
-from degas.settings.sections import DataSettings, setting
+from degas.settings.base import setting
+from degas.settings.sections import DataSettings
 from degas_lab.trainings.hand_made_plan import RESNET, Plan
 
 __all__ = ["Options", "main"]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import ClassVar
 
 from degas.cli.options import FILE, SOURCE, Device, Folder, Source
+from degas.settings.base import Positive, Settings, setting
 from degas.settings.presets import PresetName
-from degas.settings.sections import DataSettings, GanSettings, Positive, Settings, setting
+from degas.settings.sections import DataSettings, GanSettings
 
 __all__ = ["Options", "main"]
 

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from degas.settings.sections import Settings, setting
+from degas.settings.base import Settings, setting
 
 __all__ = ["Options", "main"]
 

@@ -7,16 +7,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from degas.cli.options import FILE, SOURCE, Device, Folder, Source
-from degas.settings.sections import (
-    BatchImages,
-    DataSettings,
-    EvaluateSettings,
-    Positive,
-    Rate,
-    Settings,
-    Width,
-    setting,
-)
+from degas.settings.base import BatchImages, Positive, Rate, Settings, Width, setting
+from degas.settings.sections import DataSettings, EvaluateSettings
 
 __all__ = ["Options", "main"]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from degas.cli.options import SOURCE, Folder, Source
-from degas.settings.sections import DataSettings, Positive, Settings, setting
+from degas.settings.base import Positive, Settings, setting
+from degas.settings.sections import DataSettings
 
 __all__ = ["Options", "main"]
 

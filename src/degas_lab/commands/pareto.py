@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from degas.cli.options import Folder
-from degas.settings.sections import Settings, setting
+from degas.settings.base import Settings, setting
 
 __all__ = ["Options", "main"]
 

@@ -7,17 +7,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from degas.cli.options import SOURCE, Device, Folder, Source
-from degas.settings.sections import (
-    Count,
-    DataSettings,
-    EvaluateSettings,
-    GanSettings,
-    Positive,
-    SearchSettings,
-    Settings,
-    SpaceSettings,
-    setting,
-)
+from degas.settings.base import Count, Positive, Settings, setting
+from degas.settings.sections import DataSettings, EvaluateSettings, GanSettings, SearchSettings, SpaceSettings
 
 __all__ = ["Options", "main"]
 

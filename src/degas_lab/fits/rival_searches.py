@@ -18,10 +18,10 @@ from typing import Any
 
 from degas.data.image_set import ImageSet
 from degas.errors import UserError
-from degas.nas.glo.glo import NonFiniteError
 from degas.nets.cost import architecture_cost
 from degas.nets.extremes import extreme_edges
 from degas.runtime.distributed import Engine
+from degas.runtime.finite import NonFiniteError
 from degas.runtime.json_files import write_json
 from degas.settings.sections import SearchSettings, SpaceSettings
 from degas.space.architecture import Architecture

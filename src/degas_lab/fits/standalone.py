@@ -9,7 +9,8 @@ import numpy as np
 from degas.data.image_set import ImageSet, check_size
 from degas.data.loader import Batches
 from degas.generator.generator import Generator
-from degas.nas.glo.glo import FiniteWatch, Glo
+from degas.nas.glo.glo import Glo
+from degas.nas.signal import fit_watch
 from degas.nets.backbone import FLAT
 from degas.runtime.distributed import Engine
 from degas.runtime.rng import forked_rng
@@ -60,7 +61,7 @@ def fit_alone(
 
 def fit(glo: Glo, batches: Batches) -> None:
     """All the steps of a standalone fit. Raises `NonFiniteError` where a term stops being finite."""
-    watch = FiniteWatch("glo")
+    watch = fit_watch("glo", Glo.rates)
     for step in range(glo.total_steps):
         watch.add(step + 1, glo.step(batches(step), glo.rate_share(step)).named())
         if (step + 1) % batches.steps_per_epoch == 0:

@@ -12,9 +12,9 @@ from degas.gan.checks import check_generator, check_training
 from degas.gan.publish import published
 from degas.gan.settings import CompleteGan
 from degas.gan.state import Steps
-from degas.gan.watch import NonFiniteError
 from degas.generator.generator import Generator
 from degas.runtime.distributed import Engine
+from degas.runtime.finite import NonFiniteError
 from degas_lab.trainings.stopwatch import Clock, Stopwatch
 
 Score = Callable[[Generator], dict[str, float]]
@@ -60,7 +60,7 @@ def train_and_score(
                 watch.lap()
                 done += 1
             spent = watch.stop()
-            steps.watch.settle()
+            steps.watch.check()
             begun = time.perf_counter()
             found = score(published(steps, settings, seed))
             scoring += time.perf_counter() - begun

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from degas.settings.sections import EvaluateSettings, GanSettings, Settings, SpaceSettings, setting
+from degas.settings.base import Settings, setting
+from degas.settings.sections import EvaluateSettings, GanSettings, SpaceSettings
 from degas.space.architecture import Architecture
 from degas.space.graph import Edge, Order
 

@@ -21,9 +21,9 @@ from degas.data.image_set import ImageSet
 from degas.errors import UserError
 from degas.gan.fresh import fresh_generator
 from degas.gan.settings import CompleteGan
-from degas.nas.glo.glo import NonFiniteError
 from degas.nets.cost import architecture_cost
 from degas.runtime.distributed import Engine
+from degas.runtime.finite import NonFiniteError
 from degas.settings.sections import SearchSettings
 from degas.space.architecture import Architecture
 from degas.space.graph import Edge

@@ -9,16 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from degas.cli.options import (
-    DescribeOptions,
-    RandomOptions,
-    ReportOptions,
-    RunOptions,
-    SampleOptions,
-    SearchOptions,
-    TrainOptions,
-)
+from degas.cli.options import RunOptions, SearchOptions, TrainOptions
 from degas.cli.parse import option_names, parse
+from degas.cli.tool_options import DescribeOptions, RandomOptions, ReportOptions, SampleOptions
 from degas.errors import UserError
 from degas.settings.resolve import settings_for
 from degas.settings.sections import SearchSettings

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from degas import api
+from degas.api import stages as api
 from degas.data.image_set import ImageSet
 from degas.data.sources import images_from, register_source
 from degas.errors import Notice, UserError

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from degas.api.data_info import describe_data
 from degas.cli import main as cli
 from degas.data.inspect import describe_source
-from degas.data_info import describe_data
 from degas.errors import UserError
 from degas.settings.sections import DataSettings
 

@@ -22,11 +22,11 @@ from degas.gan import watch
 from degas.gan.checks import check_generator, check_training
 from degas.gan.loop import run_training
 from degas.gan.state import Steps
-from degas.gan.watch import NonFiniteError
 from degas.generator.generator import Generator
 from degas.runtime import save_clock
 from degas.runtime.checkpoint import load_newest
 from degas.runtime.distributed import Engine
+from degas.runtime.finite import NonFiniteError
 from degas.runtime.interrupts import Terminated
 from degas.runtime.run_folder import StageFolder, read_jsonl
 from degas.settings.sections import GanSettings

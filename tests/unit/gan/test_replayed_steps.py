@@ -14,7 +14,7 @@ from toy_gan import toy_images, toy_settings, toy_steps, toy_training
 from degas.errors import UserError
 from degas.gan.checks import check_training
 from degas.gan.state import Steps
-from degas.gan.watch import NonFiniteError
+from degas.runtime.finite import NonFiniteError
 from degas.runtime.replay import WARM_UP_CALLS
 
 NUM_STEPS = WARM_UP_CALLS + 4

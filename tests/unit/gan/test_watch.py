@@ -6,30 +6,12 @@ import pytest
 import torch
 
 from degas.gan import watch
-from degas.gan.watch import NonFiniteError, Watch
+from degas.runtime.finite import NonFiniteError
 
 
-@pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
-def test_stops_at_once_naming_step_and_term(bad: float) -> None:
-    values = {"loss": torch.tensor(1.0), "penalty": torch.tensor(bad)}
-    with pytest.raises(NonFiniteError, match=r"step 7: critic penalty is .*--gan\.critic-lr"):
-        Watch(deferred=False).observe(7, "critic", values)
-
-
-def test_deferred_watch_waits_and_names_the_first() -> None:
-    later = Watch(deferred=True)
-    later.observe(3, "critic", {"loss": torch.tensor(1.0)})
-    later.observe(4, "generator", {"loss": torch.tensor(float("nan"))})
-    later.observe(5, "critic", {"loss": torch.tensor(float("nan"))})
-    with pytest.raises(NonFiniteError, match="step 4: generator loss"):
-        later.settle()
-    later.settle()  # and forgets
-
-
-def test_finite_numbers_pass() -> None:
-    watching = Watch(deferred=False)
-    watching.observe(0, "critic", {"loss": torch.tensor(-3.0), "penalty": torch.tensor(1e30)})
-    watching.settle()
+def test_a_divergence_says_what_to_lower() -> None:
+    with pytest.raises(NonFiniteError, match=r"step 7: critic penalty is nan: .*--gan\.critic-lr"):
+        watch.training_watch(deferred=False).add(7, {"critic penalty": torch.tensor(float("nan"))})
 
 
 def test_exploded_penalty() -> None:

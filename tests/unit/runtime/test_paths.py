@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from degas import api
+from degas.api import stages as api
 from degas.cli import main as cli
 from degas.data.cache import cache_folder
 from degas.errors import UserError

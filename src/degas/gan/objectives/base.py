@@ -16,7 +16,7 @@ from torch import Tensor
 from degas.gan import losses
 from degas.nets.critic import CriticOutput
 from degas.runtime.registry import Registry
-from degas.settings.sections import Positive, Rate, Settings, Weight, setting
+from degas.settings.base import Positive, Rate, Settings, Weight, setting
 
 CriticCall = Callable[[Tensor], CriticOutput]
 Terms = dict[str, Tensor]

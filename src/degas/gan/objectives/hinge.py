@@ -8,7 +8,7 @@ from torch import Tensor
 
 from degas.gan import losses
 from degas.gan.objectives.base import CriticCall, Loss, Objective, register_objective, score, score_groups
-from degas.settings.sections import Rate, setting
+from degas.settings.base import Rate, setting
 
 
 @register_objective("sn-gan")

@@ -16,7 +16,7 @@ from degas.gan.objectives.base import (
     score_groups,
     score_reals,
 )
-from degas.settings.sections import Rate, Weight, setting
+from degas.settings.base import Rate, Weight, setting
 
 
 @register_objective("mmd")

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from degas.gan import losses
 from degas.gan.objectives.base import CriticCall, Loss, Objective, register_objective, score, score_reals
-from degas.settings.sections import Weight, setting
+from degas.settings.base import Weight, setting
 
 
 @register_objective("r3gan")

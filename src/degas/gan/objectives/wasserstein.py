@@ -16,7 +16,7 @@ from degas.gan.objectives.base import (
     score,
     score_groups,
 )
-from degas.settings.sections import Fraction, Positive, Weight, setting
+from degas.settings.base import Fraction, Positive, Weight, setting
 
 
 @register_objective("wgan-gp")

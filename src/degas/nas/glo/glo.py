@@ -6,7 +6,6 @@ are trained by the same losses, latents and optimisers. Paper §3.2, docs/equati
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,7 +16,6 @@ from torch import Tensor
 from degas.data.image_set import ImageSet
 from degas.data.loader import Batch, Batches
 from degas.data.pixels import to_symmetric
-from degas.errors import UserError
 from degas.nas.glo.findings import collapsed, dead_latents, mean_gradients, still_latents, variances
 from degas.nas.glo.latents import LatentTable
 from degas.nas.glo.pictures import save_reconstructions, save_samples
@@ -186,31 +184,3 @@ def mean_image_loss(images: ImageSet, settings: SearchSettings, device: torch.de
         terms = reconstruction_terms(mean.expand_as(real_images), real_images, settings.loss)
         summed += float(sum(terms.values())) * len(real_images)
     return summed / images.num_images
-
-
-class NonFiniteError(UserError):
-    """A term or a gradient of a fit is infinite or not a number: which, at which step, and what to try. One line."""
-
-
-class FiniteWatch:
-    """Keeps every step's terms on the device and looks at them together, so that no single step waits for it.
-
-    Raises `NonFiniteError` naming the step, the term that first was not finite, and the `rates` to lower.
-    """
-
-    def __init__(self, what: str, rates: str = Glo.rates) -> None:
-        self.what, self.rates = what, rates
-        self._seen: list[tuple[int, Terms]] = []
-
-    def add(self, step: int, terms: Terms) -> None:
-        self._seen.append((step, terms))
-
-    def check(self) -> None:
-        if not self._seen:
-            return
-        named = [(step, name, value) for step, terms in self._seen for name, value in terms.items()]
-        self._seen = []
-        values = torch.stack([value.detach().float() for _, _, value in named]).tolist()
-        for (step, name, _), value in zip(named, values, strict=True):
-            if not math.isfinite(value):
-                raise NonFiniteError(f"{self.what}: {name} is {value} at step {step}; lower {self.rates}")

@@ -10,9 +10,9 @@ import pytest
 from toy_gan import toy_images
 
 from degas.errors import UserError
-from degas.nas.glo.glo import NonFiniteError
 from degas.nets.cost import architecture_cost
 from degas.runtime.distributed import Engine
+from degas.runtime.finite import NonFiniteError
 from degas.settings.sections import SearchSettings, SpaceSettings
 from degas.space.architecture import Architecture
 from degas_lab.fits import rival_searches as module

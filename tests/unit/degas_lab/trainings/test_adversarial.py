@@ -10,9 +10,9 @@ import torch
 from toy_gan import toy_generator, toy_images, toy_settings, toy_training
 
 from degas.gan.state import Steps
-from degas.gan.watch import NonFiniteError
 from degas.generator.generator import Generator
 from degas.runtime.distributed import Engine
+from degas.runtime.finite import NonFiniteError
 from degas_lab.trainings.adversarial import train_and_score
 from degas_lab.trainings.stopwatch import Stopwatch
 

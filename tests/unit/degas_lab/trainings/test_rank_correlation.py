@@ -15,9 +15,9 @@ from toy_gan import toy_images
 from degas.errors import UserError
 from degas.evaluation.extractors.base import freeze
 from degas.gan.settings import resolve_gan
-from degas.nas.glo.glo import NonFiniteError
 from degas.nets.cost import architecture_cost
 from degas.runtime.distributed import Engine
+from degas.runtime.finite import NonFiniteError
 from degas.settings.sections import EvaluateSettings, GanSettings, SearchSettings
 from degas.space.architecture import Architecture
 from degas.space.graph import SearchSpace

@@ -10,9 +10,8 @@ from torch import Tensor
 
 from degas.data.image_set import ImageSet
 from degas.data.loader import Batch, Batches
-from degas.errors import UserError
 from degas.generator.generator import Generator
-from degas.nas.glo.glo import FiniteWatch, Glo, mean_image_loss
+from degas.nas.glo.glo import Glo, mean_image_loss
 from degas.nas.glo.reconstruction import reconstruction_terms
 from degas.nas.signal import total
 from degas.nets.normalisation import batch_norms
@@ -177,13 +176,3 @@ def test_recalibration_brings_evaluation_near_training(
         in_training = float(total(glo.terms(glo.table.rows, everything)))
     assert glo.mean_loss() == pytest.approx(in_training, rel=1e-4)
     assert all(norm.momentum == 0.1 for norm in batch_norms(glo.network))
-
-
-def test_watch_names_the_first_step_and_term() -> None:
-    watch = FiniteWatch("search")
-    watch.add(1, {"l2": torch.tensor(1.0), "lap1": torch.tensor(2.0)})
-    watch.check()
-    watch.add(2, {"l2": torch.tensor(1.0), "gradient_norm": torch.tensor(math.inf)})
-    watch.add(3, {"l2": torch.tensor(math.nan)})
-    with pytest.raises(UserError, match="search: gradient_norm is inf at step 2"):
-        watch.check()

@@ -10,29 +10,26 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from degas.data.cache import cache_folder
-from degas.data.image_set import ImageSet, check_size, content_fingerprint, stage_head
+from degas.data.image_set import ImageSet, content_fingerprint
 from degas.data.sources import images_from
 from degas.errors import UserError
-from degas.evaluation.evaluate import Evaluator, evaluate_generator
+from degas.evaluation.evaluate import Evaluator
 from degas.evaluation.extractors.build import evaluate_record
-from degas.evaluation.stage import record_evaluation
+from degas.evaluation.stage import EvaluateJob, evaluate_into
 from degas.gan.bookkeeping import Evaluate
 from degas.gan.checks import check_training
 from degas.gan.settings import gan_section, resolve_gan
 from degas.gan.stage import TrainJob, train_once
-from degas.generator.find import generator_folder
 from degas.generator.generator import Generator
 from degas.nas.stage import SearchJob, search_into
 from degas.runtime.distributed import chosen_device
 from degas.runtime.environment import is_rank_0, num_ranks
-from degas.runtime.folder_lock import owned_folder
 from degas.runtime.paths import expanded
 from degas.runtime.torch_state import plain_torch
 from degas.runtime.tracking import Tracker
@@ -135,7 +132,7 @@ def train(
     return train_once(job, _out(out) / "train", seed=seed, resume=resume)
 
 
-def refuse_in_vain(images: ImageSet, *, gan: GanSettings, evaluate: EvaluateSettings, device: str) -> None:
+def check_later_stages(images: ImageSet, *, gan: GanSettings, evaluate: EvaluateSettings, device: str) -> None:
     """Raise the `UserError` that `train` or `evaluate` would raise for these images and settings, before a search."""
     check_training(resolve_gan(gan), images, chosen_device(device), num_ranks())
     Evaluator(images, evaluate, device="cpu")
@@ -162,21 +159,18 @@ def evaluate(
     first one does.
     """
     seed = whole("seed", seed)
-    settings = settings_for("evaluate", EvaluateSettings, evaluate, preset, _source(data))
     images = _images(data, data_settings, out)
+    job = EvaluateJob(
+        images=images,
+        evaluate=settings_for("evaluate", EvaluateSettings, evaluate, preset, _source(data)),
+        cache=_statistics_cache(data, images, data_settings),
+        preset=preset,
+        device=device,
+        progress=progress,
+        command=command or _python_call("evaluate", generator, data, out),
+    )
     folder = expanded(out) / "evaluation" if out is not None and is_rank_0() else None
-    with nullcontext() if folder is None else owned_folder(folder):
-        where = chosen_device(device)
-        loaded = generator if isinstance(generator, Generator) else Generator.load(generator_folder(generator), where)
-        check_size(images, loaded)
-        cache = _statistics_cache(data, images, data_settings)
-        scores = evaluate_generator(loaded, images, settings, seed=seed, device=where, cache=cache, progress=progress)
-        if not isinstance(generator, Generator):
-            scores["generator"] = {"path": str(generator), **scores["generator"]}
-        if folder is None:
-            return scores
-        resolved = {**stage_head(images, seed, preset), "evaluate": settings.model_dump(mode="json")}
-        return record_evaluation(folder, scores, resolved, command or _python_call("evaluate", generator, data, out))
+    return evaluate_into(folder, job, generator, seed=seed)
 
 
 def _small_evaluation(

@@ -1,4 +1,4 @@
-"""Small image sets and settings that the search's tests share."""
+"""Small image sets and settings that the tests of the search and of its measurements share."""
 
 from __future__ import annotations
 

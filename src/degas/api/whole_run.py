@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from degas import api
+from degas.api import stages as api
 from degas.data.image_set import ImageSet
 from degas.data.sources import load_images
 from degas.errors import UserError
@@ -78,7 +78,7 @@ def run(
     given = settings_for("data", DataSettings, data_settings, "default")
     images = data if isinstance(data, ImageSet) else load_images(source, given, Path(out))
     tell("images", images)
-    api.refuse_in_vain(images, gan=sections["gan"], evaluate=sections["evaluate"], device=device)
+    api.check_later_stages(images, gan=sections["gan"], evaluate=sections["evaluate"], device=device)
     hint_for_few(images, sections["gan"].augment)
     both: dict[str, Any] = {"preset": preset, "seed": seed, "device": device, "progress": progress, "command": command}
     both["data_settings"] = given

@@ -13,7 +13,7 @@ from tiny_extractor import TinyExtractor
 from degas.data.image_set import ImageSet
 from degas.errors import UserError
 from degas.evaluation.extractors.base import freeze
-from degas_lab.sanity import Noise, blurred, compare, format_table, random_imagenet, sanity_rows
+from degas_lab.extractor_sanity import Noise, blurred, compare, format_table, random_imagenet, sanity_rows
 
 
 def _images(count: int = 120, size: int = 8) -> ImageSet:

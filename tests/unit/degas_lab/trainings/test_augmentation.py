@@ -10,7 +10,7 @@ import pytest
 
 from degas.data.sources import load_images
 from degas.settings.sections import DataSettings
-from degas_lab.augmentation import Plan, format_table, subset, summarise
+from degas_lab.trainings.augmentation import Plan, format_table, subset, summarise
 
 
 def record(num_images: int, seed: int, augment: str, kid: float, **more: Any) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from degas.nas.stage import check_search_job, search_bytes
 from degas.nets.cost import count_parameters, supernet_parameters
 from degas.runtime.environment import num_ranks
 from degas.runtime.memory import in_words
-from degas.settings.sections import DataSettings, EvaluateSettings, GanSettings, SearchSettings, Settings, SpaceSettings
+from degas.settings.base import Settings
+from degas.settings.sections import DataSettings, EvaluateSettings, GanSettings, SearchSettings, SpaceSettings
 from degas.space.architecture import Architecture
 
 Row = tuple[str, str, str]  # name, value, where the value comes from

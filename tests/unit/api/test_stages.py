@@ -14,7 +14,7 @@ import pytest
 import torch
 from tiny_extractor import TinyExtractor
 
-from degas import api
+from degas.api import stages as api
 from degas.data.image_set import ImageSet, content_fingerprint
 from degas.errors import UserError
 from degas.evaluation import evaluate as evaluation

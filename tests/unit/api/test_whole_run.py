@@ -182,9 +182,9 @@ def test_the_rate_that_a_search_keeps_is_the_presets(architecture: list[str], tm
 
 
 def test_few_images_without_augmentation_are_told(tmp_path: Path) -> None:
+    from degas.api.whole_run import hint_for_few
     from degas.data.sources import load_images
     from degas.settings.sections import DataSettings
-    from degas.whole_run import hint_for_few
 
     few = load_images("digits", DataSettings(max_images=50))
     with pytest.warns(UserWarning, match="50 images are few, and augmentation is off; try --gan.augment diffaugment"):

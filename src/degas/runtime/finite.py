@@ -1,0 +1,46 @@
+"""The one watch for numbers that are not finite: a run stops at the first, naming it, and nothing hides it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from degas.errors import UserError
+
+Tell = Callable[[int, str, float], str]  # step, name, value → the line of the error
+
+
+class NonFiniteError(UserError):
+    """A loss, a term or a gradient is infinite or not a number: which, at which step, and what to try. One line."""
+
+
+class FiniteWatch:
+    """Keeps every step's scalars on the device, and looks at them together, so that no step waits for it.
+
+    `tell` words the error. Where looking costs nothing, as on a CPU, `deferred` is False: each step is looked at once.
+    """
+
+    def __init__(self, tell: Tell, *, deferred: bool = True) -> None:
+        self.tell, self.deferred = tell, deferred
+        self._pending: list[tuple[int, str, Tensor]] = []
+
+    def add(self, step: int, values: Mapping[str, Tensor]) -> None:
+        """Take the scalars of a step; raises as `check` does unless the watch is deferred."""
+        self._pending += [(step, name, value) for name, value in values.items()]
+        if not self.deferred:
+            self.check()
+
+    def check(self) -> None:
+        """Raise `NonFiniteError` for the first number that is not finite; forget the rest."""
+        pending, self._pending = self._pending, []
+        if not pending:
+            return
+        numbers = torch.stack([value.detach().double() for _, _, value in pending])
+        if bool(torch.isfinite(numbers).all()):
+            return
+        for (step, name, _), number in zip(pending, numbers.tolist(), strict=True):
+            if not math.isfinite(number):
+                raise NonFiniteError(self.tell(step, name, number))

@@ -1,0 +1,106 @@
+"""The settings of adversarial training that all objectives share; one objective's own are fields of its class."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from degas.settings.base import (
+    BatchImages,
+    Count,
+    Fraction,
+    NoiseSize,
+    Positive,
+    Rate,
+    Settings,
+    Weight,
+    Width,
+    setting,
+)
+
+DeconvStart = Literal["independent", "nearest", "bilinear"]
+FrameStart = Literal["unit", "resnet"]
+
+
+class TrainingSettings(Settings):
+    """What every adversarial training has, whatever its objective: CT-GAN as its authors' CIFAR-10 code has it."""
+
+    objective: str = setting(
+        "mmd",
+        "adversarial objective: mmd, ct-gan, wgan-gp, sn-gan, r3gan, or one that you register",
+        source="our choice; paper §3.2: ct-gan",
+    )
+    num_steps: Positive = setting(5000, "generator steps", source="our choice; CT-GAN code: 100,000")
+    width: Width = setting(
+        64, "channels of the critic, and of a baseline generator", source="our choice; CT-GAN code: 128"
+    )
+    image_gain: Rate = setting(
+        1.0, "variance, about, of a found generator's first images before their tanh; fits by GLO have 0.01"
+    )
+    deconv_start: DeconvStart = setting(
+        "independent",
+        "first kernels of a found generator's transposed convolutions: taps drawn each for itself, or those of nearest "
+        "or bilinear up-sampling and a convolution",
+    )
+    frame_start: FrameStart = setting(
+        "unit", "first weights of a found generator's linear layer and image head: unit variances, or as resnet's"
+    )
+    supervised: bool = setting(False, "conditional batch norm and an auxiliary classifier", source="paper §4.1")
+    batch_images: BatchImages = setting(64, "real images a critic step", source="CT-GAN code")
+    betas: tuple[Fraction, Fraction] = setting((0.0, 0.9), "Adam betas of both", source="CT-GAN code")
+    lr_decay: Literal["linear", "none"] = setting(
+        "linear", "rates fall linearly to 0 over num_steps", source="CT-GAN code"
+    )
+    ema_half_life_images: Count = setting(
+        20_000,
+        "half-life of the averaged generator, growing from 0; 0: no averaging",
+        source="our choice; CT-GAN code: none",
+    )
+    augment: Literal["none", "diffaugment"] = setting(
+        "none", "differentiable augmentation of reals and fakes", source="our choice; CT-GAN code: none"
+    )
+    horizontal_flip: bool = setting(False, "mirror half of the reals", source="our choice; CT-GAN code: no")
+    sampling_bn: Literal["recalibrated", "running", "batch"] = setting(
+        "recalibrated", "batch-norm statistics of the sampled generator", source="our choice; CT-GAN code: batch"
+    )
+    checkpoint_steps: Count = setting(
+        0, "generator steps between checkpoints, beside one a minute; 0: by time alone", decides=False
+    )
+    log_steps: Positive = setting(10, "generator steps between lines of metrics.jsonl", decides=False)
+    sample_steps: Positive = setting(500, "generator steps between sample grids", decides=False)
+    evaluate_steps: Count = setting(0, "generator steps between small evaluations, best generator kept; 0: never")
+    precision: Literal["float32", "bfloat16"] = setting("float32", "arithmetic of the convolutions")
+    cuda_graphs: bool = setting(
+        False, "replay each step as one CUDA graph; experimental: not yet run on a GPU", decides=False
+    )
+
+
+class GanSettings(TrainingSettings):
+    """Adversarial training, as it is given: what is unset takes the value of the objective or the architecture.
+
+    A setting of another objective is refused. The objectives' own values and their sources: `gan/objectives`.
+    """
+
+    critic: str | None = setting(None, "a registered critic; default: the objective's, resnet")
+    generator_width: Width | None = setting(
+        None, "channels of the generator; default: the architecture file's, or width"
+    )
+    noise_size: NoiseSize | None = setting(
+        None, "entries of the noise; default: the architecture file's, or 128", source="CT-GAN code: 128"
+    )
+    generator_batch_images: BatchImages | None = setting(
+        None, "fake images a generator step; default: twice batch_images", source="CT-GAN code: 128"
+    )
+    critic_steps: Positive | None = setting(None, "critic steps a generator step")
+    generator_lr: Rate | None = setting(None, "Adam rate of the generator")
+    critic_lr: Rate | None = setting(None, "Adam rate of the critic")
+    penalty_weight: Weight | None = setting(None, "λ of the gradient penalty")
+    consistency_weight: Weight | None = setting(None, "λ of the consistency term")
+    consistency_feature_weight: Weight | None = setting(None, "weight of the feature distance in the consistency term")
+    consistency_margin: Weight | None = setting(None, "M of the consistency term")
+    dropout: tuple[Fraction, Fraction, Fraction] | None = setting(None, "rates after critic blocks 2, 3, 4")
+    gradient_weight: Weight | None = setting(None, "γ of r3gan's two gradient penalties, at about 32 px")
+    repulsive_bounds: tuple[Weight, Weight] | None = setting(
+        None, "squared distances: upper bound real-real, lower bound fake-fake"
+    )
+    class_weight_critic: Weight | None = setting(None, "class loss in the critic's loss (with supervised)")
+    class_weight_generator: Weight | None = setting(None, "class loss in the generator's loss (with supervised)")
