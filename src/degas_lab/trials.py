@@ -36,11 +36,18 @@ class Trials:
             raise UserError(f"{folder}: holds trials of other settings: {why}; give another --out")
         replace_file(path, text.encode())
 
-    def run(self, name: str, trial: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """The record of trial `name`: read if it is finished, else made and kept."""
+    def run(
+        self,
+        name: str,
+        trial: Callable[[], dict[str, Any]],
+        is_enough: Callable[[dict[str, Any]], bool] = lambda record: True,
+    ) -> dict[str, Any]:
+        """The record of trial `name`: read if it is finished and enough, else made and kept."""
         path = self.folder / f"{name}.json"
         if path.exists():
-            return json.loads(path.read_text(encoding="utf-8"))
+            known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            if is_enough(known):
+                return known
         record = trial()
         replace_file(path, (json.dumps(record, indent=2) + "\n").encode())
         return record

@@ -413,6 +413,24 @@ ROWS: tuple[Row, ...] = (
         "one: adversarial training needs at least two images",
     ),
     Row(
+        "a contest of no search",
+        "contest --search images --data images --out new",
+        2,
+        "--search images: holds no finished search (no pruning.json); give the run folder of degas search",
+    ),
+    Row(
+        "more finalists than contestants",
+        "contest --search images --data images --out new --promote 3 4",
+        2,
+        "--promote: wants two numbers, the second no larger, the first at most --num-candidates",
+    ),
+    Row(
+        "a contest that chooses by a seed of the verdict",
+        "contest --search images --data images --out new --seeds 0 1000",
+        2,
+        "--seeds: must be below 1000, not 1000",
+    ),
+    Row(
         "a benchmark of images with less than no pixels",
         "benchmark --image-size -3 --out new.json",
         2,
@@ -711,7 +729,7 @@ ROWS: tuple[Row, ...] = (
         "an unknown search signal",
         f"{SEARCH} --search.signal gloo",
         2,
-        "--search.signal: unknown search signal 'gloo'; known are glo; one of your own needs its module: --import MODULE",
+        "--search.signal: unknown search signal 'gloo'; known are adversarial, glo; one of your own needs its module: --import MODULE",
     ),
     Row(
         "an unknown relaxation",

@@ -212,10 +212,10 @@ def find_signal(settings: SearchSettings) -> type[Signal]:
     if settings.signal not in REGISTERED:
         for home in SIGNALS.values():
             importlib.import_module(home)
-    if settings.signal not in REGISTERED:
-        for point in importlib.metadata.entry_points(group=ENTRY_POINTS, name=settings.signal):
-            point.load()
-    return REGISTERED.find(settings.signal, "--search.signal")
+    offered = importlib.metadata.entry_points(group=ENTRY_POINTS)
+    if settings.signal not in REGISTERED and settings.signal in offered.names:
+        offered[settings.signal].load()
+    return REGISTERED.find(settings.signal, "--search.signal", offered.names)
 
 
 def fit_watch(what: str, rates: str) -> FiniteWatch:

@@ -21,7 +21,7 @@ UNSAID = (
 PAPER_WIDTH = 128
 
 
-SEARCHED = ("search", "consensus of searches")  # provenance of an architecture that this package found
+SEARCHED = ("search", "consensus of searches", "contest")  # provenance of an architecture that this package found
 
 
 @dataclass(frozen=True)

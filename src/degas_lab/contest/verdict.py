@@ -17,10 +17,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from degas_lab.contest.plan import FIRST_FRESH_SEED
 from degas_lab.contest.scores import Records, score_at, trial_name
 from degas_lab.trainings.paired import LEVEL, Table, Verdict, t_probability, t_quantile
 
-FIRST_FRESH_SEED = 1000  # seeds from here on never choose anything
 METRICS = ("fid", "kid")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from degas.data.image_set import ImageSet
@@ -13,6 +14,7 @@ from degas.gan.publish import published
 from degas.gan.settings import CompleteGan
 from degas.gan.state import Steps
 from degas.generator.generator import Generator
+from degas.runtime.checkpoint import load_newest, save_checkpoint
 from degas.runtime.distributed import Engine
 from degas.runtime.finite import NonFiniteError
 from degas_lab.trainings.stopwatch import Clock, Stopwatch
@@ -32,6 +34,7 @@ def train_and_score(
     engine: Engine,
     clock: Clock = "wall",
     watch: Stopwatch | None = None,
+    checkpoint: Path | None = None,
 ) -> dict[str, Any]:
     """Train until the last of `marks`, and score a copy at each.
 
@@ -40,6 +43,8 @@ def train_and_score(
         marks: seconds of training on `clock`, scoring left out, or generator steps; ascending. A step that has begun
             is finished, so a mark in seconds is passed by less than a step.
         watch: for tests with clocks of their own.
+        checkpoint: folder to save into, at each mark and every `settings.checkpoint_steps`. From what it holds the
+            training goes on, bit for bit, also to later marks than the one it was stopped at.
 
     Returns:
         `steps`, `seconds`, `processor_seconds`, `load_average`, `num_threads`, `scoring_seconds`, `num_parameters`,
@@ -51,14 +56,17 @@ def train_and_score(
     steps = Steps(generator, images, settings, seed=seed, engine=engine)
     watch = watch or Stopwatch(engine.device)
     record: dict[str, Any] = {"num_parameters": generator.num_parameters, "history": []}
-    done, scoring = 0, 0.0
+    saved = _Saved(checkpoint, steps, watch, marks)
+    done, scoring = saved.restore(record["history"])
     try:
-        for mark in marks:
+        for mark in marks[len(record["history"]) :]:
             watch.start()
             while (done if unit == "steps" else watch.seconds[clock]) < mark:
                 steps.both(done)
                 watch.lap()
                 done += 1
+                if settings.checkpoint_steps and done % settings.checkpoint_steps == 0:
+                    saved.save(done, scoring, record["history"])
             spent = watch.stop()
             steps.watch.check()
             begun = time.perf_counter()
@@ -66,6 +74,7 @@ def train_and_score(
             scoring += time.perf_counter() - begun
             seconds = {"seconds": spent["wall"], "processor_seconds": spent["processor"]}
             record["history"].append({"mark": mark, "steps": done, **seconds, **_finite(found)})
+            saved.save(done, scoring, record["history"])
     except (NonFiniteError, NonFiniteScore) as error:
         watch.stop()
         record["failed"] = str(error)
@@ -81,3 +90,28 @@ def _finite(scores: dict[str, float]) -> dict[str, float]:
         if not math.isfinite(value):
             raise NonFiniteScore(f"{name} is {value}")
     return scores
+
+
+class _Saved:
+    """The checkpoints of one training in `folder`; None keeps none."""
+
+    def __init__(self, folder: Path | None, steps: Steps, watch: Stopwatch, marks: Sequence[float]) -> None:
+        self.folder, self.steps, self.watch, self.marks = folder, steps, watch, list(marks)
+
+    def save(self, done: int, scoring: float, history: list[dict[str, Any]]) -> None:
+        if self.folder is None:
+            return
+        self.steps.watch.check()  # what has diverged is never gone on from
+        beside = {"seconds": self.watch.lap(), "scoring": scoring, "history": history, "marks": self.marks}
+        save_checkpoint(self.folder, done, {"steps": self.steps.state_dict(), **beside}, keep=1)
+
+    def restore(self, history: list[dict[str, Any]]) -> tuple[int, float]:
+        """Steps done and seconds of scoring; fills `history`. A training to other marks is not gone on with."""
+        found = None if self.folder is None else load_newest(self.folder, lambda line: None)
+        if found is None or any(old != new for old, new in zip(found[1]["marks"], self.marks, strict=False)):
+            return 0, 0.0
+        done, state = found
+        self.steps.load_state_dict(state["steps"])
+        self.watch.seconds.update(state["seconds"])
+        history.extend(state["history"])
+        return done, state["scoring"]

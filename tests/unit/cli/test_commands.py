@@ -38,7 +38,7 @@ def test_an_added_command_never_replaces_one_of_ours(monkeypatch: pytest.MonkeyP
 
 
 def test_the_installed_package_adds_the_lab_s_commands() -> None:
-    assert {"benchmark", "experiment"} <= set(commands.added_commands())
+    assert {"benchmark", "contest", "experiment"} <= set(commands.added_commands())
 
 
 def test_the_tool_does_not_name_the_lab() -> None:

@@ -34,7 +34,7 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert run() == run("--help") == 0
     listed = capsys.readouterr().out
     assert all(f"  {name} " in listed for name, _ in commands.summaries())
-    assert {"benchmark", "experiment"} <= {name for name, _ in commands.summaries()}
+    assert {"benchmark", "contest", "experiment"} <= {name for name, _ in commands.summaries()}
 
 
 @pytest.mark.parametrize("name", [name for name, _ in commands.summaries()])
@@ -227,7 +227,7 @@ def test_a_warning_is_one_line_and_deprecations_are_not_for_users(monkeypatch: A
     [
         *((name, "terminated") for name in ("report", "benchmark", "evaluate", "sample", "data", "features", "export")),
         *((name, "terminated; go on with --resume") for name in ("search", "train")),
-        ("run", "terminated; the same command goes on"),
+        *((name, "terminated; the same command goes on") for name in ("run", "contest")),
         ("experiment", "terminated; the same command goes on with what is missing"),
     ],
 )
@@ -319,7 +319,7 @@ def test_experiments_have_their_own_names_and_help(capsys: Any) -> None:
     for name in EXPERIMENTS:
         assert f"  {name} " in listed
         assert run("experiment", name, "--help") == 0
-        assert "--out" in capsys.readouterr().out
+        assert f"degas experiment {name}" in capsys.readouterr().out
     assert run("experiment", "found-vs-randm") == 2
     assert (
         capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -87,3 +88,50 @@ def test_a_score_that_is_no_number_is_a_failure() -> None:
     record = trial(lambda generator: {"fid": float("nan")})
     assert record["failed"] == "fid is nan"
     assert record["history"] == []
+
+
+def test_a_longer_training_goes_on_from_a_shorter_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With equal bits, scores of the first mark kept, and only the missing steps taken."""
+    seen: list[Generator] = []
+
+    def score(generator: Generator) -> dict[str, float]:
+        seen.append(generator)
+        torch.rand(7)
+        return {"fid": float(len(seen))}
+
+    trial(score, changes={"ema_half_life_images": 8})
+    short = trial(score, marks=(2,), checkpoint=tmp_path / "c", changes={"ema_half_life_images": 8})
+    taken = []
+    step = Steps.both
+    monkeypatch.setattr(Steps, "both", lambda self, number: taken.append(number) or step(self, number))
+    record = trial(score, marks=(2, 4), checkpoint=tmp_path / "c", changes={"ema_half_life_images": 8})
+    assert taken == [2, 3]
+    assert record["history"][0] == short["history"][0]
+    assert record["seconds"] > short["seconds"]
+    assert [mark["steps"] for mark in record["history"]] == [2, 4]
+    for unbroken, resumed in zip(seen[:2], seen[2:], strict=True):
+        assert torch.equal(unbroken.sample(5), resumed.sample(5))
+
+
+def test_a_training_killed_between_marks_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    step = Steps.both
+
+    def killed(self: Steps, number: int) -> Any:
+        if number == 3:
+            raise KeyboardInterrupt
+        return step(self, number)
+
+    seen: list[Generator] = []
+    score = lambda generator: seen.append(generator) or {"fid": 1.0}  # noqa: E731
+    options = {"marks": (4,), "checkpoint": tmp_path / "c", "changes": {"checkpoint_steps": 2}}
+    with monkeypatch.context() as patch:
+        patch.setattr(Steps, "both", killed)
+        with pytest.raises(KeyboardInterrupt):
+            trial(score, **options)
+    assert [path.name for path in (tmp_path / "c").iterdir()] == ["step-00000002"]
+    shutil.copytree(tmp_path / "c", tmp_path / "other")
+    trial(score, **options)
+    trial(score, marks=(4,))
+    assert torch.equal(seen[0].sample(5), seen[1].sample(5))
+    other = trial(score, **{**options, "marks": (1, 4), "checkpoint": tmp_path / "other"})
+    assert [mark["steps"] for mark in other["history"]] == [1, 4]  # other marks: from the start

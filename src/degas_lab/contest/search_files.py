@@ -1,0 +1,52 @@
+"""A finished search's folder as the contest reads it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from degas.errors import UserError
+from degas.nas.decide.rule import make_rule
+from degas.runtime.json_files import read_jsonl
+from degas.settings.sections import SearchSettings
+from degas.space.architecture import Architecture
+from degas.space.graph import SearchSpace
+from degas.space.pruning import check_alpha
+from degas_lab.contest.propose import Search
+
+
+def read_search(run: Path) -> tuple[Search, SearchSpace]:
+    """What the search in `run` (a run folder, or its folder `search`) measured and found, and its space."""
+    folder = run / "search" if (run / "search").is_dir() else run
+    pruning, config = (_object(folder / f"{name}.json") for name in ("pruning", "config"))
+    found = Architecture.load(folder / "architecture.json")
+    try:
+        space = _space(found, config["space"])
+        rule = make_rule(SearchSettings(prune=pruning["rule"]), space)
+        last = (read_jsonl(folder / "alpha.jsonl") or [{}])[-1]
+        values = rule.read(pruning, {name: value for name, value in last.items() if isinstance(value, dict)})
+        check_alpha(values, space)
+        return Search(values, pruning["compare"], pruning["zero_rule"], found), space
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{folder}: pruning.json and config.json are not those of a search; give another") from error
+
+
+def _space(found: Architecture, given: Mapping[str, Any]) -> SearchSpace:
+    normal, up = tuple(given["normal_operations"]), tuple(given["up_operations"])
+    return SearchSpace(found.num_stages, found.num_normal, normal, up, order=found.order)
+
+
+def _object(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_bytes())
+    except OSError:
+        raise UserError(
+            f"--search {path.parent}: holds no finished search (no {path.name}); give the run folder of degas search"
+        ) from None
+    except ValueError:
+        raise UserError(f"{path}: cannot be read as JSON; search again") from None
+    if not isinstance(found, dict):
+        raise UserError(f"{path}: must be a JSON object; search again")
+    return found
