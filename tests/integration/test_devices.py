@@ -25,7 +25,8 @@ from degas.evaluation.extractors.imagenet import ImagenetExtractor
 from degas.evaluation.statistics import extract
 from degas.gan.state import Steps
 from degas.generator.generator import Generator
-from degas.nas.decide.perturbation import Perturbation
+from degas.nas.decide.measuring import Measurement
+from degas.nas.results.outputs import searched
 from degas.nas.state import Search
 from degas.runtime.distributed import Engine
 from degas.runtime.run_folder import StageFolder
@@ -109,8 +110,7 @@ def test_measured_pruning_is_the_cpus(device: str, rule: Any, tmp_path: Path) ->
     theirs = take_over(ours, device, tmp_path / "run")
     found = []
     for search in (ours, theirs):
-        batches = (search._batches("search perturbation", None), search.weight_batches)
-        found.append(Perturbation(search.supernet, search.glo, *batches, step=4).measure("drops_edge").losses)
+        found.append(Measurement(search.rule, searched(search, 4)).measure().losses)
     assert found[0].keys() == found[1].keys()
     for slot, losses in found[0].items():
         assert found[1][slot] == pytest.approx(losses, rel=5e-3), slot

@@ -729,7 +729,7 @@ ROWS: tuple[Row, ...] = (
         "an unknown search signal",
         f"{SEARCH} --search.signal gloo",
         2,
-        "--search.signal: unknown search signal 'gloo'; known are glo; one of your own needs its module: --import MODULE",
+        "--search.signal: unknown search signal 'gloo'; known are adversarial, glo; one of your own needs its module: --import MODULE",
     ),
     Row(
         "an unknown relaxation",

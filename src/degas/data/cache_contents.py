@@ -47,11 +47,19 @@ def _image_sets(root: Path) -> Iterator[Entry]:
     for path in sorted(root.glob("*/about.json")):
         if path.parent.name.startswith("."):
             continue
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            about = json.loads(path.read_text(encoding="utf-8"))
-            sizes = [file.stat().st_size for file in path.parent.iterdir()]
-            shape = "×".join(f"{n:,}" for n in about["shape"])
-            yield Entry("images", path.parent, sum(sizes), path.stat().st_mtime, f"{about.get('source', '?')}, {shape}")
+        entry = _image_set(path)
+        if entry is not None:
+            yield entry
+
+
+def _image_set(path: Path) -> Entry | None:
+    """The entry whose about.json is `path`, or None where that cannot be read."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        about = json.loads(path.read_text(encoding="utf-8"))
+        sizes = [file.stat().st_size for file in path.parent.iterdir()]
+        shape = "×".join(f"{n:,}" for n in about["shape"])
+        return Entry("images", path.parent, sum(sizes), path.stat().st_mtime, f"{about.get('source', '?')}, {shape}")
+    return None
 
 
 def _files(folder: Path) -> Iterator[Entry]:

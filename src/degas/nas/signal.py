@@ -125,6 +125,9 @@ class Signal(ABC):
 
     # ------------------------------------------------------------------------------------------ of some signals
 
+    def start(self) -> None:  # noqa: B027
+        """Make what a fit begins with and a checkpoint has, so that a resumed one does without."""
+
     def adapt(self, batch: Batch, step: int) -> None:  # noqa: B027
         """Fit what the signal keeps of images that no step on the weights sees (`alpha_batch = held_out`)."""
 
@@ -209,10 +212,10 @@ def find_signal(settings: SearchSettings) -> type[Signal]:
     if settings.signal not in REGISTERED:
         for home in SIGNALS.values():
             importlib.import_module(home)
-    if settings.signal not in REGISTERED:
-        for point in importlib.metadata.entry_points(group=ENTRY_POINTS, name=settings.signal):
-            point.load()
-    return REGISTERED.find(settings.signal, "--search.signal")
+    offered = importlib.metadata.entry_points(group=ENTRY_POINTS)
+    if settings.signal not in REGISTERED and settings.signal in offered.names:
+        offered[settings.signal].load()
+    return REGISTERED.find(settings.signal, "--search.signal", offered.names)
 
 
 def fit_watch(what: str, rates: str) -> FiniteWatch:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
 from degas.errors import UserError
@@ -36,11 +36,11 @@ class Registry(Generic[T]):
             raise UserError(f"{self.kind} {name!r} is already there; choose another name")
         self._things[name] = thing
 
-    def find(self, name: str, where: str) -> T:
-        """The thing of that name; `UserError` that begins with `where` and names the known ones."""
+    def find(self, name: str, where: str, also: Iterable[str] = ()) -> T:
+        """The thing of that name; `UserError` that begins with `where` and names the known ones, and `also` others."""
         if name not in self._things:
             raise UserError(
-                f"{where}: unknown {self.kind} {name!r}; known are {', '.join(sorted(self._things))}; "
+                f"{where}: unknown {self.kind} {name!r}; known are {', '.join(sorted({*self._things, *also}))}; "
                 "one of your own needs its module: --import MODULE"
             )
         return self._things[name]

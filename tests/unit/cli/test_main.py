@@ -319,7 +319,7 @@ def test_experiments_have_their_own_names_and_help(capsys: Any) -> None:
     for name in EXPERIMENTS:
         assert f"  {name} " in listed
         assert run("experiment", name, "--help") == 0
-        assert capsys.readouterr().out.startswith(f"usage: degas experiment {name} ")
+        assert f"degas experiment {name}" in capsys.readouterr().out
     assert run("experiment", "found-vs-randm") == 2
     assert (
         capsys.readouterr().err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from typing import Any
 
 import plain_ctgan
 import pytest
@@ -47,6 +48,18 @@ def _float64(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     torch.set_default_dtype(torch.float32)
 
 
+def double_steps(**changes: Any) -> Steps:
+    """Toy steps whose networks are float64; a generator is made and tried in float32 whatever the default type is."""
+    torch.set_default_dtype(torch.float32)
+    steps = toy_steps(**changes)
+    torch.set_default_dtype(torch.float64)
+    steps.generator.double()
+    steps.critic.double()
+    if steps.average is not None:
+        steps.average.module.double()
+    return steps
+
+
 def recorded(steps: Steps) -> tuple[list[RecordedDropout], list[tuple[Tensor, Tensor | None, Tensor]], list[Tensor]]:
     """Record dropout masks, generator calls (noise, labels, images) and critic inputs."""
     dropouts = [RecordedDropout(rate) for rate in (0.2, 0.5, 0.5)]
@@ -75,7 +88,7 @@ def assert_gradients(module: nn.Module, expected: dict[str, Tensor]) -> None:
 @pytest.mark.usefixtures("_float64")
 @pytest.mark.parametrize("supervised", [False, True])
 def test_ct_gan_critic_step_equals_the_plain_one(supervised: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    steps = toy_steps(objective="ct-gan", supervised=supervised)
+    steps = double_steps(objective="ct-gan", supervised=supervised)
     dropouts, made, seen = recorded(steps)
     weights, generator_weights = copied(steps.critic), copied(steps.generator)
     shares = torch.rand(ROWS)
@@ -100,7 +113,7 @@ def test_ct_gan_critic_step_equals_the_plain_one(supervised: bool, monkeypatch: 
 @pytest.mark.usefixtures("_float64")
 @pytest.mark.parametrize("supervised", [False, True])
 def test_ct_gan_generator_step_equals_the_plain_one(supervised: bool) -> None:
-    steps = toy_steps(objective="ct-gan", supervised=supervised)
+    steps = double_steps(objective="ct-gan", supervised=supervised)
     dropouts, made, _ = recorded(steps)
     critic_weights, generator_weights = copied(steps.critic), copied(steps.generator)
 
