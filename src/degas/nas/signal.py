@@ -125,6 +125,9 @@ class Signal(ABC):
 
     # ------------------------------------------------------------------------------------------ what it may be besides
 
+    def start(self) -> None:  # noqa: B027
+        """Make what a fit begins with and a checkpoint has, so that a resumed one does without."""
+
     def adapt(self, batch: Batch, step: int) -> None:  # noqa: B027
         """Fit what the signal keeps of images that no step on the weights sees (`alpha_batch = held_out`)."""
 

@@ -210,6 +210,7 @@ class Search:
         """The step to go on from: 0, or that of the newest usable checkpoint, whose state is taken over."""
         found = folder.restore(lambda line: print(line, file=sys.stderr), self.engine)
         if found is None:
+            self.signal.start()
             return 0
         step, state = found
         self.relaxation.rest(step)

@@ -17,12 +17,12 @@ from degas.data.image_set import ImageSet
 from degas.data.loader import Batch, Batches
 from degas.data.pixels import to_symmetric
 from degas.nas.glo.findings import collapsed, dead_latents, mean_gradients, still_latents, variances
-from degas.nas.glo.latents import LatentTable, pca_latents, random_latents
+from degas.nas.glo.latents import LatentTable
 from degas.nas.glo.pictures import save_reconstructions, save_samples
 from degas.nas.glo.reconstruction import reconstruction_terms
+from degas.nas.glo.start import first_latents
 from degas.nas.signal import Finding, Moved, Signal, Terms, register_signal, total
 from degas.nets.normalisation import frozen_buffers, recalibrate
-from degas.runtime.rng import torch_generator
 from degas.runtime.run_folder import StageFolder
 from degas.runtime.transfer import to_device
 from degas.settings.sections import SearchSettings
@@ -45,12 +45,25 @@ class Glo(Signal):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.further_terms: FurtherTerms | None = None
-        start = self.engine.broadcast(self.first_rows().to(self.engine.device))  # machines may round differently
-        self.table = LatentTable(start, self.settings.latent_optimizer)
+        self._table: LatentTable | None = None
+
+    @property
+    def table(self) -> LatentTable:
+        """The latents; made where neither `start` nor a checkpoint has."""
+        if self._table is None:
+            # The first process's on all: machines may round differently, and one computation is enough.
+            start = self.first_rows() if self.engine.is_main else torch.empty(self.images.num_images, self.noise_size)
+            start = self.engine.broadcast(start.to(self.engine.device))
+            self._table = LatentTable(start, self.settings.latent_optimizer)
+        return self._table
+
+    def start(self) -> None:
+        _ = self.table
 
     def first_rows(self) -> Tensor:
         """The latents that the fit starts from, (N, d) on the CPU."""
-        return first_latents(self.images, self.settings.latent_init, self.noise_size, self.seed)
+        init, device = self.settings.latent_init, self.engine.device
+        return first_latents(self.images, init, self.noise_size, self.seed, device)
 
     def inputs(self, index: Tensor) -> Tensor:
         return self.table.rows[to_device(index, self.engine.device)]
@@ -126,7 +139,7 @@ class Glo(Signal):
         )
 
     def findings(self, batches: Batches, num_steps: int, metrics: Sequence[Mapping[str, Any]]) -> list[Finding]:
-        still = still_latents(self.table, self.first_rows(), batches, num_steps)
+        still = still_latents(self.table, batches, num_steps)
         found = [
             collapsed(*variances(self), num_steps=num_steps),
             dead_latents(*still, mean_gradients(metrics)),
@@ -155,15 +168,10 @@ class Glo(Signal):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
-        self.table.load_state_dict(state["latents"])
-
-
-def first_latents(images: ImageSet, init: str, size: int, seed: int) -> Tensor:
-    """(N, size) float32 on the CPU: `pca` or `random`."""
-    generator = torch_generator(seed, "latents")
-    if init == "pca":
-        return pca_latents(images.images, size, generator)
-    return random_latents(images.num_images, size, generator)
+        if self._table is None:  # rows to be filled: those that a fit starts from may take minutes
+            rows = torch.zeros(self.images.num_images, self.noise_size, device=self.engine.device)
+            self._table = LatentTable(rows, self.settings.latent_optimizer)
+        self._table.load_state_dict(state["latents"])
 
 
 @torch.no_grad()
