@@ -112,7 +112,7 @@ def settings_table(section: str, fields: dict[str, Any]) -> str:
 
     presets = {preset: sections.get(section, {}) for preset, sections in PRESETS.items()}
     changed = [preset for preset, values in presets.items() if set(values) & set(fields)]
-    lines = [table_head(["setting", "default", *(f"`{preset}`" for preset in changed), "meaning", "source"])]
+    lines = [table_head(["setting", "default", *changed, "meaning", "source"])]
     for name, info in fields.items():
         source = (info.json_schema_extra or {}).get("source", "")
         key, description = f"{section}.{name}", str(info.description or "").removesuffix(f" [{source}]")
@@ -124,7 +124,7 @@ def settings_table(section: str, fields: dict[str, Any]) -> str:
 
 
 def objectives_part() -> list[str]:
-    """What each objective makes of the settings of a training."""
+    """The table of what each objective makes of a training's settings."""
     from degas.gan.objectives import OBJECTIVES
 
     objectives = {name: OBJECTIVES.find(name, "settings page") for name in OBJECTIVES}
@@ -151,7 +151,7 @@ beside it. One marked — does not exist there, and giving it is refused. The cl
 
 
 def capital(text: str) -> str:
-    """With a capital at the start, except of a symbol such as α."""
+    """Return the text with a capital at its start, unless that is a symbol such as α."""
     return text[:1].upper() + text[1:] if text[:1].isascii() else text
 
 

@@ -10,14 +10,14 @@ from degas.errors import UserError, nearest
 
 
 class Member(NamedTuple):
-    """One command of a family: a line of help, and what has its `Options` and `main`, loaded when it is run."""
+    """One command of a family: its line of help, and the object with `Options` and `main`, loaded when it is run."""
 
     summary: str
     load: Callable[[], Any]
 
 
 class Command(NamedTuple):
-    """What a command is, where it is no module of its own."""
+    """A command that has no module of its own."""
 
     Options: Any
     main: Callable[[Any], None]
@@ -26,7 +26,7 @@ class Command(NamedTuple):
 def find_member(
     family: str, about: str, members: Mapping[str, Member], arguments: Sequence[str]
 ) -> tuple[Any, str, list[str]]:
-    """The member that the first argument names, its full name, and the other arguments; prints the family's help."""
+    """Return the member that the first argument names, its full name, and the other arguments; print help if asked."""
     if not arguments:
         raise UserError(f"missing NAME; choose from {', '.join(members)}; see degas {family} --help")
     name, *rest = arguments

@@ -40,14 +40,14 @@ def help_text(model: type[BaseModel], command: str, changes: Changes, *, everyth
 
 
 def is_shown(option: Option) -> bool:
-    """Whether `--help` has the option, or only `--help-all`."""
+    """Return whether `--help` has the option, or only `--help-all`."""
     if option.argument.hidden or option.argument.rare:
         return False
     return len(option.path) == 1 or option.key in SHOWN
 
 
 def describe(option: Option, value: Any, *, sources: bool = True) -> str:
-    """What an option is for, where its default comes from, and that default: one."""
+    """Return the purpose of an option, the source of its default, and that one default."""
     text, words = meaning_and_unset(option.key, str(option.info.description or "").strip())
     text = text if sources else SOURCE.sub("", text)
     if option.info.is_required():
@@ -71,7 +71,7 @@ def _examples(model: type[BaseModel]) -> list[str]:
 
 
 def _variants(options: Sequence[Option], values: Mapping[str, Any]) -> Iterator[str]:
-    """The options of each variant under what it is and what was measured of it."""
+    """The options of each variant, below its description and what was measured of it."""
     first = True
     for variant in VARIANTS:
         mine = [option for option in options if variant_of(option.key) is variant]
@@ -86,7 +86,7 @@ def _block(title: str, options: Sequence[Option], values: Mapping[str, Any], *, 
 
 def _line(option: Option, values: Mapping[str, Any], sources: bool) -> str:
     value = values.get(option.key)
-    off = option.negative if option.kind is bool and value else None  # what is on can only be turned off
+    off = option.negative if option.kind is bool and value else None  # a switch that is on can only be turned off
     usage = off or option.usage
     about = _wrapped(describe(option, value, sources=sources), COLUMN)
     room = COLUMN - INDENT - 2

@@ -1,4 +1,4 @@
-"""How settings stand together in `--help-all` and on the settings page, and which of them `--help` shows.
+"""Groups of settings in `--help-all` and on the settings page, and the list of those that `--help` shows.
 
 A setting that is named nowhere here stands in the group of its section. Knows no torch.
 """
@@ -45,7 +45,7 @@ OBJECTIVES_OWN = frozenset(
 )
 
 
-UNSET = re.compile(r"; default: (?P<words>[^\[]*?)(?= \[|$)")  # what is said of a setting that is left unset
+UNSET = re.compile(r"; default: (?P<words>[^\[]*?)(?= \[|$)")  # the text about a setting that is left unset
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def variant_of(key: str) -> Variant | None:
 
 
 def meaning_and_unset(key: str, description: str) -> tuple[str, str]:
-    """What a setting is for, and in words what holds where it is left unset."""
+    """Return the purpose of a setting, and in words the default of one that is left unset."""
     unset = UNSET.search(description)
     words = unset["words"] if unset else "the objective's" if key.startswith("gan.") else ""
     return UNSET.sub("", description), words

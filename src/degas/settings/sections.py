@@ -33,7 +33,7 @@ Extractor = Literal["inception", "imagenet", "classifier"]
 
 
 class DataSettings(Settings):
-    """How images become a uint8 array (N, C, H, W)."""
+    """Rules by which images become a uint8 array (N, C, H, W)."""
 
     image_size: ImageSize | None = setting(
         None, "pixels along each side; default: 16 for digits, 48 for STL-10, else 32"

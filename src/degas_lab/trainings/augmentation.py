@@ -31,7 +31,7 @@ WAYS = ("none", "diffaugment")
 
 @dataclass(frozen=True)
 class Plan:
-    """Which subsets, how many pairs each, and after which shares of the steps a training is scored."""
+    """The subsets, the number of pairs of each, and the shares of the steps after which a training is scored."""
 
     num_images: tuple[int, ...] = (100, 300, 1000)
     num_seeds: int = 3
@@ -80,7 +80,7 @@ def measure(
             )
 
         record = trials.run(f"{num_images}-{way}-seed-{seed}", trial)
-        say(f"{num_images:>6,} images, seed {seed}, {way:<11} {_told(record)}")
+        say(f"{num_images:>6,} images, seed {seed}, {way:<11} {_score_text(record)}")
 
 
 def _shared(architecture: Architecture, images: ImageSet, settings: GanSettings, plan: Plan) -> dict[str, Any]:
@@ -157,7 +157,7 @@ def format_table(rows: Sequence[dict[str, Any]]) -> str:
     return markdown(head, lines, numbers_from=0)
 
 
-def _told(record: dict[str, Any]) -> str:
+def _score_text(record: dict[str, Any]) -> str:
     if "failed" in record:
         return f"diverged: {record['failed']}"
     last = record["history"][-1]

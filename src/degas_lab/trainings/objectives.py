@@ -1,4 +1,4 @@
-"""Which objective makes the better generator in equal time?
+"""The comparison of objectives: which one makes the better generator in equal time?
 
 Each objective trains the same generator against critics of equal width for equal seconds; scoring is not counted. Two
 stages. *Tuning*, alike for all: each learning rate × each number of critic steps for a short time with one seed; the
@@ -39,7 +39,7 @@ MAX_WIDTH = 2048
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured. `rates`: the generator's; the critic's keeps the objective's own ratio to it (2 for sn-gan)."""
+    """The measurement's plan. `rates`: the generator's; the critic's keeps the objective's ratio (2 for sn-gan)."""
 
     objectives: tuple[str, ...] = tuple(OBJECTIVES)
     minutes: float = 10.0
@@ -127,7 +127,7 @@ class Objectives:
                 yield Choice(objective, rate, critic_steps)
 
     def tuned(self, objective: str) -> list[Choice]:
-        """What the tuning has to try: the grid, and nothing where that leaves no choice."""
+        """Return the choices that the tuning has to try: the grid, or none where that leaves no choice."""
         choices = list(self.grid(objective))
         return choices if len(choices) > 1 else []
 
@@ -190,7 +190,7 @@ class Objectives:
         return fresh_generator("resnet", settings, seed, sizes)
 
     def _shared(self) -> dict[str, Any]:
-        """What all trials must have in common; seeds and grids may grow from call to call."""
+        """Return the settings that all trials share; seeds and grids may grow from call to call."""
         plan, images = self.plan, self.images
         generator: dict[str, Any] = {"resnet": plan.num_parameters}
         if self.architecture is not None:
