@@ -39,7 +39,7 @@ _REMEDIES = {
 
 
 def system_reason(error: OSError) -> tuple[str, str]:
-    """What the operating system said of a file to read, and the remedy: "cannot be read (…)", "ask its owner …"."""
+    """Return the system's reason for a file to read, and the remedy: "cannot be read (…)", "ask its owner …"."""
     said = error.strerror or os.strerror(error.errno or errno.EIO)
     remedy = next((text for causes, text in _REMEDIES.items() if error.errno in causes), "check the path and its disk")
     return f"cannot be read ({said})", remedy

@@ -1,4 +1,4 @@
-"""What the measurements' pictures and tables share: a figure without a display, one look, Markdown."""
+"""The shared parts of the measurements' pictures and tables: a figure without a display, one look, Markdown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `degas benchmark` measures at: the sizes of a step, images of noise, and the paper's schedule."""
+"""The sizes that `degas benchmark` measures at: those of a step, images of noise, and the paper's schedule."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NUM_BATCHES = 4  # of images: enough that a step's two batches differ
 
 @dataclass(frozen=True)
 class Sizes:
-    """What to measure at."""
+    """The sizes to measure at."""
 
     width: int = 32
     batch_images: int = 64

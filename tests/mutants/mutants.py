@@ -212,7 +212,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(REPLAY, "if self._num_calls <= WARM_UP_CALLS:", "if self._num_calls <= 0:"),
     Mutant(REPLAY, "value.to(device, copy=True)", "value.to(device)"),
     Mutant(REPLAY, "if num_ranks > 1:", "if num_ranks > 2:"),
-    Mutant(STORE, "return False  # they are there", "return True"),
+    Mutant(STORE, "return False  # the images lie on the host already", "return True"),
     Mutant(STORE, "images.nbytes <= RESIDENT_SHARE", "images.nbytes >= RESIDENT_SHARE"),
     Mutant(STORE, "self._resident[self.send(rows)]", "self._resident[: len(rows)]"),
     Mutant(LOADER, "torch.where(mirrored, pixels.flip(3), pixels)", "torch.where(mirrored, pixels.flip(2), pixels)"),

@@ -1,4 +1,4 @@
-"""What degas does, as Python functions: the stages, the whole job, what a command would do. Commands call them."""
+"""The work of degas as Python functions: the stages, the whole job, the plan of a command. Commands call them."""
 
 from degas.api.stages import evaluate, search, train
 from degas.api.whole_run import run

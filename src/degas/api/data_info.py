@@ -1,4 +1,4 @@
-"""What `degas data info` says: the facts of a source, and what the stages would make of it."""
+"""The output of `degas data info`: the facts of a source, and what the stages would make of it."""
 
 from __future__ import annotations
 

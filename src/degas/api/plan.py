@@ -1,4 +1,4 @@
-"""What a command would do, before it does: settings in force, images, parameters, memory and steps. Writes nothing."""
+"""The plan of a command before it runs: settings in force, images, parameters, memory and steps. Writes nothing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Row = tuple[str, str, str]  # name, value, where the value comes from
 
 
 def images_of(source_name: str, settings: DataSettings) -> ImageSet:
-    """The images, without an entry in the cache."""
+    """Return the images, without writing an entry to the cache."""
     with tempfile.TemporaryDirectory(prefix="degas-") as folder:
         found = load_images(source_name, settings.model_copy(update={"cache": Path(folder)}))
         return ImageSet(found.images[:].copy(), found.labels, found.class_names, found.source, found.fingerprint)
@@ -39,7 +39,7 @@ def images_facts(images: ImageSet) -> list[Row]:
 
 
 def search_facts(images: ImageSet, settings: SearchSettings, space: SpaceSettings, *, seeds: int | None) -> list[Row]:
-    """Parameters of the supernet, steps and memory of a search; refuses what the search would refuse."""
+    """Return parameters of the supernet, steps and memory of a search; raise `UserError` where the search would."""
     from degas.nas.state import FEWEST_EPOCHS, FEWEST_STEPS
 
     check_search_job(images, settings, space)
@@ -60,7 +60,7 @@ def search_facts(images: ImageSet, settings: SearchSettings, space: SpaceSetting
 def train_facts(
     images: ImageSet, gan: CompleteGan, space: SpaceSettings, architecture: Architecture | str | Path | None, seed: int
 ) -> list[Row]:
-    """Parameters of both networks, steps and memory of a training; `architecture` None: what a search will find."""
+    """Return parameters of both networks, steps and memory of a training; `architecture` None: not yet searched."""
     critic = count_parameters(build_critic(gan, images, seed))
     steps = f"{gan.num_steps * gan.own.critic_steps:,} of the critic"
     facts = [("training steps", f"{gan.num_steps:,}", f"of the generator; {steps}")]
@@ -94,13 +94,13 @@ def evaluate_facts(settings: EvaluateSettings) -> list[Row]:
 
 
 def table(rows: list[Row]) -> str:
-    """A line a row, in columns."""
+    """Format a line for each row, in columns."""
     name, value = (max(len(row[column]) for row in rows) for column in (0, 1))
     return "\n".join(f"{row[0]:<{name}}  {row[1]:<{min(value, 40)}}  {row[2]}".rstrip() for row in rows)
 
 
 def _unset(settings: Settings, name: str) -> str:
-    """What a setting that is left unset comes to, in the words of its description."""
+    """Return the default of a setting that is left unset, in the words of its description."""
     words = re.search(r"; default: ([^\[]*)", str(type(settings).model_fields[name].description))
     return words[1].strip() if words else ""
 

@@ -61,8 +61,8 @@ def search(
     """Search a generator architecture for `data` and prune it (paper §3.2).
 
     Writes `out`/search (a temporary folder when `out` is None) and returns the architecture. With `seeds` (two or
-    more) that is the consensus of as many searches, with `seed`, `seed` + 1, …, each in `out`/search/seed-N: what their
-    mean measured losses, or mean α, prune to; how far they agree stands in `out`/search/agreement.json. Raises
+    more) it is the consensus of as many searches, with `seed`, `seed` + 1, …, each in `out`/search/seed-N: their
+    mean measured losses, or mean α, are pruned; `out`/search/agreement.json says how far they agree. Raises
     `UserError` where the input or a setting is at fault, or the folder holds another run; warns of a degenerate end
     (degenerate.json).
     """
@@ -176,7 +176,7 @@ def evaluate(
 def _small_evaluation(
     images: ImageSet, settings: EvaluateSettings, seed: int, device: torch.device, cache: Path | None
 ) -> Evaluate:
-    """What the trainer calls every `evaluate_steps`: protocol → value.
+    """Return the function that the trainer calls every `evaluate_steps`; it gives protocol → value.
 
     Extractor and reference statistics are made once; missing weights are an error before the first step.
     """
@@ -190,9 +190,9 @@ def _small_evaluation(
 
 
 def _statistics_cache(data: Data, images: ImageSet, settings: Section) -> Path | None:
-    """Where reference statistics are kept; None for images whose fingerprint is not that of their content.
+    """Return the folder for reference statistics; None for images whose fingerprint is not that of their content.
 
-    The cache goes by the fingerprint, and an `ImageSet` made by hand may carry any.
+    The cache's key is the fingerprint, and an `ImageSet` made by hand may hold any.
     """
     if isinstance(data, ImageSet):
         content = content_fingerprint(images.images, images.labels, images.class_names)
@@ -207,7 +207,7 @@ def _images(data: Data, settings: Section, out: str | Path | None) -> ImageSet:
 
 
 def _source(data: Data) -> str:
-    """By which presets go; images in memory have no name."""
+    """Return the name of `data`, by which presets choose; images in memory have none."""
     if isinstance(data, ImageSet):
         return data.source
     return os.fspath(data) if isinstance(data, str | os.PathLike) else ""

@@ -1,4 +1,4 @@
-"""The whole job as one call: search, train, evaluate, sample, report. What the run folder holds is not made again."""
+"""The whole job as one call: search, train, evaluate, sample, report. Results in the run folder are not made again."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from degas.settings.sections import DataSettings, EvaluateSettings, SearchSettin
 from degas.space.architecture import Architecture
 from degas.space.find import load_architecture
 
-Told = Callable[[str, Any], None]  # a stage's name, and what it begins with
-FEW_IMAGES = 1000  # below, a critic knows the images by heart long before a training ends (Zhao et al. 2020)
+Announce = Callable[[str, Any], None]  # a stage's name, and its input
+FEW_IMAGES = 1000  # with fewer, a critic memorises the images long before a training ends (Zhao et al. 2020)
 NUM_SAMPLES, COLUMNS = 100, 10  # of samples.png
 
 
 @dataclass(frozen=True)
 class Finished:
-    """What a run made. Of several processes only the first has `scores` and `report`."""
+    """The results of a run. Of several processes only the first has `scores` and `report`."""
 
     generator: Generator
     scores: dict[str, Any] | None
@@ -56,12 +56,12 @@ def run(
     gan: Section = None,
     evaluate: Section = None,
     command: list[str] | None = None,
-    told: Told | None = None,
+    told: Announce | None = None,
 ) -> Finished:
-    """Search, train, evaluate, sample and report, in `out`; what is there already is not made again.
+    """Search, train, evaluate, sample and report, in `out`; existing results are not made again.
 
     With `architecture` (as `train` takes it) there is no search; `seeds` and settings of the search are then refused.
-    `told` hears of each stage before it begins: `images` with the `ImageSet`, `search`, `architecture` with what was
+    `told` is called before each stage: `images` with the `ImageSet`, `search`, `architecture` with what was
     found, `train`, `evaluate`, `report`. Raises `UserError` for what a later stage would refuse, before the first one.
     """
     source = data.source if isinstance(data, ImageSet) else str(data)
@@ -92,7 +92,7 @@ def run(
         chosen = architecture
     tell("train", None)
     generator = api.train(chosen, images, out, gan=sections["gan"], evaluate=sections["evaluate"], **stages)
-    if not is_rank_0():  # of several processes one measures and reports
+    if not is_rank_0():  # only one of several processes measures and reports
         return Finished(generator, None, None, ())
     tell("evaluate", None)
     folder = Path(out) / "train" / "generator"
@@ -105,9 +105,9 @@ def run(
 def check_architecture(
     architecture: Architecture | str | Path | None, search: SearchSettings, unchanged: SearchSettings, seeds: int | None
 ) -> None:
-    """Raise `UserError` for an architecture that is none, and for settings of the search that it leaves out.
+    """Raise `UserError` for an invalid architecture, and for search settings that a given architecture leaves unused.
 
-    `unchanged` is what `search` is where none is given.
+    `unchanged` holds the search's settings if none are given.
     """
     if architecture is None:
         return
@@ -120,7 +120,7 @@ def check_architecture(
 
 
 def hint_for_few(images: ImageSet, augment: str) -> None:
-    """Warn where a training is about to know its images by heart and nothing stands against it."""
+    """Warn where a training will memorise its images and nothing prevents it."""
     if images.num_images < FEW_IMAGES and augment == "none":
         warnings.warn(
             f"{images.num_images:,} images are few, and augmentation is off; try --gan.augment diffaugment as well "
@@ -130,7 +130,7 @@ def hint_for_few(images: ImageSet, augment: str) -> None:
 
 
 def search_warnings(run: Path) -> tuple[str, ...]:
-    """What the search in a run folder warned of at its end."""
+    """Return the warnings at the end of the search in a run folder."""
     path = run / "search" / "degenerate.json"
     return tuple(record["warning"] for record in json.loads(path.read_bytes())) if path.is_file() else ()
 

@@ -1,4 +1,4 @@
-"""A command's options, read off its model of settings: names, values, kinds. Imports no torch."""
+"""A command's options, read from its model of settings: names, values, kinds. Imports no torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 
 @dataclass(frozen=True)
 class Argument:
-    """How a field stands on the command line, where its name and type do not say it.
+    """The place of a field on the command line, where its name and type do not say it.
 
     `endings`: an output file, which has one of these; () for a folder. `hidden`: accepted and not shown.
     `rare`: shown by `--help-all` only.
@@ -38,12 +38,12 @@ class Option:
 
     @property
     def key(self) -> str:
-        """As the settings page has it: `search.batch_images`, or `seed`."""
+        """The name on the settings page: `search.batch_images`, or `seed`."""
         return ".".join(self.path)
 
     @property
     def name(self) -> str:
-        """As it is typed: `--search.batch-images`, or `FILE` where it has no name."""
+        """The name as typed: `--search.batch-images`, or `FILE` for a positional argument."""
         if self.argument.positional:
             return self.metavar
         last = self.argument.name or self.path[-1]
@@ -57,29 +57,29 @@ class Option:
 
     @property
     def negative(self) -> str | None:
-        """What turns a switch off: `--gan.no-supervised`."""
+        """The option that turns a switch off: `--gan.no-supervised`; None for other options."""
         head, _, last = self.name.removeprefix("--").rpartition(".")
         return f"--{head}.no-{last}".replace("--.", "--") if self.kind is bool else None
 
     @property
     def annotation(self) -> Any:
-        """The type of a value that is given: without None, and without bounds."""
+        """The type of a value, without None and without bounds."""
         return _plain(self.info.annotation)
 
     @property
     def choices(self) -> tuple[Any, ...]:
-        """The values of one that may be chosen, else ()."""
+        """The values of an option with fixed choices, else ()."""
         kind = self._item
         return get_args(kind) if get_origin(kind) is Literal else ()
 
     @property
     def kind(self) -> type:
-        """int, float, bool, str or Path: of one value."""
+        """The type of one value: int, float, bool, str or Path."""
         return type(self.choices[0]) if self.choices else self._item
 
     @property
     def count(self) -> int | None:
-        """How many values it takes: 1, a fixed number, or None for one or more."""
+        """The number of values it takes: 1, a fixed number, or None for one or more."""
         if get_origin(self.annotation) is not tuple:
             return 1
         items = get_args(self.annotation)
@@ -87,7 +87,7 @@ class Option:
 
     @property
     def metavar(self) -> str:
-        """What stands for the value in help and messages."""
+        """The placeholder of the value in help and messages."""
         if self.argument.metavar:
             return self.argument.metavar
         if self.choices:

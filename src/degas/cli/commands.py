@@ -1,9 +1,9 @@
-"""Which commands there are: degas' own by name, and those that installed packages add.
+"""The table of commands: degas' own by name, and those that installed packages add.
 
 A package adds commands through the entry point group `degas.commands`: the entry's name is the command, its value a
 module. Such a module has `Options` (a pydantic model) and `main(options)`, or `find_command(arguments)` where it is a
 family of commands, and may say `SUMMARY` (its line in `degas --help`), `LOWER` (which options to lower where memory
-runs out) and `GOES_ON` (how a stopped one goes on). None of it may need torch to be imported.
+runs out) and `GOES_ON` (how to continue a stopped one). Importing such a module must not need torch.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ COMMANDS = {
     "features": ("train a classifier to measure with", "features"),
 }
 GROUP = "degas.commands"
-# What a command has that lowers its memory. Evaluation's batch is no help: forward passes have 32 images.
+# Options that lower a command's memory. Evaluation's batch size does not: forward passes take 32 images.
 LOWER = {
     "run": "--search.width, --search.batch-images, --gan.width or --gan.batch-images",
     "search": "--search.width, --search.batch-images or --data.image-size",
@@ -41,7 +41,7 @@ LOWER = {
     "data": "--data.max-images or --data.image-size",
     "features": "--data.max-images or --data.image-size",
 }
-# How a command that was stopped goes on, where it does; the others start anew.
+# How to resume a stopped command; a command that is not listed starts again.
 GOES_ON = dict.fromkeys(("search", "train"), "; go on with --resume")
 GOES_ON["run"] = "; the same command goes on"
 
@@ -49,7 +49,7 @@ GOES_ON["run"] = "; the same command goes on"
 def find_command(arguments: Sequence[str]) -> tuple[Any, str, list[str]]:
     """The module of a command with `Options` and `main`, its name in full, and the arguments left for it.
 
-    A module may be a family: it has `find_command` itself, which goes on with what follows its name.
+    A module may be a family: it has its own `find_command`, which parses the words after its name.
     """
     name, *rest = arguments
     module = command_module(name)
@@ -80,10 +80,10 @@ def summaries() -> Iterator[tuple[str, str]]:
 
 
 def hint(command: str, table: dict[str, str], attribute: str) -> str:
-    """What `table` says of a command, or what an added command's module says in `attribute`; else empty."""
+    """Return the entry of a command in `table`, or `attribute` of an added command's module; else ""."""
     if command in table or command in COMMANDS:
         return table.get(command, "")
     try:
         return str(getattr(command_module(command), attribute, ""))
-    except Exception:  # it is asked while another error is told, which counts
+    except Exception:  # `hint` runs while another error is reported, and that error matters more
         return ""

@@ -14,7 +14,7 @@ from degas.data.notes import Note
 if TYPE_CHECKING:
     from degas.data.cache_contents import Entry
 
-OLD_DAYS = 30  # after which an entry of the cache is worth a word
+OLD_DAYS = 30  # after which `data cache` mentions that an entry could be removed
 SHOWN = 3  # pictures named of a problem
 ABOUT = "what a data source holds; download an official one; the cache"
 
@@ -58,7 +58,7 @@ def cache(options: DataCacheOptions) -> None:
 
 
 def cache_in_words(folder: Path, entries: list[Entry]) -> str:
-    """A line each, by kind, and what could go."""
+    """Return a line for each kind of entry, and what could be removed."""
     lines = [f"cache     {folder}, {_mebibytes(sum(entry.num_bytes for entry in entries))}"]
     for entry in entries:
         used = f"used {max(0, round(entry.unused_days()))} days ago"
@@ -75,7 +75,7 @@ def _mebibytes(num_bytes: int) -> str:
 
 
 def in_words(facts: dict[str, Any]) -> str:
-    """The facts of a data source, a line each; what was assumed and left out, and problems, last."""
+    """Return the facts of a data source, a line each; notes and problems come last."""
     size, channels = facts["image_size"], facts["channels"]
     sizes = ", ".join(f"{name} ({count:,})" for name, count in facts["source_sizes"].items())
     more = facts["num_source_sizes"] - len(facts["source_sizes"])
@@ -95,7 +95,7 @@ def in_words(facts: dict[str, Any]) -> str:
 
 
 def _problem(problem: dict[str, Any]) -> str:
-    """How many pictures have it, and which, as far as a line goes; `--json` names more."""
-    named = [" = ".join(its) if isinstance(its, list) else str(its) for its in problem["examples"][:SHOWN]]
+    """Return a line with the number of pictures that have the problem and a few names; `--json` names more."""
+    named = [" = ".join(names) if isinstance(names, list) else str(names) for names in problem["examples"][:SHOWN]]
     more = ", …" if named and problem["count"] > len(named) else ""
     return f"problem   {problem['count']:,} {problem['text']}{': ' if named else ''}{', '.join(named)}{more}"

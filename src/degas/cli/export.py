@@ -31,7 +31,7 @@ def main(options: Options) -> None:
 
 
 def chosen_format(given: Literal["onnx", "torch-export"] | None, out: Path) -> Literal["onnx", "torch-export"]:
-    """The format that is given, or that the file's ending names; `UserError` where the two differ or neither does."""
+    """Return the format that is given or that the file's ending names; `UserError` if they differ or neither does."""
     ending = out.suffix.lower()
     by_ending = ENDINGS.get(ending)
     if given is None and by_ending is None:

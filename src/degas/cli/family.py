@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from degas.cli.own_modules import OWN
 from degas.errors import UserError, nearest
 
 
 class Member(NamedTuple):
-    """One command of a family: a line of help, and what has its `Options` and `main`, loaded when it is run."""
+    """One command of a family: its line of help, and the object with `Options` and `main`, loaded when it is run."""
 
     summary: str
     load: Callable[[], Any]
 
 
 class Command(NamedTuple):
-    """What a command is, where it is no module of its own."""
+    """A command that has no module of its own."""
 
     Options: Any
     main: Callable[[Any], None]
@@ -25,7 +26,7 @@ class Command(NamedTuple):
 def find_member(
     family: str, about: str, members: Mapping[str, Member], arguments: Sequence[str]
 ) -> tuple[Any, str, list[str]]:
-    """The member that the first argument names, its full name, and the other arguments; prints the family's help."""
+    """Return the member that the first argument names, its full name, and the other arguments; print help if asked."""
     if not arguments:
         raise UserError(f"missing NAME; choose from {', '.join(members)}; see degas {family} --help")
     name, *rest = arguments
@@ -43,4 +44,4 @@ def help_text(family: str, about: str, members: Mapping[str, Member]) -> str:
     width = max(map(len, members))
     lines = [f"  {name:<{width}}  {member.summary}" for name, member in members.items()]
     usage = f"usage: degas {family} NAME [OPTIONS]      degas {family} NAME --help shows its options"
-    return "\n".join([f"degas {family}: {about}", "", usage, "", *lines])
+    return "\n".join([f"degas {family}: {about}", "", usage, "", *lines, "", OWN])

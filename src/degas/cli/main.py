@@ -1,4 +1,4 @@
-"""`degas COMMAND …`: finds the command, and turns every way to end into an exit status.
+"""The entry point `degas COMMAND …`: finds the command, and turns its end into an exit status.
 
 0 done, 1 internal error, 2 the user's input or usage, 130 interrupted, 143 terminated after saving.
 """
@@ -16,25 +16,25 @@ from contextlib import contextmanager, nullcontext, redirect_stdout
 from typing import Any
 
 from degas.cli.commands import GOES_ON, LOWER, find_command, hint, summaries
-from degas.cli.streams import polite_streams
+from degas.cli.streams import tolerant_streams
 from degas.errors import Notice, UserError
 from degas.runtime.interrupts import ENDING, Interrupted, Terminated, install, put_back
 from degas.runtime.terminal import no_reader
 
 ALONE = ("-h", "--help", "help", "-V", "--version")
 USAGE = "usage: degas COMMAND [OPTIONS]      degas COMMAND --help shows a command's options"
-READ = ("space", "describe", "random", "data")  # commands that are nothing but what they print
-SHARED = ("run", "search", "train")  # what several processes do together
-# What the operating system may answer to a path, a disk or a limit of the user's; anything else is a bug of ours.
-THE_USERS = "EACCES EPERM ENOENT EEXIST ENOTDIR EISDIR ENAMETOOLONG ENOSPC EDQUOT EROFS EMFILE ENFILE ELOOP EIO EFBIG"
+READ = ("space", "describe", "random", "data")  # commands whose only result is what they print
+SHARED = ("run", "search", "train")  # commands for several processes
+# System errors that come from a path, a disk or a limit of the user; any other is a bug of ours.
+USER_ERRNOS = "EACCES EPERM ENOENT EEXIST ENOTDIR EISDIR ENAMETOOLONG ENOSPC EDQUOT EROFS EMFILE ENFILE ELOOP EIO EFBIG"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit status and never lets a traceback out for a mistake of the user's."""
+    """Run one command and return its exit status; a user's mistake never shows a traceback."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     command = arguments[0] if arguments else ""
     try:
-        with polite_streams(enduring=command not in READ), _one_line_warnings(), _terminated_by_signal():
+        with tolerant_streams(enduring=command not in READ), _one_line_warnings(), _terminated_by_signal():
             return _dispatch(arguments)
     except UserError as error:
         return _fail(str(error), 2)
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(f"interrupted{hint(command, GOES_ON, 'GOES_ON')}", 130)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 0
-    except BrokenPipeError:  # `degas space | head`: who read has read enough
+    except BrokenPipeError:  # `degas space | head`: the reader has read enough
         no_reader(sys.stdout)
         no_reader(sys.stderr)
         return 0
@@ -58,12 +58,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class _Terminated(BaseException):
-    """A signal that ends work came where no loop was there to save anything."""
+    """Raised by a signal that ends work where no loop runs that could save anything."""
 
 
 @contextmanager
 def _one_line_warnings() -> Iterator[None]:
-    """A warning is one line; what libraries tell their callers (deprecations) is not for users, unless asked for."""
+    """Print each warning as one line; hide deprecation warnings, which are not for users, unless asked for."""
 
     def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
         if sys.warnoptions or not issubclass(category, (DeprecationWarning, PendingDeprecationWarning, FutureWarning)):
@@ -80,9 +80,9 @@ def _one_line_warnings() -> Iterator[None]:
 
 @contextmanager
 def _terminated_by_signal() -> Iterator[None]:
-    """Where no loop waits for a signal (loading, evaluating, reporting), one that ends work does so in good order.
+    """End work in good order on a signal where no loop waits for one (loading, evaluating, reporting).
 
-    A library's C code may make another error of the exception that the signal raises in it; that is the same end.
+    A library's C code may turn the exception that the signal raises into another error; both end the same way.
     """
     asked = False
 
@@ -118,14 +118,14 @@ def _dispatch(arguments: list[str]) -> int:
     arguments = import_own(arguments)
     module, name, rest = find_command(arguments)
     options = parse(with_own_settings(module.Options, rest), name, rest)
-    with _one_voice(arguments[0]):
+    with _only_rank_0_prints(arguments[0]):
         module.main(options)
     return 0
 
 
 @contextmanager
-def _one_voice(command: str) -> Iterator[None]:
-    """Of several processes under one launcher the first one prints; refuses what only one can do."""
+def _only_rank_0_prints(command: str) -> Iterator[None]:
+    """Let only the first of several processes print; raise `UserError` for a command that needs a single process."""
     from degas.runtime.environment import check_launcher, is_rank_0, num_ranks
 
     if num_ranks() > 1 and command not in SHARED:
@@ -153,8 +153,8 @@ def _unexpected(error: Exception, command: str) -> int:
     if isinstance(error, UnicodeEncodeError) and "surrogates" in error.reason:
         line = error.object[: error.end].rsplit("\n", 1)[-1] + error.object[error.end :].split("\n", 1)[0]
         return _fail(f"the name {line.strip(' ,')!a} is not valid UTF-8; rename it", 2)
-    if isinstance(error, OSError) and errno.errorcode.get(error.errno or 0) in THE_USERS.split():
-        path = error.filename2 or error.filename  # of two, the one that was to be written
+    if isinstance(error, OSError) and errno.errorcode.get(error.errno or 0) in USER_ERRNOS.split():
+        path = error.filename2 or error.filename  # of two paths, the one to be written
         place = f"{path}: " if path else ""
         return _fail(f"{place}{error.strerror}; check the path, its permissions and the space on its disk", 2)
     traceback.print_exc()
@@ -169,7 +169,7 @@ def _out_of_memory(command: str) -> str:
 def _fail(message: str, status: int) -> int:
     try:
         print(f"degas: {' '.join(message.split())}", file=sys.stderr, flush=True)
-    except OSError:  # whoever read has left
+    except OSError:  # the reader has left
         no_reader(sys.stderr)
     return status
 

@@ -24,7 +24,7 @@ Seeds = Annotated[int, Field(ge=2, le=1000)]
 
 
 class Shared(Settings):
-    """What every stage takes."""
+    """Options of every stage."""
 
     source: Source = setting(..., SOURCE)
     out: Annotated[Path, Argument(metavar="RUN", endings=())] = setting(..., "run folder")
@@ -36,7 +36,7 @@ class Shared(Settings):
 
 
 class Tracked(Shared):
-    """What stages take that run for long."""
+    """Options of stages that run for long."""
 
     dry_run: bool = setting(False, DRY_RUN)
     tracker: Annotated[Literal["none", "tensorboard"], Argument(rare=True)] = setting(
@@ -45,7 +45,7 @@ class Tracked(Shared):
 
 
 class Searching(Tracked):
-    """What stages take that search."""
+    """Options of stages that search."""
 
     seeds: Seeds | None = setting(
         None, "search with so many seeds from --seed on and take their consensus; default: one search"
@@ -58,7 +58,7 @@ class Searching(Tracked):
     search: SearchSettings = SearchSettings()
 
     def search_settings(self) -> SearchSettings:
-        """Those of the search, with what was given in short."""
+        """Return the search's settings, with the values of the short options."""
         short = {"max_params": self.max_params, "max_macs": self.max_macs}
         return self.search.model_copy(update={name: value for name, value in short.items() if value is not None})
 
@@ -116,7 +116,7 @@ class EvaluateOptions(Shared):
 class RunOptions(Searching):
     """The whole job in order: search, train, evaluate, sample, report.
 
-    What the folder holds already is not made again: the same command goes on where it was stopped.
+    Results that the folder holds are not made again: the same command continues where it was stopped.
     """
 
     EXAMPLES: ClassVar[tuple[str, ...]] = (

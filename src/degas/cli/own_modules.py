@@ -1,4 +1,4 @@
-"""`--import MODULE`, for every command: a module of the user's that registers what it adds, imported first."""
+"""The option `--import MODULE` of every command: the user's module is imported first and registers its additions."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import Any
 from degas.errors import UserError
 
 OPTION = "--import"
+OWN = f"your own operation, objective, …: {OPTION} MODULE"  # the last line of every help, within 80 columns
 
 
 def import_own(arguments: Sequence[str]) -> list[str]:
@@ -49,7 +50,7 @@ def import_one(chosen: str) -> ModuleType:
 
 
 def with_own_settings(model: type[Any], arguments: Sequence[str]) -> type[Any]:
-    """The options of a command, with the settings of registered objectives where somebody asks for them."""
+    """Return the options of a command, with the settings of registered objectives where the arguments use them."""
     section = model.model_fields.get("gan")
     if section is None:
         return model
@@ -77,7 +78,7 @@ def _import_module(name: str) -> ModuleType:
 
 
 def _import_file(path: Path) -> ModuleType:
-    """The module that `path` holds, under the name of the file, once."""
+    """Import the file `path` as a module of the file's name, once."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None or not path.is_file():
         raise FileNotFoundError(path)

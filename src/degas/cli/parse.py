@@ -1,4 +1,4 @@
-"""Arguments → a command's options, with presets beneath them, and one line where they are wrong. Imports no torch."""
+"""Arguments → a command's options on top of its preset, or one line on what is wrong. Imports no torch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from degas.settings.refusals import complaint
 from degas.settings.resolve import begun_search
 
 HELP = ("-h", "--help", "--help-all")
-MAX_LISTED = 20  # names in a message; an unknown option unlike any other gets the way to the help instead
+MAX_LISTED = 20  # names in a message; an unknown option unlike all others points to the help instead
 
 Options = TypeVar("Options", bound=BaseModel)
 Given = dict[Option, list[str]]
@@ -101,7 +101,7 @@ def _values(option: Option, words: list[str]) -> list[str]:
 
 
 def _fill_positionals(options: Sequence[Option], given: Given, stray: list[str]) -> None:
-    """Words without an option go to the fields that stand without a name, in their order; the last may take all."""
+    """Give words without an option to the positional fields, in order; the last one may take all the rest."""
     for option in options:
         if option.argument.positional and stray:
             count = len(stray) if option.count is None else 1
@@ -123,7 +123,7 @@ def _unknown(name: str, valid: Sequence[str], command: str) -> str:
 
 
 def _preset(arguments: Sequence[str]) -> str:
-    """The preset that the arguments name, for a help that shows its values."""
+    """Return the preset that the arguments name; the help shows its values."""
     for position, argument in enumerate(arguments):
         name, equals, value = argument.partition("=")
         if name == "--preset":
@@ -138,7 +138,7 @@ def _presets(preset: str, source: str = "", begun: Mapping[str, Any] | None = No
 
 
 def _build(model: type[Options], options: Sequence[Option], values: Mapping[Option, Any]) -> Options:
-    """The model's defaults, then the preset's changes, then what is given."""
+    """Build the options from the model's defaults, the preset's changes and the given values, in this order."""
     own = {option.path[0]: value for option, value in values.items() if len(option.path) == 1}
     begun = begun_search(own.get("out")) if "search" in model.model_fields else None
     changes = _presets(str(own.get("preset", "default")), str(own.get("source", "")), begun)

@@ -1,4 +1,4 @@
-"""`degas run`: every stage in order. A stage that is done is skipped, one that was cut short goes on."""
+"""`degas run`: every stage in order. A finished stage is skipped, an unfinished one is resumed."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def main(options: Options) -> None:
 
 
 def tell_stage(stage: str, value: Any) -> None:
-    """Print the heading of a stage, or what the one before it found."""
+    """Print the heading of a stage, or the result of the one before it."""
     from degas.cli.text import operations_in_words
 
     if stage == "images":

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Options", "main"]
 
-MAX_GRID_PIXELS = 64 * 2**20  # of samples in one picture; more than any viewer shows, and what our own reader takes
+MAX_GRID_PIXELS = 64 * 2**20  # of samples in one picture; more than any viewer shows, and the limit of our own reader
 
 
 def main(options: Options) -> None:
@@ -44,7 +44,7 @@ def choose_labels(generator: Generator, label: str | None, n: int) -> tuple[Sequ
     """The labels that `--label` asks for, and the columns of a grid with a row per class.
 
     `all`, or `*` where a class is called all, takes every class and fills the last row: of 12 images and 10 classes it
-    makes 20, where 12 would show six classes and call it all.
+    makes 20, since 12 would show only six of the classes.
     """
     if label is None:
         return None, None

@@ -1,4 +1,4 @@
-"""Standard output and error as commands want them: no traceback for a letter, and no work lost with a terminal."""
+"""Standard output and error that survive odd characters and a closed terminal."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from degas.runtime.terminal import Enduring
 
 
 @contextmanager
-def polite_streams(enduring: bool) -> Iterator[None]:
-    """A terminal that cannot show α or × gets a question mark, not a traceback; one that is gone stops no work."""
+def tolerant_streams(enduring: bool) -> Iterator[None]:
+    """Print "?" where a terminal cannot show α or ×; with `enduring`, keep working after the terminal is closed."""
     before = sys.stdout, sys.stderr
     for stream in before:
         if hasattr(stream, "reconfigure"):

@@ -9,7 +9,7 @@ from degas.space.architecture import Architecture
 
 
 def operations_in_words(architecture: Architecture) -> str:
-    """One line a node: what it is the sum of."""
+    """Return a line for each node: the operations that it sums."""
     lines = []
     for node in architecture.graph.nodes[1:]:
         terms = [f"{edge.operation}({edge.source})" for edge in architecture.incoming(node)]
@@ -18,24 +18,24 @@ def operations_in_words(architecture: Architecture) -> str:
 
 
 def decisions_in_words(pruning: Mapping[str, Any]) -> str:
-    """The object of pruning.json, a line a decision: its choice, the runner-up and the margin between them."""
+    """Return pruning.json as text, a line for each decision: its choice, the runner-up and the margin between them."""
     found = pruning["decisions"]
     names, choices = (max((len(decision[key]) for decision in found), default=0) for key in ("name", "choice"))
     lines = []
     for decision in found:
         sure = f"{decision['margin']:.4f} before {decision['runner_up']}" if decision["runner_up"] else "no alternative"
         lines.append(f"  {decision['name']:<{names}}  {decision['choice']:<{choices}}  {sure}")
-    return "\n".join([*lines, *(f"  {line}" for line in _what_else(pruning))])
+    return "\n".join([*lines, *(f"  {line}" for line in _margin_lines(pruning))])
 
 
-def _what_else(pruning: Mapping[str, Any]) -> list[str]:
-    """What the margins are of, what would change the decisions, and what a cap changed."""
+def _margin_lines(pruning: Mapping[str, Any]) -> list[str]:
+    """Return lines about the margins, what would change the decisions, and what a cap changed."""
     from degas.report.decisions import BY_ALPHA, by_losses, decided_by
 
     found, lines = pruning["decisions"], []
     if by_losses(pruning):
         lines.append(f"margins are of {decided_by(pruning)}")
-        if "perturbation" in pruning:  # not where several searches came together
+        if "perturbation" in pruning:  # the consensus of several searches has none
             others = [f"{name} ({choice})" for name, choice in pruning["perturbation"]["by_alpha"].items()]
             lines[-1] += f"; α alone would change {', '.join(others) or 'nothing'}"
     else:
@@ -55,7 +55,7 @@ def _what_else(pruning: Mapping[str, Any]) -> list[str]:
 
 
 def agreement_in_words(agreement: Mapping[str, Any]) -> str:
-    """The object of agreement.json: the figures in a line, and a line a decision."""
+    """Return agreement.json as text: a line of figures, and a line for each decision."""
     from degas.figures.agreement import agreement_words
     from degas.report.agreement import agreement_rows
 

@@ -117,7 +117,7 @@ class SpaceOptions(Settings):
 
 
 class DataInfoOptions(Settings):
-    """What a data source holds, and what is wrong with it."""
+    """Show what a data source holds, and what is wrong with it."""
 
     EXAMPLES: ClassVar[tuple[str, ...]] = (
         "degas data info my-images --out my-images.png",
@@ -144,7 +144,7 @@ class DataFetchOptions(Settings):
 
 
 class DataCacheOptions(Settings):
-    """What the cache folder holds, a line an entry; --clear empties it, and what is needed is made anew."""
+    """List the cache folder, a line an entry; --clear empties it, and what is needed later is made again."""
 
     EXAMPLES: ClassVar[tuple[str, ...]] = (
         "degas data cache",

@@ -1,4 +1,4 @@
-"""What is typed → the value of an option, or one line that says what it has to be."""
+"""Typed text → the value of an option, or one line that says what it has to be."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LONGEST_NUMBER = 40  # characters; no setting needs more, and 1e999999999 would 
 
 
 def value_of(option: Option, texts: Sequence[str]) -> Any:
-    """The value that `texts` spell; `UserError` names the option, what is wrong and what it has to be."""
+    """Parse `texts` as the option's value; `UserError` names the option, what is wrong and what it must be."""
     for text in texts:
         _refuse_empty(option.name, text)
     count = option.count
@@ -32,7 +32,7 @@ def value_of(option: Option, texts: Sequence[str]) -> Any:
 
 
 def whole_number(text: str) -> int:
-    """A whole number as people write it: 200000, 200k, 1.5M, 5,000, 1_000; `ValueError` for anything else."""
+    """Parse a whole number as people write it: 200000, 200k, 1.5M, 5,000, 1_000; `ValueError` for anything else."""
     plain = text.strip()
     unit = UNITS.get(plain[-1:].lower(), 1)
     digits = plain[:-1] if unit > 1 else plain
@@ -89,13 +89,13 @@ def output_path(name: str, text: str, endings: Sequence[str]) -> Path:
 
 
 def _of_a_file(ending: str) -> bool:
-    """Whether the ending is one that files are known by; `.2` of runs/v1.2 is none."""
+    """Return whether the ending is one that files are known by; `.2` of runs/v1.2 is none."""
     known = any(MimeTypes().guess_type(f"x{ending}", strict=False))  # Python's own table, the same on every machine
     return known or ending in (".npz", ".npy", ".pt2", ".onnx", ".safetensors")
 
 
 def _refuse_empty(name: str, text: str) -> None:
-    """An empty path would mean the current folder, which nobody asked for; a NUL byte fits no path."""
+    """Reject an empty path, which would mean the current folder, and a NUL byte, which no path can hold."""
     if not text:
         raise UserError(f"{name}: is empty; give a value")
     if "\0" in text:

@@ -1,4 +1,4 @@
-"""Zip and tar files of strangers: nothing is unpacked to disk, and nothing larger than expected is read."""
+"""Untrusted zip and tar files: nothing is unpacked to disk, and nothing larger than expected is read."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from degas.errors import UserError, system_reason, unreadable
 MAX_MEMBER_BYTES = 256 * 2**20  # one encoded picture
 MAX_RATIO = 200  # pictures hardly shrink in a zip; deflate's limit is about 1000
 _UTF8 = 0x800  # the flag of a member whose name is in UTF-8; without it, it is in the PC's first alphabet
-# What damaged bytes raise; bzip2 says it by an `OSError` without a number, unlike the operating system.
+# Errors from damaged bytes; bzip2 raises an `OSError` without a number, unlike the operating system.
 DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError)
 _UNPACK = "unpack the archive and name the folder"
 _METHODS = {1: "Shrink", 6: "Implode", 9: "Deflate64", 93: "Zstandard", 95: "XZ", 97: "WavPack", 98: "PPMd"}
-_RATIO_FROM_BYTES = 2**30  # small archives of flat pictures may well shrink more, and harm nobody
+_RATIO_FROM_BYTES = 2**30  # small archives of flat pictures may shrink more, which is harmless
 
 
 @contextmanager
 def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
-    """An archive whose members have been checked: no name leaves the folder, no explosion.
+    """Open an archive and check its members: no name leaves the folder, none expands too far.
 
-    Damage, what the operating system refuses, and what Python cannot unpack are a `UserError` of their own each.
+    Damage, a system error and a format that Python cannot unpack each raise a `UserError` of their own.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -41,7 +41,7 @@ def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
 
 
 def read_member(archive: zipfile.ZipFile, name: str, path: Path) -> bytes | BadPictureError:
-    """The contents of a picture's member, or why it has none: one bad member does not hide the others."""
+    """Return the contents of a picture's member, or the error for it: one bad member does not hide the others."""
     info, where = archive.getinfo(name), f"{path}: {name}"
     if info.file_size > MAX_MEMBER_BYTES:
         return BadPictureError(where, f"unpacks to {info.file_size >> 20} MiB, over the limit of 256", "leave it out")
@@ -76,7 +76,7 @@ def member_name(info: zipfile.ZipInfo) -> str:
 
 
 def check_name(path: Path, name: str) -> None:
-    """Refuse a member that would lie outside the folder it is unpacked to."""
+    """Raise `UserError` for a member whose path leaves the folder it is unpacked to."""
     parts = PurePosixPath(name.replace("\\", "/"))
     if parts.is_absolute() or ".." in parts.parts or (parts.parts and parts.parts[0].endswith(":")):
         raise UserError(f"{path}: member '{name}' would leave its folder; the archive is not to be trusted")

@@ -67,7 +67,7 @@ def _first(candidates: tuple[str, ...], files: list[str]) -> str | None:
 
 
 def as_pictures(where: str, array: np.ndarray) -> np.ndarray:
-    """(N, H, W[, C]) as it is, uint8 or uint16: what becomes of 16 bits and of transparency is for the decoder."""
+    """(N, H, W[, C]) unchanged, uint8 or uint16: the decoder handles 16 bits and transparency."""
     if array.dtype not in (np.uint8, np.uint16):
         raise UserError(f"{where}: {array.dtype} pixels; save them as uint8, 0 to 255")
     if array.ndim == 4 and array.shape[3] not in (1, 3, 4) and array.shape[1] in (1, 3, 4):

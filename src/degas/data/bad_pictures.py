@@ -18,7 +18,7 @@ class BadPictureError(UserError):
 
 
 def in_one_message(bad: Sequence[BadPictureError], num_pictures: int) -> UserError:
-    """What to raise for `bad`, one or more, among `num_pictures`: thirty bad files must not take thirty runs.
+    """Return one error for all of `bad`, one or more, among `num_pictures`: thirty bad files must not take thirty runs.
 
     Those with the same problem are named together.
     """

@@ -43,7 +43,7 @@ def cache_folder(settings: DataSettings) -> Path:
 
 
 def fit_rule(origin: Origin, settings: DataSettings) -> FitRule:
-    """The settings with the source's own defaults filled in."""
+    """Return the settings with the source's own defaults filled in."""
     if settings.fit == "stretch" and settings.crop_pixels is not None:
         raise UserError("--data.crop-pixels: fit = stretch crops nothing; drop one of the two")
     size, crop = settings.image_size or origin.default_size, settings.crop_pixels or origin.default_crop
@@ -99,7 +99,7 @@ def _chosen(source: str, origin: Origin, settings: DataSettings) -> tuple[Record
 
 
 def _present(records: Records, rows: np.ndarray) -> tuple[np.ndarray | None, tuple[str, ...], tuple[Note, ...]]:
-    """Labels (len(rows),) and names of the classes that `rows` have, and every note."""
+    """Return labels (len(rows),) and names of the classes that occur in `rows`, and every note."""
     labels = None if records.labels is None else records.labels[rows].astype(np.int64)
     labels, names, notes = present_classes(labels, tuple(map(composed, records.class_names)))
     return labels, names, (*records.notes, *notes)
@@ -156,7 +156,7 @@ def _decode_rows(
 
 
 def _allocator(folder: Path) -> Callable[..., Any]:
-    """Memory maps of `folder`/images.npy; a second one takes the name over, while the first stays readable."""
+    """Return a maker of maps of `folder`/images.npy; a second map replaces the file, the first stays readable."""
 
     def allocate(shape: tuple[int, ...], dtype: Any) -> Any:
         (folder / "images.npy").unlink(missing_ok=True)
@@ -215,7 +215,7 @@ def _open_entry(entry: Path, source: str, check_pixels: bool) -> ImageSet | None
         if check_pixels and content_fingerprint(images, labels, names) != about["fingerprint"]:
             raise ValueError("pixels differ from their checksum")
         notes = tuple(map(Note.from_facts, about["notes"]))
-        with suppress(OSError):  # somebody else's: its owner's uses count
+        with suppress(OSError):  # another user's entry: only its owner's uses count
             os.utime(entry / "about.json")  # when it was last used, for `degas data cache`
         return ImageSet(images, labels, names, source, about["fingerprint"], notes)
     except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
@@ -272,7 +272,7 @@ def _require_space(folder: Path, num_bytes: int) -> None:
 
 
 def progress_of(title: str, num_images: int) -> Any:
-    """A context manager that gives a `Progress`, or None for a number of images that takes no time."""
+    """Return a context manager that gives a `Progress`, or None for so few images that it is not worth showing."""
     if num_images < _PROGRESS_FROM:
         return nullcontext()
     from degas.runtime.progress import Progress

@@ -1,4 +1,4 @@
-"""What the cache folder holds, and how it is emptied: the cache itself never evicts anything."""
+"""The list of the cache folder's contents, and its removal: the cache itself never evicts anything."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from degas.data.cache import try_lock
 
-DOWNLOADS = "downloads"  # what only a network brings back
+DOWNLOADS = "downloads"  # kinds that must be downloaded again once removed
 _DAY_SECONDS = 86_400
 
 
@@ -38,7 +38,7 @@ def cache_entries(folder: Path) -> list[Entry]:
 
 
 def clear(entries: list[Entry]) -> tuple[int, int]:
-    """Remove `entries`; how many went, and their bytes. One that is being built, or that another owns, stays."""
+    """Remove `entries` and return their number and bytes. An entry in use or of another owner stays."""
     gone = [entry for entry in entries if _removed(entry)]
     return len(gone), sum(entry.num_bytes for entry in gone)
 
@@ -63,7 +63,7 @@ def _image_set(path: Path) -> Entry | None:
 
 
 def _files(folder: Path) -> Iterator[Entry]:
-    """Every other file, by the folder it lies in; archives and weights are downloads."""
+    """Yield every other file, by its folder; archives and weights are downloads."""
     for path in sorted(folder.rglob("*")):
         part = path.relative_to(folder).parts[0]
         if part == "images" or not path.is_file():

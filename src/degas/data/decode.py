@@ -31,7 +31,7 @@ _WINDOW = 64  # pictures decoded at a time: bounds memory, keeps the threads bus
 
 @dataclass(frozen=True)
 class FitRule:
-    """How a picture becomes square: `image_size` pixels a side, the rest as in `DataSettings`."""
+    """The rule by which a picture becomes square: `image_size` pixels a side, the rest as in `DataSettings`."""
 
     image_size: int
     fit: str = "crop"
@@ -41,7 +41,7 @@ class FitRule:
 
     @property
     def limits(self) -> Limits:
-        """What is decoded at all: 2^20 pixels to the megapixel."""
+        """The limits of what is decoded: 2^20 pixels to the megapixel."""
         return Limits(self.max_megapixels << 20, self.bits)
 
 
@@ -108,7 +108,7 @@ def try_decode_all(pictures: Iterable[Picture], rule: FitRule) -> Iterator[tuple
 
 
 def _decode_window(pictures: Iterator[Picture], rule: FitRule) -> list[tuple[str, Decoded | BadPictureError]]:
-    """The next few, decoded while the ones after them are read; threads and Pillow's silence end with the call."""
+    """Decode the next few while later ones are read; threads and Pillow's silence end with the call."""
 
     def attempt(picture: Picture) -> tuple[str, Decoded | BadPictureError]:
         try:
@@ -123,7 +123,7 @@ def _decode_window(pictures: Iterator[Picture], rule: FitRule) -> list[tuple[str
 
 @contextmanager
 def _quiet_pillow() -> Iterator[None]:
-    """Neither Pillow's warnings, which become a `BadPictureError` or do not matter, nor its limit: ours holds."""
+    """Switch off Pillow's warnings, which become a `BadPictureError` or do not matter, and its limit: ours applies."""
     limit = Image.MAX_IMAGE_PIXELS
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")

@@ -1,4 +1,4 @@
-"""What decoding tells of a set of pictures: transparency, 16 bits, large JPEGs."""
+"""Notes from decoding a set of pictures: transparency, 16 bits, large JPEGs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _NEARLY_BLACK_BITS = 12  # of 16: no pixel is brighter than 15 of 255
 
 
 class DecodedNotes:
-    """Gathers from each decoded picture what its pixels no longer show."""
+    """A collector of facts about decoded pictures that their pixels no longer show."""
 
     def __init__(self, rule: FitRule) -> None:
         self.rule = rule
@@ -37,7 +37,7 @@ class DecodedNotes:
         )
 
     def _bits(self) -> str:
-        """What becomes of 16 bits, and how to use those that are there."""
+        """Say what becomes of 16 bits, and how to use those that are there."""
         used, taken = max(8, self._peak.bit_length()), self.rule.bits
         text = f"16 bits a channel, of which {'the upper 8' if taken == 16 else f'the upper 8 of {taken}'} are kept"
         if used >= taken:

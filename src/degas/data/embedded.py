@@ -14,7 +14,7 @@ from degas.settings.sections import DataSettings
 
 DIGITS_SIZE = 16  # 8-px digits would leave the search space one up-sampling, a toy
 NUM_PATCHES = 2000
-_PATCH_SEED = 20191  # any constant: the patches are a data set, not a draw of the run's
+_PATCH_SEED = 20191  # any constant: the patches are a fixed data set and do not depend on the run's seed
 
 
 def digits(settings: DataSettings) -> Origin:

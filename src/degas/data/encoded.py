@@ -38,7 +38,7 @@ class Limits:
 class Opened:
     """`image` (RGB or L), upright; the `size` it is stored with, upright too; whether it was stored in grey.
 
-    `transparent`: something of it was seen through and is white now; `peak`: the largest value where there are 16 bits
+    `transparent`: transparent pixels became white; `peak`: the largest value where there are 16 bits
     a channel, else None; `halved`: a JPEG above the limit, decoded at half its width and height.
     """
 
@@ -51,7 +51,7 @@ class Opened:
 
 
 def open_picture(name: str, payload: np.ndarray | bytes | Path, limits: Limits) -> Opened:
-    """Decode one picture. Metadata that its reader stumbles over is left out. Raises whatever the reader raises."""
+    """Decode one picture. Metadata that its reader cannot read is left out. Raises the reader's errors."""
     if isinstance(payload, np.ndarray):
         return _from_array(name, payload, limits)
     try:
@@ -68,7 +68,7 @@ def open_picture(name: str, payload: np.ndarray | bytes | Path, limits: Limits) 
 
 
 def is_picture(payload: Path | IO[bytes]) -> bool:
-    """Whether the file begins as a picture that can be decoded here, whatever its name ends in."""
+    """Return whether the file begins as a picture that can be decoded here, whatever its name ends in."""
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(payload, formats=_formats()):
             return True
@@ -78,7 +78,7 @@ def is_picture(payload: Path | IO[bytes]) -> bool:
 
 @cache
 def _formats() -> tuple[str, ...]:
-    """Those that this build of Pillow has: asking it for another raises."""
+    """Return the formats that this build of Pillow has: asking for another raises."""
     Image.init()
     return tuple(form for form in _FORMATS if form in Image.OPEN)
 
@@ -114,7 +114,7 @@ def _opened(payload: bytes | Path) -> ImageFile.ImageFile:
 
 
 def _halve_above(name: str, image: Image.Image, limits: Limits) -> bool:
-    """Whether a JPEG above the limit will be decoded at half its width and height, which its coding offers."""
+    """Return whether a JPEG above the limit will be decoded at half its width and height, which its coding offers."""
     num_pixels = image.width * image.height
     if num_pixels <= limits.max_pixels:
         return False
@@ -130,7 +130,7 @@ def too_large(name: str, what: str, limits: Limits) -> BadPictureError:
 
 
 def _is_deep(image: ImageFile.ImageFile) -> bool:
-    """Whether a file that is not yet loaded holds 16 bits a channel."""
+    """Return whether a file that is not yet loaded holds 16 bits a channel."""
     return bool(image.tile) and ";16" in str(image.tile[0][3])
 
 
@@ -195,7 +195,7 @@ def _colours(values: np.ndarray) -> np.ndarray:
 
 
 def _to_rgb(name: str, image: Image.Image) -> tuple[Image.Image, bool]:
-    """RGB, or L for grey without transparency; and whether something was seen through, which is white now."""
+    """Return RGB, or L for grey without transparency, and whether transparent pixels became white."""
     if image.mode == "F":
         raise BadPictureError(name, "floating-point pixels have no agreed range", "save it with 8 bits a channel")
     if image.mode in _ALPHA_MODES or "transparency" in image.info:

@@ -44,7 +44,7 @@ OFFICIAL_MD5 = {archive.file_name: archive.md5 for archive in ARCHIVES.values()}
 
 
 def archive_path(name: str, folder: Path | None = None) -> Path:
-    """Where `fetch` puts archive `name`: `folder`, or the cache folder's `archives`."""
+    """Return the path to which `fetch` saves archive `name`: in `folder`, or in the cache folder's `archives`."""
     return (folder or cache_folder(DataSettings()) / "archives") / ARCHIVES[name].file_name
 
 
@@ -60,7 +60,7 @@ def fetch(name: str, folder: Path | None = None, *, quiet: bool = False) -> Path
         with _progress(f"fetch {archive.file_name}", quiet) as bar:
             downloader = pooch.HTTPDownloader(progressbar=bar or False, timeout=30)
             pooch.retrieve(archive.url, f"md5:{archive.md5}", fname=path.name, path=path.parent, downloader=downloader)
-    except Exception as error:  # requests' many errors, pooch's ValueError for a checksum, a full disk
+    except Exception as error:  # requests' errors, pooch's ValueError for a checksum, a full disk
         raise disk_refused(path, error) or UserError(_instructions(archive, path, error)) from error
     share_as_umask_says(path)
     return path
@@ -76,7 +76,7 @@ def _instructions(archive: Archive, path: Path, error: Exception) -> str:
 
 
 def file_md5(path: Path) -> str:
-    """The md5 that data sets are published with: it finds damage, not malice."""
+    """Return the md5, which data sets are published with: it finds damage, not malice."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
@@ -93,7 +93,7 @@ def _pooch() -> Any:
 
 
 class _Bar:
-    """What pooch asks of a progress bar, on a rich one; `total` is set by pooch from the server's answer."""
+    """The interface that pooch asks of a progress bar, on a rich one; pooch sets `total` from the server's answer."""
 
     def __init__(self, display: Any, task: Any) -> None:
         self._display, self._task = display, task

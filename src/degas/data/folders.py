@@ -1,7 +1,7 @@
 """Folders and zip files of images: class folders give labels, in sorted order.
 
 Rules (our choice). Hidden files and folders are ignored. A file is a picture if its ending says so, or else its first
-bytes; other files are left out and told, and so are folders that hold a run. Folders inside a class folder belong to
+bytes; other files are left out with a note, and so are folders that hold a run. Folders inside a class folder belong to
 the class. Loose images only: no labels. One single folder of images: the same as loose images, for one class says
 nothing. Both loose images and folders of images: refused. Labels in a file beside the pictures (`tables.py`) count
 before folders. Folders called train, test, val, … are parts of a data set (`parts.py`), of which `split` picks one
@@ -33,7 +33,7 @@ CELEBA_CROP = 108  # DCGAN's crop of the aligned 178×218 pictures, which GAN pa
 
 @dataclass(frozen=True)
 class Layout:
-    """The pictures that are used, their classes, the files that labels were read from, and what is to be told."""
+    """The pictures that are used, their classes, the files that labels were read from, and notes."""
 
     pictures: list[File]
     labels: np.ndarray | None
@@ -106,7 +106,7 @@ def understand(tree: Tree, name: str, settings: DataSettings) -> Layout:
 
 
 def _celeba_alone(pictures: list[File]) -> tuple[list[File], tuple[Note, ...]]:
-    """Of a folder that holds CelebA, its aligned pictures alone."""
+    """Keep only the aligned pictures of a folder that holds CelebA."""
     inside = [file for file in pictures if CELEBA in file.folders]
     outside = [file.name for file in pictures if CELEBA not in file.folders] if inside else []
     notes = counted(
@@ -140,7 +140,7 @@ def _classes(where: str, pictures: list[File], domains: list[str] | None) -> Lab
 
 
 def _shards(names: Sequence[str]) -> tuple[Note, ...]:
-    """Folders such as 00000 and 00001 may be classes, and may be a thousand pictures each of one set."""
+    """Note that folders such as 00000 and 00001 may be classes, or shards of one set with a thousand pictures each."""
     if not all(name.isdecimal() and len(name) >= 3 for name in names):
         return ()
     return (Note("class", f"the numbered folders {names[0]} to {names[-1]} are taken for classes", len(names)),)
@@ -151,7 +151,7 @@ def _with_notes(labelled: Labelled, notes: tuple[Note, ...]) -> Labelled:
 
 
 def _is_utf8(name: str) -> bool:
-    """Whether a configuration or a report can hold it; a name in another encoding reads as surrogates."""
+    """Return whether a configuration or a report can hold it; a name in another encoding reads as surrogates."""
     try:
         name.encode()
     except UnicodeEncodeError:

@@ -62,7 +62,7 @@ def _records(name: str, pictures: Any, labels: Any, names: Any) -> Records:
 
 
 def _payload(name: str, item: Any) -> Payload:
-    """What the decoder takes of one item of a list or data set."""
+    """Return the decoder's input for one item of a list or data set."""
     picture = _split(item)[0]
     if isinstance(picture, str | os.PathLike):
         return Path(picture).expanduser()
@@ -117,7 +117,7 @@ def _is_accepted(images: Any) -> bool:
 
 
 def _is_hub_table(data: Any) -> bool:
-    """A table of Hugging Face's library, recognised without importing it."""
+    """Return whether `data` is a table of Hugging Face's library, without importing it."""
     return type(data).__module__.split(".")[0] == "datasets" and hasattr(data, "features")
 
 

@@ -30,7 +30,7 @@ def hub_origin(identifier: str, settings: DataSettings) -> Origin:
     source = f"hub:{identifier}"
     if not name:
         raise UserError(f"{source}: the data set's id is missing; write hub:OWNER/NAME")
-    if not _ID.fullmatch(name):  # the library would take a path, and code that lies there
+    if not _ID.fullmatch(name):  # the library would accept a path, and run code found there
         raise UserError(f"{source}: not a data set's id; write hub:OWNER/NAME, or name a folder without hub:")
 
     @cache
@@ -46,7 +46,7 @@ def hub_origin(identifier: str, settings: DataSettings) -> Origin:
             raise UserError(f"{source}: {_first_line(error)}; check the id, --data.split and the network") from error
 
     def listing() -> list[Any]:
-        return [source, settings.split, str(table()._fingerprint)]  # the library's name for what it has downloaded
+        return [source, settings.split, str(table()._fingerprint)]  # the library's name for its download
 
     return Origin(
         "Hugging Face data set", lambda: table_records(source, table(), settings), listing, lambda: repr(listing())

@@ -36,7 +36,7 @@ class ImageSet:
 
     @property
     def identity(self) -> dict[str, str | int]:
-        """What scores and trials say of the images that they are of: `source`, `num_images`, `fingerprint`."""
+        """The images' identity in scores and trials: `source`, `num_images`, `fingerprint`."""
         return {"source": self.source, "num_images": self.num_images, "fingerprint": self.fingerprint}
 
     @property
@@ -57,9 +57,9 @@ class ImageSet:
 def present_classes(
     labels: np.ndarray | None, class_names: tuple[str, ...]
 ) -> tuple[np.ndarray | None, tuple[str, ...], tuple[Note, ...]]:
-    """Labels and names without the classes that no image has, and what is told of those.
+    """Return labels and names without the classes that no image has, and a note on those.
 
-    A class without images would be drawn all the same: by a training with labels, in samples, in an evaluation.
+    Otherwise a class without images would still be drawn: by a training with labels, in samples, in an evaluation.
     """
     if labels is None:
         return None, (), ()
@@ -72,7 +72,7 @@ def present_classes(
 
 
 def with_present_classes(images: ImageSet) -> ImageSet:
-    """The same images without classes that none of them has: for a set that was made by hand."""
+    """Return the same images without their empty classes, for a set that was made by hand."""
     labels, names, notes = present_classes(images.labels, images.class_names)
     if not notes:
         return images
@@ -81,7 +81,7 @@ def with_present_classes(images: ImageSet) -> ImageSet:
 
 
 def checked(images: ImageSet) -> ImageSet:
-    """The same set, made by hand perhaps; raises `UserError` where its arrays are not what the class says."""
+    """Return the set itself; raise `UserError` where its arrays, perhaps made by hand, are not as described above."""
     pixels, labels = images.images, images.labels
     shape = pixels.shape
     if pixels.dtype != np.uint8 or len(shape) != 4 or shape[1] not in (1, 3) or shape[2] != shape[3] or not len(pixels):
@@ -124,6 +124,6 @@ def check_size(images: ImageSet, maker: Any, what: str = "generator") -> None:
 
 
 def stage_head(images: ImageSet, seed: int, preset: str) -> dict[str, Any]:
-    """What every stage's config.json says about the data and the seed."""
+    """Return the part of every stage's config.json about the data and the seed."""
     facts = {name: getattr(images, name) for name in ("source", "fingerprint", "num_images", "image_size", "channels")}
     return {"preset": preset, "seed": seed, "data": {**facts, "num_classes": images.num_classes}}

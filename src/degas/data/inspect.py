@@ -27,7 +27,7 @@ _LISTED = 20  # names of a problem; the count is always complete
 
 @dataclass
 class _Tally:
-    """What one pass over the pictures gathers; it holds no more than the grid's pictures."""
+    """The facts gathered in one pass over the pictures; of the pictures it holds only the grid's."""
 
     total: np.ndarray
     told: DecodedNotes
@@ -60,7 +60,7 @@ class _Tally:
 def describe_source(source: str, settings: DataSettings, grid: Path | None = None) -> dict[str, Any]:
     """Facts about SRC as a JSON-able dictionary; with `grid`, also a PNG: the mean image, then 63 samples.
 
-    Unlike `load_images` it goes on past unreadable pictures and lists them under `problems`. Duplicates are pictures
+    Unlike `load_images` it skips unreadable pictures and lists them under `problems`. Duplicates are pictures
     whose pixels agree after decoding to the asked size. It reads every picture and writes no cache.
     """
     if grid is not None and Path(source).is_dir() and grid.resolve().is_relative_to(Path(source).resolve()):

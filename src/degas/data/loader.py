@@ -30,9 +30,9 @@ class Batches:
     """`batches(step)` → `Batch`. Each epoch is a fresh permutation of `rows` (default: all rows), shared by all ranks.
 
     A step takes the next batch_images·num_ranks entries, rank r the r-th slice of them, so that several ranks see
-    together what one with the larger batch sees. The incomplete rest of an epoch is dropped; being a fresh
-    permutation each time, it is another rest. With fewer rows than that, an epoch is one step, and each rank takes
-    an equal slice of the whole set. Batches lie where `store` has its images; default: on the CPU.
+    together what one with the larger batch sees. The incomplete rest of an epoch is dropped; it differs from
+    epoch to epoch. With fewer rows than that, an epoch is one step, and each rank takes an equal slice of the whole
+    set. Batches lie where `store` has its images; default: on the CPU.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Batches:
         self._seed, self._purpose = seed, purpose
         self._rank, self._num_ranks = rank, num_ranks
         self._flip = horizontal_flip
-        self._order: tuple[int, np.ndarray] = (-1, self._rows)  # (epoch, its permutation): only a memory of the last
+        self._order: tuple[int, np.ndarray] = (-1, self._rows)  # (epoch, its permutation): caches the last one
 
     def __call__(self, step: int) -> Batch:
         epoch, position = divmod(step, self.steps_per_epoch)
@@ -78,13 +78,13 @@ class Batches:
         return self._order[1]
 
     def _mirrored(self, step: int) -> np.ndarray:
-        """Which of this rank's images are mirrored: drawn for all ranks together, as the order is."""
+        """Return a mask of this rank's mirrored images: drawn for all ranks together, as the order is."""
         draws = numpy_generator(self._seed, f"{self._purpose}/flip", step).random(self.batch_images * self._num_ranks)
         return draws[self._rank * self.batch_images :][: self.batch_images] < 0.5
 
 
 def enough_epochs(steps_per_epoch: int, *, fewest_epochs: int, fewest_steps: int) -> int:
-    """So many epochs, or what makes so many steps: small sets are passed over more often."""
+    """Return `fewest_epochs`, or as many more as the fewest steps need: small sets take more passes."""
     return max(fewest_epochs, -(-fewest_steps // steps_per_epoch))
 
 

@@ -28,7 +28,7 @@ class Members:
         self.path = path
 
     def where(self, name: str) -> str:
-        """How messages call file `name`."""
+        """Return the name of file `name` in messages."""
         return str(self.path / name) if self.path.is_dir() else f"{self.path}: {name}"
 
     def first_of(self, names: Iterable[str]) -> str | None:

@@ -1,4 +1,4 @@
-"""What an encoded picture holds beside its pixels: found, and left out where it stands in the pixels' way.
+"""Metadata of an encoded picture: found, and left out where it keeps the pixels from being decoded.
 
 Metadata never costs a picture. Readers give up on a colour profile or a text that is too large, on a wrong checksum of
 a comment; what is left here after `without_metadata` decodes to the same pixels, and keeps the way the camera was held.
@@ -30,7 +30,7 @@ SIDEWAYS = tuple(_TURNS[k] for k in (5, 6, 7, 8))  # width and height change pla
 
 
 def turn_of(image: Image.Image) -> Image.Transpose | None:
-    """How to turn the loaded `image` so that it stands as the camera saw it, as far as that can be read."""
+    """Return the turn that sets the loaded `image` upright as the camera saw it; None where none is read or needed."""
     try:
         return _TURNS.get(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # damaged Exif raises nearly anything
@@ -49,7 +49,7 @@ def without_metadata(data: bytes) -> bytes | None:
 
 
 def _png_chunks(data: bytes) -> Iterator[bytes]:
-    """Length, name, contents, checksum. A damaged chunk of pixels stays: it is for the reader to say so."""
+    """Length, name, contents, checksum. A damaged chunk of pixels stays: the reader reports it."""
     start = len(_PNG)
     while start + 12 <= len(data):
         end = start + 12 + int.from_bytes(data[start : start + 4], "big")

@@ -1,4 +1,4 @@
-"""What was assumed of a data source and what was left out of it: one list, for `data info` and for every stage."""
+"""Notes on what was assumed of a data source and what was left out: one list, for `data info` and every stage."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _SHOWN = 3  # examples in a line
 class Note:
     """One thing that was assumed or left out; nothing is wrong, yet the user may want to know.
 
-    `kind`: a stable word for `data info --json`; `text`: a sentence without its full stop; `count`: of what it speaks
-    of; `examples`: the first few of them, by name.
+    `kind`: a stable word for `data info --json`; `text`: a sentence without its full stop; `count`: the number of
+    cases; `examples`: the first few of them, by name.
     """
 
     kind: str
@@ -41,7 +41,7 @@ class Note:
 
 
 def counted(kind: str, examples: Sequence[str], one: str, many: str) -> tuple[Note, ...]:
-    """A note about `examples`, or none where there are none; `one` and `many` go on after their number."""
+    """Return a note about `examples`, or none where there are none; `one` or `many` follows their number."""
     if not examples:
         return ()
     text = f"{len(examples):,} {one if len(examples) == 1 else many}"

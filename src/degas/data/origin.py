@@ -1,4 +1,4 @@
-"""What a source looks like before decoding: a listing for the cache key, and its pictures one by one."""
+"""A source before decoding: a listing for the cache key, and its pictures one by one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Records:
     read: Callable[[np.ndarray], Iterator[Picture]]
     labels: np.ndarray | None = None  # int64 (num_images,)
     class_names: tuple[str, ...] = ()
-    notes: tuple[Note, ...] = ()  # what reading them tells, such as a missing part; kept with the cached images
+    notes: tuple[Note, ...] = ()  # notes from reading them, such as a missing part; kept with the cached images
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Origin:
 
 
 def stamp(path: Path, name: str | None = None) -> list[Any]:
-    """Name, bytes and times of a file. The change time is in it because copying tools restore the other one."""
+    """Name, bytes and times of a file. It holds the change time because copying tools restore the modification time."""
     status = path.stat()
     return [name or str(path.resolve()), status.st_size, status.st_mtime_ns, status.st_ctime_ns]
 

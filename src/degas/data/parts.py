@@ -1,4 +1,4 @@
-"""Folders that are parts of a data set, such as train and test: which of them are meant."""
+"""Folders that are parts of a data set, such as train and test, and the choice among them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PARTS = (
 
 @dataclass(frozen=True)
 class Chosen:
-    """Files of the part that is meant; `domains`: class of each, where folders such as trainA and trainB tell them."""
+    """Files of the chosen part; `domains`: class of each, where folders such as trainA and trainB name them."""
 
     files: list[File]
     domains: list[str] | None = None
@@ -40,7 +40,7 @@ def choose_part(where: str, files: list[File], split: str | None) -> Chosen:
     files = [file for top in wanted for file in tops[top]]
     domains = [parts[top][1] for top in wanted for _ in tops[top]] if len(wanted) > 1 else None
     rest = {top: len(inside) for top, inside in tops.items() if top not in wanted}
-    return Chosen(files, domains, _told(wanted, rest, domains) if split is None else ())
+    return Chosen(files, domains, _part_notes(wanted, rest, domains) if split is None else ())
 
 
 def shared_folders(files: Sequence[File]) -> tuple[str, ...]:
@@ -51,7 +51,7 @@ def shared_folders(files: Sequence[File]) -> tuple[str, ...]:
 
 
 def _common_depth(files: Sequence[File]) -> int:
-    """How many folders all files share, but never one that is a part of a data set."""
+    """Return the number of leading folders that all files share, never counting one that is a part of a data set."""
     common = shared_folders(files)
     return next((depth for depth, folder in enumerate(common) if folder.lower() in PARTS), len(common))
 
@@ -67,8 +67,9 @@ def _by_top(files: Iterable[File], depth: int) -> dict[str, list[File]]:
 def _parts_of(tops: list[str]) -> dict[str, tuple[str, str]]:
     """Folder → (part, what else its name says), where the folders are parts; empty where they are classes.
 
-    They are where all are called so, where train and another part are among them, and where each name holds a part and
-    every part comes with the same rest: seg_train and seg_test, train2017 and val2017, trainA, trainB, testA, testB.
+    They are parts where all have parts' names, where train and another part are among them, or where each name holds a
+    part and every part comes with the same rest: seg_train and seg_test, train2017 and val2017, trainA, trainB,
+    testA, testB.
     """
     named = {top: (top.lower(), "") for top in tops if top.lower() in PARTS}
     if named and (len(named) == len(tops) or (len(named) > 1 and any(part in _TRAIN for part, _ in named.values()))):
@@ -91,7 +92,7 @@ def _read(top: str) -> tuple[str, str] | None:
 
 
 def _wanted(where: str, tops: dict[str, list[File]], parts: dict[str, tuple[str, str]], split: str | None) -> list[str]:
-    """The folders of the part that is meant."""
+    """Return the folders of the chosen part."""
     if split is not None:
         exact = same_name(split, tops)
         found = [exact] if exact else [top for top, (part, _) in parts.items() if part == split.lower()]
@@ -105,7 +106,7 @@ def _wanted(where: str, tops: dict[str, list[File]], parts: dict[str, tuple[str,
     return found or list(tops)
 
 
-def _told(wanted: list[str], rest: dict[str, int], domains: list[str] | None) -> tuple[Note, ...]:
+def _part_notes(wanted: list[str], rest: dict[str, int], domains: list[str] | None) -> tuple[Note, ...]:
     notes: list[Note] = []
     if rest:
         others = ", ".join(f"{top} ({count:,})" for top, count in rest.items())
@@ -118,7 +119,7 @@ def _told(wanted: list[str], rest: dict[str, int], domains: list[str] | None) ->
 
 
 def _lone_part(tops: list[str]) -> tuple[Note, ...]:
-    """Among classes a folder called as a part is: it may be one (cars, trains), and may be none."""
+    """Note a class folder that has a part's name: it may be a class (cars, trains) or a part."""
     called = [top for top in tops if top.lower() in PARTS]
     if not called or len(tops) < 2:
         return ()

@@ -65,7 +65,7 @@ def read_pickled_data(data: bytes, name: str) -> Any:
 
 
 class _Machine:
-    """The pickle virtual machine without its power to import and call."""
+    """A pickle virtual machine that cannot import or call anything."""
 
     def __init__(self) -> None:
         self.stack: list[Any] = []

@@ -33,12 +33,12 @@ _READERS = {".zip": folders.zip_origin, ".npz": arrays.npz_origin, ".parquet": h
 def load_images(source: str, settings: DataSettings, out: Path | None = None) -> ImageSet:
     """Every image of `source` (or `settings.max_images` of them) at one size, decoded once and cached.
 
-    Rows stand in the order of the source. Raises `UserError` for anything that cannot be read, and tells what was
+    Rows keep the order of the source. Raises `UserError` for anything that cannot be read, and warns of what was
     assumed and left out (a `Notice` each; they are `ImageSet.notes`). `out`, the folder that the caller writes to, is
     never read.
     """
     origin = find_origin(source, settings, out)
-    source = source.rstrip("/") or source  # photos/ and photos are one folder, and a run of one goes on with the other
+    source = source.rstrip("/") or source  # photos/ and photos are one folder; resuming accepts either
     return _loaded(source, origin, settings)
 
 
@@ -76,7 +76,7 @@ def register_source(name: str, function: Callable[[], Any]) -> None:
 
 
 def find_origin(source: str, settings: DataSettings, out: Path | None = None) -> Origin:
-    """What `source` is. Looks at names and first members; decodes nothing."""
+    """Find what kind of source `source` is. Looks at names and first members; decodes nothing."""
     if source in _EMBEDDED:
         return _EMBEDDED[source](settings)
     if source in registered.SOURCES:
@@ -104,5 +104,5 @@ def _by_suffix(path: Path, settings: DataSettings, out: Path | None) -> Origin:
 
 
 def _hint(source: str) -> str:
-    """Whoever wrote a bare word may have meant one of ours."""
+    """Return a hint for a bare word, which may be meant as one of our sources."""
     return "" if "/" in source or "." in source else nearest(source, [*_EMBEDDED, *fetch.ARCHIVES, *registered.SOURCES])

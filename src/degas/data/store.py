@@ -1,4 +1,4 @@
-"""Where a data set's pixels lie while they are trained on: on a GPU, if they leave room there, else on the host."""
+"""The store of a data set's pixels during training: on a GPU, if they leave room there, else on the host."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Store:
 
 
 def _moved(images: np.ndarray, device: torch.device) -> Tensor:
-    """A few at a time, for they may lie on a disk; each time a copy, since what is mapped from there is read-only."""
+    """Move a few at a time, since they may lie on a disk, and copy each time, since memory maps are read-only."""
     moved = torch.empty(images.shape, dtype=torch.uint8, device=device)
     for start in range(0, len(images), CHUNK_IMAGES):
         moved[start : start + CHUNK_IMAGES] = torch.from_numpy(np.array(images[start : start + CHUNK_IMAGES]))
@@ -46,6 +46,6 @@ def _moved(images: np.ndarray, device: torch.device) -> Tensor:
 
 def _fits(images: np.ndarray, device: torch.device) -> bool:
     if device.type == "cpu":
-        return False  # they are there
+        return False  # the images lie on the host already
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else np.inf
     return images.nbytes <= RESIDENT_SHARE * free

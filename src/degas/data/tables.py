@@ -32,12 +32,12 @@ class Labelled:
 
 
 def table_labels(tree: Tree, pictures: Sequence[File], column: str | None) -> Labelled | None:
-    """What a table beside `pictures` says of them; None where no table is there, or none that speaks of classes."""
+    """Return the labels in a table beside `pictures`; None where there is no table, or none that names classes."""
     return _dataset_labels(tree, pictures) or _metadata_labels(tree, pictures, column)
 
 
 def unread_metadata(tree: Tree, pictures: Sequence[File]) -> tuple[Note, ...]:
-    """What is told of metadata.csv where its columns name no classes."""
+    """Return a note on metadata.csv where its columns name no classes."""
     for table in _metadata_files(tree, pictures):
         columns = _columns(_rows(tree, table))
         if "file_name" in columns:
@@ -97,7 +97,7 @@ def _dataset_rows(tree: Tree, table: File) -> list[tuple[str, Any]] | None:
 
 
 def _from_vectors(tree: Tree, table: File, values: list[Any]) -> Labelled:
-    """One-hot labels are classes; any other vector is none."""
+    """Turn one-hot labels into classes; any other vector names no class."""
     vectors = [value for value in values if isinstance(value, list)]
     one_hot = all(sorted(set(map(float, vector))) in ([0.0, 1.0], [1.0]) and sum(vector) == 1 for vector in vectors)
     if len(vectors) < len(values) or not one_hot or len({len(vector) for vector in vectors}) > 1:

@@ -1,4 +1,4 @@
-"""The files of a folder or a zip file: which are pictures, which lie beside them, and what is not entered at all."""
+"""The files of a folder or a zip file: pictures, files beside them, and notes on what is not entered."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp",
     ".ppm", ".pgm", ".pbm", ".pnm", ".jp2"
 )  # fmt: skip
-# Never pictures, however many lie beside them: not opened to see.
+# Never pictures, so they are not opened to see.
 TEXTS = (
     ".txt",
     ".csv",
@@ -81,7 +81,7 @@ class Tree:
     packed: bool = False
 
     def place(self, file: File) -> str:
-        """How messages call a file."""
+        """Return the name of a file in messages."""
         return f"{self.where}{': ' if self.packed else '/'}{file.name}"
 
 
@@ -127,7 +127,7 @@ def zip_tree(path: Path) -> Tree:
             raise content
         return content
 
-    return Tree(str(path), pictures, others, read, _runs_told([run.rstrip("/") for run in runs]), packed=True)
+    return Tree(str(path), pictures, others, read, _runs_notes([run.rstrip("/") for run in runs]), packed=True)
 
 
 @dataclass
@@ -155,7 +155,7 @@ class _Walk:
                     self._take(entry, prefix + entry.name)
 
     def follow_links(self) -> None:
-        """Enter what links to folders lead to, by name: no order of creation shows."""
+        """Enter the targets of links to folders, by name, so that the order of creation does not matter."""
         while self.links:
             waiting, self.links = sorted(self.links), []
             for prefix, path in waiting:
@@ -168,7 +168,7 @@ class _Walk:
             "link is left out, whose folder is read under its own name",
             "links are left out, whose folders are read under their own names",
         )
-        return (*_runs_told(sorted(self.runs)), *links)
+        return (*_runs_notes(sorted(self.runs)), *links)
 
     def _take(self, entry: os.DirEntry[str], name: str) -> None:
         if entry.is_dir():
@@ -198,7 +198,7 @@ def _refuse_pictures(out: Path) -> None:
         raise UserError(f"--out: {out} lies among the images and holds {found[0]}; give a new folder")
 
 
-def _runs_told(runs: list[str]) -> tuple[Note, ...]:
+def _runs_notes(runs: list[str]) -> tuple[Note, ...]:
     return counted("run", runs, "folder is left out, which holds a run", "folders are left out, which hold runs")
 
 
@@ -223,7 +223,7 @@ def _hidden(name: str) -> bool:
 
 
 def _sorted_out(files: Iterable[File], readable: Callable[[File], bool]) -> tuple[list[File], list[File]]:
-    """Pictures and the rest, each in order. What neither ending tells apart is opened to see."""
+    """Return pictures and the rest, each in order. A file with an unknown ending is opened to see."""
     pictures: list[File] = []
     others: list[File] = []
     for file in sorted(files):
@@ -234,7 +234,7 @@ def _sorted_out(files: Iterable[File], readable: Callable[[File], bool]) -> tupl
 
 
 def left_out(files: Iterable[File]) -> tuple[Note, ...]:
-    """What is told of files that are not read."""
+    """Return notes on files that are not read."""
     files = list(files)
     foreign = [file.name for file in files if file.name.lower().endswith(FOREIGN)]
     rest = [file.name for file in files if not file.name.lower().endswith(FOREIGN)]

@@ -156,7 +156,7 @@ def _labels(generator: Generator, images: ImageSet, num_samples: int, seed: int)
 
 
 def _class_counts(generator: Generator, images: ImageSet) -> list[int] | None:
-    """How many images each of the generator's classes has in the data, by name; None, and told, where none has any."""
+    """Return the number of images of each of the generator's classes, by name; warn and return None where all are 0."""
     counts = [] if images.labels is None else np.bincount(images.labels, minlength=images.num_classes).tolist()
     if not generator.class_names and len(counts) == generator.num_classes:
         return counts

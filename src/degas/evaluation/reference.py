@@ -45,7 +45,7 @@ def reference_order(num_images: int) -> np.ndarray:
 
 
 def num_reference_images(num_images: int) -> int:
-    """How many of a set's images the reference takes."""
+    """Return the number of a set's images that the reference takes."""
     return min(num_images, MAX_REFERENCE_IMAGES)
 
 

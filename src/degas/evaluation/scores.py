@@ -71,7 +71,7 @@ def _distances(
 
 
 class ClassScores:
-    """What logits give: Inception Score, or the classifier's score and agreement; nothing from ImageNet's network."""
+    """Scores from logits: Inception Score, or the classifier's score and agreement; none from ImageNet's network."""
 
     def __init__(self, extractor: Extractor, num_samples: int, num_splits: int, labels: Tensor | None) -> None:
         self.extractor, self.num_samples, self.num_splits = extractor, num_samples, num_splits

@@ -39,7 +39,7 @@ class EvaluateJob:
     command: list[str]
 
     def config(self, seed: int) -> dict[str, Any]:
-        """What config.json says."""
+        """Return the contents of config.json."""
         return {**stage_head(self.images, seed, self.preset), "evaluate": self.evaluate.model_dump(mode="json")}
 
 

@@ -69,7 +69,7 @@ class Moments:
 
 @dataclass
 class Collected:
-    """What is kept of a set of images: moments of all, and the features of the first `KEPT_IMAGES` (n, D) float32."""
+    """The statistics of a set of images: moments of all, and the features of the first `KEPT_IMAGES` (n, D) float32."""
 
     moments: Moments
     kept: Tensor = field(default_factory=lambda: torch.empty(0))

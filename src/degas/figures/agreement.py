@@ -1,4 +1,4 @@
-"""What several searches agree on, from agreement.json: one sentence, and a picture of every decision by seed."""
+"""The agreement of several searches, from agreement.json: a sentence, and a picture of every decision by seed."""
 
 from __future__ import annotations
 

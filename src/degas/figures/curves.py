@@ -74,7 +74,7 @@ def alpha_lines(history: Sequence[dict[str, float]], *, label: str, prefix: str)
 
 
 def operation_index(name: str) -> int | None:
-    """Which of the page's operation colours `name` has; None for `zero`. Up and normal operations share them."""
+    """Return the index of `name`'s colour on the page; None for `zero`. Up and normal operations share colours."""
     if name == ZERO:
         return None
     for table in (NORMAL_OPERATIONS, UP_OPERATIONS):

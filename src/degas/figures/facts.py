@@ -1,4 +1,4 @@
-"""What a finished search says of every possible edge: what was kept, what decided it, and what α says.
+"""The facts of a finished search about every possible edge: what was kept, what decided it, and what α says.
 
 The choice and α are told apart: an edge's kept operation need not be the one with its largest α (losses decide by
 default). What decided is read from pruning.json, as the search wrote it; nothing here prunes.
@@ -53,7 +53,7 @@ class EdgeFact:
 
     @property
     def leads(self) -> bool:
-        """Whether the kept operation is the one of the largest α."""
+        """Return whether the kept operation is the one of the largest α."""
         return self.kept and self.operation == self.leader
 
 

@@ -59,7 +59,7 @@ def _margin(fact: EdgeFact) -> str | None:
 
 
 def _by_alpha(fact: EdgeFact) -> str:
-    """What α says of the edge, which need not be what was kept."""
+    """Return the edge's best operation by α in words; it need not be the one that was kept."""
     return "leads by α" if fact.leads else f"by α {'zero, no edge,' if fact.leader == ZERO else fact.leader} leads"
 
 

@@ -1,4 +1,4 @@
-"""Where everything stands in a drawing of an architecture: feature maps in a row, edges as lines and arcs.
+"""The layout of a drawing of an architecture: feature maps in a row, edges as lines and arcs.
 
 Coordinates are (along, across): `along` runs from noise to image, `across` is 0 on the row of nodes, negative on the
 side of the short residual arcs and positive on the side of the long ones. A renderer maps them to a page either way

@@ -61,7 +61,7 @@ def _within(index: Tensor, size: int) -> Tensor:
 
 
 def _cut(n: int, size: int, device: torch.device) -> Tensor:
-    """Which of `size` pixels the square covers, (N, size)."""
+    """Return a mask of the pixels, of `size`, that the square covers, (N, size)."""
     centre = torch.randint(0, size + 1 - (size // 2) % 2, (n, 1), device=device)
     start = centre - size // 4
     pixels = torch.arange(size, device=device)

@@ -64,14 +64,14 @@ class Bookkeeping:
         return start
 
     def after_step(self, done: int, critic: dict[str, Tensor], generator: dict[str, Tensor], bar: Progress) -> None:
-        """What is due after `done` generator steps."""
+        """Log, sample, evaluate and save as is due after `done` generator steps."""
         last = done == self.settings.num_steps
         due = {name: every > 0 and (done % every == 0 or last) for name, every in self._periods().items()}
         if due["log"]:
             values = self._log(done, critic, generator)
             bar.update(done, critic=values["critic_loss"], generator=values["generator_loss"])
         else:
-            bar.update(done)  # a run that is stopped says at which step
+            bar.update(done)  # a stopped run reports its step
         if due["sample"] or due["evaluate"]:
             self.steps.watch.check()  # never show, or choose, what has diverged
             shown = self.published()
@@ -83,7 +83,7 @@ class Bookkeeping:
             self.save(done)
 
     def _periods(self) -> dict[str, int]:
-        """Steps from one time to the next; 0: never."""
+        """Return the number of steps between two logs, samples, evaluations or checkpoints; 0: never."""
         settings = self.settings
         return {
             "log": settings.log_steps,
@@ -103,19 +103,19 @@ class Bookkeeping:
             return
         with self.saves.saving():
             self.folder.save(done, {**self.steps.state_dict(), "best": self.best})
-            self._drop_beaten()
+            self._remove_unneeded_best()
             self._publish()
         self.saved_step = done
         self.engine.wait()
 
     def finish(self) -> None:
         """Publish the best generator if there were evaluations, else the last one; mark the folder as done."""
-        self.steps.replayed.clear()  # their graphs' memory is not needed from here on
+        self.steps.replayed.clear()  # frees their graphs' memory
         self.save(self.settings.num_steps)
-        self._publish(best=bool(self.best))  # again, for the last time may have been killed before it got so far
+        self._publish(best=bool(self.best))  # again: an earlier attempt may have been killed before this line
         self.folder.mark_done()
-        self.kept_best = [self.best.get("step")]  # no checkpoint is gone on from any more
-        self._drop_beaten()
+        self.kept_best = [self.best.get("step")]  # a finished training is never resumed from a checkpoint
+        self._remove_unneeded_best()
         self.engine.wait()
 
     def _publish(self, best: bool = False) -> None:
@@ -124,7 +124,7 @@ class Bookkeeping:
             generator.save(self.folder.path / "generator")
 
     def _best_folder(self) -> Path:
-        """Where the best generator lies: of the step that scored, so that a restored state finds its own there.
+        """Return the best generator's folder, named by the step that scored, so that a restored state finds its own.
 
         Runs begun before steps had names have one in `best/` itself.
         """
@@ -132,8 +132,8 @@ class Bookkeeping:
         named = folder / f"step-{int(self.best['step']):06d}"
         return named if named.is_dir() or not (folder / "config.json").is_file() else folder
 
-    def _drop_beaten(self) -> None:
-        """Keep of the best generators those that a kept checkpoint may go on from: the last two savings'."""
+    def _remove_unneeded_best(self) -> None:
+        """Remove best generators that no kept checkpoint needs for resuming: those of the last two saves stay."""
         self.kept_best = [*self.kept_best, self.best.get("step")][-2:]
         if self.engine.is_main and len(self.kept_best) == 2:
             kept = {f"step-{int(step):06d}" for step in self.kept_best if step is not None}
@@ -142,7 +142,7 @@ class Bookkeeping:
                     shutil.rmtree(folder)
 
     def _log(self, done: int, critic: dict[str, Tensor], generator: dict[str, Tensor]) -> dict[str, float]:
-        """Write a line of metrics, means over the ranks, and one of times; returns the metrics."""
+        """Write a line of metrics, means over the ranks, and one of times; return the metrics."""
         self.steps.watch.check()
         named = {f"critic_{name}": value.float() for name, value in critic.items()}
         named |= {f"generator_{name}": value.float() for name, value in generator.items()}
@@ -156,7 +156,7 @@ class Bookkeeping:
         return values
 
     def _sample(self, done: int, shown: Generator) -> None:
-        """A grid of samples of the same noise every time; conditional ones with a row a class."""
+        """Save a grid of samples, always from the same noise; a conditional grid has a row for each class."""
         if not self.engine.is_main:
             return
         rows = min(shown.num_classes or GRID_COLUMNS, MAX_GRID_ROWS)
@@ -182,7 +182,7 @@ class Bookkeeping:
             shown.save(self.folder.path / "best" / f"step-{done:06d}")
 
     def _warn(self, done: int, kind: str, message: str | None) -> None:
-        """Say it once a run on the terminal, and every time in `warnings.jsonl`."""
+        """Print the warning once a run, and write it to `warnings.jsonl` every time."""
         if message is None or not self.engine.is_main:
             return
         self.folder.append("warnings.jsonl", {"step": done, "kind": kind, "warning": message})

@@ -1,4 +1,4 @@
-"""What a training refuses before it begins, asked once: by the stage, and by `degas run` before its search."""
+"""Checks before a training begins, made once: by the stage, and by `degas run` before its search."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from degas.runtime.replay import check_graphs
 
 
 def check_training(settings: CompleteGan, images: ImageSet, device: torch.device, num_ranks: int = 1) -> None:
-    """Raise `UserError`, one line, for settings, images and a machine that no training can begin with."""
+    """Raise `UserError`, one line, for settings, images or a machine that a training cannot use."""
     if settings.cuda_graphs:
         check_graphs("gan", device, num_ranks)
     check_images(images, settings, num_ranks)
 
 
 def check_images(images: ImageSet, settings: CompleteGan, num_ranks: int = 1) -> None:
-    """Raise `UserError` for images that no training with these settings (resolved) can begin with."""
+    """Raise `UserError` for images that a training with these settings (resolved) cannot use."""
     if settings.supervised and not images.num_classes:
         raise UserError(f"{images.source}: --gan.supervised needs labels; sort the images into class folders")
     if images.num_images < 2:
@@ -34,7 +34,7 @@ def check_images(images: ImageSet, settings: CompleteGan, num_ranks: int = 1) ->
 
 
 def check_generator(generator: Generator, images: ImageSet, settings: CompleteGan) -> None:
-    """Raise `UserError` for a generator that makes other images than these, or has other classes."""
+    """Raise `UserError` for a generator whose images differ in size or channels from these, or whose classes differ."""
     check_size(images, generator)
     if generator.num_classes != (images.num_classes if settings.supervised else 0):
         raise UserError(

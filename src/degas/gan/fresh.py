@@ -1,4 +1,4 @@
-"""The generator that a training begins with: one place for what its settings and its seed make of a choice."""
+"""The generator that a training begins with: the one place that builds it from its name, settings and seed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from degas.settings.sections import GanSettings, SpaceSettings, TrainingSettings
 from degas.space.architecture import Architecture
 from degas.space.find import load_architecture
 
-NOISE_SIZE = 128  # of a registered generator where nothing else is said; CT-GAN's code
+NOISE_SIZE = 128  # of a registered generator by default; CT-GAN's code
 
 
 def chosen_generator(

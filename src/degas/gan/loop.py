@@ -30,14 +30,14 @@ def run_training(
 ) -> None:
     """Train `generator` against a critic on `images`; `folder/generator` then holds the result.
 
-    What does not fit together is refused at the stage's door (`gan.checks`), not here.
+    The stage has checked that the arguments fit together (`gan.checks`).
 
     Args:
         generator: fresh, conditional if and only if `settings.supervised`; trained in place.
         images: real images of the generator's size and channels; with labels if supervised.
         settings: complete (`gan.settings.resolve_gan`).
         seed: of everything drawn; equal seeds give equal runs.
-        folder: the stage's locked folder. If it holds a checkpoint, training goes on from there, bit for bit.
+        folder: the stage's locked folder. If it holds a checkpoint, training resumes from there, bit for bit.
         engine: device, precision, processes.
         on_evaluate: called every `settings.evaluate_steps` with a copy ready for sampling and the step; returns
             scores, of which the first decides, lower being better. The best generator becomes `folder/generator`.
@@ -55,7 +55,7 @@ def run_training(
         settings.num_steps,
         start_step=start,
         besides="evaluations on the way" if settings.evaluate_steps and on_evaluate is not None else "",
-        shorter=_shorter(settings, engine),
+        shorter=_ways_to_shorten(settings, engine),
         quiet=not (progress and engine.is_main),
     )
     with bar, StopRequest() as stop:
@@ -68,8 +68,8 @@ def run_training(
     books.finish()
 
 
-def _shorter(settings: CompleteGan, engine: Engine) -> str:
-    """What would make a training shorter, in words."""
+def _ways_to_shorten(settings: CompleteGan, engine: Engine) -> str:
+    """Return ways to make a training shorter, in words."""
     ways = ["fewer steps (--gan.num-steps)", "a smaller --gan.width"]
     ways += ["--gan.objective mmd"] if settings.own.critic_steps > 1 else []
     return ", ".join([*ways, "a GPU"] if engine.device.type == "cpu" else ways)

@@ -1,4 +1,4 @@
-"""The generator that a training shows and saves: a copy, averaged and with batch norm that may be sampled with."""
+"""The generator that a training shows and saves: an averaged copy whose batch norm is ready for sampling."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from degas.gan.state import Steps
 from degas.generator.generator import Generator, draw_labels, draw_noise
 from degas.nets.normalisation import recalibrate
 
-RECALIBRATION_BATCHES = 20  # batches of 100 that the statistics of a published generator are the mean of; our choice
+RECALIBRATION_BATCHES = 20  # batches of 100 whose mean gives a published generator's statistics; our choice
 RECALIBRATION_IMAGES = 100
 
 
 def published(steps: Steps, settings: CompleteGan, seed: int) -> Generator:
     """A copy ready for sampling: averaged weights where there are any, recalibrated batch norm where asked.
 
-    A copy, so that looking at a generator never changes how its training goes on.
+    It is a copy, so that sampling never changes the training.
     """
     shown: Generator = copy.deepcopy(steps.to_publish()).requires_grad_(False)
     shown.sampling_bn = shown.config["sampling_bn"] = settings.sampling_bn

@@ -28,7 +28,7 @@ class CompleteGan(TrainingSettings):
     given: GanSettings
 
     def record(self) -> dict[str, Any]:
-        """The object of config.json: every setting by its name, those that are not in force with null."""
+        """The object of config.json: every setting by its name; null for a setting that is not in force."""
         values = {**self.given.model_dump(mode="json"), "generator_batch_images": self.generator_batch_images}
         shared = {name: getattr(self, name) for name in TrainingSettings.model_fields}
         own = {name: value for name, value in self.own.model_dump(mode="json").items() if self._counts(name)}
@@ -39,14 +39,14 @@ class CompleteGan(TrainingSettings):
 
 
 def gan_section() -> type[GanSettings]:
-    """`GanSettings`, with the settings of registered objectives that it does not know by itself."""
+    """Return `GanSettings`, with the settings of registered objectives added."""
     known = GanSettings.model_fields
     return _extended(tuple(each for each in _objectives() if set(each.model_fields) - set(known)))
 
 
 @lru_cache
 def _extended(objectives: tuple[type[Objective], ...]) -> type[GanSettings]:
-    """One class for one set of objectives, so that its instances are instances of it the next time too."""
+    """Return the same class for the same set of objectives, so that isinstance holds from call to call."""
     fields: dict[str, Any] = {}
     for objective in objectives:
         for name, info in objective.model_fields.items():
@@ -96,7 +96,7 @@ def _built(objective: type[Objective], given: Mapping[str, Any]) -> Objective:
 
 
 def _with_classes(own: Objective, supervised: bool, given: Mapping[str, Any]) -> Objective:
-    """The objective with class weights of 0 where there are no classes; refuses weights that cannot be meant."""
+    """Return the objective, its class weights 0 where there are no classes; `UserError` for contradictory weights."""
     if not supervised:
         if name := next((name for name in CLASS_WEIGHTS if name in given), None):
             raise UserError(f"--gan.{name.replace('_', '-')}: there is no class loss without --gan.supervised")
@@ -142,7 +142,7 @@ def _source_of_own(gan: CompleteGan, name: str, value: Any, preset: Mapping[str,
 
 
 def source_of_shared(settings: Settings, name: str, value: Any, preset: Mapping[str, Any]) -> str:
-    """Where a value in force comes from.
+    """Return the source of a value in force.
 
     A field's stated source is one or two of `where` or `where: value`; the one that names the value is told.
     """
@@ -159,7 +159,7 @@ def source_of_shared(settings: Settings, name: str, value: Any, preset: Mapping[
 
 
 def _named(text: str, value: Any) -> bool:
-    """Whether the text of a stated source, such as `100,000`, `2e-4` or `none`, is this value."""
+    """Return whether the text of a stated source, such as `100,000`, `2e-4` or `none`, is this value."""
     values = value if isinstance(value, tuple) else (value,)
     if text in ("none", "no"):
         return not value or value == text

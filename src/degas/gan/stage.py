@@ -33,7 +33,7 @@ class TrainJob:
     """All that a training depends on but its seed and its folder.
 
     `evaluate` is what config.json says of the measurements that choose the best generator: their settings, and the
-    content of what those name by a path. `make_evaluate` is asked once for what measures the generator every
+    content of the files that they name. `make_evaluate` is called once; it returns the function called every
     `gan.evaluate_steps`.
     """
 
@@ -50,7 +50,7 @@ class TrainJob:
     command: list[str]
 
     def config(self, settings: CompleteGan, generator: Generator, seed: int) -> dict[str, Any]:
-        """What config.json says."""
+        """Return the contents of config.json."""
         head = stage_head(self.images, seed, self.preset)
         config = {**head, "generator": generator.config, "gan": settings.record()}
         if settings.evaluate_steps:  # evaluations choose the best generator, and so decide what comes out
@@ -115,6 +115,6 @@ def train_into(
 
 
 def _rules(given: GanSettings) -> Rules:
-    """What a resumed training may change: nothing that decides its result."""
+    """Return the rules of what a resumed training may change: nothing that decides its result."""
     plain = resolve_gan(type(given)(objective=given.objective, supervised=given.supervised))
     return resume_rules(gan=plain.given, evaluate=EvaluateSettings(), complete={"gan": plain.record()})

@@ -31,7 +31,7 @@ Augment = Callable[[Tensor], Tensor]
 class CriticLoss(nn.Module):
     """The critic with its objective: the whole critic loss in one forward.
 
-    So it must be, or gradients that several processes share would be wrong (DDP counts one forward to a backward).
+    One forward, because DDP expects one forward for each backward; otherwise gradients shared by processes are wrong.
     """
 
     def __init__(self, critic: nn.Module, objective: Objective, augment: Augment) -> None:
@@ -87,7 +87,7 @@ class Steps:
             "rate": self._rate(self.objective.critic_lr, step),
         }
         with forked_rng(self.seed, "critic step", index, self.engine.rank):
-            return self._taken("critic", inputs, step)
+            return self._take("critic", inputs, step)
 
     def generator_step(self, step: int) -> dict[str, Tensor]:
         """Generator step `step`, counted from 0; returns its loss and terms, detached."""
@@ -102,14 +102,14 @@ class Steps:
             "rate": self._rate(self.objective.generator_lr, step),
         }
         with forked_rng(self.seed, "generator step", step, self.engine.rank):
-            values = self._taken("generator", inputs, step)
+            values = self._take("generator", inputs, step)
         if self.average is not None:
             batch_images = num_images * self.engine.num_ranks
             self.average.update(self.generator, (step + 1) * batch_images, batch_images)
         return values
 
-    def _taken(self, kind: str, inputs: Inputs, step: int) -> Terms:
-        """Take the step, in the ordinary way or as a replay of one."""
+    def _take(self, kind: str, inputs: Inputs, step: int) -> Terms:
+        """Take the step, directly or by replaying a recorded one."""
         move = self._move_critic if kind == "critic" else self._move_generator
         if self.recorder is None:
             return move(inputs, step)
@@ -120,7 +120,7 @@ class Steps:
         return values
 
     def _move_critic(self, inputs: Inputs, step: int | None = None) -> Terms:
-        """The critic step on its inputs; without `step` the numbers are not looked at."""
+        """Take the critic step on its inputs; without `step` the numbers are not checked."""
         real_images, noise, labels = _tensors(inputs)
         _prepare(self.critic_optimizer, inputs["rate"])
         fake_images = self._fakes_for_critic(noise, labels)
@@ -130,10 +130,10 @@ class Steps:
         return self._update(step, "critic", self.critic, self.critic_optimizer, loss, terms)
 
     def _move_generator(self, inputs: Inputs, step: int | None = None) -> Terms:
-        """The generator step on its inputs, likewise."""
+        """Take the generator step on its inputs; without `step` the numbers are not checked."""
         real_images, noise, labels = _tensors(inputs)
         _prepare(self.generator_optimizer, inputs["rate"])
-        self.critic.requires_grad_(False)  # its weights' gradients are not wanted here, and cost a third of the step
+        self.critic.requires_grad_(False)  # its weights' gradients are not needed here, and cost a third of the step
         if real_images is not None:
             real_images = self.augment(real_images)
         with self.engine.autocast():
@@ -144,13 +144,13 @@ class Steps:
         return self._update(step, "generator", self.generator, self.generator_optimizer, loss, terms)
 
     def both(self, step: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """A whole step: `critic_steps` of the critic, one of the generator; the values of the last of each."""
+        """Take `critic_steps` critic steps and one generator step; return the values of the last of each."""
         for turn in range(self.objective.critic_steps):
             critic = self.critic_step(step, turn)
         return critic, self.generator_step(step)
 
     def to_publish(self) -> Generator:
-        """The generator that is worth showing: the averaged one where there is one. Not a copy."""
+        """Return the averaged generator if there is one, else the generator. Not a copy."""
         return self.generator if self.average is None else cast(Generator, self.average.module)
 
     def state_dict(self) -> dict[str, Any]:
@@ -221,7 +221,7 @@ class Steps:
         loss: Tensor,
         terms: Terms,
     ) -> dict[str, Tensor]:
-        """Check the numbers, unless they are checked elsewhere (`step` is None); then move the weights."""
+        """Check the numbers, unless `step` is None (they are checked elsewhere); then update the weights."""
         gradients = [p.grad for p in module.parameters() if p.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
         values = {"loss": loss.detach(), **terms, "gradient_norm": norm}

@@ -1,4 +1,4 @@
-"""What stops a run (a number that is not finite) and what it warns of (an exploding penalty, a collapsed generator)."""
+"""The watch over a run: a number that is not finite stops it; an exploding penalty or collapsed generator warns."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def diversity(images: Tensor, reals: Tensor) -> float:
 
 
 def collapsed(step: int, value: float) -> str | None:
-    """The warning for a `diversity` that means collapse, or None. One that has only begun is flat, not collapsed."""
+    """Return the warning for a collapsed `diversity`, or None. An early generator is flat, not collapsed."""
     if value >= COLLAPSED or step < COLLAPSE_FROM_STEP:
         return None
     return f"step {step}: samples differ {value:.2g} times as much as real images: the generator may have collapsed"

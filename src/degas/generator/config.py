@@ -25,7 +25,7 @@ def make_config(
 ) -> dict[str, Any]:
     """The configuration of a new generator; `sizes` is an architecture file's object or a registered one's sizes.
 
-    `module` says which module registers the generator, where degas does not.
+    `module` names the module that registers a generator of the user's own.
     """
     key = "architecture" if kind == "architecture" else "sizes"
     head = {"format": FORMAT, "version": VERSION, "kind": kind}

@@ -31,7 +31,7 @@ Format = Literal["onnx", "torch-export"]
 FORMATS = ("onnx", "torch-export")
 ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 MAX_BYTES = 2**31 - 2**20  # an ONNX file is one protobuf message, which ends at 2 GiB
-CHECK_BATCHES = (1, 2, 5)  # the example has 2: another number must not have been baked in
+CHECK_BATCHES = (1, 2, 5)  # the example has 2: a check that the file does not fix this number
 TOLERANCE = 1e-4  # of a range of 2; a step of an 8-bit image is 8e-3 (our choice; errors seen: about 1e-6)
 CONFIG_KEY = "degas_generator"
 
@@ -49,10 +49,10 @@ class Exported:
 
 @plain_torch()
 def export_generator(generator: Generator, path: str | Path, file_format: Format = "onnx") -> Exported:
-    """Write `generator` to the file `path` and hold the file to PyTorch at several batch sizes.
+    """Write `generator` to the file `path` and compare the file with PyTorch at several batch sizes.
 
-    The exported network uses stored batch-norm statistics. A generator with `sampling_bn` = batch has none it samples
-    with, so a copy is recalibrated first (the mean of 20 batches of 100, as `sampling_bn` = recalibrated does).
+    The exported network uses stored batch-norm statistics. A generator with `sampling_bn` = batch has none to
+    sample with, so a copy is recalibrated first (the mean of 20 batches of 100, as `sampling_bn` = recalibrated does).
 
     Raises:
         UserError: an unknown format, a missing extra, a file that cannot be written, a generator too large for ONNX.
@@ -84,7 +84,7 @@ def export_generator(generator: Generator, path: str | Path, file_format: Format
 def largest_difference(generator: Generator, run: Run) -> float:
     """The largest absolute difference of `run`'s images from the generator's, over several batch sizes.
 
-    Noise and labels are none of those the network was traced with. NaN where one of the two is not finite.
+    Noise and labels differ from those of the tracing. NaN where either output is not finite.
     """
     found = []
     for seed, n in enumerate(CHECK_BATCHES, start=1):
@@ -172,7 +172,7 @@ def _write_program(generator: Generator, path: Path) -> None:
     arguments, dynamic = _example(generator)
     program = torch.export.export(generator, arguments, dynamic_shapes=dynamic)
     config = json.dumps(generator.config, ensure_ascii=False)
-    with path.open("wb") as file:  # torch's own errors say what its C++ saw
+    with path.open("wb") as file:  # torch's own errors speak of its C++ code
         torch.export.save(program, file, extra_files={f"{CONFIG_KEY}.json": config})
 
 
@@ -183,7 +183,7 @@ def _load_program(path: Path) -> Run:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter warns about its own inside (packages it does without, its deprecations): nothing for the user."""
+    """Silence the exporter's warnings about its internals (missing packages, deprecations), which are not for users."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

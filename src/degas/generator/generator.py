@@ -128,8 +128,8 @@ class Generator(nn.Module):
     ) -> Iterator[Tensor]:
         """Stream `n` samples as uint8 batches on the CPU; image i depends on (seed, i) and its label alone.
 
-        Labels are drawn uniformly where a conditional generator is given none. With `sampling_bn` = batch an image
-        also depends on its batch, so `batch_images` matters there, and there alone.
+        A conditional generator without given labels draws them uniformly. With `sampling_bn` = batch an image
+        also depends on its batch; only then does `batch_images` matter.
         """
         n, seed = whole("n", n, least=0), whole("seed", seed)
         chosen = self._labels(n, seed, labels)
@@ -141,9 +141,9 @@ class Generator(nn.Module):
     @plain_torch()
     @torch.no_grad()
     def _drawn(self, noise: Tensor, labels: Tensor | None) -> Tensor:
-        """Images of `noise` as samples, uint8 on the CPU; autograd and the module's mode are as before once it returns.
+        """Return the images of `noise`, uint8 on the CPU; autograd and the module's mode are restored at the end.
 
-        A function of its own, for whoever loops over `images` runs his code, or stops, between two batches.
+        A separate function, because the caller of `images` runs code of their own, or stops, between two batches.
         """
         was_training, device = self.training, next(self.parameters()).device
         self.train(self.sampling_bn == "batch")
@@ -252,7 +252,7 @@ def draw_noise(n: int, noise_size: int, seed: int, start: int = 0) -> Tensor:
 def draw_labels(n: int, num_classes: int, seed: int, counts: Sequence[int] | None = None) -> Tensor:
     """Labels int64 (n,), uniform, or each as frequent as `counts` says; row i depends on (seed, i) alone.
 
-    Equal `counts` draw what no counts draw.
+    Equal `counts` give the same labels as no counts.
     """
     shares = torch.tensor([1] * num_classes if counts is None else [count // math.gcd(*counts) for count in counts])
     ends = shares.cumsum(0)  # class k has the whole numbers from ends[k − 1] to ends[k] − 1

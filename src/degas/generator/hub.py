@@ -40,7 +40,7 @@ images = generator.sample(16, seed=0)  # uint8 (16, {channels}, {size}, {size})
 
 
 class Savable(Protocol):
-    """What a card and an upload need of a generator, so that this module need not know its class."""
+    """The part of a generator that a card and an upload need, so that this module need not know its class."""
 
     image_size: int
     channels: int
@@ -56,7 +56,7 @@ def generator_files(path_or_id: str | Path, **download: Any) -> Path:
     """The local folder of a generator: `path_or_id` itself, or the hub's repository of that name, downloaded once.
 
     `download` goes to `huggingface_hub.snapshot_download`: revision, token, cache_dir, local_files_only, … . A folder
-    that exists is used as it is, without `huggingface_hub`. Raises `UserError` where neither is to be had.
+    that exists is used as it is, without `huggingface_hub`. Raises `UserError` if neither can be found.
     """
     path = expanded(path_or_id)
     if path.is_dir():
@@ -87,7 +87,7 @@ def save_with_card(generator: Savable, folder: Path, name: str | None = None) ->
 
 
 def _same_weights(home: Path, folder: Path) -> bool:
-    """Scores on a card are those of exactly these weights."""
+    """Return whether `folder` holds exactly these weights, to which the scores on its card belong."""
     first, second = (place / "model.safetensors" for place in (home, folder))
     return first.is_file() and filecmp.cmp(first, second, shallow=False)
 
@@ -116,7 +116,7 @@ def _hub(name: str) -> ModuleType:
 
 @contextmanager
 def _one_line(name: str) -> Iterator[None]:
-    """The hub's errors (HTTP, missing, offline: all `OSError`; malformed names: `ValueError`) as the user's."""
+    """Make the hub's errors (HTTP, missing, offline: all `OSError`; malformed names: `ValueError`) a `UserError`."""
     try:
         yield
     except (OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""What a search refuses before it begins: settings that exclude each other, caps that nothing fits."""
+"""Checks before a search begins: settings that exclude each other, caps that nothing fits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from degas.space.graph import SearchSpace
 
 
 def check_search(settings: SearchSettings, space: SpaceSettings, *, image_size: int, channels: int) -> None:
-    """Raise `UserError`, one line, for settings that no search can follow."""
+    """Raise `UserError`, one line, for settings that no search can use."""
     check_settings(settings)
     check_on_images(settings, space, image_size=image_size, channels=channels)
 
@@ -41,14 +41,14 @@ def check_settings(settings: SearchSettings) -> None:
         )
     if settings.settle_margin is not None and not settings.settle_epochs:
         raise UserError("search: --search.settle-margin counts with --search.settle-epochs only; give both")
-    if settings.cuda_graphs and (why := _goes_by_the_step(settings, signal)):
+    if settings.cuda_graphs and (why := _step_dependent_setting(settings, signal)):
         raise UserError(f"search: --search.cuda-graphs repeats one step, and {why} makes every step another one")
     if why := rule.refusal(settings):
         raise UserError(f"search: {why}")
 
 
-def _goes_by_the_step(settings: SearchSettings, signal: type[Signal]) -> str:
-    """The setting by which a search step depends on more than its batches and the rates; empty where none does."""
+def _step_dependent_setting(settings: SearchSettings, signal: type[Signal]) -> str:
+    """Return a setting by which a search step depends on more than its batches and rates; "" if there is none."""
     found = {
         f"--search.signal {settings.signal}": not signal.replayable,
         "--search.order second": settings.order == "second",
@@ -63,7 +63,7 @@ def _goes_by_the_step(settings: SearchSettings, signal: type[Signal]) -> str:
 def search_budget(
     settings: SearchSettings, space: SpaceSettings, graph: SearchSpace, *, base_size: int, channels: int
 ) -> Budget | None:
-    """The costs of what a search with these settings can find, and its caps; None where no setting asks for costs."""
+    """Return the costs of a search's choices, and its caps; None where no setting needs costs."""
     if settings.max_params is None and settings.max_macs is None and not settings.cost_weight:
         return None
     sizes = Architecture(

@@ -1,4 +1,4 @@
-"""The loop of a search: its steps, and around them what is logged, what an epoch's end means, when it is saved."""
+"""The loop of a search: its steps, and the logs, epoch ends and checkpoints around them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FEWEST_EPOCHS = 3  # decide much as five do (docs/search.md)
 
 
 def run_steps(search: Search, folder: StageFolder, *, progress: bool) -> int:
-    """Take all steps that are left, from the folder's newest checkpoint on; returns how many steps the search has.
+    """Take all steps that are left, from the folder's newest checkpoint on; return the number of steps taken in all.
 
     Raises:
         UserError: a loss or gradient that is not finite (naming step and term), a search that learns nothing.
@@ -28,7 +28,7 @@ def run_steps(search: Search, folder: StageFolder, *, progress: bool) -> int:
         follower = Follower(search, folder, bar, step)
         while follower.goes_on(step):
             terms = search.step(step)
-            step += 1  # from here on: finished steps
+            step += 1  # from here on, `step` counts finished steps
             follower.after_step(step, terms)
             stopping = search.engine.all_stop(stop.requested, step)
             follower.save_if_due(step, stopping=stopping)
@@ -40,7 +40,7 @@ def run_steps(search: Search, folder: StageFolder, *, progress: bool) -> int:
 
 
 def progress_of(search: Search, step: int, quiet: bool) -> Progress:
-    """What a person sees of a search that begins after `step` steps; it says how the search could be shorter."""
+    """Return the progress display of a search that begins after `step` steps; it says how to shorten the search."""
     ways = [f"--search.num-epochs {FEWEST_EPOCHS}"] if search.num_epochs > FEWEST_EPOCHS else []
     ways += ["fewer images (--data.max-images)", "a smaller --search.width"]
     ways += ["a GPU"] if search.engine.device.type == "cpu" else []
@@ -50,10 +50,10 @@ def progress_of(search: Search, step: int, quiet: bool) -> Progress:
 
 
 class Follower:
-    """Follows a search that begins after `step` finished steps.
+    """The logs and checkpoints of a search that begins after `step` finished steps.
 
     Attributes:
-        settled: nothing is open any more (`--search.settle-epochs`), and the search may end early.
+        settled: no decision is open any more (`--search.settle-epochs`), and the search may end early.
     """
 
     def __init__(self, search: Search, folder: StageFolder, bar: Progress, step: int) -> None:
@@ -64,11 +64,11 @@ class Follower:
         self.settled = search.is_settled(step)
 
     def goes_on(self, step: int) -> bool:
-        """Whether there is more to do after `step` steps."""
+        """Return whether there is more to do after `step` steps."""
         return step < self.search.total_steps and not self.settled
 
     def after_step(self, step: int, terms: Terms) -> None:
-        """What is due after `step` finished steps, the last one's terms being `terms`."""
+        """Log and save as is due after `step` finished steps; `terms` are those of the last one."""
         epoch = (step - 1) // self.search.steps_per_epoch + 1
         ends_epoch = step % self.search.steps_per_epoch == 0
         note = f"epoch {epoch}/{self.search.num_epochs}"
@@ -94,7 +94,7 @@ class Follower:
                 self.folder.save(step, self.search.state_dict())
 
     def end(self, step: int) -> None:
-        """Say so where the search ends early."""
+        """Print a line where the search ended early."""
         if self.settled:
             self.bar.end_at(step)
             self.bar.say(f"settled by α after epoch {step // self.search.steps_per_epoch} of {self.search.num_epochs}")

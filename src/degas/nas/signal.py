@@ -1,4 +1,4 @@
-"""What a search goes by. A signal says how good a network's images are, and moves the network's weights by that.
+"""The interface of a search signal. It says how good a network's images are, and trains the network's weights by that.
 
 The search knows of no loss: it draws batches, hands them to its signal, mixes operations by α, and prunes. GLO is the
 first signal (`--search.signal glo`). Another one is a subclass with two methods, `inputs` and `loss`; one that keeps
@@ -34,7 +34,7 @@ SignalClass = TypeVar("SignalClass", bound="type[Signal]")
 
 @dataclass(frozen=True)
 class Finding:
-    """What has gone wrong although nothing failed: `kind` for programs; `where`, `what` and `mend` make up the line."""
+    """A problem that raised no error: `kind` for programs; `where`, `what` and `mend` make up the line."""
 
     kind: str
     where: str
@@ -50,7 +50,7 @@ class Finding:
 
 
 class Moved(NamedTuple):
-    """What a step says of itself, detached: the terms of its loss, which add up to it, and what else is worth a log."""
+    """Values of a step, detached: the terms of its loss, which add up to it, and others that are worth a log."""
 
     terms: Terms
     others: Terms
@@ -60,7 +60,7 @@ class Moved(NamedTuple):
 
 
 class Signal(ABC):
-    """A network inputs (B, d) → images (B, C, H, W) in [−1, 1], its weights' optimiser, and what they are fitted by.
+    """A network from inputs (B, d) to images (B, C, H, W) in [−1, 1], its weights' optimiser, and their loss.
 
     Args:
         network: on any device; moved to the engine's, in channels-last memory.
@@ -96,7 +96,7 @@ class Signal(ABC):
         self.weight_lr = settings.weight_lr
         self.optimizer = weight_optimizer(self.weights, settings)
 
-    # ------------------------------------------------------------------------------------------ what a signal is
+    # ------------------------------------------------------------------------------------------ of every signal
 
     @abstractmethod
     def inputs(self, index: Tensor) -> Tensor:
@@ -123,17 +123,20 @@ class Signal(ABC):
         self.network.load_state_dict(state["network"])
         load_optimizer(self.optimizer, state["optimizer"])
 
-    # ------------------------------------------------------------------------------------------ what it may be besides
+    # ------------------------------------------------------------------------------------------ of some signals
+
+    def start(self) -> None:  # noqa: B027
+        """Make what a fit begins with and a checkpoint has, so that a resumed one does without."""
 
     def adapt(self, batch: Batch, step: int) -> None:  # noqa: B027
         """Fit what the signal keeps of images that no step on the weights sees (`alpha_batch = held_out`)."""
 
     def learned_nothing(self, loss: float) -> str | None:
-        """Where `loss` is no better than without any learning: what has that loss, and how to mend it."""
+        """Return what the search's `loss` fails to beat, and how to mend it; None where something was learned."""
         return None
 
     def findings(self, batches: Batches, num_steps: int, metrics: Sequence[Mapping[str, Any]]) -> list[Finding]:
-        """What has gone wrong in a search of `num_steps` steps on `batches`, by its metrics.jsonl."""
+        """Return the problems of a search of `num_steps` steps on `batches`, by its metrics.jsonl."""
         return []
 
     def write_pictures(self, folder: StageFolder, step: int) -> None:  # noqa: B027
@@ -141,7 +144,7 @@ class Signal(ABC):
 
     @classmethod
     def num_own_values(cls, settings: SearchSettings, num_images: int) -> int:
-        """How many numbers the signal keeps beside the network and its optimiser, for the check of memory."""
+        """Return the count of numbers that the signal keeps beside network and optimiser, for the check of memory."""
         return 0
 
     # ------------------------------------------------------------------------------------------ shared by all
@@ -192,7 +195,7 @@ def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> N
 
 
 def register_signal(name: str) -> Callable[[SignalClass], SignalClass]:
-    """Make a subclass of `Signal` what `--search.signal NAME` means."""
+    """Register a subclass of `Signal` as `--search.signal NAME`."""
 
     def register(signal: SignalClass) -> SignalClass:
         REGISTERED.add(name, signal)

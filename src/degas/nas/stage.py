@@ -1,4 +1,4 @@
-"""The search as a stage: one search into one folder, or several seeds and what they agree on. Files only in between."""
+"""The search as a stage: one search in a folder, or several seeds and their consensus, which meet only by files."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class SearchJob:
     command: list[str]
 
     def config(self, seed: int) -> dict[str, Any]:
-        """What config.json says."""
+        """Return the contents of config.json."""
         _, base_size = self.space.resolve(self.images.image_size)
         return {
             **stage_head(self.images, seed, self.preset),
@@ -55,11 +55,11 @@ class SearchJob:
 def search_into(
     stage: Path, job: SearchJob, *, seed: int, num_seeds: int | None = None, resume: bool = False
 ) -> Architecture:
-    """Search into the folder `stage`; a finished search is read back, one cut short goes on with `resume`.
+    """Search into the folder `stage`; a finished search is read back, an unfinished one continues with `resume`.
 
     With `num_seeds` (two or more): searches with `seed`, `seed` + 1, … in `stage`/seed-N each, and in `stage` itself
-    what they come to together; returns the consensus. Every question that can be asked before the work begins is asked
-    here, once. Raises `UserError`; warns of degenerate ends.
+    their consensus, which is returned. Every check that is possible before the work begins is made here,
+    once. Raises `UserError`; warns of degenerate ends.
     """
     _check(job, num_seeds)
     if num_seeds is None:
@@ -82,7 +82,7 @@ def run_search(
     Files: architecture.json, alpha.jsonl (one object an epoch: step, epoch, and edge name → {operation name: α}),
     mixing.jsonl (likewise, the mixing weight w and w·‖kernel‖), metrics.jsonl, timing.jsonl, pruning.json (every
     decision with its margin), degenerate.json (what has gone wrong although nothing failed), the signal's pictures,
-    checkpoints/. A folder opened with resume goes on from its newest checkpoint, bit for bit as if never stopped.
+    checkpoints/. A folder opened with resume continues from its newest checkpoint, bit for bit as if never stopped.
 
     Raises:
         UserError: images that fit no graph, a loss or gradient that is not finite (naming step and term), a search that
@@ -127,7 +127,7 @@ def _search_one(
 
 
 def _search_several(stage: Path, job: SearchJob, *, seed: int, num_seeds: int, resume: bool) -> Architecture:
-    """A search a seed and their consensus; finished searches are skipped on resume, one cut short goes on."""
+    """Run a search for each seed, then their consensus; resume skips finished searches and continues others."""
     settings = {**job.config(seed), "num_seeds": num_seeds}
     with StageFolder(stage, settings=settings, resume=resume, kind="search", rules=RULES) as folder:
         if folder.known_done():
@@ -180,7 +180,7 @@ def _warn_of_degenerate(folder: Path) -> None:
 
 
 def _check(job: SearchJob, num_seeds: int | None) -> None:
-    """Refuse what cannot be before the folder is made; `check_settings` was asked before the images were read."""
+    """Check the job before the folder is made; `check_settings` ran before the images were read."""
     from degas.nas.checks import check_on_images
 
     if num_seeds is not None and num_seeds < 2:
@@ -209,7 +209,7 @@ def _check_memory(images: ImageSet, search: SearchSettings, space: SpaceSettings
 
 
 def search_bytes(images: ImageSet, settings: SearchSettings, space: SpaceSettings) -> int:
-    """Weights, gradients and moments of the supernet, and what the signal keeps, in float32: what a search holds."""
+    """Return the memory of a search: weights, gradients and moments of the supernet, and the signal's, in float32."""
     from degas.nas.signal import find_signal
 
     graph, base_size = space.resolve(images.image_size)

@@ -33,7 +33,7 @@ from degas.runtime.rng import forked_rng
 from degas.runtime.run_folder import StageFolder, read_jsonl
 from degas.settings.sections import SearchSettings, SpaceSettings
 
-# The plateau check (after epoch 2) waits for so many steps too: an epoch of a small set is only a few.
+# The plateau check (after epoch 2) also waits for this many steps: an epoch of a small set has only a few.
 PLATEAU_EPOCHS = 2
 PLATEAU_STEPS = 100
 # Where num_epochs is unset: more found nothing better, fewer agree less between seeds (docs/search.md).
@@ -47,7 +47,7 @@ class Search:
     Args:
         images, settings, space: what to search with; settings that no search can follow are refused before
             (`checks.check_search`).
-        make_signal: called as a class of signals is, in place of the one that the settings name.
+        make_signal: called like a class of signals, instead of the one that the settings name.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class Search:
                 separable_order=self.space_settings.separable_order,
                 alpha_std=self.settings.alpha_init_std,
             )
-        return supernet.to(self.engine.device)  # now: whoever lists its weights must list those that are moved
+        return supernet.to(self.engine.device)  # now, so that the optimisers list the moved weights
 
     def make_batches(self, purpose: str, rows: np.ndarray | None) -> Batches:
         """Batches of the images `rows` in an order of their own."""
@@ -141,7 +141,7 @@ class Search:
         return self.replayed(inputs)
 
     def _move(self, batch: Batch, alpha_batch: Batch, step: int, rate_share: float | Tensor) -> Terms:
-        """The step on its batches: the loss, its terms and what else is logged. `rate_share`: of the signal's rates."""
+        """Take the step on its batches; return loss, terms and other logged values. `rate_share`: of the rates."""
         trained, joint = self.settings.train_alpha, self.settings.schedule == "joint"
         self.relaxation.draw(step, "weights")
         self.alpha_step.require_gradients(weights=True, alphas=trained and joint)
@@ -155,7 +155,7 @@ class Search:
         return {**named, "loss": loss}
 
     def _replayable(self, inputs: Inputs) -> Terms:
-        """`_move` as a function of tensors. Nothing in it goes by the step's number: `check_search` sees to that."""
+        """`_move` as a function of tensors. It does not depend on the step's number: `check_search` ensures that."""
         tensors = cast(dict[str, Tensor], inputs)
         batch = alpha_batch = Batch(tensors["index"], tensors["images"], None)
         if "alpha_index" in tensors:
@@ -180,7 +180,7 @@ class Search:
         return mean
 
     def check_plateau(self, epoch: int, loss: float) -> None:
-        """Raise `UserError` where by now the signal finds that nothing was learned."""
+        """Raise `UserError` if the signal finds that nothing was learned so far."""
         first = max(PLATEAU_EPOCHS, -(-PLATEAU_STEPS // self.steps_per_epoch))
         if epoch != first or not self.settings.plateau_share:
             return
@@ -191,7 +191,7 @@ class Search:
             )
 
     def is_settled(self, step: int) -> bool:
-        """Whether `step` ends an epoch after which nothing is open; it depends on α after each epoch alone."""
+        """Return whether `step` ends an epoch after which nothing is open; it depends on α after each epoch alone."""
         ends = step == len(self.alpha_history) * self.steps_per_epoch
         return ends and has_settled(self.alpha_history, self.space, self.settings)
 
@@ -207,9 +207,10 @@ class Search:
         }
 
     def restore(self, folder: StageFolder) -> int:
-        """The step to go on from: 0, or that of the newest usable checkpoint, whose state is taken over."""
+        """Return the step to resume from: 0, or that of the newest usable checkpoint, whose state is loaded."""
         found = folder.restore(lambda line: print(line, file=sys.stderr), self.engine)
         if found is None:
+            self.signal.start()
             return 0
         step, state = found
         self.relaxation.rest(step)

@@ -22,7 +22,7 @@ FLAT = 0.01  # `image_gain` for fits by reconstruction
 
 @dataclass
 class Maps:
-    """What a forward pass has computed: node → map (N, width, h, h), and node → what its edges receive."""
+    """The maps of a forward pass: node → map (N, width, h, h), and node → what its edges receive."""
 
     nodes: dict[str, Tensor]
     values: dict[str, Any]

@@ -1,4 +1,4 @@
-"""What an operation, an architecture or a whole generator costs: parameters and multiply-adds an image.
+"""The cost of an operation, an architecture or a whole generator: parameters and multiply-adds an image.
 
 Counted on modules built on PyTorch's meta device, which holds shapes and no memory, so that a registered operation is
 counted like any other. The closed forms are in the tests. Batch norms, activations and pools count no multiply-adds.

@@ -29,7 +29,7 @@ Norm = Callable[[int], nn.Module]
 
 @dataclass(frozen=True)
 class Site:
-    """Where an operation is built: its width, how to make a batch norm, the order inside separable convolutions,
+    """The place where an operation is built: width, how to make a batch norm, the order inside separable convolutions,
     and whether a pool is followed by a batch norm (in the supernet it is; DARTS' code)."""
 
     width: int

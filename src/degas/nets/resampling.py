@@ -92,14 +92,14 @@ def spread(kernel: Tensor, copies: int, shift: int) -> Tensor:
 
 
 def keeps_size(conv: nn.Conv2d) -> bool:
-    """Whether it is a plain convolution with an odd kernel and zeros around, whose output is as large as its input."""
+    """Return whether it is a plain, zero-padded convolution with an odd kernel, which keeps the size of its input."""
     size = conv.kernel_size[0]
     plain = conv.stride == (1, 1) and conv.dilation == (1, 1) and conv.groups == 1 and conv.padding_mode == "zeros"
     return plain and conv.kernel_size == (size, size) and size % 2 == 1 and conv.padding == (size // 2, size // 2)
 
 
 def doubles_size(deconv: nn.ConvTranspose2d) -> bool:
-    """Whether it is a plain transposed convolution of stride 2 with an even kernel, exactly doubling the size."""
+    """Return whether it is a plain transposed convolution, stride 2, even kernel, that exactly doubles the size."""
     size, margin = deconv.kernel_size[0], (deconv.kernel_size[0] - 2) // 2
     plain = deconv.stride == (2, 2) and deconv.dilation == (1, 1) and deconv.groups == 1
     square = deconv.kernel_size == (size, size) and size % 2 == 0
@@ -107,5 +107,5 @@ def doubles_size(deconv: nn.ConvTranspose2d) -> bool:
 
 
 def waits() -> bool:
-    """Whether an up-sampling may wait for the convolution after it."""
+    """Return whether an up-sampling may wait for the convolution after it."""
     return not _AS_DEFINED.get()

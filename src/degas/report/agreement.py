@@ -1,4 +1,4 @@
-"""What the page says of several searches, from agreement.json: a sentence and a row a decision."""
+"""The page's section on several searches, from agreement.json: a sentence and a row a decision."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from degas.runtime.json_files import number
 
 
 def agreement_section(agreement: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What the page shows: the sentence and a row a decision; None for a run of one search."""
+    """Return the section's contents: the sentence and a row a decision; None for a run of one search."""
     words = agreement_words(agreement)
     return {"words": words, "rows": agreement_rows(agreement)} if words else None
 

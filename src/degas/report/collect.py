@@ -47,7 +47,7 @@ class Frame:
 
 @dataclass
 class Stage:
-    """What search, training and evaluation write alike."""
+    """The files that search, training and evaluation all write."""
 
     config: Record = field(default_factory=dict)
     environment: Record = field(default_factory=dict)
@@ -203,7 +203,7 @@ def _scores(run: Run) -> Record:
 
 
 def _degenerate(run: Run, path: Path) -> list[Record]:
-    """What a search says has gone wrong although nothing failed, each a warning of its own kind."""
+    """Return the problems that a search found without failing, each as a warning of its own kind."""
     found = _value(run, path)
     records = [record for record in found if isinstance(record, dict)] if isinstance(found, list) else []
     return [{"kind": f"degenerate {k}", "warning": record.get("warning")} for k, record in enumerate(records)]
@@ -215,7 +215,7 @@ def _json(run: Run, path: Path) -> Record:
 
 
 def _value(run: Run, path: Path) -> Any:
-    """What a JSON file holds; None where there is none, or none that can be read."""
+    """Return the value in a JSON file; None where there is none, or none that can be read."""
     if not path.exists():
         return None
     try:

@@ -1,4 +1,4 @@
-"""What pruning.json says of a search: by what it was decided, every decision, and how firm they are.
+"""The decisions of a search, from pruning.json: what decided them, each of them, and how firm they are.
 
 Foreign or damaged records are left out.
 """
@@ -25,12 +25,12 @@ BY_ALPHA = {
 
 
 def by_losses(pruning: Mapping[str, Any]) -> bool:
-    """Whether losses of the finished supernet decided, and α did not."""
+    """Return whether losses of the finished supernet decided, and α did not."""
     return isinstance(pruning.get("measured"), str) or _decided_before(pruning) in BY_LOSSES.values()
 
 
 def decided_by(pruning: Mapping[str, Any]) -> str:
-    """What decided, in words, which is also what the margins are of; empty where that is not known."""
+    """Return in words what decided, which is also what the margins are of; "" where that is not known."""
     said = pruning.get("decided_by")
     return said if isinstance(said, str) else _decided_before(pruning)
 
@@ -82,7 +82,7 @@ def firmness(pruning: Mapping[str, Any]) -> list[str]:
 
 
 def _against_alpha(pruning: Mapping[str, Any], num_decisions: int) -> str:
-    """How what losses decided differs from α."""
+    """Return a sentence on how the decisions by losses differ from those by α; "" where losses did not decide."""
     by_alpha = _mapping(pruning.get("perturbation")).get("by_alpha")
     if not by_losses(pruning) or not isinstance(by_alpha, dict):
         return ""

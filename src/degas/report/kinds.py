@@ -1,4 +1,4 @@
-"""What kind of run a run is: data set, labels, n, and where its architecture came from; and how it differs from the
+"""The kind of a run: data set, labels, n, and the origin of its architecture; and how it differs from the
 paper's. All from the run's JSON: the architecture's provenance, the settings, scores.json.
 """
 
@@ -38,7 +38,7 @@ class Kind:
     num_normal: int | None
 
     def is_counterpart(self, row: PaperRow) -> bool:
-        """Whether the row is about runs of this kind."""
+        """Return whether the row is about runs of this kind."""
         if row.ours is None or self.data is None or self.origin is None:
             return False
         own = {"origin": self.origin, "num_normal": self.num_normal}

@@ -64,7 +64,7 @@ def comparable_scores(scores: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]
 
 
 def why_not(scores: Mapping[str, Any]) -> str | None:
-    """Why none of a run's scores may stand beside the paper's, in one sentence; None where some may."""
+    """Return in a sentence why none of a run's scores may stand beside the paper's; None where some may."""
     if not scores:
         return "it has not been evaluated"
     if comparable_scores(scores):

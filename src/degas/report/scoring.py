@@ -67,7 +67,7 @@ def paper_rows(runs: Sequence[Run]) -> list[Values]:
 
 
 def comparability(runs: Sequence[Run]) -> list[str]:
-    """What may be read beside the paper's figures, and what differs all the same: a few honest sentences per run."""
+    """Say which scores may be read beside the paper's, and what differs all the same: a few sentences per run."""
     return [_comparability(run, kind) for run, kind in zip(runs, kinds_of(runs), strict=True)]
 
 

@@ -1,4 +1,4 @@
-"""What the sections of the report show, as plain values for the template. Texts are escaped by the template."""
+"""The contents of the report's sections, as plain values for the template. The template escapes texts."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def commands(run: Run) -> list[str]:
 
 
 def warnings(run: Run) -> list[str]:
-    """What the stages warned of: the last message of each kind, and how often it came."""
+    """Return the warnings of the stages: the last message of each kind, and how often it came."""
     lines = []
     for name, stage in run.stages.items():
         kinds: dict[str, list[str]] = {}

@@ -1,1 +1,1 @@
-"""What every stage stands on: randomness, checkpoints, run folders, progress, devices, signals. Knows no images."""
+"""The base of every stage: randomness, checkpoints, run folders, progress, devices, signals. Knows no images."""

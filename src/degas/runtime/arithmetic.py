@@ -35,7 +35,7 @@ def exact_float32(*, one_algorithm: bool = False) -> Iterator[None]:
 
 
 def _switches() -> list[tuple[Any, str]]:
-    """What decides the precision of each operation; torch before 2.9 has one switch for all of cuDNN."""
+    """Return the switches of each operation's precision; torch before 2.9 has one switch for all of cuDNN."""
     backends: Any = torch.backends  # the stubs of 2.13 do not know all of it
     if not hasattr(backends.cudnn, "conv"):
         return [(backends.cuda.matmul, "allow_tf32"), (backends.cudnn, "allow_tf32")]
@@ -45,5 +45,5 @@ def _switches() -> list[tuple[Any, str]]:
 
 
 def _inherited(owner: Any, name: str, value: Any) -> bool:
-    """Whether an operation's precision is that of all; written to it, it would not follow the next change of all."""
+    """Return whether an operation has the common precision; if written, it would not follow the next common change."""
     return name == "fp32_precision" and value == getattr(torch.backends, name)

@@ -154,7 +154,7 @@ def _put_in_place(part: Path, final: Path) -> None:
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """What a killed process left half-written or half-removed."""
+    """Remove what a killed process left half-written or half-removed."""
     for path in folder.iterdir():
         superseded = path.name.startswith(_OLD) and (folder / path.name.removeprefix(_OLD)).exists()
         if path.name.startswith((_PART, _DROPPED)) or superseded:

@@ -1,4 +1,4 @@
-"""Whether a run may be resumed: what changes its result is compared, by content, and nothing else. No torch."""
+"""The test for resuming a run: what changes its result is compared, by content, and nothing else. No torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_SHOWN = 60  # characters of a value in a message
 
 @dataclass(frozen=True)
 class Rules:
-    """What of a run's settings has to be the same for the run to be resumed; keys are dotted, such as `search.width`.
+    """The settings that must be the same for a run to be resumed; keys are dotted, such as `search.width`.
 
     Attributes:
         ignored: what changes no result, with all that stands below it.

@@ -118,7 +118,7 @@ class Engine:
         return cast(nn.Module, module.module) if isinstance(module, nn.parallel.DistributedDataParallel) else module
 
     def autocast(self) -> AbstractContextManager:
-        """Where forwards and losses run. With float32 it changes nothing."""
+        """Return the context for forwards and losses. With float32 it changes nothing."""
         if self.precision == "float32":
             return nullcontext()
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
@@ -170,7 +170,7 @@ class Engine:
         return json.loads(bytes(self.broadcast(text).tolist()))
 
     def any_rank(self, flag: bool) -> bool:
-        """Whether any rank says so. The ranks wait for each other and for their devices."""
+        """Return whether any rank says so. The ranks wait for each other and for their devices."""
         if self.num_ranks == 1:
             return flag
         votes = torch.tensor(float(flag), device=self.device)
@@ -178,7 +178,7 @@ class Engine:
         return bool(votes.item() > 0)
 
     def all_stop(self, asked: bool, step: int) -> bool:
-        """Whether to stop after `step`, asked of this rank: all must at the same step, a signal may reach one alone.
+        """Return whether to stop after `step`: all ranks must at the same step, and a signal may reach one alone.
 
         Several ranks vote every `VOTING_STEPS` steps only, since a vote waits for the device.
         """
@@ -246,7 +246,7 @@ def _numbered(device: torch.device) -> torch.device:
 
 
 def chosen_device(device: str) -> torch.device:
-    """What `auto`, `cpu` or `cuda` means here, for one process; `UserError` where there is no such device."""
+    """Return the device that `auto`, `cpu` or `cuda` means here, for one process; `UserError` where there is none."""
     if device not in _DEVICES:
         raise UserError(f"device {device!r}: choose from {', '.join(_DEVICES)}")
     if device == "cuda" and not torch.cuda.is_available():

@@ -1,4 +1,4 @@
-"""What a number can depend on beside settings and seed, written down beside it."""
+"""The environment of a number: all that it can depend on beside settings and seed, written down beside it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def is_rank_0() -> bool:
 
 
 def num_ranks() -> int:
-    """How many processes the launcher started; 1 without one."""
+    """Return the number of processes that the launcher started; 1 without one."""
     ranks = os.environ.get("WORLD_SIZE", "1")
     return max(1, int(ranks)) if ranks.isdigit() else 1
 

@@ -1,4 +1,4 @@
-"""How long a stage will take, judged once, by its first steps."""
+"""An estimate of how long a stage takes, made once, from its first steps."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class FirstSteps:
     def __init__(self) -> None:
         self._updates = 0
         self._start: tuple[int, float] | None = None  # step and moment after the warm-up
-        self._told = False
+        self._announced = False
 
     def seconds_per_step(self, step: int, now: float) -> float | None:
         """The rate after `step` finished steps at the moment `now`: a number once, None before and after."""
         self._updates += 1
-        if self._told or self._updates < WARM_UP_STEPS:
+        if self._announced or self._updates < WARM_UP_STEPS:
             return None
         if self._start is None:
             self._start = (step, now)
@@ -32,7 +32,7 @@ class FirstSteps:
         slow = updates >= SLOW_STEPS and seconds >= SLOW_SECONDS
         if step <= first or not (enough or slow):
             return None
-        self._told = True
+        self._announced = True
         return seconds / (step - first)
 
 

@@ -14,7 +14,7 @@ Tell = Callable[[int, str, float], str]  # step, name, value → the line of the
 
 
 class NonFiniteError(UserError):
-    """A loss, a term or a gradient is infinite or not a number: which, at which step, and what to try. One line."""
+    """An infinite or NaN loss, term or gradient; the message names it, its step and what to try, in one line."""
 
 
 class FiniteWatch:

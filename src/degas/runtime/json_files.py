@@ -73,7 +73,7 @@ def keep_line(line: bytes, step: int) -> bool:
 
 
 def as_json(settings: dict) -> dict:
-    """What reading the written settings back gives, so that tuples and lists compare equal."""
+    """Return the settings as they are read back from a file, so that tuples and lists compare equal."""
     result: dict = json.loads(json.dumps(settings, allow_nan=False, default=path_as_text))
     return result
 

@@ -1,4 +1,4 @@
-"""How much memory there is, asked before it is taken: Linux promises more than it has and then kills. No torch."""
+"""The check of free memory before it is taken: Linux promises more than it has and then kills. No torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person sees of a long run: a live line on a terminal, a plain line now and then elsewhere, a summary."""
+"""The display of a long run: a live line on a terminal, a plain line now and then elsewhere, a summary."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ def format_rate(steps_per_second: float, unit: str = "steps") -> str:
 
 
 def is_live(console: Console) -> bool:
-    """Whether someone watches: a line may be drawn over and over only on a real terminal that is not a job's log.
+    """Return whether someone watches: a line may be redrawn only on a real terminal that is not a job's log.
 
     rich takes a file for a terminal where FORCE_COLOR is set, as many jobs have it; colours are not redraws.
     """

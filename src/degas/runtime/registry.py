@@ -56,7 +56,7 @@ class Registry(Generic[T]):
 
 
 def _same(old: object, new: object) -> bool:
-    """Whether both come from the same lines; a file given by its path and by its module's name is one file."""
+    """Return whether both come from the same lines; a file given by its path and by its module's name is one file."""
 
     def origin(thing: object) -> tuple[Any, Any]:
         try:
@@ -86,6 +86,6 @@ def call_with(maker: Callable[..., T], offered: Mapping[str, Any], where: str) -
 
 
 def takes(maker: Callable[..., Any], name: str) -> bool:
-    """Whether a maker can be called with an argument of that name."""
+    """Return whether a maker can be called with an argument of that name."""
     parameters = inspect.signature(maker).parameters
     return name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())

@@ -29,7 +29,7 @@ def check_graphs(stage: str, device: torch.device, num_ranks: int) -> None:
 
 
 class Recorder(Protocol):
-    """How a run is recorded; `CudaGraphs`, or a test's own."""
+    """A way to record a run; `CudaGraphs`, or a test's own."""
 
     def warm_up(self, run: Callable[[], Values]) -> Values:
         """Run it once in the ordinary way."""
@@ -123,7 +123,7 @@ def _held(value: Tensor | float | None, device: torch.device) -> Tensor | None:
 
 
 def _kinds(inputs: Inputs) -> dict[str, str]:
-    """What each input is: a tensor's type and shape (a number is one without dimensions), or nothing."""
+    """Return the kind of each input: a tensor's type and shape (a number is one without dimensions), or "none"."""
 
     def kind(value: Tensor | float | None) -> str:
         if isinstance(value, Tensor):

@@ -40,7 +40,7 @@ __all__ = ["StageFolder", "holds_run", "read_jsonl", "write_environment", "write
 
 
 def holds_run(path: Path) -> bool:
-    """Whether the folder `path` is a stage's, a run's or a measurement's: what degas wrote, and no user's images."""
+    """Return whether degas wrote the folder `path`, for a stage, a run or a measurement: it holds no user's images."""
     stages = (path, *(path / name for name in STAGES))
     return any(_is_stage(folder) for folder in stages) or _is_measurement(path)
 
@@ -54,7 +54,7 @@ def _is_stage(path: Path) -> bool:
 
 
 class Ranks(Protocol):
-    """What a folder asks of the processes that share it; `distributed.Engine` is such."""
+    """The interface that a folder needs of the processes that share it; `distributed.Engine` has it."""
 
     num_ranks: int
     is_main: bool
@@ -63,7 +63,7 @@ class Ranks(Protocol):
         """Rank 0's value on every rank."""
 
     def any_rank(self, flag: bool) -> bool:
-        """Whether any rank says so."""
+        """Return whether any rank says so."""
 
 
 class StageFolder:
@@ -269,7 +269,7 @@ class StageFolder:
             take_back(self.path, self._made, _CLAIM)
 
     def _claim(self, config: dict, resume: bool) -> bool:
-        """Whether this goes on with the run in the folder; writes config.json for a fresh one."""
+        """Return whether this continues the run in the folder; write config.json for a fresh one."""
         held = any((self.path / name).exists() for name in _RUN_ENTRIES)
         if not self.writes:
             return resume and held

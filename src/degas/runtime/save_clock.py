@@ -1,4 +1,4 @@
-"""When the next checkpoint is due: by time, and by steps where that is asked for. Standard library only."""
+"""The clock of checkpoints: the next is due by time, and by steps where that is asked for. Standard library only."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What libraries would send or write without being asked, switched off before any of them is imported.
+"""Switches that keep libraries from sending or writing anything unasked, set before any of them is imported.
 
-Whoever has set one of these variables has decided for himself: nothing is overwritten. docs/reliability.md says what is
+A variable that the user has set keeps its value. docs/reliability.md says what is
 written where.
 """
 
@@ -33,6 +33,6 @@ def switch_off() -> None:
 
 
 def _has_matplotlib_folder() -> bool:
-    """Whether whoever this home belongs to uses matplotlib already; his settings and fonts are then the right ones."""
+    """Return whether this home's user has used matplotlib before; then that user's settings and fonts apply."""
     config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "matplotlib"
     return config.is_dir() or (cache_home() / "matplotlib").is_dir()

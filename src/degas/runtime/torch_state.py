@@ -1,4 +1,4 @@
-"""What a caller has told torch for his own work, set aside while degas computes: results depend on none of it."""
+"""The caller's own settings of torch, set aside while degas computes: results do not depend on them."""
 
 from __future__ import annotations
 

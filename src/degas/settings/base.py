@@ -1,4 +1,4 @@
-"""What every section of settings is made of: its base class, its fields, and the types of their values."""
+"""The parts of every section of settings: its base class, its fields, and the types of their values."""
 
 from __future__ import annotations
 

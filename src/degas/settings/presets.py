@@ -1,4 +1,4 @@
-"""What each preset changes of the settings' defaults. Knows no torch and no stage.
+"""Presets: the defaults of the settings that each of them changes. Knows no torch and no stage.
 
 What an objective changes stands in its class (`degas.gan.objectives`).
 """
@@ -61,7 +61,7 @@ PresetName = Literal["quick", "default", "paper"]
 
 
 def preset_values(preset: str, source: str = "", begun: Mapping[str, Any] | None = None) -> dict[str, dict[str, Any]]:
-    """What `preset` changes, section by section.
+    """Return the values that `preset` changes, section by section.
 
     The paper's search rate depends on the data set (§4.1), which `source`, a path or a name, tells by a name in it.
     A search that has begun with the preset keeps its rate, for a moved copy of the images may be named otherwise:

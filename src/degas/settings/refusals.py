@@ -1,4 +1,4 @@
-"""Why a value is refused, in plain words: pydantic's findings as half a sentence. Knows no setting and no torch."""
+"""Reasons for rejecting a value: pydantic's findings as half a plain sentence. Knows no setting and no torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may differ between a stage's config.json and the command that resumes it. Knows no torch and no stage."""
+"""Rules of what may differ between a stage's config.json and a command that resumes it. No torch, no stage."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ FrameStart = Literal["unit", "resnet"]
 
 
 class TrainingSettings(Settings):
-    """What every adversarial training has, whatever its objective: CT-GAN as its authors' CIFAR-10 code has it."""
+    """Settings of every adversarial training, whatever its objective: CT-GAN as its authors' CIFAR-10 code has it."""
 
     objective: str = setting(
         "mmd",

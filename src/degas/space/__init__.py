@@ -1,1 +1,1 @@
-"""What may be, and what was chosen: the graph of the search space, the architecture, pruning. No torch."""
+"""The search space and the choices in it: its graph, the architecture, pruning. No torch."""

@@ -51,7 +51,7 @@ def prune(
 def node_options(
     alpha: Alpha, space: SearchSpace, node: str, *, compare: Compare = "raw", zero_rule: ZeroRule = "drops_edge"
 ) -> tuple[list[tuple[Edge, float]], list[tuple[Edge | None, float]]]:
-    """What `node` may keep: its direct and its residual options, each with its value, in the fixed order.
+    """Return the direct and the residual options of `node`, each with its value, in the fixed order.
 
     None stands for no residual edge and comes first; its value is the best of the direct edge, the one that `prune`
     wants a residual operation to beat. So `prune` keeps the first option of the largest value from each list.
@@ -84,7 +84,7 @@ def prune_random_alpha(space: SearchSpace, seed: int) -> tuple[Edge, ...]:
 
 @dataclass(frozen=True)
 class DartsPruning:
-    """What DARTS' rule keeps, and the nodes that it cuts off: computed but feeding nothing, or fed by nothing."""
+    """The edges that DARTS' rule keeps, and the nodes that it cuts off: they feed nothing, or nothing feeds them."""
 
     edges: tuple[Edge, ...]
     disconnected: tuple[str, ...]

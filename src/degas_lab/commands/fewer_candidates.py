@@ -10,7 +10,7 @@ __all__ = ["Options", "main"]
 
 
 class Options(Settings):
-    """How much a search step would save if hopeless operations were dropped: the step over smaller sets of candidates.
+    """Time a search step over smaller sets of candidates: how much would dropping hopeless operations save?
 
     Interleaved medians of processor time, C = 32, batch 64, 32 px, noise for images; start it with OMP_NUM_THREADS=1.
     """

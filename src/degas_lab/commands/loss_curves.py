@@ -13,7 +13,7 @@ __all__ = ["Options", "main"]
 
 
 class Options(Settings):
-    """How smoothly the losses of finished runs fall: a figure, and a table of how often each rises. Trains nothing."""
+    """Draw how smoothly the losses of finished runs fall, and tabulate how often each rises. Trains nothing."""
 
     EXAMPLES: ClassVar[tuple[str, ...]] = (
         "degas experiment loss-curves --runs runs/mine --out curves.png",

@@ -1,4 +1,4 @@
-"""What every measurement on images is told."""
+"""Options of every measurement on images."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ __all__ = ["Options", "main"]
 
 
 class Options(Settings):
-    """Which rates of the paper's SGD train a search, and where the latents' gradient dies under the others.
+    """Find which rates of the paper's SGD train a search, and where the latents' gradient dies under the others.
 
     Finished trials are kept as small JSON files, and a second call goes on.
     """

@@ -105,7 +105,7 @@ def orders_of(space: SearchSpace) -> tuple[Order, ...]:
 def options(space: SearchSpace) -> dict[str, tuple[str, ...]]:
     """Decision → its options, for candidates of both orders."""
     table = {"order": tuple(orders_of(space))} if len(orders_of(space)) > 1 else {}
-    return {**table, **{name: tuple(map(_told, edges)) for name, edges in _decisions(space).items()}}
+    return {**table, **{name: tuple(map(_edge_text, edges)) for name, edges in _decisions(space).items()}}
 
 
 def choices(candidate: Candidate, space: SearchSpace) -> dict[str, str]:
@@ -113,7 +113,7 @@ def choices(candidate: Candidate, space: SearchSpace) -> dict[str, str]:
     kept = moved(candidate.edges, replace(space, order=candidate.order), "normal-up")
     found = {"order": str(candidate.order)} if len(orders_of(space)) > 1 else {}
     for name, edges in _decisions(space).items():
-        found[name] = _told(next((edge for edge in kept if edge in edges), None))
+        found[name] = _edge_text(next((edge for edge in kept if edge in edges), None))
     return found
 
 
@@ -122,7 +122,7 @@ def built(chosen: Choices, space: SearchSpace) -> tuple[Order, tuple[Edge, ...]]
     paper = replace(space, order="normal-up")
     order: Order = "up-normal" if chosen.get("order", space.order) == "up-normal" else "normal-up"
     table = _decisions(space)
-    kept = [edge for name, edges in table.items() for edge in edges if edge and _told(edge) == chosen[name]]
+    kept = [edge for name, edges in table.items() for edge in edges if edge and _edge_text(edge) == chosen[name]]
     return order, _sorted(moved(kept, paper, order), replace(space, order=order))
 
 
@@ -135,7 +135,7 @@ def _target(edges: tuple[Edge | None, ...]) -> str:
     return next(edge.target for edge in edges if edge is not None)
 
 
-def _told(edge: Edge | None) -> str:
+def _edge_text(edge: Edge | None) -> str:
     return NONE if edge is None else f"{edge.source}->{edge.target} {edge.operation}"
 
 

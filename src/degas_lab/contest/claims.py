@@ -16,7 +16,7 @@ PATIENCE_SECONDS = 2.0  # between two looks at what others do
 
 @contextmanager
 def claimed(folder: Path) -> Iterator[bool]:
-    """Whether `folder` is this process's inside the block; False where another one has it."""
+    """Hold `folder` for this process inside the block; give False where another process has it."""
     make_folder(folder)
     try:
         descriptor = lock_folder(folder)

@@ -1,4 +1,4 @@
-"""What each operation at each place does to the score: a ridge regression on one-hot decisions. numpy only.
+"""The effect of each operation at each place on the score: a ridge regression on one-hot decisions. numpy only.
 
     y = mean + X b + noise,  b minimises |y − mean − X b|² + λ |b|²
 

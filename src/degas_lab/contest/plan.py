@@ -15,7 +15,7 @@ Seed = Annotated[int, Field(ge=0, lt=FIRST_FRESH_SEED)]
 
 
 class Plan(Settings):
-    """What is trained for how long, and how it is scored; alike for every candidate."""
+    """The length and scoring of the trainings; alike for every candidate."""
 
     num_candidates: Annotated[int, Field(ge=4, le=1000)] = setting(24, "candidates of the first rung")
     num_draws: Annotated[int, Field(ge=0)] | None = setting(

@@ -32,7 +32,7 @@ Stage = list[tuple[float, tuple[Edge, ...]]]  # what a node may keep: value and 
 
 @dataclass(frozen=True)
 class Search:
-    """What a finished search says: its values (more being better), the rules that it pruned by, and what it found."""
+    """The results of a finished search: values (more is better), the rules that it pruned by, and what it found."""
 
     values: Alpha
     compare: Compare
@@ -50,7 +50,7 @@ class Family:
     normal: str
 
     def allows(self, edges: Sequence[Edge]) -> bool:
-        """Whether a node may keep these edges: the direct one, and perhaps a residual one."""
+        """Return whether a node may keep these edges: the direct one, and perhaps a residual one."""
         ups = {up_kind(edge.operation) for edge in edges} - {""}
         normals = {normal_kind(edge.operation) for edge in edges} - {""}
         return (
@@ -203,7 +203,7 @@ def _without(stages: list[Stage], edges: tuple[Edge, ...]) -> Iterator[list[Stag
 
 
 def _drops_edge(choice: tuple[Edge, ...], edges: tuple[Edge, ...]) -> bool:
-    """Whether `edges` have more at the node than `choice`."""
+    """Return whether `edges` have more at the node than `choice`."""
     return len([edge for edge in edges if edge.target == choice[0].target]) > len(choice)
 
 

@@ -1,4 +1,4 @@
-"""Which trials the contest needs next, who is promoted and who wins: a pure function of candidates and trials.
+"""The contest's rungs: which trials come next, who is promoted and who wins, as a function of candidates and trials.
 
     rung 1   every candidate, first seed, few steps     half of the places by own score, the rest by the model
     rung 2   those promoted, first seed, all steps      by ½ own + ½ model, at least two families
@@ -205,7 +205,7 @@ def _standard(values: Mapping[str, float]) -> dict[str, float]:
 
 
 def _is_near(values: Sequence[float], best: Sequence[float]) -> bool:
-    """Whether the mean of the paired differences is at most their standard error; with one seed only the best is."""
+    """Return whether the mean of the paired differences is at most their standard error (0 for one seed)."""
     paired = [value - other for value, other in zip(values, best, strict=True)]
     error = statistics.stdev(paired) / math.sqrt(len(paired)) if len(paired) > 1 else 0.0
     return rounded(statistics.fmean(paired)) <= rounded(error)

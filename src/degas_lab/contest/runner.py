@@ -96,7 +96,7 @@ class Contest:
             wanted = left
 
     def write(self, outcome: Outcome) -> None:
-        """What the trials come to so far, and no checkpoint of what was not promoted."""
+        """Write the result of the trials so far, and remove checkpoints of trials that were not promoted."""
         with alone(self.folder):
             write_json(self.folder / "candidates.json", [one.to_dict() for one in self.candidates])
             write_json(self.folder / "rungs.json", outcome.rungs)

@@ -18,7 +18,7 @@ from degas_lab.contest.propose import Search
 
 
 def read_search(run: Path) -> tuple[Search, SearchSpace]:
-    """What the search in `run` (a run folder, or its folder `search`) measured and found, and its space."""
+    """Return the results of the search in `run` (a run folder, or its folder `search`), and its space."""
     folder = run / "search" if (run / "search").is_dir() else run
     pruning, config = (_object(folder / f"{name}.json") for name in ("pruning", "config"))
     found = Architecture.load(folder / "architecture.json")

@@ -101,12 +101,12 @@ class Trainer:
 
 
 def reaches(record: Mapping[str, Any], steps: int) -> bool:
-    """Whether a trial has come so far, or ended before."""
+    """Return whether a trial has come so far, or ended before."""
     return "failed" in record or record["steps"] >= steps
 
 
 def describe_architecture(architecture: Architecture) -> dict[str, Any]:
-    """As JSON values, without where it came from."""
+    """Return JSON values, without the provenance."""
     return {"architecture": {key: value for key, value in architecture.to_dict().items() if key != "provenance"}}
 
 

@@ -34,14 +34,14 @@ class Fit:
 
 @dataclass(frozen=True)
 class Proposal:
-    """What to fit next."""
+    """The architecture to fit next."""
 
     edges: Edges
     kind: Kind
 
 
 def decisions(space: SearchSpace) -> tuple[tuple[Edge | None, ...], ...]:
-    """What an architecture decides, and the options of each: 9 decisions in the paper's space.
+    """Return the decisions of an architecture, each as its options: 9 decisions in the paper's space.
 
     A node's direct edge takes one of its operations; its residual edge, where it may have one, is a source with an
     operation or None. Choosing all uniformly draws uniformly from the discrete space.

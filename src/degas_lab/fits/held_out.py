@@ -1,4 +1,4 @@
-"""How well an architecture's generator reconstructs images that its weights were not fitted to.
+"""The loss of an architecture's generator on images that its weights were not fitted to.
 
 A generator big enough may learn its training images by heart; what it makes of others says more of what it can draw.
 """

@@ -37,7 +37,7 @@ class Curve:
         return np.array([part.mean() for part in parts])
 
     def num_rises(self) -> int:
-        """How many of the parts have a higher mean than the one before; 0 for a curve that only falls."""
+        """The number of parts with a higher mean than the one before; 0 for a curve that only falls."""
         return int((np.diff(self.block_means()) > 0).sum())
 
     def roughness(self) -> float:

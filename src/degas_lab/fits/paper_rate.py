@@ -1,4 +1,4 @@
-"""Where the latent gradient dies under the paper's literal learning rate, and which rates keep it alive.
+"""The latents' gradient under the paper's literal learning rate: where it dies, and which rates keep it alive.
 
 The paper's search takes DARTS' SGD (momentum 0.9) at rate 0.3 for CIFAR-10, and random latents. Each trial searches
 with one choice of rates and, at a few steps, looks at every place from the latents to the image: the size of the

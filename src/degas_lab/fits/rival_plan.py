@@ -14,7 +14,7 @@ METHODS: tuple[Method, ...] = get_args(Method)
 
 
 class Plan(Settings):
-    """Which searches, with how many fits each; a cap on the parameters; the evolution's two sizes.
+    """The searches and the number of fits of each; a cap on the parameters; the evolution's two sizes.
 
     Budgets here are a hundredth of Real et al.'s, and every child is changed: with their quarter of the population in a
     tournament, selection does not keep up with mutation (on a toy objective of 9 independent decisions, 100 fits, a

@@ -1,1 +1,1 @@
-"""How fast steps are: beside the textbook's and beside the machine's roofline."""
+"""The speed of steps, compared with the textbook's and with the machine's roofline."""

@@ -1,4 +1,4 @@
-"""How much a search step would save if hopeless operations were dropped: the step over smaller sets of candidates.
+"""The time of a search step over smaller sets of candidates: how much would dropping hopeless operations save?
 
     OMP_NUM_THREADS=1 degas experiment fewer-candidates
 

@@ -95,7 +95,7 @@ class TextbookMixedOp(nn.Module):
         noise = self.rule.noise if self.rule.noise is not None else torch.zeros_like(self.alpha)
         keep = self.rule.keep or [True] * len(self.names)
         powers = [torch.exp((a + g) / self.rule.temperature) for a, g in zip(self.alpha, noise, strict=True)]
-        kept = torch.stack([power * float(its) for power, its in zip(powers, keep, strict=True)])
+        kept = torch.stack([power * float(stays) for power, stays in zip(powers, keep, strict=True)])
         return kept / kept.sum() if any(keep) else kept
 
     def kernels(self, name: str) -> list[nn.Parameter]:
@@ -109,8 +109,8 @@ class TextbookMixedOp(nn.Module):
         self.rule = mixed.mixing_rule  # type: ignore[assignment]
         for name in self.operations:
             theirs = mixed.branches[name].parameters()  # type: ignore[index, union-attr]
-            for kernel, its in zip(self.kernels(name), theirs, strict=True):
-                kernel.copy_(its)
+            for kernel, weight in zip(self.kernels(name), theirs, strict=True):
+                kernel.copy_(weight)
 
 
 def textbook_supernet(
@@ -136,5 +136,5 @@ def copy_supernet(textbook: Backbone, supernet: Supernet) -> None:
         edge = textbook.edges[module_name(slot.name)]
         assert isinstance(edge, TextbookMixedOp)
         edge.copy_from(supernet.edge(slot))
-    for theirs, its in ((textbook.linear, ours.linear), (textbook.to_image, ours.to_image), (textbook.norm, ours.norm)):
-        theirs.load_state_dict(its.state_dict())
+    for theirs, own in ((textbook.linear, ours.linear), (textbook.to_image, ours.to_image), (textbook.norm, ours.norm)):
+        theirs.load_state_dict(own.state_dict())

@@ -1,4 +1,4 @@
-"""How to measure: interleaved medians, and the memory that a call needs at most."""
+"""Tools to measure: interleaved medians, and the memory that a call needs at most."""
 
 from __future__ import annotations
 

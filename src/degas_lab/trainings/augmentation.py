@@ -62,7 +62,7 @@ def measure(
             )
 
         record = trials.run(f"{num_images}-{way}-seed-{seed}", trial)
-        say(f"{num_images:>6,} images, seed {seed}, {way:<11} {_told(record)}")
+        say(f"{num_images:>6,} images, seed {seed}, {way:<11} {_score_text(record)}")
 
 
 def _shared(architecture: Architecture, images: ImageSet, settings: GanSettings, plan: Plan) -> dict[str, Any]:
@@ -139,7 +139,7 @@ def format_table(rows: Sequence[dict[str, Any]]) -> str:
     return markdown(head, lines, numbers_from=0)
 
 
-def _told(record: dict[str, Any]) -> str:
+def _score_text(record: dict[str, Any]) -> str:
     if "failed" in record:
         return f"diverged: {record['failed']}"
     last = record["history"][-1]

@@ -14,7 +14,7 @@ WAYS = ("none", "diffaugment")
 
 
 class Plan(Settings):
-    """Which subsets, how many pairs each, and after which shares of the steps a training is scored."""
+    """The subsets, the number of pairs of each, and the shares of the steps after which a training is scored."""
 
     num_images: Annotated[tuple[Positive, ...], Field(min_length=1), ASCENDING] = setting(
         (100, 300, 1000), "images of each subset; scores are against all"

@@ -120,7 +120,7 @@ class HandMade:
             )
 
     def _shared(self) -> dict[str, Any]:
-        """What all trials have in common; rows and seeds may be added."""
+        """Return the settings that all trials share; rows and seeds may be added."""
         return {
             "data": self.images.identity,
             "gan": self.gan.record(),

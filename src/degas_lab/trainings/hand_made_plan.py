@@ -69,7 +69,7 @@ ROWS: dict[str, Row | None] = {
 
 
 class Plan(Settings):
-    """What is trained and how it is scored; alike for every row."""
+    """The plan of the trainings and their scoring; alike for every row."""
 
     rows: Annotated[tuple[str, ...], Field(min_length=1)] = setting(
         tuple(ROWS), "generators by name, or architecture files, which are rows by the name of the file"

@@ -1,4 +1,4 @@
-"""What the trials of `hand_made` say: a line a row, paired with the row that all are compared with, and the noise."""
+"""The summary of `hand_made`'s trials: a line a row, paired with the row that all are compared with, and the noise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which objective makes the better generator in equal time?
+"""The comparison of objectives: which one makes the better generator in equal time?
 
 Each objective trains the same generator against critics of equal width for equal seconds; scoring is not counted. Two
 stages. *Tuning*, alike for all: each learning rate × each number of critic steps for a short time with one seed; the
@@ -107,7 +107,7 @@ class Objectives:
                 yield Choice(objective, rate, critic_steps)
 
     def tuned(self, objective: str) -> list[Choice]:
-        """What the tuning has to try: the grid, and nothing where that leaves no choice."""
+        """Return the choices that the tuning has to try: the grid, or none where that leaves no choice."""
         choices = list(self.grid(objective))
         return choices if len(choices) > 1 else []
 
@@ -171,7 +171,7 @@ class Objectives:
         return fresh_generator("resnet", settings, seed, sizes)
 
     def _shared(self) -> dict[str, Any]:
-        """What all trials must have in common; seeds and grids may grow from call to call."""
+        """Return the settings that all trials share; seeds and grids may grow from call to call."""
         plan, images = self.plan, self.images
         generator: dict[str, Any] = {"resnet": plan.num_parameters}
         if self.architecture is not None:

@@ -13,7 +13,7 @@ Minutes = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Plan(Settings):
-    """What is tuned and run, for how long and at which sizes; alike for every objective."""
+    """The objectives, the time of their tuning and runs, and the sizes; alike for every objective."""
 
     objectives: Annotated[tuple[str, ...], DISTINCT] = setting((), "which to measure; default: all that are registered")
     minutes: Minutes = setting(10.0, "training time of a run; scoring does not count")

@@ -146,7 +146,7 @@ class RankCorrelation:
         return {"value": value, **spent, **record}
 
     def _shared(self, pattern: Architecture) -> dict[str, Any]:
-        """What all trials have in common; seeds, predictors and architectures of the same draw may be added."""
+        """Return the settings that all trials share; seeds, predictors and the draw's architectures may be added."""
         plan, images = self.plan, self.images
         names = ("num_architectures", "num_equal", "equal_parameters", "seed", "num_epochs", "proxy_share", "marks")
         sizes = {k: v for k, v in pattern.to_dict().items() if k not in ("nodes", "provenance")}

@@ -12,7 +12,7 @@ from degas_lab.plan_fields import Marks, Share
 
 
 class Plan(Settings):
-    """Which architectures are drawn, and how long each of them is fitted and trained."""
+    """The architectures that are drawn, and how long each of them is fitted and trained."""
 
     num_architectures: Annotated[int, Field(ge=4)] = setting(24, "drawn architectures")
     num_equal: Count = setting(12, "so many of them of equal parameter count, ± 10 %")

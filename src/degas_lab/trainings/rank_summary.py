@@ -50,7 +50,7 @@ def summarise(records: Records, metric: str = "kid", mark: int = -1) -> dict[str
 
 
 def part_values(records: Records, part: str, metric: str, mark: int = -1) -> Values:
-    """What a part measured: for trainings the metric at a mark (counted from the end), else the loss."""
+    """Return the values that a part measured: for trainings the metric at a mark (from the end), else the loss."""
     found: Values = {}
     for record in records.values():
         if record["part"] == part and record["value"] is not None:

@@ -51,7 +51,7 @@ class Stopwatch:
         return found
 
     def facts(self) -> dict[str, Any]:
-        """What a trial's record says of the time and the machine (JSON values)."""
+        """Return the part of a trial's record about the time and the machine (JSON values)."""
         found = self.lap()
         facts: dict[str, Any] = {"seconds": found["wall"], "processor_seconds": found["processor"]}
         facts["num_threads"] = torch.get_num_threads()

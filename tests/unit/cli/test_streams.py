@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from degas.cli import main as cli
-from degas.cli.streams import polite_streams
+from degas.cli.streams import tolerant_streams
 from degas.runtime.progress import Progress
 
 SEARCH = """search --data digits --preset quick --search.width 2 --search.num-epochs 40 --search.log-steps 1
@@ -37,9 +37,9 @@ gone = pytest.mark.parametrize("number", [errno.EPIPE, errno.EIO, errno.ENOSPC])
 @pytest.mark.parametrize("name", ["stdout", "stderr"])
 def test_what_is_written_to_nobody_is_lost_and_no_more(name: str, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, name, Gone(number))
-    with polite_streams(enduring=True):
+    with tolerant_streams(enduring=True):
         print("hello", file=getattr(sys, name), flush=True)
-    with polite_streams(enduring=False), pytest.raises(OSError, match=os.strerror(number)):
+    with tolerant_streams(enduring=False), pytest.raises(OSError, match=os.strerror(number)):
         print("hello", file=getattr(sys, name))
 
 
@@ -61,7 +61,7 @@ def test_streams_that_were_closed_before_python_started(monkeypatch: pytest.Monk
     """`degas … >&- 2>&-`: Python's own are None then."""
     for name in ("stdout", "stderr"):
         monkeypatch.setattr(sys, name, None)
-    with polite_streams(enduring=True), Progress("search", 3) as progress:
+    with tolerant_streams(enduring=True), Progress("search", 3) as progress:
         print("hello")
         print("hello", file=sys.stderr, flush=True)
         progress.update(3)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 
 class Extracted(NamedTuple):
-    """What an extractor makes of a batch: features (N, D) and, where it has classes, logits (N, K); float32."""
+    """The output of an extractor for a batch: features (N, D) and, where it has classes, logits (N, K); float32."""
 
     features: Tensor
     logits: Tensor | None
@@ -80,7 +80,7 @@ def freeze(extractor: Extractor) -> Extractor:
 
 
 def device_of(module: nn.Module) -> torch.device:
-    """Where the module's tensors are."""
+    """Return the device of the module's tensors."""
     return next(iter(module.state_dict().values())).device
 
 

@@ -222,7 +222,7 @@ _REMEDY = f"get {WEIGHTS_URL} and give it as --evaluate.inception-weights FILE, 
 
 
 def cache_folders() -> tuple[Path, ...]:
-    """Where the weights are looked for: our cache, then the one that torch-fidelity and torchmetrics download to."""
+    """Return the folders searched for the weights: our cache, then that of torch-fidelity and torchmetrics."""
     ours = cache_home() / "degas"
     torch_home = os.environ.get("TORCH_HOME")
     hub = expanded(torch_home) if torch_home else cache_home() / "torch"

@@ -1,4 +1,4 @@
-"""What an adversarial objective is: what critic and generator minimise, its own settings, and the critic it wants.
+"""The interface of an adversarial objective: the losses of critic and generator, its settings, and its critic.
 
 A loss comes with its terms: the loss to go backward from, and its named parts without their weights, detached, for the
 logs. The critic sees a step's images in as few calls as can be: it has no batch norm, so rows do not affect each other.
@@ -46,7 +46,7 @@ class Objective(Settings, ABC):
 
     @property
     def critic_options(self) -> dict[str, Any]:
-        """What the critic is made with, beside its sizes; a critic that does not know an option does without it."""
+        """Return options of the critic beside its sizes; an option that a critic does not know is not passed to it."""
         return {}
 
     @abstractmethod
@@ -80,7 +80,7 @@ ObjectiveType = TypeVar("ObjectiveType", bound=type[Objective])
 
 
 def register_objective(name: str) -> Callable[[ObjectiveType], ObjectiveType]:
-    """Make a subclass of `Objective` what `--gan.objective NAME` means; its fields become settings `--gan.FIELD`."""
+    """Register a subclass of `Objective` as `--gan.objective NAME`; its fields become settings `--gan.FIELD`."""
 
     def register(objective: ObjectiveType) -> ObjectiveType:
         OBJECTIVES.add(name, objective)

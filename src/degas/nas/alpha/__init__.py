@@ -1,1 +1,1 @@
-"""How α moves: its step, penalties, relaxation, second order."""
+"""The training of α: its step, penalties, relaxation, second order."""

@@ -1,4 +1,4 @@
-"""What the loss of α may hold beside the signal's: the expected cost, and the penalty of β-DARTS. Our options.
+"""Terms of the loss of α beside the signal's: the expected cost, and the penalty of β-DARTS. Our options.
 
 Both are functions of α alone, so their gradients cost nothing beside a forward pass.
 """
@@ -19,7 +19,7 @@ MEASURES = {"parameters": "num_parameters", "multiply-adds": "multiply_adds"}
 
 
 class Penalties:
-    """The terms that `settings` ask for.
+    """The penalty terms that `settings` switch on.
 
     Args:
         budget: what operations cost; needed with `cost_weight` alone.
@@ -80,6 +80,6 @@ def expected_cost(alphas: Sequence[Tensor], shares: Sequence[Tensor]) -> Tensor:
 def mean_logsumexp(alphas: Sequence[Tensor]) -> Tensor:
     """The mean over edges of log Σ_k exp(α_k), a scalar: β-DARTS (Ye et al. 2022).
 
-    Its gradient on an edge is softmax(α) over the number of edges: it pulls down most what leads most.
+    Its gradient on an edge is softmax(α) over the number of edges, so it lowers the largest α most.
     """
     return torch.stack([torch.logsumexp(alpha, dim=0) for alpha in alphas]).mean()

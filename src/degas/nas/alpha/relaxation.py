@@ -1,8 +1,8 @@
-"""What of a search's mixing weights depends on its progress: temperature and Gumbel noise.
+"""The parts of the mixing weights that depend on a search's progress: temperature and Gumbel noise.
 
 Gumbel-softmax (Jang et al. 2017; used for α by SNAS and GDAS): softmax((α + g)/τ) with g = −log(−log u), u uniform, a
 sample that is nearly one-hot when τ is low. Each forward pass of a search step mixes by noise of its own, which is a
-pure function of (seed, step, what for), the same on every rank; what is written down and pruned has none.
+pure function of (seed, step, purpose), the same on every rank; recorded and pruned weights have no noise.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from degas.settings.sections import SearchSettings
 
 
 class Relaxation:
-    """Sets the `mixing` of every edge of a supernet as a search goes on."""
+    """Sets the `mixing` of every edge of a supernet in the course of a search."""
 
     def __init__(self, supernet: Supernet, settings: SearchSettings, *, total_steps: int, seed: int) -> None:
         self.supernet, self.settings = supernet, settings
@@ -30,7 +30,7 @@ class Relaxation:
         return start if end is None else start * (end / start) ** (step / self.total_steps)
 
     def draw(self, step: int, purpose: str) -> None:
-        """For a forward pass of search step `step`: with fresh noise, if the relaxation has any."""
+        """Set the mixing of a forward pass of search step `step`, with new noise if the relaxation has any."""
         noises: list[Tensor | None] = [None] * len(self.supernet.space.slots)
         if self.settings.relaxation == "gumbel":
             generator = torch_generator(self.seed, f"gumbel {purpose}", step)
@@ -40,7 +40,7 @@ class Relaxation:
             self.supernet.edge(slot).mixing_rule = Mixing(temperature, noise)
 
     def rest(self, step: int) -> None:
-        """After `step` finished steps: no noise, the temperature of that moment."""
+        """Set the mixing after `step` finished steps: no noise, the temperature of that step."""
         for slot in self.supernet.space.slots:
             self.supernet.edge(slot).mixing_rule = Mixing(self.temperature(step))
 

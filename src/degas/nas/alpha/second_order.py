@@ -82,7 +82,7 @@ def momenta_of(optimizer: torch.optim.Optimizer, weights: Sequence[Tensor]) -> l
 
 
 def refusal(settings: SearchSettings) -> str | None:
-    """Why `order = second` cannot go with the other settings, or None."""
+    """Return the reason why `order = second` excludes the other settings, or None."""
     if settings.order == "first":
         return None
     if settings.weight_optimizer != "sgd":

@@ -49,12 +49,12 @@ class AlphaStep:
         )
 
     def batch(self, weight_batch: Batch, step: int) -> Batch:
-        """What α is stepped on in search step `step`, beside a step of the weights on `weight_batch`."""
+        """Return the batch for α in search step `step`, whose weights are trained on `weight_batch`."""
         shared = self.settings.schedule == "joint" or self.settings.alpha_batch == "same"
         return weight_batch if shared or not self.settings.train_alpha else self.batches(step)
 
     def __call__(self, batch: Batch, step: int) -> dict[str, Tensor]:
-        """Step α in search step `step`, after the weights were stepped; returns the loss's terms."""
+        """Step α in search step `step`, after the weights; return the loss's terms."""
         self.relaxation.draw(step, "alpha")
         self.require_gradients(weights=False, alphas=False)
         if self.settings.alpha_batch == "held_out":
@@ -62,17 +62,17 @@ class AlphaStep:
         second = self.settings.order == "second"
         self.require_gradients(weights=second, alphas=True)
         with frozen_buffers(self.supernet):
-            loss = self._through_weights(batch, step) if second else self._straight(batch)
+            loss = self._second_order_loss(batch, step) if second else self._first_order_loss(batch)
         return {"alpha_loss": loss, **self.apply(step)}
 
-    def _straight(self, batch: Batch) -> Tensor:
-        """Leave the first-order gradient on α; returns the loss."""
+    def _first_order_loss(self, batch: Batch) -> Tensor:
+        """Put the first-order gradient on α and return the loss."""
         loss = self._loss(batch)
         loss.backward()
         return loss.detach()
 
-    def _through_weights(self, batch: Batch, step: int) -> Tensor:
-        """Leave the second-order gradient on α: through the weight step that comes next, on its batch (DARTS)."""
+    def _second_order_loss(self, batch: Batch, step: int) -> Tensor:
+        """Put the second-order gradient on α, through the weight step that comes next, on its batch (DARTS)."""
         next_batch, alphas = self.weight_batches(step + 1), self.supernet.alphas()
         loss, gradients = unrolled_gradient(
             lambda: self._loss(next_batch),
@@ -110,7 +110,7 @@ class AlphaStep:
 def alpha_rate(settings: SearchSettings, total_steps: int) -> float:
     """Adam's rate for α: 15/steps, within bounds, unless given.
 
-    α moves at most rate·steps, and most steps cancel, for its gradient is mostly noise: over 500 steps at 0.03 it has
+    α moves at most rate·steps, and most steps cancel, since its gradient is mostly noise: over 500 steps at 0.03 it has
     moved by 2 at most. Of 0.002, 0.01, 0.03 and 0.1, 0.03 found the best architecture in 500 steps (docs/search.md).
     """
     return settings.alpha_lr if settings.alpha_lr is not None else max(3e-4, min(0.03, 15.0 / total_steps))

@@ -1,4 +1,4 @@
-"""How a search's supernet becomes an architecture, one rule a module. Every module is imported: a file is enough."""
+"""Rules by which a search's supernet becomes an architecture, one a module. A new file is enough: all are imported."""
 
 from __future__ import annotations
 

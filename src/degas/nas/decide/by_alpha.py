@@ -1,4 +1,4 @@
-"""By the size of α: the paper's rule (§3.2 "Pruning phase"), and DARTS' own, which the paper argues against."""
+"""Rules by the size of α: the paper's rule (§3.2 "Pruning phase"), and DARTS' own, which the paper argues against."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BY_ALPHA: dict[Compare, str] = {
 
 @register_rule("paper")
 class ByAlpha(Rule):
-    """Each node keeps the operation of the largest α, and the direct edge's best where that lies on a residual one."""
+    """Each node keeps the operation of the largest α, and if that is on a residual edge, the direct edge's best too."""
 
     def values(self, searched: Searched) -> Values:
         return Values(searched.supernet.alpha_by_name())
@@ -30,14 +30,14 @@ class ByAlpha(Rule):
         return BY_ALPHA[self.compare]
 
     def beside(self, found: list[dict[str, Any]], values: Alpha) -> dict[str, Any]:
-        """What DARTS' rule would keep and cut off."""
+        """Return what DARTS' rule would keep and cut off."""
         darts = prune_darts(values, self.space)
         return {"darts": {"edges": [vars(edge) for edge in darts.edges], "disconnected": darts.disconnected}}
 
 
 @register_rule("darts")
 class Darts(ByAlpha):
-    """Each node keeps its two strongest incoming edges; that may cut nodes off, and then there is no generator."""
+    """Each node keeps its two strongest incoming edges. This may cut nodes off; then there is no generator."""
 
     decided_by = ""  # it keeps edges, and takes no decisions
 

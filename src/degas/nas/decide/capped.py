@@ -24,7 +24,7 @@ from degas.space.pruning import Alpha, Compare, ZeroRule, node_options, prune
 
 @dataclass(frozen=True)
 class Budget:
-    """What every choice costs, and how much an architecture may cost in all.
+    """The cost of every choice, and how much an architecture may cost in all.
 
     `frame` is what every architecture has; `costs` is slot name → operation name → cost. A cap of None is no cap.
     """
@@ -106,7 +106,7 @@ class _Choice:
 def node_choices(
     alpha: Alpha, space: SearchSpace, node: str, compare: Compare, zero_rule: ZeroRule
 ) -> list[tuple[float, tuple[Edge, ...]]]:
-    """What `node` may keep, each with the sum of its two decisions' values."""
+    """Return the edges that `node` may keep, each choice with the sum of its two decisions' values."""
     firsts, seconds = node_options(alpha, space, node, compare=compare, zero_rule=zero_rule)
     return [
         (first_value + second_value, (first,) if second is None else (first, second))
@@ -133,7 +133,7 @@ def best_within(stages: list[list[tuple[float, tuple[Edge, ...]]]], budget: Budg
 
 
 def _front(choices: list[_Choice], budget: Budget) -> list[_Choice]:
-    """Those that no other matches or beats in value and in every capped cost, best value first.
+    """Return the choices that no other matches or beats in value and in every capped cost, best value first.
 
     A staircase holds the capped costs of what is kept so far: first costs rising, second costs falling.
     """
@@ -149,7 +149,7 @@ def _front(choices: list[_Choice], budget: Budget) -> list[_Choice]:
         costs = capped(choice.cost)
         place = bisect.bisect_right(stairs, (costs[0], math.inf))
         if place and stairs[place - 1][1] <= costs[1]:
-            continue  # something better costs no more
+            continue  # a better choice costs no more
         kept.append(choice)
         end = place
         while end < len(stairs) and stairs[end][1] >= costs[1]:

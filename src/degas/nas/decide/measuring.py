@@ -1,14 +1,14 @@
-"""Rules that go by measured losses, not by the size of α: what they share.
+"""The base of rules that compare measured losses, not the size of α.
 
 On the supernet as the search left it, node by node in the graph's order, the loss is measured for each operation of
-each edge into the node, on a fixed set of batches, batch norm by the batches' own statistics, for as many of them as it
-may still be what is kept (`nas.decide.race`). A rule says which operations of an edge take part meanwhile, and whether
-more or less loss is better. The node is then fixed to what it keeps, before the next one is looked at; no residual edge
+each edge into the node, on a fixed set of batches, with batch norm by the batches' own statistics, for as long as it
+may still win (`nas.decide.race`). A rule says which operations of an edge take part meanwhile, and whether
+more or less loss is better. The node then mixes only what it keeps, before the next node is measured; no residual edge
 is kept where `zero` is better on all (`zero_rule`). So the result is in the paper's space (§3.2).
 
 Of the paper's two stages only the first differs: α of a residual edge has to beat that of the direct edge. Losses must
-not be compared so: the direct edge is kept in any case, and the more a node hangs on it, the more of what its residual
-edges are worth would be thrown away (docs/search.md).
+not be compared so: the direct edge is always kept, and the more a node depends on it, the more of the gain of its
+residual edges would be ignored (docs/search.md).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Measuring(Rule):
 
     @abstractmethod
     def takes_part(self, operation: str, masked: str) -> bool:
-        """Whether `operation` is part of the mix of its edge while `masked` of the same edge is measured."""
+        """Return whether `operation` is part of the mix of its edge while `masked` of the same edge is measured."""
 
     @classmethod
     def refusal(cls, settings: SearchSettings) -> str | None:
@@ -60,11 +60,11 @@ class Measuring(Rule):
 
     @property
     def compare(self) -> Compare:
-        """A residual edge's losses are weighed against that of its own `zero`."""
+        """The comparison of a residual edge's losses with that of its own `zero`."""
         return "above_zero"
 
     def values(self, searched: Searched) -> Values:
-        """The losses by their sign; pruning.json tells them as they are, and what α alone would have decided."""
+        """Return the losses by their sign; pruning.json has the plain losses and the decisions of α alone."""
         alpha = searched.supernet.alpha_by_name()
         measured = Measurement(self, searched).measure()
         compared = self.worth(measured.losses)
@@ -74,7 +74,7 @@ class Measuring(Rule):
         return Values(compared, {"perturbation": {**vars(measured), "by_alpha": differing}})
 
     def worth(self, losses: Alpha) -> dict[str, dict[str, float]]:
-        """What is compared, more being better."""
+        """Return the values to compare, of which more is better."""
         return {slot: {name: self.sign * loss for name, loss in of_slot.items()} for slot, of_slot in losses.items()}
 
     def read(self, pruning: Mapping[str, Any], alpha: Alpha) -> Alpha:
@@ -83,7 +83,7 @@ class Measuring(Rule):
         return super().read(pruning, alpha)
 
     def beside(self, found: list[dict[str, Any]], values: Alpha) -> dict[str, Any]:
-        """Nothing of DARTS' rule, and nothing of other ways to compare α."""
+        """Return no entry: DARTS' rule and other ways to compare α do not apply to losses."""
         return {"decisions": [{**decision, "differs_under": ()} for decision in found]}
 
 
@@ -96,7 +96,7 @@ class Measured:
 
 
 class Measurement:
-    """Measures what a search left, for one rule."""
+    """The measurement of a finished search, for one rule."""
 
     def __init__(self, rule: Measuring, searched: Searched) -> None:
         self.rule, self.settings = rule, rule.settings
@@ -105,7 +105,7 @@ class Measurement:
         self.tuned = 0
 
     def measure(self) -> Measured:
-        """The losses of all nodes. Mixing rules are put back; weights are not, where steps tune them."""
+        """Measure the losses of all nodes. Mixing rules are restored at the end; weights that steps tuned are not."""
         space = self.supernet.space
         found = Measured({s.name: dict.fromkeys(space.operations(s), 0.0) for s in space.slots}, {})
         mixing = [self.supernet.edge(slot).mixing_rule for slot in space.slots]
@@ -120,7 +120,7 @@ class Measurement:
         return found
 
     def _measure_node(self, node: str, found: Measured) -> None:
-        """The loss as it is, and as each operation of each edge into `node` has it."""
+        """Measure the loss as it is, and masked for each operation of each edge into `node`."""
         space = self.supernet.space
         masks = [(slot, name) for slot in space.incoming(node) for name in space.operations(slot)]
         race = self._race(masks)
@@ -138,7 +138,7 @@ class Measurement:
             found.losses[slot.name][name] = loss
 
     def _race(self, masks: Sequence[Mask]) -> Race:
-        """One among the operations of the direct edge, one among those of all residual edges, as `kept_at` decides.
+        """Race the operations of the direct edge, and those of all residual edges, as `kept_at` decides.
 
         A residual operation counts by how far it is from the `zero` of its edge; so `zero` itself is the same on each.
         Under a cap on size the second best may be what is kept: all are measured to the end.
@@ -153,9 +153,9 @@ class Measurement:
 
     @torch.no_grad()
     def _losses(self, node: str, number: int, masks: Sequence[Mask]) -> list[float]:
-        """The loss on batch `number`, as it is and as each of `masks` has it.
+        """Return the loss on batch `number`, as it is and with each of `masks`.
 
-        What comes before `node` is the same for all of them, and computed once.
+        The part before `node` is the same for all of them, and computed once.
         """
         backbone, engine = self.supernet.backbone, self.signal.engine
         losses = torch.zeros(1 + len(masks), dtype=torch.float64, device=engine.device)
@@ -174,14 +174,14 @@ class Measurement:
         return losses.tolist()
 
     def _cost(self) -> Tensor | float:
-        """The cost of the mix as it is masked, by its weight in the loss: Σ over edges of Σ_k w_k · share_k."""
+        """Return the cost of the masked mix, times its weight in the loss: Σ over edges of Σ_k w_k · share_k."""
         edges = (self.supernet.edge(slot) for slot in self.supernet.space.slots)
         terms = [(edge.weights() * share).sum() for edge, share in zip(edges, self.cost_shares, strict=False)]
         return self.settings.cost_weight * torch.stack(terms).sum() if terms else 0.0
 
     @contextmanager
     def _masked(self, mask: Mask | None) -> Iterator[None]:
-        """Within it, the edge has those operations alone that take part by the rule."""
+        """Mask an edge inside the context: only the operations that take part by the rule remain."""
         if mask is None:
             yield
             return
@@ -213,7 +213,7 @@ class Measurement:
 
 
 def kept_at(node: str, values: Alpha, space: SearchSpace, comparison: Mapping[str, Any]) -> tuple[Edge, ...]:
-    """What is kept at one node, by values of which more is better."""
+    """Return the edges kept at one node, by values of which more is better."""
     firsts, seconds = node_options(values, space, node, **comparison)
     first, second = (max(options, key=lambda option: option[1])[0] for options in (firsts, seconds))
     assert first is not None

@@ -1,4 +1,4 @@
-"""Measuring many candidates on batch after batch, and none for longer than it may still win. Our choice.
+"""A race of candidates: all are measured batch after batch, each only as long as it may still win. Our choice.
 
 The idea is that of Hoeffding races (Maron and Moore 1993), with the noise estimated in place of bounded. On one batch
 all candidates see the same images and inputs, so most of what differs from batch to batch is common to them, and
@@ -20,7 +20,7 @@ FACTOR = 4.0  # standard errors of a deficit, pooled over the group, beyond whic
 
 
 def fewest_batches(num_candidates: int) -> int:
-    """Before one of so many (2 or more) that still race may stop: 2 for five and more, 3 for three, 5 for two."""
+    """Return the batches before one of `num_candidates` may stop: 2 for five and more, 3 for three, 5 for two."""
     return 1 - -FREEDOM // (num_candidates - 1)
 
 
@@ -28,9 +28,9 @@ class Race:
     """Candidates in groups. Within a group the least value wins, or with `most` the greatest.
 
     Args:
-        groups: of each candidate, by its place; None for one that is only a baseline.
-        baselines: the place of the candidate whose loss is taken off a candidate's, which is then its value; None for
-            its loss itself. A baseline is measured for as long as someone needs it.
+        groups: the group of each candidate, by its place; None for one that is only a baseline.
+        baselines: the place of the candidate whose loss is subtracted from a candidate's to give its value; None for
+            its loss itself. A baseline is measured as long as a candidate needs it.
         most: whether more is better.
         factor: standard errors of a deficit beyond which a candidate stops; infinite for never.
     """
@@ -44,15 +44,15 @@ class Race:
         factor: float = FACTOR,
     ) -> None:
         self._baselines, self._sign, self._factor = baselines, -1.0 if most else 1.0, factor
-        self._groups = [[place for place, its in enumerate(groups) if its == group] for group in set(groups) - {None}]
-        self._running = list(self._groups)  # by group, who may yet win it; empty once that is known
+        self._groups = [[place for place, own in enumerate(groups) if own == group] for group in set(groups) - {None}]
+        self._running = list(self._groups)  # by group, the places that may still win; empty once the winner is known
         self._raced = [0] * len(groups)  # batches that a candidate took part in
         self._references: list[float] = []
         self._losses: list[list[float]] = [[] for _ in groups]
         self.open = list(range(len(groups)))  # places to measure on the next batch, ascending
 
     def add(self, reference: float, losses: Sequence[float]) -> None:
-        """The next batch: the loss of what all candidates are variants of, and those of the open ones."""
+        """Take the next batch: the loss of the reference, which all candidates vary, and those of the open ones."""
         self._references.append(reference)
         for place, loss in zip(self.open, losses, strict=True):
             self._losses[place].append(loss)
@@ -71,8 +71,8 @@ class Race:
     def estimates(self) -> list[float]:
         """The mean loss of each candidate, as if all had been measured on the same batches.
 
-        Who stopped early did not see the later batches, and what all candidates share may be more or less there. So it
-        counts as what its group's winner came to, and what it was behind on the batches that both saw: who was dropped
+        A candidate that stopped early did not see the later batches, where the loss of all may be higher or lower. It
+        counts as its group's winner's value plus its deficit on the batches that both saw: so a dropped candidate
         cannot come out ahead.
         """
         means = [self.reference + float(self._differences(place).mean()) for place in range(len(self._losses))]
@@ -86,13 +86,13 @@ class Race:
         return means
 
     def _winner(self, places: Sequence[int]) -> int:
-        """Of those who raced longest the one of the least mean value."""
+        """Return the candidate of the least mean value among those measured longest."""
         longest = max(self._raced[place] for place in places)
         finalists = [place for place in places if self._raced[place] == longest]
         return min(finalists, key=lambda place: self._values(place).mean())
 
     def _behind(self, place: int, winner: int) -> float:
-        """The winner's mean value, and by how much `place` was behind on the batches that both saw."""
+        """Return the winner's mean value plus the deficit of `place` on the batches that both saw."""
         values, best = self._values(place), self._values(winner)
         shared = min(len(values), len(best))
         return float(best.mean() + (values[:shared] - best[:shared]).mean())
@@ -108,7 +108,7 @@ class Race:
         return self._sign * (values if baseline is None else values - self._differences(baseline)[: len(values)])
 
     def _doubtful(self, places: Sequence[int]) -> list[int]:
-        """Those who may yet win the group; none where one alone is left."""
+        """Return the places that may still win the group; none where only one is left."""
         if len(places) < 2:
             return []
         if len(self._references) < fewest_batches(len(places)):
@@ -118,6 +118,6 @@ class Race:
         deficits = values - values[best]
         others = np.arange(len(places)) != best
         error = math.sqrt(deficits[others].var(axis=1, ddof=1).mean() / deficits.shape[1])
-        limit = self._factor * error if error else 0.0  # an infinite factor times 0 is no number
+        limit = self._factor * error if error else 0.0  # an infinite factor times 0 is NaN
         stays = [not mean > limit for mean in deficits.mean(axis=1)]
-        return [place for place, its in zip(places, stays, strict=True) if its] if sum(stays) > 1 else []
+        return [place for place, stay in zip(places, stays, strict=True) if stay] if sum(stays) > 1 else []

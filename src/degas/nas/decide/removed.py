@@ -1,4 +1,4 @@
-"""By the loss without each operation. After DARTS-PT (Wang et al. 2021), with order and comparison of our choice."""
+"""The rule by the loss without each operation. After DARTS-PT (Wang et al. 2021); order and comparison are ours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A pruning rule: the values it goes by, how they compare, how they are told. `--search.prune` names one.
+"""A pruning rule: its values, how they compare, how they are reported. `--search.prune` names one.
 
 To add one, write a module of this room with a subclass of `Rule` under `@register_rule("its-name")`.
 """
@@ -26,7 +26,7 @@ RuleClass = TypeVar("RuleClass", bound="type[Rule]")
 
 
 def register_rule(name: str) -> Callable[[RuleClass], RuleClass]:
-    """Make a subclass of `Rule` what `--search.prune NAME` means."""
+    """Register a subclass of `Rule` as `--search.prune NAME`."""
 
     def register(rule: RuleClass) -> RuleClass:
         RULES.add(name, rule)
@@ -37,7 +37,7 @@ def register_rule(name: str) -> Callable[[RuleClass], RuleClass]:
 
 @dataclass(frozen=True)
 class Searched:
-    """What a search leaves to its rule.
+    """The state of a finished search, for its rule.
 
     Args:
         supernet, signal: as they are after `step` steps; the signal says how good images are.
@@ -57,14 +57,14 @@ class Searched:
 
 @dataclass(frozen=True)
 class Values:
-    """`compared`: edge name → operation name → value, more being better; `told`: what pruning.json says beside them."""
+    """`compared`: edge name → operation name → value, more being better; `told`: further entries of pruning.json."""
 
     compared: Alpha
     told: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Rule(ABC):
-    """By which values of the operations an architecture is kept. By default the paper's two stages compare them.
+    """A choice of an architecture by values of its operations. By default the paper's two stages compare them.
 
     Args:
         settings: of the search; `compare` and `zero_rule` among them.
@@ -82,12 +82,12 @@ class Rule(ABC):
 
     @classmethod
     def refusal(cls, settings: SearchSettings) -> str | None:
-        """Why the rule cannot go with the other settings, in one line, or None."""
+        """Return the reason why the rule excludes the other settings, in one line, or None."""
         return None
 
     @abstractmethod
     def values(self, searched: Searched) -> Values:
-        """What the rule goes by. Called once, last of all: it may change the supernet."""
+        """Return the values that the rule compares. Called once, last of all: it may change the supernet."""
 
     def read(self, pruning: Mapping[str, Any], alpha: Alpha) -> Alpha:
         """The compared values of a finished search, from its pruning.json and its last α."""
@@ -96,12 +96,12 @@ class Rule(ABC):
 
     @property
     def compare(self) -> Compare:
-        """How values of different edges compare (`pruning.prune`)."""
+        """The way to compare values of different edges (`pruning.prune`)."""
         return self.settings.compare
 
     @property
     def decided_by(self) -> str:
-        """What decided, in words, for the reports; empty where its edges are no such decisions."""
+        """The reason of the decisions in words, for the reports; "" where the edges are not decided like that."""
         return f"the loss {self.measured}" if self.measured else f"the values of {self.settings.prune}"
 
     @property
@@ -126,7 +126,7 @@ class Rule(ABC):
         return {**report, "values": values}
 
     def beside(self, found: list[dict[str, Any]], values: Alpha) -> dict[str, Any]:
-        """What the report says beside the decisions, or in place of them."""
+        """Return entries of the report beside the decisions, or in place of them."""
         return {}
 
     def _cap_report(self, values: Alpha, budget: Budget) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""Whether a search has settled: what it would keep no longer changes, and no decision is close. Pure.
+"""The test for a settled search: what it would keep no longer changes, and no decision is close. Pure.
 
-The rule looks at one run. What it calls noise is how far a decision's margin wandered over the last epochs of *this*
-run; two seeds differ by more than that, and how much more only `degas search --seeds` shows. A settled search is one
-that more epochs would hardly change, not one that another seed would repeat.
+The test looks at one run. Its noise is the change of a decision's margin over the last epochs of *this*
+run; two seeds differ by more, and only `degas search --seeds` shows how much. A settled search is one
+that more epochs would hardly change; another seed may still find something else.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def is_settled(
     compare: Compare = "raw",
     zero_rule: ZeroRule = "drops_edge",
 ) -> bool:
-    """Whether a search whose α after each epoch was `history` may stop: no decision is open. Never for 0 epochs."""
+    """Return whether a search with α `history`, one an epoch, may stop: no decision is open. Never for 0 epochs."""
     if not num_epochs or len(history) <= num_epochs:
         return False
     return not open_decisions(
@@ -59,11 +59,11 @@ def open_decisions(
 ) -> tuple[str, ...]:
     """The decisions of the paper's rule that have changed within the last `num_epochs` epochs, or are close.
 
-    Close: the margin now is at most `margin` (in the units of α, or of the compare rule), or where that is None, at
+    Close: the margin now is at most `margin` (in the units of α, or of the compare rule); if that is None, at
     most two standard deviations of the decision's margin over the last `num_epochs` + 1 records. A steady growth
-    counts as deviation too, which errs on the side of going on. A decision without any alternative is never close.
+    counts as deviation too, so that the search rather continues. A decision without any alternative is never close.
     """
-    recent = [_sureness(alpha, space, compare, zero_rule) for alpha in history[-num_epochs - 1 :]]
+    recent = [_choices_with_margins(alpha, space, compare, zero_rule) for alpha in history[-num_epochs - 1 :]]
     found = []
     for name, (choice, now) in recent[-1].items():
         margins = [record[name][1] for record in recent]
@@ -78,7 +78,9 @@ def _noise(margins: Sequence[float]) -> float:
     return NOISE_DEVIATIONS * statistics.stdev(finite) if len(finite) > 1 else 0.0
 
 
-def _sureness(alpha: Alpha, space: SearchSpace, compare: Compare, zero_rule: ZeroRule) -> dict[str, tuple[str, float]]:
+def _choices_with_margins(
+    alpha: Alpha, space: SearchSpace, compare: Compare, zero_rule: ZeroRule
+) -> dict[str, tuple[str, float]]:
     """Decision name → choice and margin, infinite where there was no alternative.
 
     Where `zero` may drop an edge, its lead or lag on the edge that would win without it is a margin too.
@@ -98,7 +100,7 @@ def _sureness(alpha: Alpha, space: SearchSpace, compare: Compare, zero_rule: Zer
 
 
 def _zero_margin(free: Decision, alpha: Alpha) -> float:
-    """How far `zero` is from deciding otherwise, given the choice that would be made without it.
+    """Return the distance of `zero` from deciding otherwise, for the choice that would be made without it.
 
     Within an edge all compare rules differ by a shift alone, so that the difference of α serves each of them.
     """

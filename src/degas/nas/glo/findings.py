@@ -1,4 +1,4 @@
-"""What goes wrong in a GLO fit although nothing fails: reconstructions that look alike, latents that never move.
+"""Checks for a GLO fit that goes wrong without an error: reconstructions that look alike, latents that never move.
 
 The limits are our choice, wide enough that an alarm means something.
 """
@@ -20,7 +20,7 @@ from degas.nas.signal import Finding, Signal
 from degas.nets.normalisation import frozen_buffers
 
 NUM_COMPARED = 64  # images whose reconstructions are compared
-SAME_ROW = 1e-6  # a latent that moved by less has not moved
+SAME_ROW = 1e-6  # a latent that moved by less in all has not moved
 COLLAPSED_SHARE = 0.05  # of the data's variance
 BEGUN_STEPS = 100
 DEAD_SHARE = 0.05  # of the latents
@@ -42,7 +42,7 @@ def collapsed(real_variance: float, fake_variance: float, *, num_steps: int) -> 
 def dead_latents(num_dead: int, num_latents: int, gradients: Sequence[float]) -> Finding | None:
     """Latents that never had a gradient, or a gradient that died for all.
 
-    `gradients`: the mean norm of a latent's gradient, a value an epoch. It is not finite nowhere: the search checks.
+    `gradients`: the mean norm of a latent's gradient, a value an epoch. All values are finite: the search checks that.
     """
     mend = "lower --search.weight-lr, or use --search.weight-optimizer adam with --search.latent-optimizer adam"
     most = max(gradients, default=0.0)
@@ -73,16 +73,17 @@ def _variance(images: Tensor) -> float:
     return float(images.double().var(dim=0, correction=0).mean())
 
 
-def still_latents(table: LatentTable, start: Tensor, batches: Batches, num_steps: int) -> tuple[int, int]:
-    """(Latents that were visited and stayed, latents that were visited); `start` (N, d): where they began."""
+def still_latents(table: LatentTable, batches: Batches, num_steps: int) -> tuple[int, int]:
+    """(Latents that were visited and stayed, latents that were visited)."""
     visited = torch.zeros(len(table.rows), dtype=torch.bool, device=table.rows.device)
     if table.num_steps is not None and table.second_moment is not None:
         visited = table.num_steps > 0
         still = (table.second_moment == 0).all(dim=1)
     else:
-        for step in range(min(num_steps, batches.steps_per_epoch)):  # one epoch tells who is visited at all
+        for step in range(min(num_steps, batches.steps_per_epoch)):  # one epoch shows which latents are visited at all
             visited[batches(step).index.to(visited.device)] = True
-        still = (table.rows - start.to(visited.device)).norm(dim=1) < SAME_ROW
+        assert table.distances is not None
+        still = table.distances < SAME_ROW
     return int((still & visited).sum()), int(visited.sum())
 
 

@@ -17,24 +17,24 @@ from degas.data.image_set import ImageSet
 from degas.data.loader import Batch, Batches
 from degas.data.pixels import to_symmetric
 from degas.nas.glo.findings import collapsed, dead_latents, mean_gradients, still_latents, variances
-from degas.nas.glo.latents import LatentTable, pca_latents, random_latents
+from degas.nas.glo.latents import LatentTable
 from degas.nas.glo.pictures import save_reconstructions, save_samples
 from degas.nas.glo.reconstruction import reconstruction_terms
+from degas.nas.glo.start import first_latents
 from degas.nas.signal import Finding, Moved, Signal, Terms, register_signal, total
 from degas.nets.normalisation import frozen_buffers, recalibrate
-from degas.runtime.rng import torch_generator
 from degas.runtime.run_folder import StageFolder
 from degas.runtime.transfer import to_device
 from degas.settings.sections import SearchSettings
 
 FurtherTerms = Callable[[Tensor, Tensor], Terms]  # fakes and reals (B, C, H, W) in [−1, 1] → scalars by name
 RECALIBRATION_BATCHES = 20  # of latents, before anything is shown or measured in evaluation mode
-INDISTINCT = 0.02  # a mean image's loss for images that differ by a grey level or two: then it is all there is to learn
+INDISTINCT = 0.02  # the mean image's loss if images differ by a grey level or two; then there is no more to learn
 
 
 @register_signal("glo")
 class Glo(Signal):
-    """A network latents (B, d) → images (B, C, H, W) and a latent for each image, fitted to reconstruct the images.
+    """A network from latents (B, d) to images (B, C, H, W), and a latent for each image, fitted to reconstruct it.
 
     `further_terms` adds to the loss, for measurements.
     """
@@ -45,12 +45,25 @@ class Glo(Signal):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.further_terms: FurtherTerms | None = None
-        start = self.engine.broadcast(self.first_rows().to(self.engine.device))  # machines may round differently
-        self.table = LatentTable(start, self.settings.latent_optimizer)
+        self._table: LatentTable | None = None
+
+    @property
+    def table(self) -> LatentTable:
+        """The latents; made where neither `start` nor a checkpoint has."""
+        if self._table is None:
+            # The first process's on all: machines may round differently, and one computation is enough.
+            start = self.first_rows() if self.engine.is_main else torch.empty(self.images.num_images, self.noise_size)
+            start = self.engine.broadcast(start.to(self.engine.device))
+            self._table = LatentTable(start, self.settings.latent_optimizer)
+        return self._table
+
+    def start(self) -> None:
+        _ = self.table
 
     def first_rows(self) -> Tensor:
         """The latents that the fit starts from, (N, d) on the CPU."""
-        return first_latents(self.images, self.settings.latent_init, self.noise_size, self.seed)
+        init, device = self.settings.latent_init, self.engine.device
+        return first_latents(self.images, init, self.noise_size, self.seed, device)
 
     def inputs(self, index: Tensor) -> Tensor:
         return self.table.rows[to_device(index, self.engine.device)]
@@ -71,12 +84,12 @@ class Glo(Signal):
         return Moved(terms, {"gradient_norm": norm, "latent_gradient_norm": latent_norm})
 
     def adapt(self, batch: Batch, step: int) -> None:
-        """`held_out_latent_steps` steps on the batch's latents alone, or α would see nothing but latents that lag."""
+        """Take `held_out_latent_steps` steps on the batch's latents alone; without them α sees only lagging ones."""
         for _ in range(self.settings.held_out_latent_steps):
             self.step_latents_only(batch, step)
 
     def step_latents_only(self, batch: Batch, step: int) -> None:
-        """One update of the batch's latents by a frozen network, whose batch norm buffers hold still too."""
+        """Update the batch's latents once; the network is frozen, its batch norm buffers too."""
         index = to_device(batch.index, self.engine.device)
         latents = self.table.batch(index)
         with frozen_buffers(self.network):
@@ -85,14 +98,14 @@ class Glo(Signal):
         self._step_latents(index, latents, self.settings.latent_lr * self.rate_share(step))
 
     def _step_latents(self, index: Tensor, latents: Tensor, lr: float | Tensor) -> Tensor:
-        """Every rank applies every rank's rows, so that all hold the same table. Returns the mean row gradient norm."""
+        """Apply all ranks' rows on every rank, so that all have the same table; return the mean row gradient norm."""
         assert latents.grad is not None
         gradient = self.engine.gather(latents.grad / self.engine.num_ranks)
         self.table.step(self.engine.gather(index), gradient, lr)
         return gradient.norm(dim=1).mean()
 
     def recalibrate(self, rows: np.ndarray | None = None) -> None:
-        """Running statistics from latents: they lag behind weights and α, and evaluation mode depends on them.
+        """Compute running statistics from latents: they lag behind weights and α, and evaluation mode depends on them.
 
         `rows` (n,): take the latents of these images only.
         """
@@ -126,7 +139,7 @@ class Glo(Signal):
         )
 
     def findings(self, batches: Batches, num_steps: int, metrics: Sequence[Mapping[str, Any]]) -> list[Finding]:
-        still = still_latents(self.table, self.first_rows(), batches, num_steps)
+        still = still_latents(self.table, batches, num_steps)
         found = [
             collapsed(*variances(self), num_steps=num_steps),
             dead_latents(*still, mean_gradients(metrics)),
@@ -155,20 +168,15 @@ class Glo(Signal):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
-        self.table.load_state_dict(state["latents"])
-
-
-def first_latents(images: ImageSet, init: str, size: int, seed: int) -> Tensor:
-    """(N, size) float32 on the CPU: `pca` or `random`."""
-    generator = torch_generator(seed, "latents")
-    if init == "pca":
-        return pca_latents(images.images, size, generator)
-    return random_latents(images.num_images, size, generator)
+        if self._table is None:  # rows to be filled: those that a fit starts from may take minutes
+            rows = torch.zeros(self.images.num_images, self.noise_size, device=self.engine.device)
+            self._table = LatentTable(rows, self.settings.latent_optimizer)
+        self._table.load_state_dict(state["latents"])
 
 
 @torch.no_grad()
 def mean_image_loss(images: ImageSet, settings: SearchSettings, device: torch.device) -> float:
-    """ℓ over all images of the best constant guess, their mean image: what a fit that learned nothing reaches."""
+    """ℓ over all images of the best constant guess, their mean image: the loss of a fit that learned nothing."""
     mean = torch.from_numpy(images.images.mean(axis=0, dtype="float64") / 127.5 - 1.0).float().to(device)
     summed, size = 0.0, 1024
     for start in range(0, images.num_images, size):

@@ -23,7 +23,7 @@ EPS = 1e-8
 def project(rows: Tensor) -> Tensor:
     """Rows (N, d) longer than 1 are scaled to length 1; the others are left as they are.
 
-    A row too long for its length to be a number becomes nan, and not 0: a run that diverged must not look sound.
+    A row whose length overflows becomes NaN, not 0: a run that diverged must not look sound.
     """
     lengths = rows.norm(dim=1, keepdim=True)
     return torch.where(lengths.isfinite(), rows / lengths.clamp(min=1.0), torch.nan)
@@ -43,7 +43,12 @@ def pca_latents(images: np.ndarray, size: int, generator: torch.Generator) -> Te
     N(0, 1/size).
     """
     scores = torch.from_numpy(whitened_scores(images.reshape(len(images), -1), size, generator)).float()
-    filling = torch.randn(len(images), size - scores.shape[1], generator=generator)
+    return latents_of_scores(scores, size, generator)
+
+
+def latents_of_scores(scores: Tensor, size: int, generator: torch.Generator) -> Tensor:
+    """(N, size) float32: `pca_latents` of images whose whitened principal components are `scores` (N, k ≤ size)."""
+    filling = torch.randn(len(scores), size - scores.shape[1], generator=generator)
     return project(torch.cat([scores, filling], dim=1) / size**0.5)
 
 
@@ -53,6 +58,9 @@ class LatentTable:
     Args:
         rows: the start, float (N, d); copied.
         optimizer: `adam` (row-wise) or `sgd` (plain, no momentum: a row's last gradient is an epoch old).
+
+    Attributes:
+        distances: with `sgd`, how far each row has moved in all, (N,); with `adam` the moments tell whether it has.
     """
 
     def __init__(self, rows: Tensor, optimizer: str = "adam") -> None:
@@ -64,6 +72,7 @@ class LatentTable:
         self.first_moment = torch.zeros_like(self.rows) if adam else None
         self.second_moment = torch.zeros_like(self.rows) if adam else None
         self.num_steps = torch.zeros(len(rows), dtype=torch.int64, device=rows.device) if adam else None
+        self.distances = None if adam else torch.zeros(len(rows), device=rows.device)
 
     def batch(self, index: Tensor) -> Tensor:
         """A copy of the rows `index` (B,): (B, d), a leaf that can take a gradient."""
@@ -73,7 +82,7 @@ class LatentTable:
     def step(self, index: Tensor, gradient: Tensor, lr: float | Tensor) -> None:
         """Move the rows `index` (B,), all different, against `gradient` (B, d) and project them to the unit ball."""
         if self.first_moment is None or self.second_moment is None or self.num_steps is None:
-            self.rows[index] = project(self.rows[index] - lr * gradient)
+            self._step_plainly(index, gradient, lr)
             return
         steps = self.num_steps[index] + 1  # (B,)
         first = self.first_moment[index].lerp_(gradient, 1 - BETAS[0])  # (B, d)
@@ -84,13 +93,21 @@ class LatentTable:
         second_corrected = second / (1 - BETAS[1] ** count)
         self.rows[index] = project(self.rows[index] - lr * first_corrected / (second_corrected.sqrt() + EPS))
 
+    def _step_plainly(self, index: Tensor, gradient: Tensor, lr: float | Tensor) -> None:
+        assert self.distances is not None
+        before = self.rows[index]  # (B, d)
+        after = project(before - lr * gradient)
+        self.rows[index] = after
+        self.distances[index] += (after - before).norm(dim=1)
+
     def state_dict(self) -> dict[str, Tensor]:
-        names = ("rows", "first_moment", "second_moment", "num_steps")
+        names = ("rows", "first_moment", "second_moment", "num_steps", "distances")
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        unknown = {"distances": torch.tensor(torch.inf)}  # degas 0.1.0 did not save them: nothing is said to be still
         for name, value in self.state_dict().items():
-            value.copy_(state[name])
+            value.copy_((unknown | dict(state))[name])
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from torch import Tensor
 
 RANK_SHARE = 1e-10  # a direction with less than this share of the largest variance is rounding, not data
 EXACT_SIZE = 1024  # up to so many values an image the whole covariance is diagonalised: about a second
@@ -53,3 +54,56 @@ def _covariance_times(flat: np.ndarray, mean: np.ndarray, matrix: np.ndarray) ->
 def _centred_chunks(flat: np.ndarray, mean: np.ndarray) -> Iterator[np.ndarray]:
     rows = max(1, CHUNK_VALUES // flat.shape[1])
     return (flat[start : start + rows] - mean for start in range(0, len(flat), rows))
+
+
+# ---------------------------------------------------------------------------------------------------- on a device
+
+
+def whitened_scores_on(device: torch.device, flat: np.ndarray, size: int, generator: torch.Generator) -> Tensor:
+    """`whitened_scores` by the same steps on `device`; agrees to rounding. Only there is the result the same twice."""
+    chunks = _Chunks(flat, device)
+    num_values = flat.shape[1]
+    identity = torch.eye(num_values, dtype=torch.float64, device=device)
+    basis = identity if num_values <= EXACT_SIZE else _leading_subspace_on(chunks, size + OVERSAMPLING, generator)
+    inner = basis.T @ chunks.covariance_times(basis)  # (q, q)
+    variances, rotation = torch.linalg.eigh((inner + inner.T) / 2)
+    kept = min(size, len(flat) - 1, int((variances > RANK_SHARE * variances[-1]).sum()))
+    directions = basis @ rotation.flip(1)[:, :kept]  # (P, k)
+    largest = directions.gather(0, directions.abs().argmax(0, keepdim=True))
+    whitening = directions * largest.sign() / variances.flip(0)[:kept].sqrt()
+    return torch.cat([chunk @ whitening for chunk in chunks.centred()])
+
+
+def _leading_subspace_on(chunks: _Chunks, count: int, generator: torch.Generator) -> Tensor:
+    shape = (len(chunks.mean), min(count, len(chunks.mean)))
+    basis = torch.randn(shape, generator=generator, dtype=torch.float64).to(chunks.mean.device)
+    for _ in range(NUM_ROUNDS):
+        basis = torch.linalg.qr(chunks.covariance_times(torch.linalg.qr(basis)[0]))[0]
+    return basis
+
+
+class _Chunks:
+    """A uint8 matrix (N, P) that lies on the host, some rows at a time as float64 on a device."""
+
+    def __init__(self, flat: np.ndarray, device: torch.device) -> None:
+        self.flat, self.device = flat, device
+        total = torch.zeros(flat.shape[1], dtype=torch.float64, device=device)
+        for chunk in self._rows():
+            total += chunk.sum(0)
+        self.mean = total / len(flat)  # (P,)
+
+    def centred(self) -> Iterator[Tensor]:
+        return (chunk - self.mean for chunk in self._rows())
+
+    def covariance_times(self, matrix: Tensor) -> Tensor:
+        """covariance (P, P) · matrix (P, q), without the covariance where q < P."""
+        total = torch.zeros_like(matrix)
+        for chunk in self.centred():
+            total += chunk.T @ (chunk @ matrix) if matrix.shape[1] < matrix.shape[0] else chunk.T @ chunk @ matrix
+        return total / len(self.flat)
+
+    def _rows(self) -> Iterator[Tensor]:
+        num_rows = max(1, CHUNK_VALUES // self.flat.shape[1])
+        for start in range(0, len(self.flat), num_rows):
+            rows = np.array(self.flat[start : start + num_rows])  # a copy: what is mapped from a disk is read-only
+            yield torch.from_numpy(rows).to(self.device).double()

@@ -1,1 +1,1 @@
-"""What a search writes: outputs, consensus, agreement, warnings of degenerate ends."""
+"""The results of a search: outputs, consensus, agreement, warnings of degenerate ends."""

@@ -1,4 +1,4 @@
-"""How far searches with different seeds agree: the numbers of agreement.json.
+"""The agreement of searches with different seeds: the numbers of agreement.json.
 
 DARTS' users complain above all that two seeds give two architectures, so agreement is measured against chance.
 """

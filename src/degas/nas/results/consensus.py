@@ -1,4 +1,4 @@
-"""What several searches come to together: from their folders to one architecture, its α and their agreement.
+"""The consensus of several searches: from their folders to one architecture, its α and their agreement.
 
 The searches are read from their files alone, so that a finished one need not be made again.
 """
@@ -25,7 +25,7 @@ from degas.space.pruning import Alpha, choices
 
 @dataclass(frozen=True)
 class Found:
-    """What one finished search left in its folder."""
+    """The results of one finished search, from its folder."""
 
     seed: int
     architecture: Architecture
@@ -55,12 +55,12 @@ def _read_json(path: Path) -> Any:
 
 
 def write_consensus(folder: StageFolder, searches: Sequence[Found], rule: Rule) -> Architecture:
-    """Write what several searches come to into `folder`, and return the architecture.
+    """Write the consensus of several searches into `folder`, and return the architecture.
 
-    Files: architecture.json, which the rule prunes from the mean over the searches of the values that it went by,
-    within its budget; alpha.jsonl and metrics.jsonl, means by epoch (a search that settled earlier counts with its last
-    α); pruning.json, the consensus' decisions with their margins; agreement.json; degenerate.json. Written anew each
-    time, the same bytes. Raises `UserError` where the `darts` rule leaves the graph of the mean disconnected.
+    Files: architecture.json, pruned within the budget from the mean over the searches of the rule's values; alpha.jsonl
+    and metrics.jsonl, means by epoch (a search that settled earlier counts with its last α); pruning.json, the
+    consensus' decisions with their margins; agreement.json; degenerate.json. Each call writes the same bytes. Raises
+    `UserError` where the `darts` rule leaves the graph of the mean disconnected.
     """
     space, mean = rule.space, mean_alpha([found.values for found in searches])
     folder.truncate_logs(-1)
@@ -97,7 +97,7 @@ def mean_records(searches: Sequence[Found], space: SearchSpace) -> list[dict[str
 
 
 def loss_records(searches: Sequence[Found]) -> list[dict[str, Any]]:
-    """Mean loss of each epoch, and its standard deviation over the searches that came so far."""
+    """Mean loss of each epoch, and its standard deviation over the searches that reached it."""
     longest = max((found.alpha for found in searches), key=len)
     records = []
     for record in longest:
@@ -113,7 +113,7 @@ def loss_records(searches: Sequence[Found]) -> list[dict[str, Any]]:
 def degenerate_records(
     searches: Sequence[Found], values: Alpha, edges: tuple[Edge, ...], space: SearchSpace, *, by_losses: bool = False
 ) -> list[dict[str, Any]]:
-    """What has gone wrong in each search, with its seed, and in what they come to together."""
+    """Return the records of what has gone wrong in each search, with its seed, and in their consensus."""
     records = [
         {**record, "seed": found.seed, "warning": f"seed {found.seed}: {record['warning']}"}
         for found in searches
@@ -127,7 +127,7 @@ def degenerate_records(
 
 
 def consensus_without(searches: Sequence[Found], consensus: tuple[Edge, ...], rule: Rule) -> dict[str, Any]:
-    """How much the consensus hangs on one seed: its decisions that stay when a seed is left out, for `agreement.json`.
+    """Count the consensus's decisions that stay when one seed is left out, for `agreement.json`.
 
     `consensus_without`, seed → number of decisions; `mean_consensus_without`, their mean. Two searches leave one, which
     is no consensus: then there is neither. A seed without which the rule disconnects the graph has None.
@@ -164,7 +164,7 @@ def _edges_of(record: dict[str, Any], space: SearchSpace) -> dict[str, dict[str,
 
 
 def _provenance(architectures: Sequence[Architecture]) -> dict[str, Any]:
-    """That of the first search, with all seeds in place of its own."""
+    """Return the first search's provenance, with all seeds in place of its own."""
     shared = {k: v for k, v in architectures[0].provenance.items() if k not in ("method", "seed")}
     seeds = [architecture.provenance.get("seed") for architecture in architectures]
     return {"method": "consensus of searches", "seeds": seeds, **shared}

@@ -1,8 +1,8 @@
 """Degenerate ends of a search, detected and named: what is wrong, where, and what to try. Pure functions.
 
-Each looks at something that a search leaves anyway (the kept edges, α, the mixing weights) and returns at most one
-`Finding`; what a signal can tell of itself stands beside it (`Signal.findings`). The limits are our choice, wide enough
-that an alarm means something. None of them stops a search.
+Each judges a result that a search has anyway (the kept edges, α, the mixing weights) and returns at most one
+`Finding`; a signal adds its own (`Signal.findings`). The limits are our choice, wide enough that an alarm means
+something. A finding never stops a search.
 """
 
 from __future__ import annotations

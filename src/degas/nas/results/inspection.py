@@ -1,4 +1,4 @@
-"""What `degenerate` judges, gathered from a search that has ended: what it kept, its α and its logs."""
+"""The input of `degenerate`, from a search that has ended: what it kept, its α and its logs."""
 
 from __future__ import annotations
 

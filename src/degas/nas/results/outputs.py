@@ -1,4 +1,4 @@
-"""What a finished search writes: pictures, how it was decided, the pruned architecture, what has gone wrong."""
+"""The files of a finished search: pictures, how it was decided, the pruned architecture, what has gone wrong."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from degas.space.pruning import Alpha
 def write_results(folder: StageFolder, search: Search, step: int) -> Architecture:
     """Write every result of a search of `step` steps, prune, and return the architecture.
 
-    A second call from the same checkpoint writes the same bytes again. The rule comes last, since it may change the
+    A second call from the same checkpoint writes the same bytes again. The rule runs last, since it may change the
     supernet (`perturbation_tune_steps`).
 
     Raises `UserError` when the pruning rule leaves no generator to build (the `darts` ablation); α and pruning.json
@@ -48,7 +48,7 @@ def write_results(folder: StageFolder, search: Search, step: int) -> Architectur
 
 
 def write_architecture(folder: StageFolder, search: Search, values: Values) -> Architecture:
-    """Write pruning.json and architecture.json: what the rule makes of the values that it goes by."""
+    """Write pruning.json and architecture.json: the decisions of the rule on `values`."""
     rule, settings, graph = search.rule, search.settings, search.space
     folder.write_json("pruning.json", rule.report(values.compared, values.told))
     architecture = Architecture(
@@ -70,7 +70,7 @@ def write_architecture(folder: StageFolder, search: Search, values: Values) -> A
 
 
 def searched(search: Search, step: int) -> Searched:
-    """What the search leaves to its rule; the batches that it may measure on are those of α's images."""
+    """Return the search's state for its rule; the batches to measure on are those of α's images."""
     return Searched(
         search.supernet,
         search.signal,
@@ -82,7 +82,7 @@ def searched(search: Search, step: int) -> Searched:
 
 
 def standing(alpha: Alpha, space: SearchSpace, settings: SearchSettings, budget: Budget | None = None) -> str:
-    """What the paper's rule would keep now, in one line: `N1 conv_3x3 · U1 deconv_6x6 + deconv_4x4(U0) · …`."""
+    """Return what the paper's rule would keep now, in one line: `N1 conv_3x3 · U1 deconv_6x6 + deconv_4x4(U0) · …`."""
     terms: dict[str, list[str]] = {}
     for edge in ByAlpha(settings, space, budget).keep(alpha):
         known = terms.setdefault(edge.target, [])
@@ -91,7 +91,7 @@ def standing(alpha: Alpha, space: SearchSpace, settings: SearchSettings, budget:
 
 
 def _provenance(search: Search) -> dict[str, Any]:
-    """Where an architecture came from; no time and no path."""
+    """Return the provenance of an architecture; no time and no path."""
     images = search.images
     return {
         "method": "search",

@@ -1,4 +1,4 @@
-"""One operation of a mix, without what it shares with others: which part is linear, and what it reads."""
+"""One operation of a mix, without the part it shares with others: which part is linear, and its input."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHARED_EPS = BatchNorm(1, affine=False).eps  # of the batch norm that `mixed.Sha
 
 @dataclass
 class NodeValue:
-    """What a node's edges read: the map itself, ReLU(BN(map)), and ReLU(map) for those that ask. All (N, C, H, W)."""
+    """The inputs of a node's edges: the map, ReLU(BN(map)), and ReLU(map) for those that ask. All (N, C, H, W)."""
 
     plain: Tensor
     activated: Tensor
@@ -93,7 +93,7 @@ def _flat(operation: Chain) -> list[nn.Module]:
 
 
 def _head(modules: Sequence[nn.Module]) -> tuple[str, int]:
-    """What the operation reads of a node's value, and how many of its modules that stands for."""
+    """Return the part of a node's value that the operation reads, and how many of its modules that replaces."""
     if len(modules) > 1 and _is_shared_norm(modules[0]) and isinstance(modules[1], nn.ReLU):
         return "activated", 2
     if modules and isinstance(modules[0], nn.ReLU):
@@ -102,12 +102,12 @@ def _head(modules: Sequence[nn.Module]) -> tuple[str, int]:
 
 
 def _is_shared_norm(module: nn.Module) -> bool:
-    """Whether it is the one of `SharedActivation`; a registered operation may bring a batch norm of its own."""
+    """Return whether it is the one of `SharedActivation`; a registered operation may bring a batch norm of its own."""
     return type(module) is BatchNorm and module.weight is None and module.eps == SHARED_EPS
 
 
 def _dense_kind(tail: Sequence[nn.Module]) -> str:
-    """Which mixed kernel a branch joins; convolutions that do anything unusual join none and run on their own."""
+    """Return the mixed kernel that a branch joins; "" for an unusual convolution, which runs on its own."""
     last = tail[-1] if len(tail) else None
     if isinstance(last, BilinearConvolution) and len(tail) == 1:
         return "up"

@@ -19,7 +19,7 @@ from torch.autograd.function import once_differentiable
 
 
 def is_depthwise(module: nn.Module) -> bool:
-    """Whether `depthwise` computes what `module` does."""
+    """Return whether `depthwise` computes the same as `module`."""
     if not isinstance(module, nn.Conv2d) or module.groups != module.in_channels or module.bias is not None:
         return False
     size, dilation = module.kernel_size[0], module.dilation[0]

@@ -51,7 +51,7 @@ class KernelMix:
         return mixed.unflatten(2, (self.size, self.size))
 
     def _constants(self, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """No buffers: nothing here is learned, saved or averaged."""
+        """Constants, kept out of the buffers: they are not learned, saved or averaged."""
         if (device, dtype) not in self._copies:
             self._copies[device, dtype] = self._taps.to(device, dtype), self._owners.to(device)
         return self._copies[device, dtype]

@@ -141,7 +141,7 @@ class MixedOp(nn.Module):
         return [(position, branch) for position, branch in self._branches() if keep[position]]
 
     def _branches(self) -> list[tuple[int, Branch]]:
-        """Every operation but `zero`, with its place in α."""
+        """Yield every operation but `zero`, with its place in α."""
         return [(self.names.index(name), cast(Branch, branch)) for name, branch in self.branches.items()]
 
 
@@ -177,7 +177,7 @@ def sum_edges(edges: Sequence[EdgeParts]) -> Tensor:
 def _joined(
     pairs: Sequence[tuple[Tensor, Tensor] | None], input_axis: int, apply: Callable[[Tensor, Tensor], Tensor]
 ) -> Tensor | None:
-    """`apply` to the inputs joined, and to the kernels joined along the axis of their input channels."""
+    """Call `apply` on the joined inputs, and on the kernels joined along the axis of their input channels."""
     given = [pair for pair in pairs if pair is not None]
     if not given:
         return None

@@ -1,4 +1,4 @@
-"""How α become the mixing weights of an edge: one place for temperature, noise and masks."""
+"""The mixing weights of an edge from α: one place for temperature, noise and masks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 class Mixing:
     """α (K,) → mixing weights (K,), which sum to 1: softmax((α + noise) / temperature) over what is kept.
 
-    As it is made without arguments it is softmax(α), the paper's equation 1.
+    Without arguments it is softmax(α), the paper's equation 1.
 
     Args:
         temperature: above 0; below 1 the largest α takes more.

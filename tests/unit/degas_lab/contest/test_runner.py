@@ -169,6 +169,7 @@ def test_what_is_no_schedule_is_refused() -> None:
         Plan(seeds=(1000,))
 
 
+@pytest.mark.slow
 def test_the_verdict_trains_on_fresh_seeds_only(finished: Path, tmp_path: Path) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(finished, folder)

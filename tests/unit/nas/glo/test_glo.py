@@ -45,7 +45,7 @@ def snapshot(glo: Glo) -> dict[str, Tensor]:
 
 
 def changed(before: dict[str, Tensor], after: dict[str, Tensor]) -> set[str]:
-    return {name for name, value in after.items() if not torch.equal(value, before[name])}
+    return {name for name, value in after.items() if name in before and not torch.equal(value, before[name])}
 
 
 def test_a_step_moves_the_weights_and_exactly_the_batchs_latents(

@@ -92,7 +92,23 @@ def test_sgd_is_plain_and_projected() -> None:
     before, gradient = table.rows.clone(), torch.randn(2, 6, generator=generator(1))
     table.step(torch.tensor([4, 2]), gradient, 0.5)
     torch.testing.assert_close(table.rows[[4, 2]], project(before[[4, 2]] - 0.5 * gradient))
-    assert set(table.state_dict()) == {"rows"}
+    assert set(table.state_dict()) == {"rows", "distances"}
+
+
+def test_sgd_knows_how_far_each_row_has_moved_in_all() -> None:
+    """There and back is far, and comes from a checkpoint too."""
+    table = make_table(optimizer="sgd")
+    before, away = table.rows.clone(), torch.full((2, 6), 0.01)
+    table.rows[:] *= 0.5
+    for gradient in (away, -away):
+        table.step(torch.tensor([4, 2]), gradient, 1.0)
+    torch.testing.assert_close(table.rows, 0.5 * before)
+    wanted = torch.zeros(len(before))
+    wanted[[4, 2]] = 2 * 0.01 * 6**0.5
+    other = make_table(optimizer="sgd")
+    other.load_state_dict(table.state_dict())
+    for distances in (table.distances, other.distances):
+        torch.testing.assert_close(distances, wanted)
 
 
 def test_rows_stay_in_the_ball() -> None:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from degas.nas.glo import pca
-from degas.nas.glo.pca import whitened_scores
+from degas.nas.glo.pca import whitened_scores, whitened_scores_on
 
 
 def scores(flat: np.ndarray, size: int, seed: int = 0) -> np.ndarray:
@@ -46,3 +46,28 @@ def test_no_more_scores_than_the_rank(exact_size: int, monkeypatch: pytest.Monke
     assert scores(flat, 12).shape == (50, 2)
     assert scores(np.full((5, 60), 7, dtype=np.uint8), 12).shape == (5, 0)
     assert scores(data(4, 60), 12).shape == (4, 3)
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+@pytest.mark.parametrize(("exact_size", "chunk_values"), [(1024, 1 << 24), (10, 1 << 24), (1024, 7 * 80), (10, 7 * 80)])
+def test_on_a_device_the_scores_are_the_same_to_rounding(
+    exact_size: int, chunk_values: int, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one chunk and in many, by the whole covariance and by subspace iteration."""
+    monkeypatch.setattr(pca, "EXACT_SIZE", exact_size)
+    monkeypatch.setattr(pca, "CHUNK_VALUES", chunk_values)
+    flat = data(400, 80)
+    flat.flags.writeable = False  # as mapped from a disk
+    ours = whitened_scores_on(torch.device(device), flat, 6, torch.Generator().manual_seed(0))
+    assert ours.device.type == device
+    np.testing.assert_allclose(ours.cpu().numpy(), scores(flat, 6), atol=1e-9)
+
+
+@pytest.mark.parametrize("exact_size", [1, 1024])
+def test_on_a_device_there_are_no_more_scores_than_the_rank(exact_size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pca, "EXACT_SIZE", exact_size)
+    flat = np.zeros((50, 60), dtype=np.uint8)
+    flat[:, 3] = np.arange(50)
+    for images, kept in ((flat, 1), (np.full((5, 60), 7, dtype=np.uint8), 0), (data(4, 60), 3)):
+        ours = whitened_scores_on(torch.device("cpu"), images, 12, torch.Generator().manual_seed(0))
+        assert ours.shape == (len(images), kept)

@@ -73,13 +73,13 @@ def test_latents_that_never_moved_are_counted_among_those_visited(
     for step in range(2):
         search.step(step)
     assert isinstance(search.signal, Glo)
-    table, start = search.signal.table, search.signal.first_rows()
-    assert still_latents(table, start, search.weight_batches, 2) == (0, 16)
+    table = search.signal.table
+    assert still_latents(table, search.weight_batches, 2) == (0, 16)
     dead = search.weight_batches(0).index[:3]
-    table.rows[dead] = start[dead]
-    if table.second_moment is not None:
-        table.second_moment[dead] = 0
-    assert still_latents(table, start, search.weight_batches, 2)[0] == 3
+    for moved in (table.second_moment, table.distances):
+        if moved is not None:
+            moved[dead] = 0
+    assert still_latents(table, search.weight_batches, 2)[0] == 3
 
 
 def test_looking_changes_nothing(make_images: Make, make_settings: Make) -> None:

@@ -1,0 +1,44 @@
+"""The latents that a fit starts from. Principal components are found once a process where the seed does not matter."""
+
+from __future__ import annotations
+
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+
+from degas.data.image_set import ImageSet
+from degas.nas.glo.latents import latents_of_scores, random_latents
+from degas.nas.glo.pca import EXACT_SIZE, whitened_scores, whitened_scores_on
+from degas.runtime.rng import torch_generator
+
+_found: WeakKeyDictionary[ImageSet, tuple[tuple[int, str], Tensor]] = WeakKeyDictionary()  # the latest of each set
+
+
+def first_latents(images: ImageSet, init: str, size: int, seed: int, device: torch.device) -> Tensor:
+    """(N, size) float32 on the CPU: `pca`, found on `device` where that is a GPU, or `random`."""
+    generator = torch_generator(seed, "latents")
+    if init != "pca":
+        return random_latents(images.num_images, size, generator)
+    return latents_of_scores(_principal_scores(images, size, generator, device), size, generator)
+
+
+def _principal_scores(images: ImageSet, size: int, generator: torch.Generator, device: torch.device) -> Tensor:
+    """(N, k ≤ size) float32 on the CPU: whitened principal components.
+
+    On the CPU the subspace iteration for large images begins with directions drawn from the seed's generator, so that
+    each seed has components of its own, to rounding and the iteration's accuracy. On a GPU all seeds share one draw.
+    """
+    flat = images.images.reshape(images.num_images, -1)  # (N, C·H·W)
+    on_gpu = device.type == "cuda"
+    if not on_gpu and flat.shape[1] > EXACT_SIZE:
+        return torch.from_numpy(whitened_scores(flat, size, generator)).float()
+    key = (size, device.type)
+    found = _found.get(images)
+    if found is None or found[0] != key:
+        if on_gpu:
+            scores = whitened_scores_on(device, flat, size, torch_generator(0, "principal components")).float().cpu()
+        else:
+            scores = torch.from_numpy(whitened_scores(flat, size, generator)).float()
+        found = _found[images] = (key, scores)
+    return found[1]
