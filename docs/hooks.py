@@ -76,40 +76,83 @@ def add_sources_to_path() -> None:
 
 def settings_page() -> str:
     """Every setting: command-line name, default, what each preset and objective makes of it, meaning, source."""
-    from degas.gan.objectives import OBJECTIVES
-    from degas.settings.presets import PRESETS
-
-    parts = [SETTINGS_HEAD]
     module = importlib.import_module("degas.settings.sections")
+    parts = [SETTINGS_HEAD]
     for section, (model_name, title) in SECTIONS.items():
         model = getattr(module, model_name)
-        changed = [name for name, sections in PRESETS.items() if section in sections]
-        summary = (model.__doc__ or "").strip().splitlines()[0]
-        parts += [f"## {title}", summary, table_head(["setting", "default", *changed, "meaning", "source"])]
-        for name, info in model.model_fields.items():
-            presets = [PRESETS[preset].get(section, {}) for preset in changed]
-            cells = [f"`--{section}.{name.replace('_', '-')}`", value_cell(info.default)]
-            cells += [value_cell(preset[name]) if name in preset else "" for preset in presets]
-            source = (info.json_schema_extra or {}).get("source", "")
-            meaning = str(info.description or "").removesuffix(f" [{source}]")
-            parts[-1] += "\n" + row([*cells, escape(meaning), escape(source)])
+        parts += [f"## {title}", (model.__doc__ or "").strip().splitlines()[0]]
+        for head, names in settings_blocks(section, title, list(model.model_fields)):
+            parts += [*head, settings_table(section, {name: model.model_fields[name] for name in names})]
+    return "\n\n".join([*parts, *objectives_part()]) + "\n"
+
+
+def settings_blocks(section: str, title: str, names: list[str]) -> list[tuple[list[str], list[str]]]:
+    """A section in the order of `--help-all`: heading and sentence of each table, and the settings it holds."""
+    from degas.settings.groups import GROUPS, SHOWN, VARIANTS, group_of, variant_of
+
+    rest = [name for name in names if f"{section}.{name}" not in SHOWN]
+    shown = [name for name in names if name not in rest]
+    blocks: list[tuple[list[str], list[str]]] = [([], shown)]
+    for group in GROUPS:
+        mine = [name for name in rest if group_of(f"{section}.{name}") == group]
+        if group == "search variants":
+            for variant in VARIANTS:
+                head = [f"### {capital(variant.title)}", escape(capital(variant.measured)) + "."]
+                blocks.append((head, [name for name in mine if variant_of(f"{section}.{name}") is variant]))
+        else:
+            kind = group if group in ("machine", "objective's own") else "further settings"
+            blocks.append(([f"### {title}: {kind}"] if shown else [], mine))
+    return [(head, found) for head, found in blocks if found]
+
+
+def settings_table(section: str, fields: dict[str, Any]) -> str:
+    """Some settings of a section, one a row, with a column for each preset that changes one of them."""
+    from degas.settings.groups import meaning_and_unset
+    from degas.settings.presets import PRESETS
+
+    presets = {preset: sections.get(section, {}) for preset, sections in PRESETS.items()}
+    changed = [preset for preset, values in presets.items() if set(values) & set(fields)]
+    lines = [table_head(["setting", "default", *changed, "meaning", "source"])]
+    for name, info in fields.items():
+        source = (info.json_schema_extra or {}).get("source", "")
+        key, description = f"{section}.{name}", str(info.description or "").removesuffix(f" [{source}]")
+        meaning, unset = meaning_and_unset(key, description)
+        cells = [f"`--{key.replace('_', '-')}`", value_cell(info.default) or escape(unset)]
+        cells += [value_cell(presets[preset].get(name)) for preset in changed]
+        lines.append(row([*cells, escape(meaning), escape(source)]))
+    return "\n".join(lines)
+
+
+def objectives_part() -> list[str]:
+    """The table of what each objective makes of a training's settings."""
+    from degas.gan.objectives import OBJECTIVES
+
     objectives = {name: OBJECTIVES.find(name, "settings page") for name in OBJECTIVES}
-    parts += ["## What each objective sets", OBJECTIVES_HEAD, table_head(["setting", *objectives])]
+    lines = [table_head(["setting", *objectives])]
     for name in dict.fromkeys(name for objective in objectives.values() for name in objective.model_fields):
         fields = [objective.model_fields.get(name) for objective in objectives.values()]
         cells = ["—" if field is None else own_cell(field) for field in fields]
-        parts[-1] += "\n" + row([f"`--gan.{name.replace('_', '-')}`", *cells])
-    return "\n\n".join(parts) + "\n"
+        lines.append(row([f"`--gan.{name.replace('_', '-')}`", *cells]))
+    return ["## What each objective sets", OBJECTIVES_HEAD, "\n".join(lines)]
 
 
 SETTINGS_HEAD = """# Settings
 
-This page is written from `degas/settings/sections.py`, `degas/settings/presets.py` and `degas/gan/objectives` when the
-site is built. An empty cell in a preset's column means that the preset leaves the default. Underscores and hyphens in a
-name are the same. `degas train --dry-run …` prints what is in force with the source of each value."""
-OBJECTIVES_HEAD = """A setting of the table above without a default takes the objective's value, whose source stands
+In each section the settings that people use come first, then the others in the order of `--help-all`: every variant of
+the search with what was measured of it, and last what concerns the machine. A value stands as one types it; a switch
+that is `on` is turned off by `no-` before its name, as in `--evaluate.no-floor`. Underscores and hyphens in a name are
+the same. A preset has a column where it changes something, and an empty cell where it leaves the default.
+`degas train --dry-run …` prints what is in force with the source of each value.
+
+This page is written from `degas/settings` and `degas/gan/objectives` when the site is built."""
+OBJECTIVES_HEAD = """A setting above whose default is the objective's takes the value of this table, whose source stands
 beside it. One marked — does not exist there, and giving it is refused. The class weights count with
 `--gan.supervised` only."""
+
+
+def capital(text: str) -> str:
+    """Return the text with a capital at its start, unless that is a symbol such as α."""
+    return text[:1].upper() + text[1:] if text[:1].isascii() else text
 
 
 def table_head(names: list[str]) -> str:
@@ -127,18 +170,10 @@ def own_cell(field: Any) -> str:
 
 
 def value_cell(value: Any) -> str:
-    """A value as one would type it; None, a default that depends on something, is empty."""
-    if value is None:
-        return ""
-    if value == "—":
-        return "—"
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    if isinstance(value, (tuple, list)):
-        return " ".join(value_cell(part) for part in value)
-    if isinstance(value, float):
-        return f"`{value:g}`"
-    return f"`{value:,}`" if isinstance(value, int) else f"`{value}`"
+    """A value as one types it; None, a default that depends on something, is empty."""
+    from degas.settings.groups import default_text
+
+    return "" if value is None else f"`{default_text(value)}`"
 
 
 def escape(text: str) -> str:

@@ -19,8 +19,12 @@ from PIL import Image
 
 import degas
 from degas.cli import main as cli
+from degas.cli.arguments import options_of
 from degas.cli.commands import find_command
+from degas.cli.options import RunOptions
+from degas.cli.values import value_of
 from degas.settings import sections as config
+from degas.settings.groups import SHOWN, VARIANTS, group_of
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -132,11 +136,49 @@ def test_the_settings_page_holds_every_setting() -> None:
     for section, (model, _) in hooks_module().SECTIONS.items():
         for name in getattr(config, model).model_fields:
             option = f"--{section}.{name.replace('_', '-')}"
-            line = next(row for row in page.splitlines() if row.startswith(f"| `{option}` |"))
-            assert line.count(" | ") >= 3
+            assert page.partition("## What each objective sets")[0].count(f"\n| `{option}` |") == 1
     assert "| `--gan.critic-steps` | `1` | `1` | `1` | `5` CT-GAN code | `5` CT-GAN code |" in page
-    assert "| `--search.weight-optimizer` | `adam` |  | `sgd` |" in page
-    assert "| `--gan.num-steps` | `5,000` | `2,500` | `100,000` |" in page
+    assert "| `--search.weight-optimizer` | `adam` | `sgd` |" in page
+    assert "| `--gan.num-steps` | `5000` | `2500` | `100000` |" in page
+
+
+def test_the_settings_page_has_one_default_a_row_as_one_types_it() -> None:
+    options = {option.name: option for option in options_of(RunOptions)}
+    tables, _, _ = hooks_module().settings_page().partition("## What each objective sets")
+    rows = re.findall(r"^\| `(--[\w.-]+)` \| (.+?) \| (.*) \|$", tables, re.M)
+    assert len(rows) == sum(len(getattr(config, name).model_fields) for name, _ in hooks_module().SECTIONS.values())
+    for name, default, others in rows:
+        option = options[name]
+        typed = re.fullmatch(r"`(.+)`", default)
+        assert "default:" not in others, name
+        assert (typed is None) == (option.info.default is None), name
+        if option.kind is bool:
+            assert default == ("`on`" if option.info.default else "`off`"), name
+        elif typed:
+            assert value_of(option, typed[1].split()) == option.info.default, name
+
+
+def test_the_settings_page_stands_as_help_all_does() -> None:
+    """What people use first, then each variant under what was measured of it, what concerns the machine last."""
+    page = hooks_module().settings_page()
+    for section, (model, title) in hooks_module().SECTIONS.items():
+        part = page.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+        first, *blocks = part.split("\n### ")
+        keys = [f"{section}.{name}" for name in getattr(config, model).model_fields]
+        shown = [key for key in keys if key in SHOWN]
+        assert table_keys(first) == (shown or keys), title
+        machine = [key for key in keys if group_of(key) == "machine"]
+        assert [table_keys(block) for block in blocks[-1:] if machine] == [machine] * bool(machine), title
+        variants = [variant for variant in VARIANTS if any(key in keys for key in variant.settings)]
+        described = [block for block in blocks if ": " not in block.splitlines()[0]]
+        assert [block.splitlines()[0].lower() for block in described] == [one.title.lower() for one in variants]
+        for variant, block in zip(variants, described, strict=True):
+            assert block.splitlines()[2].removesuffix(".").lower() == variant.measured.lower()
+            assert set(table_keys(block)) == set(variant.settings) & set(keys)
+
+
+def table_keys(text: str) -> list[str]:
+    return [name.replace("-", "_") for name in re.findall(r"^\| `--([\w.-]+)` \|", text, re.M)]
 
 
 def test_every_page_has_its_place_in_the_navigation() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from degas.cli.own_modules import OWN
 from degas.errors import UserError, nearest
 
 
@@ -43,4 +44,4 @@ def help_text(family: str, about: str, members: Mapping[str, Member]) -> str:
     width = max(map(len, members))
     lines = [f"  {name:<{width}}  {member.summary}" for name, member in members.items()]
     usage = f"usage: degas {family} NAME [OPTIONS]      degas {family} NAME --help shows its options"
-    return "\n".join([f"degas {family}: {about}", "", usage, "", *lines])
+    return "\n".join([f"degas {family}: {about}", "", usage, "", *lines, "", OWN])

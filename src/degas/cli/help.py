@@ -11,10 +11,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from degas.cli.arguments import Option, options_of
-from degas.settings.groups import GROUPS, SHOWN, VARIANTS, default_text, group_of, variant_of
+from degas.cli.own_modules import OWN
+from degas.settings.groups import GROUPS, SHOWN, VARIANTS, default_text, group_of, meaning_and_unset, variant_of
 
 WIDEST, INDENT, COLUMN = 110, 2, 26  # characters: of a line, before an option, before its description
-DEFAULT = re.compile(r"; default: (?P<words>[^\[]*?)(?= \[|$)")  # the text about a setting that is left unset
 SOURCE = re.compile(r" \[[^\]]*\]$")
 Changes = Mapping[str, Mapping[str, Any]]
 
@@ -28,15 +28,15 @@ def help_text(model: type[BaseModel], command: str, changes: Changes, *, everyth
     if not everything:
         blocks.append(_block("options", shown, values, sources=False))
         rest = len(options) - len(shown)
-        blocks += [f"{rest} more options, in groups: degas {command} --help-all"] if rest else []
-        return "\n\n".join(blocks)
+        more = f"{rest} more option{'s' if rest > 1 else ''}: --help-all; " if rest else ""
+        return "\n\n".join([*blocks, more + OWN])
     others = [option for option in options if group_of(option.key) == GROUPS[0] and option not in shown]
     blocks.append(_block("common", [*shown, *others], values))
     for group in GROUPS[1:]:
         mine = [option for option in options if group_of(option.key) == group and option not in shown]
         blocks += _variants(mine, values) if group == "search variants" else []
         blocks += [_block(group, mine, values)] if mine and group != "search variants" else []
-    return "\n\n".join(blocks)
+    return "\n\n".join([*blocks, OWN])
 
 
 def is_shown(option: Option) -> bool:
@@ -48,9 +48,7 @@ def is_shown(option: Option) -> bool:
 
 def describe(option: Option, value: Any, *, sources: bool = True) -> str:
     """Return the purpose of an option, the source of its default, and that one default."""
-    text = str(option.info.description or "").strip()
-    unset = DEFAULT.search(text)
-    text = DEFAULT.sub("", text)
+    text, words = meaning_and_unset(option.key, str(option.info.description or "").strip())
     text = text if sources else SOURCE.sub("", text)
     if option.info.is_required():
         return f"{text} (required)"
@@ -58,7 +56,6 @@ def describe(option: Option, value: Any, *, sources: bool = True) -> str:
         return f"turn off: {text}" if value else text
     if value is not None and value != ():
         return f"{text} (default: {default_text(value)})"
-    words = unset["words"] if unset else "the objective's" if option.path[0] == "gan" else ""
     return f"{text} (default: {words})" if words else text
 
 

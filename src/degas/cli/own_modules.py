@@ -15,6 +15,7 @@ from typing import Any
 from degas.errors import UserError
 
 OPTION = "--import"
+OWN = f"your own operation, objective, …: {OPTION} MODULE"  # the last line of every help, within 80 columns
 
 
 def import_own(arguments: Sequence[str]) -> list[str]:

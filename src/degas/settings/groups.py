@@ -5,6 +5,7 @@ A setting that is named nowhere here stands in the group of its section. Knows n
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 GROUPS = (
@@ -42,6 +43,9 @@ OBJECTIVES_OWN = frozenset(
         *("gradient_weight", "repulsive_bounds"),
     )
 )
+
+
+UNSET = re.compile(r"; default: (?P<words>[^\[]*?)(?= \[|$)")  # the text about a setting that is left unset
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,13 @@ def group_of(key: str) -> str:
 
 def variant_of(key: str) -> Variant | None:
     return next((variant for variant in VARIANTS if key in variant.settings), None)
+
+
+def meaning_and_unset(key: str, description: str) -> tuple[str, str]:
+    """Return the purpose of a setting, and in words the default of one that is left unset."""
+    unset = UNSET.search(description)
+    words = unset["words"] if unset else "the objective's" if key.startswith("gan.") else ""
+    return UNSET.sub("", description), words
 
 
 def default_text(value: object) -> str:

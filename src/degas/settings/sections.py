@@ -124,9 +124,11 @@ class SearchSettings(Settings):
         "adam", "optimiser of the generator's weights", source="our choice; DARTS code: sgd"
     )
     weight_lr: Rate = setting(
-        3e-3, "its learning rate", source="our choice; paper §4.1: 0.3 CIFAR-10, 0.03 STL-10 and CelebA"
+        3e-3,
+        "learning rate of the weights",
+        source="our choice; paper §4.1: 0.3 CIFAR-10, 0.03 STL-10 and CelebA",
     )
-    weight_lr_min: Weight = setting(3e-4, "rate at the end of the cosine", source="our choice; DARTS code: 1e-3")
+    weight_lr_min: Weight = setting(3e-4, "their rate at the end of the cosine", source="our choice; DARTS code: 1e-3")
     weight_momentum: Fraction = setting(0.9, "momentum, with sgd", source="DARTS code")
     weight_decay: Weight = setting(0.0, "weight decay of the weights", source="our choice; DARTS code: 3e-4")
     clip_norm: Weight = setting(5.0, "gradient norm of the weights is clipped to this; 0: never", source="DARTS code")

@@ -56,6 +56,26 @@ def test_help_all_has_every_option_once_and_help_the_ones_that_people_use(model:
     assert (len(few) < len(everything)) == ("--help-all" in help_text(model, name, {}))
 
 
+@pytest.mark.parametrize("everything", [False, True])
+@pytest.mark.parametrize(("model", "name"), COMMANDS)
+def test_its_last_line_tells_of_what_it_does_not_list(model: type[BaseModel], name: str, everything: bool) -> None:
+    text = help_text(model, name, {}, everything=everything)
+    last = text.splitlines()[-1]
+    assert last.endswith("--import MODULE")
+    assert len(last) <= 80
+    assert text.count("--import") == 1
+    assert text.count("--help-all") == last.count("--help-all")
+    hidden = sum(not is_shown(option) and not option.argument.hidden for option in options_of(model))
+    expected = f"{hidden} more option" if hidden and not everything else "your own"
+    assert last.startswith(expected)
+
+
+@pytest.mark.parametrize("family", ["data", "experiment", "features"])
+def test_the_help_of_a_family_of_commands_ends_alike(family: str, capsys: Any) -> None:
+    assert cli.main([family, "--help"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].endswith("--import MODULE")
+
+
 def test_run_shows_about_twenty() -> None:
     assert 18 <= len(flags(help_text(RunOptions, "run", {}))) <= 24
 
