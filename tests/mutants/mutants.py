@@ -193,7 +193,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(BRANCH, 'return "rectified", 1', 'return "plain", 1'),
     Mutant(LATENTS, ".clamp(min=1.0)", ".clamp(max=1.0)"),
     Mutant(LATENTS, ".clamp(min=1.0)", ""),
-    Mutant(LATENTS, "project(self.rows[index] - lr * gradient)", "project(self.rows[index] + lr * gradient)"),
+    Mutant(LATENTS, "project(before - lr * gradient)", "project(before + lr * gradient)"),
     Mutant(LATENTS, "steps = self.num_steps[index] + 1", "steps = self.num_steps.max().expand(len(index)) + 1"),
     Mutant(LATENTS, "lerp_(gradient, 1 - BETAS[0])", "lerp_(gradient, BETAS[0])"),
     Mutant(LATENTS, "gradient.square(), 1 - BETAS[1]", "gradient, 1 - BETAS[1]"),

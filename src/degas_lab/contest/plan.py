@@ -11,7 +11,7 @@ from degas.settings.sections import EvaluateSettings, GanSettings, Positive, Set
 from degas_lab.contest.rungs import Schedule
 
 FIRST_FRESH_SEED = 1000  # seeds from here on never choose anything: the verdict's
-Seed = Annotated[int, Field(ge=0, lt=FIRST_FRESH_SEED)]
+Seed = Annotated[int, Field(ge=0, le=FIRST_FRESH_SEED - 1)]
 
 
 class Plan(Settings):
