@@ -68,14 +68,14 @@ def search(
     """
     from degas.nas.checks import check_settings
 
-    source, seed = _source(data), whole("seed", seed)
+    source, seed = source_of(data), whole("seed", seed)
     seeds = None if seeds is None else whole("seeds", seeds)
     settings = settings_for("search", SearchSettings, search, preset, source, begun_search(out))
     check_settings(settings)  # before images are read
     job = SearchJob(
         space=settings_for("space", SpaceSettings, space, preset, source),
         search=settings,
-        images=_images(data, data_settings, out),
+        images=images_of(data, data_settings, out),
         preset=preset,
         device=device,
         progress=progress,
@@ -109,8 +109,8 @@ def train(
     `resnet` or `dcgan`. It is moved to the images' size and channels as the paper does (§4.1). Writes `out`/train and
     returns the generator.
     """
-    source, seed = _source(data), whole("seed", seed)
-    images = _images(data, data_settings, out)
+    source, seed = source_of(data), whole("seed", seed)
+    images = images_of(data, data_settings, out)
     measured = settings_for("evaluate", EvaluateSettings, evaluate, preset, source)
 
     def make_evaluate(device: torch.device) -> Evaluate:
@@ -159,10 +159,10 @@ def evaluate(
     first one does.
     """
     seed = whole("seed", seed)
-    images = _images(data, data_settings, out)
+    images = images_of(data, data_settings, out)
     job = EvaluateJob(
         images=images,
-        evaluate=settings_for("evaluate", EvaluateSettings, evaluate, preset, _source(data)),
+        evaluate=settings_for("evaluate", EvaluateSettings, evaluate, preset, source_of(data)),
         cache=_statistics_cache(data, images, data_settings),
         preset=preset,
         device=device,
@@ -201,13 +201,14 @@ def _statistics_cache(data: Data, images: ImageSet, settings: Section) -> Path |
     return cache_folder(settings_for("data", DataSettings, settings, "default"))
 
 
-def _images(data: Data, settings: Section, out: str | Path | None) -> ImageSet:
+def images_of(data: Data, settings: Section, out: str | Path | None) -> ImageSet:
+    """Return the images that `data` means; those of a run in `out` are never among them."""
     folder = expanded(out) if out is not None else None
     return images_from(data, settings_for("data", DataSettings, settings, "default"), folder)
 
 
-def _source(data: Data) -> str:
-    """Return the name of `data`, by which presets choose; images in memory have none."""
+def source_of(data: Data) -> str:
+    """Return the name by which presets go; images in memory have none."""
     if isinstance(data, ImageSet):
         return data.source
     return os.fspath(data) if isinstance(data, str | os.PathLike) else ""

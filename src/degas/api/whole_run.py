@@ -11,16 +11,16 @@ from typing import Any
 
 from degas.api import stages as api
 from degas.data.image_set import ImageSet
-from degas.data.sources import load_images
 from degas.errors import UserError
 from degas.gan.settings import gan_section
 from degas.generator.generator import Generator
 from degas.nets.generators import GENERATORS
 from degas.runtime.environment import is_rank_0
+from degas.runtime.paths import expanded
 from degas.runtime.tracking import Tracker
 from degas.settings.refusals import whole
 from degas.settings.resolve import Section, begun_search, settings_for
-from degas.settings.sections import DataSettings, EvaluateSettings, SearchSettings, SpaceSettings
+from degas.settings.sections import EvaluateSettings, SearchSettings, SpaceSettings
 from degas.space.architecture import Architecture
 from degas.space.find import load_architecture
 
@@ -40,7 +40,7 @@ class Finished:
 
 
 def run(
-    data: str | Path | ImageSet,
+    data: api.Data,
     out: str | Path,
     *,
     architecture: Architecture | str | Path | None = None,
@@ -64,7 +64,7 @@ def run(
     `told` is called before each stage: `images` with the `ImageSet`, `search`, `architecture` with what was
     found, `train`, `evaluate`, `report`. Raises `UserError` for what a later stage would refuse, before the first one.
     """
-    source = data.source if isinstance(data, ImageSet) else str(data)
+    source, out = api.source_of(data), expanded(out)
     seed, seeds = whole("seed", seed), None if seeds is None else whole("seeds", seeds)
     tell = told or (lambda stage, value: None)
     sections: dict[str, Any] = {
@@ -75,13 +75,12 @@ def run(
     }
     unchanged = settings_for("search", SearchSettings, None, preset, source, begun_search(out))
     check_architecture(architecture, sections["search"], unchanged, seeds)
-    given = settings_for("data", DataSettings, data_settings, "default")
-    images = data if isinstance(data, ImageSet) else load_images(source, given, Path(out))
+    images = api.images_of(data, data_settings, out)
     tell("images", images)
     api.check_later_stages(images, gan=sections["gan"], evaluate=sections["evaluate"], device=device)
     hint_for_few(images, sections["gan"].augment)
     both: dict[str, Any] = {"preset": preset, "seed": seed, "device": device, "progress": progress, "command": command}
-    both["data_settings"] = given
+    both["data_settings"] = data_settings
     stages = {**both, "space": sections["space"], "tracker": tracker, "resume": True}
     chosen: Architecture | str | Path
     if architecture is None:
@@ -95,11 +94,10 @@ def run(
     if not is_rank_0():  # only one of several processes measures and reports
         return Finished(generator, None, None, ())
     tell("evaluate", None)
-    folder = Path(out) / "train" / "generator"
-    scores = api.evaluate(folder, images, out, evaluate=sections["evaluate"], **both)
+    scores = api.evaluate(out / "train" / "generator", images, out, evaluate=sections["evaluate"], **both)
     tell("report", None)
-    page = _report(generator, Path(out), seed)
-    return Finished(generator, scores, page, () if architecture is not None else search_warnings(Path(out)))
+    page = _report(generator, out, seed)
+    return Finished(generator, scores, page, () if architecture is not None else search_warnings(out))
 
 
 def check_architecture(

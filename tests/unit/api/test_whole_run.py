@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import degas
@@ -33,12 +34,12 @@ def tiny_extractor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
-def run(out: Path, **more: Any) -> tuple[Any, list[str]]:
+def run(out: str | Path, *, data: Any = "digits", **more: Any) -> tuple[Any, list[str]]:
     stages: list[str] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         finished = degas.run(
-            "digits",
+            data,
             out,
             **{
                 "data_settings": SMALL,
@@ -51,6 +52,15 @@ def run(out: Path, **more: Any) -> tuple[Any, list[str]]:
             },
         )
     return finished, stages
+
+
+def test_images_in_memory_and_a_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `search` and `train` accept, `run` accepts as well."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    images = np.random.default_rng(0).integers(0, 256, (24, 8, 8, 3), dtype=np.uint8)
+    finished, _ = run("~/run", data=images, data_settings={"image_size": 8})
+    assert finished.report == tmp_path / "run" / "report.html"
+    assert finished.generator.channels == 3
 
 
 def test_it_makes_everything_and_the_second_call_makes_nothing_anew(tmp_path: Path) -> None:
