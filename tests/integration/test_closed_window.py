@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import sys
 import time
 from pathlib import Path
@@ -24,6 +25,7 @@ def test_a_closed_window_saves_first(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "degas", *COMMAND.split(), "--out", str(tmp_path / "run")]
     child, window = pty.fork()
     if child == 0:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever starts the tests may ignore it, as nohup does
         os.execv(sys.executable, command)
     metrics = folder / "metrics.jsonl"
     while not metrics.exists() or metrics.read_bytes().count(b"\n") < 3:

@@ -18,7 +18,7 @@ def test_the_whole_job_on_two_processes(tmp_path: Path) -> None:
     out = tmp_path / "run"
     command = ["-m", "degas", "run", "--data", "digits", "--out", out, *TINY.split()]
     said = launch(command, 2).stdout
-    assert said.count("1. search") == said.count("parameters ") == 1
+    assert said.count("1. search") == said.count("\nparameters ") == 1
     assert json.loads((out / "evaluation/scores.json").read_text())["scores"]
     assert (out / "report.html").is_file()
     assert json.loads((out / "search/config.json").read_text())["num_ranks"] == 2

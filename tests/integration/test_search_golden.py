@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from degas.data.image_set import ImageSet
 from degas.nas.state import Search
+from degas.runtime.arithmetic import exact_float32
 from degas.runtime.distributed import Engine
 from degas.settings.sections import SearchSettings, SpaceSettings
 
@@ -41,7 +41,7 @@ def test_twenty_steps_give_the_stored_losses_and_alpha(schedule: Any, name: str,
     sizes = {"width": 8, "noise_size": 16, "num_epochs": 5, "batch_images": 8}
     settings = SearchSettings(**sizes, schedule=schedule, cuda_graphs=graphs)
     search = Search(images, settings, SpaceSettings(), seed=0, engine=Engine(device=device))
-    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+    with exact_float32():
         terms = [search.step(step) for step in range(20)]
     found: dict[str, Any] = {
         "loss": [float(term["l2"] + term["lap1"]) for term in terms],

@@ -428,7 +428,7 @@ ROWS: tuple[Row, ...] = (
         "a contest that chooses by a seed of the verdict",
         "contest --search images --data images --out new --seeds 0 1000",
         2,
-        "--seeds: must be below 1000, not 1000",
+        "--seeds: must be at most 999, not 1000",
     ),
     Row(
         "a benchmark of images with less than no pixels",

@@ -123,7 +123,7 @@ def _classes(where: str, pictures: list[File], domains: list[str] | None) -> Lab
     if domains is not None:
         return Labelled(*number_values(domains), [], ())
     depth = len(shared_folders(pictures))
-    loose = [file.name for file in pictures if len(file.folders) == depth]
+    loose = [file.name for file in pictures if len(file.parts) == depth + 1]
     if len(loose) == len(pictures):
         return Labelled(None, (), [], ())
     if loose:
@@ -160,5 +160,5 @@ def _is_utf8(name: str) -> bool:
 
 
 def _digest_of(files: Sequence[File]) -> str:
-    stamps = [[file.key, *file.stamp] for file in files]
+    stamps = [(file.key, file.stamp) for file in files]
     return hashlib.sha256(repr(stamps).encode("utf-8", "surrogatepass")).hexdigest()

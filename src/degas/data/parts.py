@@ -31,7 +31,7 @@ def choose_part(where: str, files: list[File], split: str | None) -> Chosen:
     """The files of part `split` (default: train) where the folder has parts; all of them where it has none."""
     depth = _common_depth(files)
     tops = _by_top(files, depth)
-    parts = _parts_of(list(tops)) if not any(len(file.folders) == depth for file in files) else {}
+    parts = _parts_of(list(tops)) if not any(len(file.parts) == depth + 1 for file in files) else {}
     if not parts:
         if split is not None:
             raise UserError(f"--data.split: {where} has no parts such as train and test; leave it out")
@@ -59,8 +59,8 @@ def _common_depth(files: Sequence[File]) -> int:
 def _by_top(files: Iterable[File], depth: int) -> dict[str, list[File]]:
     tops: dict[str, list[File]] = {}
     for file in files:
-        if len(file.folders) > depth:
-            tops.setdefault(file.folders[depth], []).append(file)
+        if len(file.parts) > depth + 1:
+            tops.setdefault(file.parts[depth], []).append(file)
     return tops
 
 

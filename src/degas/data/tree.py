@@ -151,7 +151,7 @@ class _Walk:
         self.seen.add((here.st_dev, here.st_ino))
         with os.scandir(folder) as entries:
             for entry in entries:
-                if not _hidden(entry.name):
+                if not _hidden_name(entry.name):
                     self._take(entry, prefix + entry.name)
 
     def follow_links(self) -> None:
@@ -217,9 +217,13 @@ def _parts(name: str) -> tuple[str, ...]:
 
 
 def _hidden(name: str) -> bool:
-    parts = name.split("/")
-    litter = parts[-1].lower() in _LITTER
-    return litter or any(part.startswith(".") or part == "__MACOSX" for part in parts)
+    *folders, file = name.split("/")
+    return _hidden_name(file) or any(_hidden_name(folder) for folder in folders)
+
+
+def _hidden_name(name: str) -> bool:
+    """Return whether a file or folder of this name is never looked at; asked of every entry of a large folder."""
+    return name.startswith(".") or name == "__MACOSX" or name.lower() in _LITTER
 
 
 def _sorted_out(files: Iterable[File], readable: Callable[[File], bool]) -> tuple[list[File], list[File]]:

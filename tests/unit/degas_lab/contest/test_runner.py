@@ -165,7 +165,7 @@ def test_what_is_no_schedule_is_refused() -> None:
     ):
         with pytest.raises(UserError, match=words):
             Plan(**changes).schedule  # type: ignore[arg-type]  # noqa: B018
-    with pytest.raises(ValueError, match="less than 1000"):
+    with pytest.raises(ValueError, match="less than or equal to 999"):
         Plan(seeds=(1000,))
 
 
