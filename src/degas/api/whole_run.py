@@ -67,13 +67,14 @@ def run(
     source, out = api.source_of(data), expanded(out)
     seed, seeds = whole("seed", seed), None if seeds is None else whole("seeds", seeds)
     tell = told or (lambda stage, value: None)
+    begun = begun_search(out)
     sections: dict[str, Any] = {
-        "search": settings_for("search", SearchSettings, search, preset, source, begun_search(out)),
+        "search": settings_for("search", SearchSettings, search, preset, source, begun),
         "gan": settings_for("gan", gan_section(), gan, preset, source),
         "evaluate": settings_for("evaluate", EvaluateSettings, evaluate, preset, source),
         "space": settings_for("space", SpaceSettings, space, preset, source),
     }
-    unchanged = settings_for("search", SearchSettings, None, preset, source, begun_search(out))
+    unchanged = settings_for("search", SearchSettings, None, preset, source, begun)
     check_architecture(architecture, sections["search"], unchanged, seeds)
     images = api.images_of(data, data_settings, out)
     tell("images", images)

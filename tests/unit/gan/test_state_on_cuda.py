@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import torch
 from graph_twins import TRAININGS, moved_alike, parameters
 from torch import Tensor
 from toy_gan import toy_generator, toy_images, toy_settings
 
 from degas.gan.objectives import OBJECTIVES
 from degas.gan.state import Steps
+from degas.runtime.arithmetic import exact_float32
 from degas.runtime.distributed import Engine
 
 pytestmark = pytest.mark.gpu
@@ -26,7 +26,7 @@ def fresh(device: str, **changes: Any) -> Steps:
 
 
 def taken(steps: Steps, num_steps: int) -> list[float]:
-    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+    with exact_float32():
         both = [steps.both(step) for step in range(num_steps)]
     return [float(value) for pair in both for values in pair for value in values.values()]
 
