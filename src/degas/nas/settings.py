@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from pydantic import Field
+
 from degas.data.loader import enough_epochs, steps_per_epoch
 from degas.nas.held_out import num_held_out
 from degas.settings.base import Positive, Rate
@@ -25,7 +27,7 @@ class CompleteSearch(SearchSettings):
     alpha_batch: Literal["other", "same", "held_out"]
     alpha_lr: Rate
     temperature_end: Rate
-    given: SearchSettings
+    given: SearchSettings = Field(exclude=True)
 
     def record(self) -> dict[str, Any]:
         """The object of config.json: every setting as it was given."""
