@@ -72,10 +72,13 @@ def agreement_in_words(agreement: Mapping[str, Any]) -> str:
 
 
 def scores_in_words(scores: Mapping[str, Any]) -> str:
-    """One line a protocol: value, spread where there is one, and what it was measured against."""
+    """One line a protocol: value, spread where there is one, and what it was measured against; then the verdict."""
+    from degas.report.verdict import verdict_on
+
     width = max((len(protocol) for protocol in scores["scores"]), default=0)
     lines = []
     for protocol, score in scores["scores"].items():
         spread = f" ± {score['std']:.3g}" if score.get("std") is not None else ""
         lines.append(f"  {protocol:<{width}}  {score['value']:.4g}{spread}   ({score['reference']})")
-    return "\n".join(lines)
+    found = verdict_on(scores)
+    return "\n".join([*lines, found.sentence] if found is not None else lines)

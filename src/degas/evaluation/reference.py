@@ -38,6 +38,9 @@ class Reference(NamedTuple):
     floor_fake: Collected | None
     floor_real: Collected | None
 
+    def without_floor(self) -> Reference:
+        return Reference(self.everything, None, None)
+
 
 def reference_order(num_images: int) -> np.ndarray:
     """Rows of the reference in the fixed random order that all seeds and runs share: int64 (min(N, 50,000),)."""

@@ -9,6 +9,7 @@ from degas.figures.facts import softmax
 from degas.report.collect import Run
 
 Values = dict[str, Any]
+MANY_LINES = 4  # operations of an edge; where one has more, each chart takes a row of its own to be readable
 
 
 def alpha_cards(run: Run, prefix: str) -> Values | None:
@@ -24,7 +25,8 @@ def alpha_cards(run: Run, prefix: str) -> Values | None:
     for k, name in enumerate(names):
         direct = slots[name].direct if name in slots else None
         cards.append({**_card(run, name, f"{prefix}-{k}"), "kept": kept.get(name), "direct": direct})
-    return {"epochs": [record.epoch for record in run.alpha], "cards": cards}
+    rows = any(len(card["bars"]) > MANY_LINES for card in cards)
+    return {"epochs": [record.epoch for record in run.alpha], "cards": cards, "one_a_row": rows}
 
 
 def _card(run: Run, name: str, prefix: str) -> Values:
