@@ -1,4 +1,4 @@
-"""PNG files as `data:` addresses, checked before they enter a page."""
+"""PNG files as `data:` URLs, checked before they go into a page."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from PIL import Image, features
 
 MAX_FILE_BYTES = 32 << 20
 MAX_PIXELS = 64_000_000  # a grid of 5,000 CIFAR images is 5 million; more is a mistake or an attack
-RECODE_BYTES = 300_000  # larger pictures are stored as WebP, so that a page of forty stays below some megabytes
+RECODE_BYTES = 300_000  # larger pictures are stored as WebP, so that a page with forty takes only some megabytes
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture that a page can hold: its `data:` address and its size in pixels."""
+    """A picture for a page: its `data:` URL and its size in pixels."""
 
     uri: str
     width: int
@@ -25,7 +25,7 @@ class Picture:
 
 
 def read_picture(path: Path) -> Picture:
-    """The PNG at `path`; raises ValueError where it is missing, half-written, too large or no PNG."""
+    """The PNG at `path`; raises ValueError if it is missing, half-written, too large or not a PNG."""
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise ValueError("file too large")
