@@ -9,18 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from degas.api import stages as api
+from degas.api.job import Data, Job, check_later_stages, python_call
 from degas.data.image_set import ImageSet
 from degas.errors import UserError
-from degas.gan.settings import gan_section
 from degas.generator.generator import Generator
 from degas.nets.generators import GENERATORS
 from degas.runtime.environment import is_rank_0
-from degas.runtime.paths import expanded
+from degas.runtime.setup import Setup
 from degas.runtime.tracking import Tracker
 from degas.settings.refusals import whole
-from degas.settings.resolve import Section, begun_search, settings_for
-from degas.settings.sections import EvaluateSettings, SearchSettings, SpaceSettings
+from degas.settings.resolve import Section
+from degas.settings.sections import SearchSettings
 from degas.space.architecture import Architecture
 from degas.space.find import load_architecture
 
@@ -40,7 +39,7 @@ class Finished:
 
 
 def run(
-    data: api.Data,
+    data: Data,
     out: str | Path,
     *,
     architecture: Architecture | str | Path | None = None,
@@ -64,41 +63,42 @@ def run(
     `told` is called before each stage: `images` with the `ImageSet`, `search`, `architecture` with what was
     found, `train`, `evaluate`, `report`. Raises `UserError` for what a later stage would refuse, before the first one.
     """
-    source, out = api.source_of(data), expanded(out)
-    seed, seeds = whole("seed", seed), None if seeds is None else whole("seeds", seeds)
+    setup = Setup(preset, device, progress, tracker, command or python_call("run", data, out))
+    sections = {"space": space, "search": search, "gan": gan, "evaluate": evaluate}
+    job = Job(data, out, seed, setup, resume=True, data_settings=data_settings, **sections)
+    seeds = None if seeds is None else whole("seeds", seeds)
     tell = told or (lambda stage, value: None)
-    begun = begun_search(out)
-    sections: dict[str, Any] = {
-        "search": settings_for("search", SearchSettings, search, preset, source, begun),
-        "gan": settings_for("gan", gan_section(), gan, preset, source),
-        "evaluate": settings_for("evaluate", EvaluateSettings, evaluate, preset, source),
-        "space": settings_for("space", SpaceSettings, space, preset, source),
-    }
-    unchanged = settings_for("search", SearchSettings, None, preset, source, begun)
-    check_architecture(architecture, sections["search"], unchanged, seeds)
-    images = api.images_of(data, data_settings, out)
-    tell("images", images)
-    api.check_later_stages(images, gan=sections["gan"], evaluate=sections["evaluate"], device=device)
-    hint_for_few(images, sections["gan"].augment)
-    both: dict[str, Any] = {"preset": preset, "seed": seed, "device": device, "progress": progress, "command": command}
-    both["data_settings"] = data_settings
-    stages = {**both, "space": sections["space"], "tracker": tracker, "resume": True}
-    chosen: Architecture | str | Path
-    if architecture is None:
-        tell("search", None)
-        chosen = api.search(images, out, seeds=seeds, search=sections["search"], **stages)
-        tell("architecture", chosen)
-    else:
-        chosen = architecture
+    _check(job, architecture, seeds, tell)
+    chosen = _searched(job, seeds, tell) if architecture is None else architecture
+    said = search_warnings(job.folder) if architecture is None else ()
+    return _finish(job, chosen, said, tell)
+
+
+def _check(job: Job, architecture: Architecture | str | Path | None, seeds: int | None, tell: Announce) -> None:
+    """Raise the `UserError` of any stage before the first one; warn of too few images."""
+    check_architecture(architecture, job.search_settings, job.unchanged, seeds)
+    tell("images", job.images)
+    check_later_stages(job.images, gan=job.gan, evaluate=job.evaluate_settings, device=job.setup.device)
+    hint_for_few(job.images, job.gan.augment)
+
+
+def _searched(job: Job, seeds: int | None, tell: Announce) -> Architecture:
+    tell("search", None)
+    found = job.search(seeds)
+    tell("architecture", found)
+    return found
+
+
+def _finish(job: Job, architecture: Architecture | str | Path, said: tuple[str, ...], tell: Announce) -> Finished:
+    """Train, evaluate and report; `said` are the warnings of the search."""
     tell("train", None)
-    generator = api.train(chosen, images, out, gan=sections["gan"], evaluate=sections["evaluate"], **stages)
+    generator = job.train(architecture)
     if not is_rank_0():  # only one of several processes measures and reports
         return Finished(generator, None, None, ())
     tell("evaluate", None)
-    scores = api.evaluate(out / "train" / "generator", images, out, evaluate=sections["evaluate"], **both)
+    scores = job.evaluate(job.folder / "train" / "generator")
     tell("report", None)
-    page = _report(generator, out, seed)
-    return Finished(generator, scores, page, () if architecture is not None else search_warnings(out))
+    return Finished(generator, scores, _report(generator, job.folder, job.seed), said)
 
 
 def check_architecture(
@@ -124,7 +124,7 @@ def hint_for_few(images: ImageSet, augment: str) -> None:
         warnings.warn(
             f"{images.num_images:,} images are few, and augmentation is off; try --gan.augment diffaugment as well "
             "and compare",
-            stacklevel=3,
+            stacklevel=4,
         )
 
 

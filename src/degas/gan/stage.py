@@ -20,7 +20,8 @@ from degas.runtime.comparison import Rules
 from degas.runtime.distributed import Engine, chosen_device
 from degas.runtime.environment import num_ranks
 from degas.runtime.run_folder import StageFolder, write_environment
-from degas.runtime.tracking import Tracker, make_tracker
+from degas.runtime.setup import Setup
+from degas.runtime.tracking import make_tracker
 from degas.settings.resume_rules import resume_rules
 from degas.settings.sections import EvaluateSettings, GanSettings, SpaceSettings
 from degas.space.architecture import Architecture
@@ -43,15 +44,11 @@ class TrainJob:
     gan: GanSettings
     evaluate: Mapping[str, Any]
     make_evaluate: MakeEvaluate
-    preset: str
-    device: str
-    progress: bool
-    tracker: str | Tracker
-    command: list[str]
+    setup: Setup
 
     def config(self, settings: CompleteGan, generator: Generator, seed: int) -> dict[str, Any]:
         """Return the contents of config.json."""
-        head = stage_head(self.images, seed, self.preset)
+        head = stage_head(self.images, seed, self.setup.preset)
         config = {**head, "generator": generator.config, "gan": settings.record()}
         if settings.evaluate_steps:  # evaluations choose the best generator, and so decide what comes out
             config["evaluate"] = self.evaluate
@@ -61,11 +58,11 @@ class TrainJob:
 def train_once(job: TrainJob, stage: Path, *, seed: int, resume: bool) -> Generator:
     """One training into the folder `stage`; a finished one is read back."""
     settings = resolve_gan(job.gan)
-    check_training(settings, job.images, chosen_device(job.device), num_ranks())
+    check_training(settings, job.images, chosen_device(job.setup.device), num_ranks())
     generator = chosen_generator(job.architecture, job.images, job.gan, job.space, seed)
     check_generator(generator, job.images, settings)
     config, rules = job.config(settings, generator, seed), _rules(job.gan)
-    watcher = make_tracker(job.tracker, stage)
+    watcher = make_tracker(job.setup.tracker, stage)
     with StageFolder(stage, settings=config, resume=resume, kind="train", rules=rules) as folder:
         folder.tracker = watcher
         if not folder.known_done():
@@ -75,10 +72,10 @@ def train_once(job: TrainJob, stage: Path, *, seed: int, resume: bool) -> Genera
                 job.images,
                 settings,
                 seed=seed,
-                device=job.device,
+                device=job.setup.device,
                 make_evaluate=job.make_evaluate,
-                progress=job.progress,
-                command=job.command,
+                progress=job.setup.progress,
+                command=job.setup.command,
             )
         return Generator.load(folder.path / "generator")
 

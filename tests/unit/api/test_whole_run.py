@@ -59,6 +59,8 @@ def test_images_in_memory_and_a_home_folder(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("HOME", str(tmp_path))
     images = np.random.default_rng(0).integers(0, 256, (24, 8, 8, 3), dtype=np.uint8)
     finished, _ = run("~/run", data=images, data_settings={"image_size": 8})
+    environment = json.loads((tmp_path / "run" / "train" / "environment.json").read_bytes())
+    assert environment["command"][-1] == "import degas; degas.run(<ndarray>, '~/run')"
     assert finished.report == tmp_path / "run" / "report.html"
     assert finished.generator.channels == 3
 
