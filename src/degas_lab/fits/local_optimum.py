@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from degas.data.image_set import ImageSet
-from degas.data.loader import enough_epochs
-from degas.nas.state import FEWEST_EPOCHS, FEWEST_STEPS
+from degas.nas.settings import resolve_search
 from degas.nets.cost import architecture_cost
 from degas.runtime.distributed import Engine
 from degas.runtime.finite import NonFiniteError
@@ -55,10 +54,8 @@ class LocalOptimum:
         self.engine, self.say = engine, say
         self.space = searched_space(found, space)
         self.neighbours = neighbours(found.edges, self.space)
-        steps_per_epoch = max(1, images.num_images // settings.batch_images)
-        self.num_epochs = plan.num_epochs or enough_epochs(
-            steps_per_epoch, fewest_epochs=FEWEST_EPOCHS, fewest_steps=FEWEST_STEPS
-        )
+        lasting = settings.model_copy(update={"num_epochs": plan.num_epochs})
+        self.num_epochs = resolve_search(lasting, images.num_images).num_epochs
         shared = {"data": images.identity, "search": fit_settings(settings), "num_epochs": self.num_epochs}
         self.trials = Trials(folder / "trials", {**shared, "found": found.to_dict()})
 
