@@ -60,7 +60,7 @@ def begun_search(out: str | Path | None) -> dict[str, Any]:
         return {}
     try:
         return read_config(expanded(out) / "search" / "config.json")
-    except (UserError, OSError):
+    except UserError:
         return {}
 
 

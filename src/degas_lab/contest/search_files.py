@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from degas.errors import UserError
 from degas.nas.decide.rule import make_rule
-from degas.runtime.json_files import read_jsonl
+from degas.runtime.json_files import read_jsonl, read_object
 from degas.settings.sections import SearchSettings
 from degas.space.architecture import Architecture
 from degas.space.graph import SearchSpace
@@ -39,14 +38,5 @@ def _space(found: Architecture, given: Mapping[str, Any]) -> SearchSpace:
 
 
 def _object(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_bytes())
-    except OSError:
-        raise UserError(
-            f"--search {path.parent}: holds no finished search (no {path.name}); give the run folder of degas search"
-        ) from None
-    except ValueError:
-        raise UserError(f"{path}: cannot be read as JSON; search again") from None
-    if not isinstance(found, dict):
-        raise UserError(f"{path}: must be a JSON object; search again")
-    return found
+    missing = f"--search {path.parent}: holds no finished search (no {path.name}); give the run folder of degas search"
+    return read_object(path, missing=missing, advice="search again")

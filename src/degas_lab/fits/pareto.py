@@ -8,15 +8,14 @@ fewer than three points, has no knee.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from degas.errors import UserError, unreadable
-from degas.runtime.json_files import write_json
+from degas.errors import UserError
+from degas.runtime.json_files import read_object, write_json
 from degas_lab.figures import COLOURS, GREY, saved_figure, size_axis
 
 KINDS = {  # of trials, and how the picture names them
@@ -140,17 +139,8 @@ def _point(path: Path, given: Path) -> Point | None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: is not there; give a folder of found-vs-random or baselines") from None
-    except OSError as error:
-        raise unreadable(path, error) from None
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: cannot be read ({type(error).__name__}); the file is damaged, remove it") from None
-    if not isinstance(value, dict):
-        raise UserError(f"{path}: is no JSON object; the file is damaged, remove it")
-    return value
+    missing = f"{path}: is not there; give a folder of found-vs-random or baselines"
+    return read_object(path, missing=missing, advice="the file is damaged, remove it")
 
 
 def _check_same(first: tuple[Path, dict[str, Any]], other: tuple[Path, dict[str, Any]]) -> None:

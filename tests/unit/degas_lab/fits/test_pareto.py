@@ -118,7 +118,7 @@ def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="damaged"):
         load_points([write_trials(tmp_path / "nan", {"x": {"kind": "random", "loss": None}})])
     (one / "broken.json").write_text("{")
-    with pytest.raises(UserError, match=r"broken\.json: cannot be read"):
+    with pytest.raises(UserError, match=r"broken\.json: not readable as JSON"):
         load_points([one])
 
 
