@@ -135,11 +135,13 @@ def search_warnings(run: Path) -> tuple[str, ...]:
 
 
 def _report(generator: Generator, out: Path, seed: int) -> Path:
-    """Write samples, model card and page; returns the page."""
+    """Write samples, the film of the training, model card and page; returns the page."""
     from degas.figures.grids import save_grid
     from degas.report.model_card import write_model_card
     from degas.report.render import write_report
+    from degas.report.training_film import film_of
 
     save_grid(generator.sample(NUM_SAMPLES, seed=seed), out / "samples.png", columns=COLUMNS)
+    film_of(out)
     write_model_card(out)
     return write_report([out], out / "report.html")
