@@ -13,7 +13,7 @@ from degas.runtime.json_files import read_config
 from degas.runtime.paths import expanded
 from degas.settings.base import Settings
 from degas.settings.presets import PRESETS, preset_values
-from degas.settings.refusals import complaint
+from degas.settings.rejections import complaint
 
 Section = Mapping[str, Any] | Settings | None
 SettingsType = TypeVar("SettingsType", bound=Settings)

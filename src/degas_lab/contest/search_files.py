@@ -13,10 +13,10 @@ from degas.settings.sections import SearchSettings
 from degas.space.architecture import Architecture
 from degas.space.graph import SearchSpace
 from degas.space.pruning import check_alpha
-from degas_lab.contest.propose import Search
+from degas_lab.contest.propose import SearchResult
 
 
-def read_search(run: Path) -> tuple[Search, SearchSpace]:
+def read_search(run: Path) -> tuple[SearchResult, SearchSpace]:
     """Return the results of the search in `run` (a run folder, or its folder `search`), and its space."""
     folder = run / "search" if (run / "search").is_dir() else run
     pruning, config = (_object(folder / f"{name}.json") for name in ("pruning", "config"))
@@ -27,7 +27,7 @@ def read_search(run: Path) -> tuple[Search, SearchSpace]:
         last = (read_jsonl(folder / "alpha.jsonl") or [{}])[-1]
         values = rule.read(pruning, {name: value for name, value in last.items() if isinstance(value, dict)})
         check_alpha(values, space)
-        return Search(values, pruning["compare"], pruning["zero_rule"], found), space
+        return SearchResult(values, pruning["compare"], pruning["zero_rule"], found), space
     except (KeyError, TypeError) as error:
         raise UserError(f"{folder}: pruning.json and config.json are not those of a search; give another") from error
 
