@@ -63,7 +63,7 @@ def train_facts(
     facts += [("critic parameters", f"{critic:,}", "")]
     if architecture is None:
         return [*facts, ("generator parameters", "what the search finds", "degas space tells least and most")]
-    made = chosen_generator(architecture, images, gan.given, space, seed).num_parameters
+    made = chosen_generator(architecture, images, gan.asked, space, seed).num_parameters
     held = 4 * (made * (5 if gan.ema_half_life_images else 4) + 4 * critic)  # weights, gradients, two moments, average
     facts += [("generator parameters", f"{made:,}", "")]
     return [*facts, ("training memory", f"at least {in_words(held)}", "weights, gradients and moments")]

@@ -49,7 +49,7 @@ class TrainJob:
     def config(self, settings: CompleteGan, generator: Generator, seed: int) -> dict[str, Any]:
         """Return the contents of config.json."""
         head = stage_head(self.images, seed, self.setup.preset)
-        config = {**head, "generator": generator.config, "gan": settings.record()}
+        config = {**head, "generator": generator.config, "gan": settings.as_config()}
         if settings.evaluate_steps:  # evaluations choose the best generator, and so decide what comes out
             config["evaluate"] = self.evaluate
         return config
@@ -114,4 +114,4 @@ def train_into(
 def _rules(given: GanSettings) -> Rules:
     """Return the rules of what a resumed training may change: nothing that decides its result."""
     plain = resolve_gan(type(given)(objective=given.objective, supervised=given.supervised))
-    return resume_rules(gan=plain.given, evaluate=EvaluateSettings(), complete={"gan": plain.record()})
+    return resume_rules(gan=plain.asked, evaluate=EvaluateSettings(), complete={"gan": plain.as_config()})

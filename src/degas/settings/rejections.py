@@ -8,8 +8,13 @@ from typing import Any
 
 from degas.errors import UserError, nearest
 
+<<<<<<< HEAD:src/degas/settings/refusals.py
 # pydantic's kind of error → clause; `{…}` is a value of its context.
 _WORDS = {
+=======
+# pydantic's kind of error → clause; `{…}` is a value of its context.
+_TEXTS = {
+>>>>>>> main:src/degas/settings/rejections.py
     "greater_than_equal": "must be at least {ge}",
     "greater_than": "must be above {gt}",
     "less_than_equal": "must be at most {le}",
@@ -32,7 +37,7 @@ def complaint(finding: Mapping[str, Any]) -> str:
     kind, context, value = str(finding["type"]), finding.get("ctx", {}), finding["input"]
     if kind == "literal_error":
         return unknown_value(value, _choices(str(context["expected"])))
-    words = _WORDS.get(kind) or _WORDS.get(kind.partition("_")[0])
+    words = _TEXTS.get(kind) or _TEXTS.get(kind.partition("_")[0])
     if words is None:
         message = str(finding["msg"])
         return f"{message[0].lower()}{message[1:]}, not {shown(value)}"
