@@ -8,13 +8,8 @@ from typing import Any
 
 from degas.errors import UserError, nearest
 
-<<<<<<< HEAD:src/degas/settings/refusals.py
-# pydantic's kind of error → clause; `{…}` is a value of its context.
-_WORDS = {
-=======
 # pydantic's kind of error → clause; `{…}` is a value of its context.
 _TEXTS = {
->>>>>>> main:src/degas/settings/rejections.py
     "greater_than_equal": "must be at least {ge}",
     "greater_than": "must be above {gt}",
     "less_than_equal": "must be at most {le}",
