@@ -87,10 +87,11 @@ def search(
 
 @plain_torch(keep_random_state=True)
 def train(
-    architecture: Architecture | str | Path,
+    architecture: Architecture | str | Path | None,
     data: Data,
     out: str | Path | None = None,
     *,
+    init: Generator | str | Path | None = None,
     preset: str = "default",
     seed: int = 0,
     resume: bool = False,
@@ -106,7 +107,9 @@ def train(
     """Train a generator adversarially (paper §3.2 "GAN training"; CT-GAN and the objectives beside it).
 
     `architecture` is an `Architecture`, an architecture file, a run folder that holds one, the name of a shipped one,
-    `resnet` or `dcgan`. It is moved to the images' size and channels as the paper does (§4.1). Writes `out`/train and
+    `resnet` or `dcgan`. It is moved to the images' size and channels as the paper does (§4.1). With `init`, a trained
+    generator or its folder, training begins with its weights instead of fresh ones; the images then have its size,
+    channels and number of classes, and `architecture` may be None, for it is that of `init`. Writes `out`/train and
     returns the generator.
     """
     source, seed = source_of(data), whole("seed", seed)
@@ -127,7 +130,8 @@ def train(
         device=device,
         progress=progress,
         tracker=tracker,
-        command=command or _python_call("train", architecture, data, out),
+        command=command or _python_call("train", architecture, data, out, init=init),
+        init=init,
     )
     return train_once(job, _out(out) / "train", seed=seed, resume=resume)
 
@@ -220,6 +224,13 @@ def _out(out: str | Path | None) -> Path:
     return expanded(out) if out is not None else Path(tempfile.mkdtemp(prefix="degas-"))
 
 
-def _python_call(name: str, *arguments: object) -> list[str]:
-    shown = ", ".join(repr(str(a)) if isinstance(a, (str, Path)) else f"<{type(a).__name__}>" for a in arguments)
-    return ["python", "-c", f"import degas; degas.{name}({shown})"]
+def _python_call(name: str, *arguments: object, **more: object) -> list[str]:
+    shown = [_in_call(argument) for argument in arguments]
+    shown += [f"{key}={_in_call(value)}" for key, value in more.items() if value is not None]
+    return ["python", "-c", f"import degas; degas.{name}({', '.join(shown)})"]
+
+
+def _in_call(value: object) -> str:
+    if isinstance(value, (str, Path)):
+        return repr(str(value))
+    return "None" if value is None else f"<{type(value).__name__}>"

@@ -44,6 +44,7 @@ def run(
     out: str | Path,
     *,
     architecture: Architecture | str | Path | None = None,
+    init: Generator | str | Path | None = None,
     preset: str = "default",
     seed: int = 0,
     seeds: int | None = None,
@@ -60,7 +61,8 @@ def run(
 ) -> Finished:
     """Search, train, evaluate, sample and report, in `out`; existing results are not made again.
 
-    With `architecture` (as `train` takes it) there is no search; `seeds` and settings of the search are then refused.
+    With `architecture` or `init` (as `train` takes them) there is no search; `seeds` and settings of the search are
+    then refused.
     `told` is called before each stage: `images` with the `ImageSet`, `search`, `architecture` with what was
     found, `train`, `evaluate`, `report`. Raises `UserError` for what a later stage would refuse, before the first one.
     """
@@ -75,7 +77,7 @@ def run(
         "space": settings_for("space", SpaceSettings, space, preset, source),
     }
     unchanged = settings_for("search", SearchSettings, None, preset, source, begun)
-    check_architecture(architecture, sections["search"], unchanged, seeds)
+    check_architecture(architecture, sections["search"], unchanged, seeds, init=init)
     images = api.images_of(data, data_settings, out)
     tell("images", images)
     api.check_later_stages(images, gan=sections["gan"], evaluate=sections["evaluate"], device=device)
@@ -83,39 +85,44 @@ def run(
     both: dict[str, Any] = {"preset": preset, "seed": seed, "device": device, "progress": progress, "command": command}
     both["data_settings"] = data_settings
     stages = {**both, "space": sections["space"], "tracker": tracker, "resume": True}
-    chosen: Architecture | str | Path
-    if architecture is None:
+    chosen: Architecture | str | Path | None
+    if architecture is None and init is None:
         tell("search", None)
         chosen = api.search(images, out, seeds=seeds, search=sections["search"], **stages)
         tell("architecture", chosen)
     else:
         chosen = architecture
     tell("train", None)
-    generator = api.train(chosen, images, out, gan=sections["gan"], evaluate=sections["evaluate"], **stages)
+    generator = api.train(chosen, images, out, init=init, gan=sections["gan"], evaluate=sections["evaluate"], **stages)
     if not is_rank_0():  # only one of several processes measures and reports
         return Finished(generator, None, None, ())
     tell("evaluate", None)
     scores = api.evaluate(out / "train" / "generator", images, out, evaluate=sections["evaluate"], **both)
     tell("report", None)
     page = _report(generator, out, seed)
-    return Finished(generator, scores, page, () if architecture is not None else search_warnings(out))
+    return Finished(generator, scores, page, search_warnings(out) if architecture is None and init is None else ())
 
 
 def check_architecture(
-    architecture: Architecture | str | Path | None, search: SearchSettings, unchanged: SearchSettings, seeds: int | None
+    architecture: Architecture | str | Path | None,
+    search: SearchSettings,
+    unchanged: SearchSettings,
+    seeds: int | None,
+    init: Generator | str | Path | None = None,
 ) -> None:
-    """Raise `UserError` for an invalid architecture, and for search settings that a given architecture leaves unused.
+    """Raise `UserError` for an invalid architecture, and for search settings that it or `init` leaves unused.
 
     `unchanged` holds the search's settings if none are given.
     """
-    if architecture is None:
+    if architecture is None and init is None:
         return
-    if not (isinstance(architecture, str) and architecture in GENERATORS):
+    if architecture is not None and not (isinstance(architecture, str) and architecture in GENERATORS):
         load_architecture(architecture, GENERATORS)
     changed = [name for name in SearchSettings.model_fields if getattr(search, name) != getattr(unchanged, name)]
     options = ["--seeds"] if seeds is not None else [f"--search.{name.replace('_', '-')}" for name in changed]
     if options:
-        raise UserError(f"{options[0]}: there is no search with --architecture; leave out one of the two")
+        given = "--architecture" if init is None else "--init"
+        raise UserError(f"{options[0]}: there is no search with {given}; leave out one of the two")
 
 
 def hint_for_few(images: ImageSet, augment: str) -> None:
