@@ -1,4 +1,4 @@
-"""The one exception that stands for a mistake of the user's, and what is worth a line. Standard library only."""
+"""The exception for a user's mistake, and the warning for a notice. Standard library only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class UserError(Exception):
 
 
 class Notice(UserWarning):
-    """Worth knowing though nothing is wrong; the command line shows it without the word "warning"."""
+    """A notice: nothing is wrong. The command line shows it without the word "warning"."""
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:
@@ -26,10 +26,10 @@ def nearest(word: str, choices: Iterable[str]) -> str:
     return f"; did you mean '{close[0]}'?" if close else f"; choose from {', '.join(valid)}"
 
 
-# What to do where the operating system refuses a file, by cause; whatever it says is no sign of damage.
+# Remedies when the operating system refuses a file, by cause. None of these causes means that the file is damaged.
 _REMEDIES = {
     (errno.EACCES, errno.EPERM): "ask its owner for permission",
-    (errno.ENOENT, errno.ENOTDIR, errno.ESTALE): "see whether it was moved or removed meanwhile",
+    (errno.ENOENT, errno.ENOTDIR, errno.ESTALE): "check whether it was moved or removed",
     (errno.EIO, errno.ENXIO, errno.ENODEV, errno.ETIMEDOUT): "the disk or the network failed; try again, or copy it",
     (errno.EMFILE, errno.ENFILE): "close other programs, or raise the limit that `ulimit -n` shows",
     (errno.ENOSPC, errno.EDQUOT): "free some space",
@@ -39,14 +39,14 @@ _REMEDIES = {
 
 
 def system_reason(error: OSError) -> tuple[str, str]:
-    """Return the system's reason for a file to read, and the remedy: "cannot be read (…)", "ask its owner …"."""
+    """Return why the system cannot read a file, and the remedy: "cannot be read (…)", "ask its owner …"."""
     said = error.strerror or os.strerror(error.errno or errno.EIO)
     remedy = next((text for causes, text in _REMEDIES.items() if error.errno in causes), "check the path and its disk")
     return f"cannot be read ({said})", remedy
 
 
 def disk_refused(path: object, error: Exception) -> UserError | None:
-    """The `UserError` where `error` says that `path` cannot be written, and not that a network or a file is bad."""
+    """The `UserError` if `error` says that `path` cannot be written; None for a bad network or a bad file."""
     causes = ("ENOSPC", "EDQUOT", "EACCES", "EPERM", "EROFS", "ENOTDIR", "EISDIR", "EEXIST", "ENAMETOOLONG")
     if not isinstance(error, OSError) or errno.errorcode.get(error.errno or 0) not in causes:
         return None
@@ -54,5 +54,5 @@ def disk_refused(path: object, error: Exception) -> UserError | None:
 
 
 def unreadable(path: object, error: OSError) -> UserError:
-    """The `UserError` for a file that the operating system refuses, whatever it holds."""
+    """The `UserError` for a file that the operating system refuses to read."""
     return UserError(f"{path}: {'; '.join(system_reason(error))}")

@@ -10,7 +10,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from degas.generator.generator import Generator
 from degas.nas.decide.measuring import Measurement
 from degas.nas.results.outputs import searched
 from degas.nas.state import Search
+from degas.runtime.arithmetic import exact_float32
 from degas.runtime.distributed import Engine
 from degas.runtime.run_folder import StageFolder
 from degas.settings.sections import SearchSettings, SpaceSettings
@@ -41,9 +41,7 @@ CLOSE = {"rel": 2e-3, "abs": 1e-5}
 
 @pytest.fixture(autouse=True)
 def _whole_float32() -> Iterator[None]:
-    """Not TF32, CUDA's default for convolutions, which is right to three digits."""
-    flags = torch.backends.cudnn.flags(enabled=True, allow_tf32=False) if torch.cuda.is_available() else nullcontext()
-    with flags:
+    with exact_float32():
         yield
 
 

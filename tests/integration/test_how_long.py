@@ -29,8 +29,10 @@ def test_each_stage_says_once_how_long_it_takes_and_what_is_shorter(
     assert [line.partition("  about ")[0] for line in lines] == ["search", "train sn-gan", "features (imagenet)"]
     searched, trained, evaluated = lines
     assert "for 32 steps" in searched
-    assert "; besides: the loss with each operation alone on its edge, measured at the end; shorter: " in searched
-    assert "shorter: --search.num-epochs 3, fewer images (--data.max-images), " in searched
+    assert (
+        "; not included: the loss with each operation alone on its edge, measured at the end; to shorten: " in searched
+    )
+    assert "to shorten: --search.num-epochs 3, fewer images (--data.max-images), " in searched
     assert "for 12 steps" in trained
     assert "for 128 images" in evaluated
     known = {name for options in (RunOptions, EvaluateOptions) for name, _ in option_names(options)}

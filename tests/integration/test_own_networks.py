@@ -128,7 +128,7 @@ def test_each_example_is_under_30_lines(name: str) -> None:
         (None, "no such module; give its name, or the path of its .py file"),
         ("import nowhere_at_all", "ModuleNotFoundError: No module named 'nowhere_at_all' (mine.py, line 1)"),
         ("\n1/0", "ZeroDivisionError: division by zero (mine.py, line 2)"),
-        ("import degas\n@degas.register_generator('dcgan')\ndef f(): ...", "generator 'dcgan' is already there"),
+        ("import degas\n@degas.register_generator('dcgan')\ndef f(): ...", "generator 'dcgan' is already registered"),
     ],
 )
 def test_an_import_that_fails_is_one_line(

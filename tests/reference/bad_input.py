@@ -302,7 +302,7 @@ ROWS: tuple[Row, ...] = (
         "an objective that nobody registered",
         f"{TRAIN} --gan.objective R3GAN",
         2,
-        "--gan.objective: unknown objective 'R3GAN'; known are ct-gan, mmd, r3gan, sn-gan, wgan-gp; one of your own needs its module: --import MODULE",
+        "--gan.objective: unknown objective 'R3GAN'; known are ct-gan, mmd, r3gan, sn-gan, wgan-gp; import your own with --import MODULE",
     ),
     Row(
         "a class weight without classes",
@@ -338,7 +338,7 @@ ROWS: tuple[Row, ...] = (
         "a search as CUDA graphs without a GPU",
         f"{SEARCH} --device cpu --search.cuda-graphs",
         2,
-        "--search.cuda-graphs: there are none on the CPU; leave it out",
+        "--search.cuda-graphs: CUDA graphs need a GPU; leave it out",
     ),
     Row(
         "a search as CUDA graphs whose steps differ",
@@ -350,13 +350,13 @@ ROWS: tuple[Row, ...] = (
         "a training as CUDA graphs without a GPU",
         f"{TRAIN} --device cpu --gan.cuda-graphs",
         2,
-        "--gan.cuda-graphs: there are none on the CPU; leave it out",
+        "--gan.cuda-graphs: CUDA graphs need a GPU; leave it out",
     ),
     Row(
         "a training as CUDA graphs without a GPU, after a search",
         f"{RUN} --device cpu --gan.cuda-graphs",
         2,
-        "--gan.cuda-graphs: there are none on the CPU; leave it out",
+        "--gan.cuda-graphs: CUDA graphs need a GPU; leave it out",
     ),
     Row(
         "a measurement of CUDA graphs without a GPU",
@@ -722,14 +722,14 @@ ROWS: tuple[Row, ...] = (
         "an unknown pruning rule",
         f"{SEARCH} --search.prune perturb",
         2,
-        "--search.prune: unknown pruning rule 'perturb'; known are alone, darts, paper, perturbation; one of your own needs its "
-        "module: --import MODULE",
+        "--search.prune: unknown pruning rule 'perturb'; known are alone, darts, paper, perturbation; import your own "
+        "with --import MODULE",
     ),
     Row(
         "an unknown search signal",
         f"{SEARCH} --search.signal gloo",
         2,
-        "--search.signal: unknown search signal 'gloo'; known are adversarial, glo; one of your own needs its module: --import MODULE",
+        "--search.signal: unknown search signal 'gloo'; known are adversarial, glo; import your own with --import MODULE",
     ),
     Row(
         "an unknown relaxation",
@@ -759,25 +759,25 @@ ROWS: tuple[Row, ...] = (
         "a file for a run folder",
         f"search {TINY} --out file.txt/run --quiet",
         2,
-        "file.txt/run/search: cannot be made a folder (Not a directory); give another --out",
+        "file.txt/run/search: the folder cannot be created (Not a directory); give another --out",
     ),
     Row(
         "a place that cannot be written",
         f"search {TINY} --out /proc/new --quiet",
         2,
-        "/proc/new/search: cannot be made a folder (No such file or directory); give another --out",
+        "/proc/new/search: the folder cannot be created (No such file or directory); give another --out",
     ),
     Row(
         "a run folder that holds a run",
         f"search {TINY} --out run --quiet",
         2,
-        "run/search holds a finished run; give another --out, or --resume to go on",
+        "run/search holds a finished run; give another --out, or --resume to continue it",
     ),
     Row(
         "several seeds for a run folder that holds one search",
         f"search {TINY} --out run --quiet --seeds 2",
         2,
-        "run/search holds a finished run; give another --out, or --resume to go on",
+        "run/search holds a finished run; give another --out, or --resume to continue it",
     ),
     Row(
         "agreement of one seed",
@@ -1059,7 +1059,7 @@ ROWS: tuple[Row, ...] = (
         "a file where scores should go",
         f"evaluate {TINY} --out file.txt/run --quiet --generator gen",
         2,
-        "file.txt/run/evaluation: cannot be made a folder (Not a directory); give another --out",
+        "file.txt/run/evaluation: the folder cannot be created (Not a directory); give another --out",
     ),
     Row(
         "zero samples",

@@ -15,16 +15,13 @@ from degas.cli.help import is_shown
 from degas.settings.groups import group_of
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "options.txt"
-FAMILIES = {"data": ("info", "fetch", "cache"), "features": ("train",)}
 
 
 def commands() -> Iterator[tuple[Any, str]]:
     """Every command that takes options, with its full name."""
-    from degas_lab.commands.experiment import EXPERIMENTS
-
-    families = {**FAMILIES, "experiment": tuple(EXPERIMENTS)}
     for name, _ in table.summaries():
-        for words in [[name, member] for member in families.get(name, ())] or [[name]]:
+        members = getattr(table.command_module(name), "MEMBERS", ())
+        for words in [[name, member] for member in members] or [[name]]:
             module, full, _ = table.find_command(words)
             yield module.Options, full
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from degas.data.image_set import ImageSet
-from degas.data.loader import enough_epochs
 from degas.data.sources import load_images
 from degas.gan.fine_tune import start_from
 from degas.gan.fresh import chosen_generator
 from degas.gan.settings import CompleteGan, resolve_gan, source_of_shared, sources
 from degas.gan.state import build_critic
 from degas.generator.generator import Generator
+from degas.nas.settings import resolve_search, steps_of_epoch
 from degas.nas.stage import check_search_job, search_bytes
 from degas.nets.cost import count_parameters, supernet_parameters
 from degas.runtime.environment import num_ranks
@@ -42,15 +42,11 @@ def images_facts(images: ImageSet) -> list[Row]:
 
 def search_facts(images: ImageSet, settings: SearchSettings, space: SpaceSettings, *, seeds: int | None) -> list[Row]:
     """Return parameters of the supernet, steps and memory of a search; raise `UserError` where the search would."""
-    from degas.nas.state import FEWEST_EPOCHS, FEWEST_STEPS
-
     check_search_job(images, settings, space)
     graph, base_size = space.resolve(images.image_size)
     sizes = {"width": settings.width, "noise_size": settings.noise_size, "channels": images.channels}
-    held_out = settings.held_out_fraction if settings.alpha_batch == "held_out" else 0.0
-    rows = images.num_images - round(held_out * images.num_images)
-    per_epoch = max(1, rows // (settings.batch_images * num_ranks()))
-    epochs = settings.num_epochs or enough_epochs(per_epoch, fewest_epochs=FEWEST_EPOCHS, fewest_steps=FEWEST_STEPS)
+    per_epoch = steps_of_epoch(settings, images.num_images, num_ranks())
+    epochs = resolve_search(settings, images.num_images, num_ranks()).num_epochs
     times = f"{seeds} searches of " if seeds else ""
     return [
         ("search parameters", f"{supernet_parameters(graph, base_size=base_size, **sizes):,}", "the supernet"),

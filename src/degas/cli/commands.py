@@ -1,9 +1,10 @@
 """The table of commands: degas' own by name, and those that installed packages add.
 
 A package adds commands through the entry point group `degas.commands`: the entry's name is the command, its value a
-module. Such a module has `Options` (a pydantic model) and `main(options)`, or `find_command(arguments)` where it is a
-family of commands, and may say `SUMMARY` (its line in `degas --help`), `LOWER` (which options to lower where memory
-runs out) and `GOES_ON` (how to continue a stopped one). Importing such a module must not need torch.
+module. Such a module has `Options` (a pydantic model) and `main(options)`; a family of commands has
+`find_command(arguments)` and `MEMBERS`, its commands by name. It may say `SUMMARY` (its line in `degas --help`),
+`LOWER` (which options to lower where memory runs out) and `GOES_ON` (how to continue a stopped one). Importing such a
+module must not need torch.
 """
 
 from __future__ import annotations

@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 OLD_DAYS = 30  # after which `data cache` mentions that an entry could be removed
 SHOWN = 3  # pictures named of a problem
 ABOUT = "what a data source holds; download an official one; the cache"
+MEMBERS = {
+    "info": Member("what a source holds and what is wrong with it", lambda: Command(DataInfoOptions, info)),
+    "fetch": Member("download an official archive", lambda: Command(DataFetchOptions, fetch)),
+    "cache": Member("what the cache folder holds; empty it", lambda: Command(DataCacheOptions, cache)),
+}
 
 
 def find_command(arguments: Sequence[str]) -> tuple[Any, str, list[str]]:
-    members = {
-        "info": Member("what a source holds and what is wrong with it", lambda: Command(DataInfoOptions, info)),
-        "fetch": Member("download an official archive", lambda: Command(DataFetchOptions, fetch)),
-        "cache": Member("what the cache folder holds; empty it", lambda: Command(DataCacheOptions, cache)),
-    }
-    return find_member("data", ABOUT, members, arguments)
+    return find_member("data", ABOUT, MEMBERS, arguments)
 
 
 def info(options: DataInfoOptions) -> None:

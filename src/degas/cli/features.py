@@ -8,12 +8,12 @@ from typing import Any
 from degas.cli.family import Command, Member, find_member
 from degas.cli.tool_options import FeaturesTrainOptions as Options
 
-__all__ = ["Options", "find_command", "main"]
+__all__ = ["MEMBERS", "Options", "find_command", "main"]
+MEMBERS = {"train": Member("train a small classifier on labelled images", lambda: Command(Options, main))}
 
 
 def find_command(arguments: Sequence[str]) -> tuple[Any, str, list[str]]:
-    train = Member("train a small classifier on labelled images", lambda: Command(Options, main))
-    return find_member("features", "a classifier to measure with", {"train": train}, arguments)
+    return find_member("features", "a classifier to measure with", MEMBERS, arguments)
 
 
 def main(options: Options) -> None:

@@ -16,6 +16,7 @@ from contextlib import contextmanager, nullcontext, redirect_stdout
 from typing import Any
 
 from degas.cli.commands import GOES_ON, LOWER, find_command, hint, summaries
+from degas.cli.own_modules import OWN
 from degas.cli.streams import tolerant_streams
 from degas.errors import Notice, UserError
 from degas.runtime.interrupts import ENDING, Interrupted, Terminated, install, put_back
@@ -141,8 +142,7 @@ def help_text() -> str:
     lines = [f"  {name:<{width}}  {summary}" for name, summary in found.items()]
     head = "degas: find a small GAN generator for your images by differentiable architecture search"
     start = "start with: degas run --data digits --out runs/digits --preset quick"
-    own = "with any command: --import MODULE (or FILE.py) registers operations, generators, objectives, … of your own"
-    return "\n".join([head, "", USAGE, "", *lines, "", start, own])
+    return "\n".join([head, "", USAGE, "", *lines, "", start, OWN])
 
 
 def _unexpected(error: Exception, command: str) -> int:

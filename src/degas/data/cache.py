@@ -47,14 +47,15 @@ def fit_rule(origin: Origin, settings: DataSettings) -> FitRule:
     if settings.fit == "stretch" and settings.crop_pixels is not None:
         raise UserError("--data.crop-pixels: fit = stretch crops nothing; drop one of the two")
     size, crop = settings.image_size or origin.default_size, settings.crop_pixels or origin.default_crop
-    return FitRule(size, settings.fit, crop, settings.max_megapixels, settings.bits)
+    channels = settings.channels or origin.channels
+    return FitRule(size, settings.fit, crop, settings.max_megapixels, settings.bits, channels)
 
 
 def decode_in_memory(source: str, origin: Origin, settings: DataSettings) -> ImageSet:
     """The image set of `origin` without any file."""
     records, rows = _chosen(source, origin, settings)
     told = DecodedNotes(fit_rule(origin, settings))
-    images = _decode_rows(records, rows, told, settings.channels or origin.channels, np.empty)
+    images = _decode_rows(records, rows, told, np.empty)
     labels, names, notes = _present(records, rows)
     fingerprint = content_fingerprint(images, labels, names)
     return ImageSet(images, labels, names, source, fingerprint, (*notes, *told.notes()))
@@ -113,7 +114,7 @@ def _build_entry(entry: Path, source: str, origin: Origin, settings: DataSetting
     try:
         _require_space(working, len(rows) * 3 * rule.image_size**2)
         told = DecodedNotes(rule)
-        images = _decode_rows(records, rows, told, settings.channels or origin.channels, _allocator(working))
+        images = _decode_rows(records, rows, told, _allocator(working))
         labels, names, notes = _present(records, rows)
         about = {
             "fingerprint": content_fingerprint(images, labels, names),
@@ -134,11 +135,9 @@ def _build_entry(entry: Path, source: str, origin: Origin, settings: DataSetting
         shutil.rmtree(working, ignore_errors=True)
 
 
-def _decode_rows(
-    records: Records, rows: np.ndarray, told: DecodedNotes, channels: int | None, allocate: Callable[..., Any]
-) -> Any:
-    """Pictures `rows` → uint8 (len(rows), C, S, S); without `channels`, C = 1 where all are grey, else 3."""
-    size = told.rule.image_size
+def _decode_rows(records: Records, rows: np.ndarray, told: DecodedNotes, allocate: Callable[..., Any]) -> Any:
+    """Pictures `rows` → uint8 (len(rows), C, S, S) by the rule of `told`."""
+    size, channels = told.rule.image_size, told.rule.channels
     images = allocate((len(rows), channels or 3, size, size), np.uint8)
     all_grey = True
     with progress_of("decode images", len(rows)) as progress:

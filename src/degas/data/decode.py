@@ -31,13 +31,17 @@ _WINDOW = 64  # pictures decoded at a time: bounds memory, keeps the threads bus
 
 @dataclass(frozen=True)
 class FitRule:
-    """The rule by which a picture becomes square: `image_size` pixels a side, the rest as in `DataSettings`."""
+    """The rule by which pictures become an array: `DataSettings` made complete for a source (`cache.fit_rule`).
+
+    `crop_pixels` None: the shorter side of each picture. `channels` None: 1 where all pictures are grey, else 3.
+    """
 
     image_size: int
     fit: str = "crop"
     crop_pixels: int | None = None
     max_megapixels: int = 64
     bits: int = 16
+    channels: int | None = None
 
     @property
     def limits(self) -> Limits:

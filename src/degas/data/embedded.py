@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from degas.data.origin import Origin, Picture, Records
+from degas.data.origin import DEFAULT_SIZE, Origin, Picture, Records
 from degas.errors import UserError
 from degas.settings.sections import DataSettings
 
@@ -30,9 +30,9 @@ def photos(settings: DataSettings) -> Origin:
     photographs hold (427 px), which is then also the side where the image size is larger.
     """
     _no_split(settings, "photos")
-    size = settings.image_size or 32
+    size = settings.image_size or DEFAULT_SIZE
     num = settings.max_images or NUM_PATCHES
-    return _embedded("patches of two photographs of scikit-learn", lambda: _photo_records(size, num), 32, 3)
+    return _embedded("patches of two photographs of scikit-learn", lambda: _photo_records(size, num), DEFAULT_SIZE, 3)
 
 
 def _embedded(kind: str, records: Any, default_size: int, channels: int) -> Origin:

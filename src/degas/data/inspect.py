@@ -78,7 +78,7 @@ def describe_source(source: str, settings: DataSettings, grid: Path | None = Non
         "num_images": len(rows),
         "num_readable": tally.num_readable,
         "image_size": rule.image_size,
-        "channels": settings.channels or origin.channels or (1 if tally.all_grey else 3),
+        "channels": rule.channels or (1 if tally.all_grey else 3),
         "source_sizes": {f"{w}×{h}": count for (w, h), count in tally.sizes.most_common(_LISTED)},
         "num_source_sizes": len(tally.sizes),
         "classes": _classes(labels, names),

@@ -54,7 +54,7 @@ class Batches:
         if len(self._rows) < num_ranks:
             raise UserError(f"{images.source}: {len(self._rows)} images cannot feed {num_ranks} processes")
         self.batch_images = min(batch_images, len(self._rows) // num_ranks)  # per rank
-        self.steps_per_epoch = max(1, len(self._rows) // (batch_images * num_ranks))
+        self.steps_per_epoch = steps_per_epoch(len(self._rows), batch_images, num_ranks)
         self._seed, self._purpose = seed, purpose
         self._rank, self._num_ranks = rank, num_ranks
         self._flip = horizontal_flip
@@ -81,6 +81,11 @@ class Batches:
         """Return a mask of this rank's mirrored images: drawn for all ranks together, as the order is."""
         draws = numpy_generator(self._seed, f"{self._purpose}/flip", step).random(self.batch_images * self._num_ranks)
         return draws[self._rank * self.batch_images :][: self.batch_images] < 0.5
+
+
+def steps_per_epoch(num_images: int, batch_images: int, num_ranks: int = 1) -> int:
+    """Return the number of whole batches of all ranks; with fewer images than one takes, a smaller one."""
+    return max(1, num_images // (batch_images * num_ranks))
 
 
 def enough_epochs(steps_per_epoch: int, *, fewest_epochs: int, fewest_steps: int) -> int:

@@ -13,6 +13,8 @@ import numpy as np
 from degas.data.bad_pictures import BadPictureError
 from degas.data.notes import Note
 
+DEFAULT_SIZE = 32  # pixels a side, where neither the user nor the source says
+
 # One undecoded picture: pixels (H, W) or (H, W, 1, 3 or 4) uint8 or uint16, an encoded file's bytes, where it lies, or
 # why there is none, so that the other bad ones of the source are found as well.
 Payload = np.ndarray | bytes | Path | BadPictureError
@@ -43,7 +45,7 @@ class Origin:
     records: Callable[[], Records]
     listing: Callable[[], list[Any]]
     content: Callable[[], str]
-    default_size: int = 32
+    default_size: int = DEFAULT_SIZE
     default_crop: int | None = None
     channels: int | None = None  # where known beforehand
     cached: bool = True

@@ -69,7 +69,7 @@ def register_source(name: str, function: Callable[[], Any]) -> None:
     if the name is taken or could be a path.
     """
     if name in (*_EMBEDDED, *fetch.ARCHIVES, *registered.SOURCES):
-        raise UserError(f"data source {name!r} is already there; choose another name")
+        raise UserError(f"data source {name!r} is already registered; choose another name")
     if not name.replace("-", "").replace("_", "").isalnum():
         raise UserError(f"data source {name!r}: use letters, digits, - and _, so that it cannot be taken for a path")
     registered.SOURCES[name] = function

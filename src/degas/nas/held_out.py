@@ -8,12 +8,16 @@ from degas.data.loader import split
 from degas.errors import UserError
 
 
+def num_held_out(num_images: int, fraction: float) -> int:
+    return round(fraction * num_images)
+
+
 def split_held_out(num_images: int, fraction: float, *, seed: int, purpose: str) -> tuple[np.ndarray, np.ndarray]:
     """Row numbers (n,) that are fitted and that are held out, each in rising order; drawn from `seed` and `purpose`.
 
     Raises `UserError` where either part would be empty.
     """
-    num_held = round(fraction * num_images)
+    num_held = num_held_out(num_images, fraction)
     if not 0 < num_held < num_images:
         part = "to hold out" if num_held == 0 else "to fit"
         raise UserError(

@@ -12,7 +12,7 @@ from degas.runtime.progress import Progress
 from degas.runtime.run_folder import StageFolder
 from degas.runtime.save_clock import SaveClock
 
-FEWEST_EPOCHS = 3  # decide much as five do (docs/search.md)
+SHORT_EPOCHS = 3  # decide much as five do (docs/search.md)
 
 
 def run_steps(search: Search, folder: StageFolder, *, progress: bool) -> int:
@@ -41,7 +41,7 @@ def run_steps(search: Search, folder: StageFolder, *, progress: bool) -> int:
 
 def progress_of(search: Search, step: int, quiet: bool) -> Progress:
     """Return the progress display of a search that begins after `step` steps; it says how to shorten the search."""
-    ways = [f"--search.num-epochs {FEWEST_EPOCHS}"] if search.num_epochs > FEWEST_EPOCHS else []
+    ways = [f"--search.num-epochs {SHORT_EPOCHS}"] if search.settings.num_epochs > SHORT_EPOCHS else []
     ways += ["fewer images (--data.max-images)", "a smaller --search.width"]
     ways += ["a GPU"] if search.engine.device.type == "cpu" else []
     measured = search.rule.measured
@@ -71,7 +71,7 @@ class Follower:
         """Log and save as is due after `step` finished steps; `terms` are those of the last one."""
         epoch = (step - 1) // self.search.steps_per_epoch + 1
         ends_epoch = step % self.search.steps_per_epoch == 0
-        note = f"epoch {epoch}/{self.search.num_epochs}"
+        note = f"epoch {epoch}/{self.search.settings.num_epochs}"
         self.watch.add(step, terms)
         if step > 1 and step % self.search.settings.log_steps and not ends_epoch:
             self.bar.update(step, note)
@@ -97,7 +97,9 @@ class Follower:
         """Print a line where the search ended early."""
         if self.settled:
             self.bar.end_at(step)
-            self.bar.say(f"settled by α after epoch {step // self.search.steps_per_epoch} of {self.search.num_epochs}")
+            self.bar.say(
+                f"settled by α after epoch {step // self.search.steps_per_epoch} of {self.search.settings.num_epochs}"
+            )
 
     def _log(self, step: int, epoch: int, values: dict[str, float]) -> None:
         self.folder.log_metrics(step, epoch=epoch, **values)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from degas.data.image_set import ImageSet
-from degas.data.loader import Batch, Batches, enough_epochs
+from degas.data.loader import Batch, Batches
 from degas.data.store import Store
 from degas.errors import UserError
 from degas.nas.alpha.penalties import Penalties
@@ -25,6 +25,7 @@ from degas.nas.checks import search_budget
 from degas.nas.decide.rule import make_rule
 from degas.nas.decide.settle import has_settled
 from degas.nas.held_out import split_held_out
+from degas.nas.settings import resolve_search
 from degas.nas.signal import Signal, Terms, find_signal, load_optimizer, total
 from degas.nas.supernet.supernet import Supernet
 from degas.runtime.distributed import Engine
@@ -36,18 +37,18 @@ from degas.settings.sections import SearchSettings, SpaceSettings
 # The plateau check (after epoch 2) also waits for this many steps: an epoch of a small set has only a few.
 PLATEAU_EPOCHS = 2
 PLATEAU_STEPS = 100
-# Where num_epochs is unset: more found nothing better, fewer agree less between seeds (docs/search.md).
-FEWEST_EPOCHS = 5
-FEWEST_STEPS = 500
 
 
 class Search:
     """The state of a search: supernet, signal, the step on α, and the order of the batches.
 
     Args:
-        images, settings, space: what to search with; settings that no search can follow are refused before
-            (`checks.check_search`).
+        images, settings, space: what to search with, the settings as they are given; those that no search can follow
+            are rejected before (`checks.check_search`).
         make_signal: called like a class of signals, instead of the one that the settings name.
+
+    Attributes:
+        settings: the complete ones.
     """
 
     def __init__(
@@ -60,17 +61,14 @@ class Search:
         engine: Engine,
         make_signal: Callable[..., Signal] | None = None,
     ) -> None:
-        self.images, self.settings, self.space_settings = images, settings, space
-        self.seed, self.engine = seed, engine
+        self.settings = settings = resolve_search(settings, images.num_images, engine.num_ranks)
+        self.images, self.space_settings, self.seed, self.engine = images, space, seed, engine
         self.space, self.base_size = space.resolve(images.image_size)
         self.store = Store(images.images, engine.device)
         weight_rows, self.alpha_rows = split_rows(images, settings, seed)
         self.weight_batches = self.make_batches("search weights", weight_rows)
         self.steps_per_epoch = self.weight_batches.steps_per_epoch
-        self.num_epochs = settings.num_epochs or enough_epochs(
-            self.steps_per_epoch, fewest_epochs=FEWEST_EPOCHS, fewest_steps=FEWEST_STEPS
-        )
-        self.total_steps = self.num_epochs * self.steps_per_epoch
+        self.total_steps = settings.num_epochs * self.steps_per_epoch
         self.supernet = self._fresh_supernet()
         self.signal = (make_signal or find_signal(settings))(
             self.supernet,

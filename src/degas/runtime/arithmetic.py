@@ -1,4 +1,4 @@
-"""Plain float32 for a while, whatever the caller has chosen, and the caller's choice back afterwards."""
+"""Plain float32 inside a block, whatever the caller has chosen; the caller's choice returns afterwards."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import torch
 
 @contextmanager
 def exact_float32(*, one_algorithm: bool = False) -> Iterator[None]:
-    """Keeps convolutions and matrix products to float32: TF32, CUDA's default for convolutions, moves results by 1e-3.
+    """Keeps convolutions and matrix products in float32: TF32, CUDA's default for convolutions, moves results by 1e-3.
 
-    `torch.backends.cudnn.flags` does so for convolutions alone, and raises where operations differ in their precision.
+    `torch.backends.cudnn.flags` covers convolutions only, and raises if operations have different precisions.
 
     Args:
-        one_algorithm: also the same one of cuDNN's algorithms every time.
+        one_algorithm: also make cuDNN use the same algorithm every time.
     """
     cudnn = torch.backends.cudnn
     before = [(owner, name, getattr(owner, name)) for owner, name in _switches()]
@@ -35,8 +35,8 @@ def exact_float32(*, one_algorithm: bool = False) -> Iterator[None]:
 
 
 def _switches() -> list[tuple[Any, str]]:
-    """Return the switches of each operation's precision; torch before 2.9 has one switch for all of cuDNN."""
-    backends: Any = torch.backends  # the stubs of 2.13 do not know all of it
+    """Return the precision switch of each operation; torch before 2.9 has one switch for all of cuDNN."""
+    backends: Any = torch.backends  # the stubs of 2.13 are incomplete
     if not hasattr(backends.cudnn, "conv"):
         return [(backends.cuda.matmul, "allow_tf32"), (backends.cudnn, "allow_tf32")]
     operations = [backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn]
@@ -45,5 +45,5 @@ def _switches() -> list[tuple[Any, str]]:
 
 
 def _inherited(owner: Any, name: str, value: Any) -> bool:
-    """Return whether an operation has the common precision; if written, it would not follow the next common change."""
+    """Return whether an operation inherits the common precision; once set, it would no longer follow it."""
     return name == "fp32_precision" and value == getattr(torch.backends, name)

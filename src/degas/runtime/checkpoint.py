@@ -1,14 +1,14 @@
-"""Checkpoints: whole or absent, checked by SHA-256, the last few kept. Private to a run; they hold no code.
+"""Checkpoints: complete or absent, checked by SHA-256, the last few kept. Private to a run; they hold no code.
 
 A checkpoint is a folder:
 
     step-00000200/
-      tree.json           the nested state, with a reference where a tensor stands
+      tree.json           the nested state, with a reference in place of each tensor
       tensors-00000.pt    lists of (reference, piece), for torch.load(weights_only=True); at most 16 MiB a file
       manifest.json       step, and SHA-256 and size of every other file
 
-Large tensors (the latents, one row an image) are cut along their rows, so that no file exceeds 16 MiB and saving
-takes no more memory than that on top of the state itself.
+Large tensors (the latents, one row per image) are split along their rows, so that no file exceeds 16 MiB and saving
+needs no more than that in addition to the state itself.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ FILE_BYTES = 16 * 2**20
 _FORMAT = 1
 _ENTRY_BYTES = 1024  # torch.save's own bytes for each tensor, rounded up
 _PAYLOAD_BYTES = FILE_BYTES - 64 * 1024  # leaves room for torch.save's own bytes for each file
-_PART, _OLD, _DROPPED = ".part-", ".old-", ".dropped-"  # only an _OLD one may still be needed
+_PART, _OLD, _DROPPED = ".part-", ".old-", ".dropped-"  # only an _OLD folder may still be needed
 _NAME = re.compile(rf"(?:{re.escape(_OLD)})?step-(\d{{8,18}})")
 _FILE = re.compile(r"tree\.json|tensors-\d{5,9}\.pt")
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError, pickle.UnpicklingError)
@@ -44,19 +44,20 @@ _UNREADABLE = (OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError,
 def save_checkpoint(folder: Path, step: int, state: dict, keep: int = 2) -> Path:
     """Saves `state` as `folder/step-XXXXXXXX` and removes all but the last `keep` checkpoints.
 
-    Killed at any moment, the folder still holds the checkpoints it held before, and the new one whole or not at all.
-    The logs beside the checkpoints (`*.jsonl` in `folder`'s parent) are flushed to the disk first, so that a
-    checkpoint never knows of steps that a power cut took out of the logs. Checkpoints of later steps, which can only
-    be damaged or of an abandoned attempt, are removed as well.
+    If the process is killed at any moment, the earlier checkpoints remain and the new one is complete or absent. The
+    logs beside the checkpoints (`*.jsonl` in `folder`'s parent) are flushed to the disk first, so that after a power
+    cut no checkpoint is ahead of the logs. Checkpoints of later steps are damaged or belong to an abandoned attempt;
+    they are removed as well.
 
     Args:
         step: finished steps, at least 0.
         state: dicts (keys: strings or integers), lists and tuples of tensors, integers, floats, strings, booleans
-            and None, nested at will; optimisers' `state_dict()` are such. Tensors come back on the CPU, bit for bit.
+            and None, nested at will, such as an optimiser's `state_dict()`. Tensors are restored on the CPU, bit for
+            bit.
 
     Raises:
-        UserError: the disk is full; what was saved before stays usable.
-        TypeError: the state holds something else, named by its place.
+        UserError: the disk is full; earlier checkpoints stay usable.
+        TypeError: the state holds something else; the message says where.
     """
     if step < 0 or keep < 1:
         raise ValueError(f"step {step} must be at least 0 and keep {keep} at least 1")
@@ -80,13 +81,13 @@ def save_checkpoint(folder: Path, step: int, state: dict, keep: int = 2) -> Path
 
 
 def load_newest(folder: Path, warn: Callable[[str], None], *, only_step: int | None = None) -> tuple[int, dict] | None:
-    """The newest checkpoint of `folder` whose files all match their checksums: (step, state), or None without any.
+    """The newest checkpoint of `folder` whose files all match their checksums: (step, state), or None.
 
-    Each damaged one on the way is named to `warn` in one line. Tensors are on the CPU. The folder stays as it is.
-    With `only_step` no checkpoint of another step is looked at.
+    `warn` gets one line for each damaged checkpoint that is skipped. Tensors are on the CPU. The folder is not
+    changed. With `only_step`, checkpoints of other steps are ignored.
 
     Raises:
-        UserError: the checkpoint was written by a newer format than this, or the operating system refuses to read it.
+        UserError: the checkpoint has a newer format, or the operating system refuses to read it.
     """
     candidates = [(step, path) for step, path in _candidates(folder) if only_step in (None, step)]
     for position, (step, path) in enumerate(candidates):
@@ -94,18 +95,17 @@ def load_newest(folder: Path, warn: Callable[[str], None], *, only_step: int | N
             return step, _read(path, step)
         except _UNREADABLE as error:
             if isinstance(error, OSError) and error.errno not in (None, errno.ENOENT, errno.ENOTDIR):
-                raise unreadable(
-                    error.filename or path, error
-                ) from error  # it may be sound: nothing is given up for it
+                # it may be intact, so no older checkpoint takes its place
+                raise unreadable(error.filename or path, error) from error
             reason = " ".join(str(error).split())[:200] or type(error).__name__
             rest = candidates[position + 1 :]
-            onward = f"falling back to {rest[0][1].name}" if rest else "there is none before it"
+            onward = f"falling back to {rest[0][1].name}" if rest else "there is no earlier one"
             warn(f"{path}: damaged checkpoint ({reason}); {onward}")
     return None
 
 
 def checkpoint_digest(folder: Path, step: int) -> str:
-    """SHA-256 of the manifest of the checkpoint of `step`, and thereby of all its files; empty where there is none."""
+    """SHA-256 of the manifest of the checkpoint of `step`, which covers all its files; empty if there is none."""
     for at, path in _candidates(folder):
         if at == step and (path / "manifest.json").is_file():
             return hashlib.sha256((path / "manifest.json").read_bytes()).hexdigest()
@@ -113,7 +113,7 @@ def checkpoint_digest(folder: Path, step: int) -> str:
 
 
 def _candidates(folder: Path) -> list[tuple[int, Path]]:
-    """Checkpoints, newest first; of two with one step, the one in place before the one it was to replace."""
+    """Checkpoints, newest first; for one step, the current one comes before the old one that it replaces."""
     if not folder.is_dir():
         return []
     found = [(int(match[1]), path) for path in folder.iterdir() if (match := _NAME.fullmatch(path.name))]
@@ -134,7 +134,7 @@ def _write_files(part: Path, step: int, state: dict) -> None:
         write_new_file(part / name, data)
 
     for number, pieces in enumerate(_packed(tensors)):
-        buffer = io.BytesIO()  # torch.save straight to a full disk raises an error that no longer says so
+        buffer = io.BytesIO()  # on a full disk, torch.save to a file raises an error that does not say why
         torch.save(pieces, buffer)
         write(f"tensors-{number:05d}.pt", buffer.getbuffer())
     write("tree.json", json.dumps(tree).encode())
@@ -146,7 +146,7 @@ def _write_files(part: Path, step: int, state: dict) -> None:
 def _put_in_place(part: Path, final: Path) -> None:
     old = final.with_name(f"{_OLD}{final.name}")
     if final.exists():
-        os.rename(final, old)  # a kill right here leaves it as a candidate under its old-name
+        os.rename(final, old)  # if killed right here, it remains a candidate under its old name
     os.rename(part, final)
     sync_folder(final.parent)
     if old.exists():
@@ -169,7 +169,7 @@ def _drop_others(folder: Path, step: int, keep: int) -> None:
 
 
 def _drop(path: Path) -> None:
-    """Renames first: a kill half-way through the removal must not leave something that looks like a checkpoint."""
+    """Renames first: a removal that is killed half-way must not leave what looks like a checkpoint."""
     dropped = path.with_name(f"{_DROPPED}{path.name}")
     os.rename(path, dropped)
     shutil.rmtree(dropped, ignore_errors=True)
@@ -225,7 +225,7 @@ def _packed(tensors: list[Tensor]) -> Iterator[list[tuple[int, Tensor]]]:
 
 
 def _pieces(tensor: Tensor) -> Iterator[Tensor]:
-    """`tensor` whole, or cut along its rows; along its flat elements where one row alone is too large."""
+    """`tensor` whole, or split along its rows; along its flat elements if a single row is too large."""
     limit = _PAYLOAD_BYTES - _ENTRY_BYTES
     if tensor.nbytes <= limit:
         yield _own_memory(tensor)
@@ -238,7 +238,7 @@ def _pieces(tensor: Tensor) -> Iterator[Tensor]:
 
 
 def _own_memory(tensor: Tensor) -> Tensor:
-    """On the CPU and without the rest of a larger storage, which torch.save would write along; strides are kept."""
+    """`tensor` on the CPU with a storage of its own: torch.save writes all of a shared one. Strides are kept."""
     tensor = tensor.cpu()
     return tensor if tensor.untyped_storage().nbytes() == tensor.nbytes else tensor.clone()
 
@@ -251,7 +251,7 @@ def _read(path: Path, step: int) -> dict:
     if isinstance(manifest["format"], int) and manifest["format"] > _FORMAT:
         raise UserError(f"{path}: written by a newer degas (checkpoint format {manifest['format']}); update degas")
     if manifest["format"] != _FORMAT or manifest["step"] != step:
-        raise ValueError("manifest.json is not this checkpoint's")
+        raise ValueError("manifest.json belongs to another checkpoint")
     tree = None
     pieces: dict[int, list[Tensor]] = {}
     for name in sorted(manifest["files"]):
@@ -269,7 +269,7 @@ def _read(path: Path, step: int) -> dict:
 
 def _checked_bytes(path: Path, name: str, expected: dict[str, Any]) -> bytes:
     if not _FILE.fullmatch(name):
-        raise ValueError(f"manifest.json names a strange file {name!r}")
+        raise ValueError(f"manifest.json names an unexpected file {name!r}")
     if not (path / name).is_file():
         raise ValueError(f"{name} is missing")
     data = (path / name).read_bytes()

@@ -1,4 +1,4 @@
-"""The test for resuming a run: what changes its result is compared, by content, and nothing else. No torch."""
+"""The test for resuming a run: settings that change its result must be equal, images by content. No torch."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Rules:
     """The settings that must be the same for a run to be resumed; keys are dotted, such as `search.width`.
 
     Attributes:
-        ignored: what changes no result, with all that stands below it.
-        defaults: what a setting is that one of the two does not have, since it was written before there was one.
-        sentences: how to tell a difference, with `{old}` and `{new}`. These keys are compared before the others, in
-            this order, so that the plainest of several differences is told.
-        contents: a path's key → the key of its content, which has a sentence. The path counts only where one of the
-            two does not tell the content.
+        ignored: keys that change no result, with everything below them.
+        defaults: the value of a setting that one side lacks because it was written before the setting existed.
+        sentences: the message for a difference, with `{old}` and `{new}`. These keys are compared first, in this
+            order, so that the message names the plainest of several differences.
+        contents: a path's key → the key of its content, which has a sentence. The path counts only if one side does
+            not record the content.
     """
 
     ignored: frozenset[str] = frozenset()
@@ -34,7 +34,7 @@ class Rules:
 
 
 def refuse_difference(path: Path, old: Mapping[str, Any], new: Mapping[str, Any], rules: Rules | None = None) -> None:
-    """Raise `UserError` where the settings `old` of the run in `path` and those it is to go on with differ."""
+    """Raise `UserError` if the settings `old` of the run in `path` differ from those that it would resume with."""
     difference = first_difference(old, new, rules or Rules())
     if difference:
         raise UserError(
@@ -43,7 +43,7 @@ def refuse_difference(path: Path, old: Mapping[str, Any], new: Mapping[str, Any]
 
 
 def first_difference(old: Mapping[str, Any], new: Mapping[str, Any], rules: Rules) -> str:
-    """The first difference that counts, as a clause; empty where there is none."""
+    """The first difference that counts, as a clause; empty if there is none."""
     for key, sentence in rules.sentences.items():
         before, now = _at(old, key), _at(new, key)
         if _UNSET not in (before, now) and before != now:
@@ -67,7 +67,7 @@ def _below(
             if found := _below(old.get(name, default), new.get(name, default), inner, ignored, defaults):
                 return found
         return None
-    unset = (None, _UNSET)  # null, or of a release that did not have it
+    unset = (None, _UNSET)  # null, or absent: written by a release without this setting
     same = (old in unset and new in unset) if old in unset or new in unset else old == new
     return None if same else (key, _shown(old), _shown(new))
 
@@ -79,6 +79,6 @@ def _at(settings: Any, key: str) -> Any:
 
 
 def _shown(value: Any) -> str:
-    """`value` as JSON; of a long one both ends, for paths differ at the second."""
+    """`value` as JSON; both ends of a long one, since paths differ at the end."""
     text = "unset" if value is _UNSET else json.dumps(value)
     return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN // 2 - 1]}…{text[-MAX_SHOWN // 2 :]}"

@@ -1,4 +1,4 @@
-"""Processes, devices and precision: accelerate, wrapped once. Whatever touches a process group is here."""
+"""Processes, devices and precision: the one wrapper of accelerate, with everything that touches a process group."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from degas.runtime.environment import LAUNCHER, check_launcher, num_ranks
 from degas.runtime.interrupts import Interrupted, Terminated
 
 _DEVICES = ("auto", "cpu", "cuda")
-# How long a rank waits for another one: rank 0 evaluates alone, which may take longer than torch's 10 or 30 minutes.
+# How long a rank waits for another: rank 0 evaluates alone, which may take longer than torch's 10 or 30 minutes.
 # The launcher ends all ranks when one dies.
 PATIENCE = timedelta(days=1)
 VOTING_STEPS = 8
-# Variables, by their beginnings, that accelerate takes its number of processes and its device from.
+# Prefixes of the variables from which accelerate takes its number of processes and its device.
 _LAUNCHERS = (
     "RANK",
     "LOCAL_RANK",
@@ -45,12 +45,12 @@ _num_groups = 0
 class Engine:
     """This process's device, its rank, and the few operations that involve the other ranks.
 
-    One process needs no launcher and no environment variables. Several are started by `torchrun`, or on CUDA by
+    One process needs no launcher and no environment variables. `torchrun` starts several, or on CUDA
     `accelerate launch --multi_gpu`; each rank takes its share of a batch, and gradients are means over the ranks.
 
-    A critic with a gradient penalty is exact under one condition: its whole loss, penalty included, comes out of one
-    call of the prepared module and goes into one `backward`. So prepare a module whose forward computes the loss.
-    Every parameter that requires a gradient must take part in it.
+    A critic with a gradient penalty is exact under one condition: one call of the prepared module computes its whole
+    loss, penalty included, for one `backward`. So prepare a module whose forward computes the loss. Every parameter
+    that requires a gradient must take part in it.
 
     Args:
         precision: "bfloat16" makes `autocast()` run convolutions and matrix products in bfloat16. Weights,
@@ -58,10 +58,12 @@ class Engine:
         device: "auto" takes CUDA if there is any, else the CPU.
 
     Attributes:
-        device, rank, num_ranks, is_main: where this process computes, which one it is of how many, whether rank 0.
+        device: the device of this process.
+        rank, num_ranks: the number of this process, from 0, and how many there are.
+        is_main: whether this is rank 0.
 
     Raises:
-        UserError: no such device here.
+        UserError: this machine has no such device.
     """
 
     def __init__(self, precision: Literal["float32", "bfloat16"] = "float32", device: str = "auto") -> None:
@@ -74,12 +76,12 @@ class Engine:
         cpu = chosen_device(device).type == "cpu"
         check_launcher(cuda=not cpu)
         if not torch.distributed.is_initialized():
-            # accelerate keeps the first engine's device for the whole process; one process may well use two in turn
+            # accelerate keeps the first engine's device for the whole process, which may use two devices in turn
             AcceleratorState._reset_state(reset_partial_state=True)
             if num_ranks() > 1:
                 _join_group("gloo" if cpu else "nccl")
-        # Buffers are not broadcast at every forward: running statistics play no part in training, and one rank that
-        # samples alone would wait for the others for ever. static_graph stays off: seen silently wrong with a penalty.
+        # Buffers are not broadcast at every forward: training does not use running statistics, and one rank that
+        # samples alone would wait for ever. static_graph stays off: it was silently wrong with a gradient penalty.
         ddp = DistributedDataParallelKwargs(broadcast_buffers=False)
         with nullcontext() if torch.distributed.is_initialized() else _no_launcher():
             self._accelerator = Accelerator(cpu=cpu, mixed_precision="no", kwargs_handlers=[ddp])
@@ -89,7 +91,7 @@ class Engine:
         self.is_main: bool = self.rank == 0
         if self.num_ranks != num_ranks():
             raise UserError(
-                f"the process group has {self.num_ranks} process(es) and the environment says {num_ranks()}; "
+                f"the process group has {self.num_ranks} process(es), but the environment says {num_ranks()}; "
                 f"start with torchrun, which sets {', '.join(LAUNCHER)} for each"
             )
 
@@ -99,7 +101,7 @@ class Engine:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # after an error the other ranks may never come, and the launcher ends them; asked to stop, they all do
+        # after an error the other ranks may never arrive, and the launcher ends them; after a stop request all arrive
         if kind is None or issubclass(kind, Terminated | Interrupted):
             self.close()
 
@@ -128,9 +130,9 @@ class Engine:
         self._accelerator.backward(loss)
 
     def all_reduce_mean(self, tensors: Iterable[Tensor]) -> None:
-        """Replaces each tensor by its mean over the ranks, in place; every rank gives the same shapes and types.
+        """Replaces each tensor by its mean over the ranks, in place; shapes and types are equal on every rank.
 
-        For gradients of parameters outside DDP, losses to log, running statistics before saving. Floating point only.
+        For gradients of parameters outside DDP, logged losses, running statistics before saving. Floating point only.
         """
         groups: dict[torch.dtype, list[Tensor]] = {}
         for tensor in tensors:
@@ -147,7 +149,7 @@ class Engine:
                 tensor.copy_(mean.view_as(tensor))
 
     def gather(self, tensor: Tensor) -> Tensor:
-        """Every rank's rows, (N, …) → (N·num_ranks, …), in the order of the ranks; every rank gives the same shape."""
+        """Every rank's rows, (N, …) → (N·num_ranks, …), in the order of ranks; the shape is equal on every rank."""
         if self.num_ranks == 1:
             return tensor
         rows = [torch.empty_like(tensor, memory_format=torch.contiguous_format) for _ in range(self.num_ranks)]
@@ -155,13 +157,13 @@ class Engine:
         return torch.cat(rows)
 
     def broadcast(self, tensor: Tensor) -> Tensor:
-        """Rank 0's values, written into `tensor` on every rank, which gives the same shape and type; returns it."""
+        """Writes rank 0's values into `tensor` on every rank and returns it; shape and type are equal on every rank."""
         if self.num_ranks > 1:
             torch.distributed.broadcast(tensor, src=0)
         return tensor
 
     def from_main(self, value: Any) -> Any:
-        """Rank 0's `value`, which JSON can hold, on every rank."""
+        """Rank 0's `value`, a JSON value, on every rank."""
         if self.num_ranks == 1:
             return value
         data = json.dumps(value).encode() if self.is_main else b""
@@ -170,7 +172,7 @@ class Engine:
         return json.loads(bytes(self.broadcast(text).tolist()))
 
     def any_rank(self, flag: bool) -> bool:
-        """Return whether any rank says so. The ranks wait for each other and for their devices."""
+        """Return whether `flag` is set on any rank. The ranks wait for each other and for their devices."""
         if self.num_ranks == 1:
             return flag
         votes = torch.tensor(float(flag), device=self.device)
@@ -178,9 +180,9 @@ class Engine:
         return bool(votes.item() > 0)
 
     def all_stop(self, asked: bool, step: int) -> bool:
-        """Return whether to stop after `step`: all ranks must at the same step, and a signal may reach one alone.
+        """Return whether to stop after `step`: all ranks stop at the same step, though a signal may reach only one.
 
-        Several ranks vote every `VOTING_STEPS` steps only, since a vote waits for the device.
+        Several ranks vote only every `VOTING_STEPS` steps, since a vote waits for the device.
         """
         return asked if self.num_ranks == 1 else step % VOTING_STEPS == 0 and self.any_rank(asked)
 
@@ -188,17 +190,19 @@ class Engine:
         for buffer in module.buffers():
             torch.distributed.broadcast(buffer, src=0)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # torch 2.13 renames broadcast_buffers; 2.11 knows no other
+            warnings.simplefilter(
+                "ignore", FutureWarning
+            )  # torch 2.13 renames broadcast_buffers; 2.11 has only this name
             return cast(nn.Module, self._accelerator.prepare_model(module))
 
     def wait(self) -> None:
-        """Returns once every rank has come here."""
+        """Returns once every rank has arrived."""
         self._accelerator.wait_for_everyone()
 
     def close(self) -> None:
-        """Ends the process group; the last call, and harmless on one process. Drop prepared modules before it.
+        """Ends the process group; the last call, harmless on one process. Drop prepared modules first.
 
-        Gloo aborts now and then at exit where a wrapped module outlives its group, hence the collection.
+        Gloo sometimes aborts at exit when a wrapped module outlives its group, hence the garbage collection.
         """
         if not torch.distributed.is_initialized():
             return
@@ -209,10 +213,10 @@ class Engine:
 
 
 def _join_group(backend: str) -> None:
-    """Joins the launcher's other processes, under names of its own in the launcher's store.
+    """Joins the launcher's other processes, with a separate prefix in the launcher's store for each engine.
 
-    Left to accelerate, a second engine (`degas run` makes one a stage) would find the first one's addresses under
-    the same names and call ranks that have hung up: seen in about every second try.
+    accelerate gives each engine the same names. A second engine (`degas run` makes one per stage) then finds the
+    addresses of the first and calls ranks that have closed: seen in about every second try.
     """
     global _store, _num_groups
     if _store is None:
@@ -221,7 +225,7 @@ def _join_group(backend: str) -> None:
         except torch.distributed.DistError as error:
             where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
             reason = " ".join(str(error).split())[:150]
-            raise UserError(f"MASTER_ADDR:MASTER_PORT {where}: cannot meet the other processes ({reason})") from error
+            raise UserError(f"MASTER_ADDR:MASTER_PORT {where}: cannot reach the other processes ({reason})") from error
     store = torch.distributed.PrefixStore(f"engine-{_num_groups}", _store)
     _num_groups += 1
     rank, num_ranks = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
@@ -230,7 +234,7 @@ def _join_group(backend: str) -> None:
 
 @contextmanager
 def _no_launcher() -> Iterator[None]:
-    """Hides from accelerate what is left of a launcher: half of it would start a process group or fail."""
+    """Hides a launcher's leftover variables from accelerate, which would start a process group or fail."""
     hidden = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(_LAUNCHERS)}
     try:
         yield
@@ -239,14 +243,14 @@ def _no_launcher() -> Iterator[None]:
 
 
 def _numbered(device: torch.device) -> torch.device:
-    """With the number that its tensors bear: `cuda` alone is not equal to `cuda:0`."""
+    """The device with its index, as its tensors have it: `cuda` is not equal to `cuda:0`."""
     if device.type == "cuda" and device.index is None:
         return torch.device("cuda", torch.cuda.current_device())
     return device
 
 
 def chosen_device(device: str) -> torch.device:
-    """Return the device that `auto`, `cpu` or `cuda` means here, for one process; `UserError` where there is none."""
+    """Return the device that `auto`, `cpu` or `cuda` means for this process; `UserError` if there is none."""
     if device not in _DEVICES:
         raise UserError(f"device {device!r}: choose from {', '.join(_DEVICES)}")
     if device == "cuda" and not torch.cuda.is_available():

@@ -1,4 +1,4 @@
-"""Files that are whole or absent, and on the disk before anyone counts on them. Standard library only."""
+"""Files that are complete or absent, and on the disk before anyone relies on them. Standard library only."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def write_new_file(path: Path, data: bytes | memoryview) -> None:
-    """Writes `data` to `path` and waits until the disk has it; the file's name is safe after `sync_folder` only."""
+    """Writes `data` to `path` and waits until it is on the disk; its name is safe only after `sync_folder`."""
     with open(path, "wb") as handle:
         handle.write(data)
         handle.flush()
@@ -22,7 +22,7 @@ def write_new_file(path: Path, data: bytes | memoryview) -> None:
 
 
 def sync_file(path: Path) -> None:
-    """Waits until the disk has what was written to `path` so far, by whomever."""
+    """Waits until everything written to `path` so far, by any process, is on the disk."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -31,7 +31,7 @@ def sync_file(path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Waits until the disk has the folder's entries (new names, renames); disks that cannot are let off."""
+    """Waits until the folder's entries (new names, renames) are on the disk; ignores disks that cannot do this."""
     try:
         sync_file(folder)
     except OSError as error:
@@ -40,8 +40,8 @@ def sync_folder(folder: Path) -> None:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """`path` holds either its old content or all of `data`, whatever happens. One writer a file at a time."""
-    part = path.with_name(f".{path.name}.part")  # a fixed name: what a killed process left is written over
+    """Replaces `path`: it holds its old content or all of `data`, whatever happens. One writer per file at a time."""
+    part = path.with_name(f".{path.name}.part")  # a fixed name, so that a killed process's leftover is overwritten
     try:
         write_new_file(part, data)
         os.replace(part, path)
@@ -53,7 +53,7 @@ def replace_file(path: Path, data: bytes) -> None:
 
 
 def share_as_umask_says(path: Path) -> None:
-    """Give `path` the mode of a file made in the ordinary way; libraries' temporary files are their owner's alone."""
+    """Give `path` the mode of an ordinary new file; only the owner can read the temporary files of libraries."""
     probe = path.with_name(f".{path.name}-{os.getpid()}.mode")
     probe.touch(0o666)
     try:
@@ -63,7 +63,7 @@ def share_as_umask_says(path: Path) -> None:
 
 
 def refuse_unwritable(path: Path) -> None:
-    """Raise `UserError` where the file `path` could not be written, before work whose result it is to hold."""
+    """Raise `UserError` if the file `path` cannot be written, before the work whose result goes there."""
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -76,7 +76,7 @@ def refuse_unwritable(path: Path) -> None:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Adds one line. Where only half of it fits, the half is taken back before the error goes on."""
+    """Adds one line. If only part of it fits on the disk, that part is removed before the error is raised."""
     data = memoryview(f"{line}\n".encode())
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
@@ -94,7 +94,7 @@ def append_line(path: Path, line: str) -> None:
 
 @contextmanager
 def full_disk_named(folder: Path, doing: str) -> Iterator[None]:
-    """Turns "no space left" inside the block into a `UserError` that names `folder` and says what was going on."""
+    """Turns "no space left" inside the block into a `UserError` that names `folder` and the activity."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The environment of a number: all that it can depend on beside settings and seed, written down beside it."""
+"""The record of a run's environment: everything besides settings and seed that its numbers can depend on."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ LAUNCHER = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
 def write_environment(path: Path, command: list[str]) -> None:
-    """Writes environment.json into the folder `path` (or to `path` itself where it names a .json file).
+    """Writes environment.json into the folder `path` (or to `path` itself if it names a .json file).
 
-    Holds what a number can depend on beside settings and seed: versions, machine, threads, device; and the command.
-    Among several ranks only rank 0 writes.
+    It holds versions, machine, threads, device and the command. Among several ranks only rank 0 writes.
     """
     import torch
 
@@ -44,32 +43,34 @@ def write_environment(path: Path, command: list[str]) -> None:
 
 
 def is_rank_0() -> bool:
-    """Read from the launcher's variables (torchrun, accelerate), so that no process group is needed yet."""
+    """Return whether this is rank 0, by the launcher's variables: it needs no process group."""
     rank = os.environ.get("RANK", "0")
     return not (rank.isdigit() and num_ranks() > 1 and int(rank) > 0)
 
 
 def num_ranks() -> int:
-    """Return the number of processes that the launcher started; 1 without one."""
+    """Return the number of processes that the launcher started; 1 without a launcher."""
     ranks = os.environ.get("WORLD_SIZE", "1")
     return max(1, int(ranks)) if ranks.isdigit() else 1
 
 
 def check_launcher(*, cuda: bool = False) -> None:
-    """Raise `UserError` where several processes are announced by half a launcher's environment.
+    """Raise `UserError` if WORLD_SIZE announces several processes and the launcher's other variables are incomplete.
 
-    One process needs none of it, and is not disturbed by what is left of one. `cuda`: devices are chosen by LOCAL_RANK.
+    A single process ignores leftover variables. `cuda`: LOCAL_RANK chooses the device, so it is needed too.
     """
     if num_ranks() == 1:
         return
     needed = ["RANK", "MASTER_ADDR", "MASTER_PORT", *(["LOCAL_RANK"] if cuda else [])]
     mend = f"start with torchrun, which sets {', '.join(LAUNCHER)}, or unset WORLD_SIZE for one process"
     if missing := [name for name in needed if not os.environ.get(name)]:
-        raise UserError(f"WORLD_SIZE says {num_ranks()} processes, and {', '.join(missing)} not set; {mend}")
+        raise UserError(
+            f"WORLD_SIZE says {num_ranks()} processes, but these variables are not set: {', '.join(missing)}; {mend}"
+        )
     for name, below in (("RANK", num_ranks()), ("MASTER_PORT", 1 << 16), ("LOCAL_RANK", num_ranks())):
         value = os.environ.get(name, "0")
         if not value.isdigit() or int(value) >= below:
-            raise UserError(f"{name} is {value!r}, which is no number from 0 to {below - 1}; {mend}")
+            raise UserError(f"{name} is {value!r}, not a number from 0 to {below - 1}; {mend}")
 
 
 def _version(distribution: str) -> str:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-WARM_UP_STEPS = 3  # updates that set up memory, threads and caches, and say nothing about the others
+WARM_UP_STEPS = 3  # updates that set up memory, threads and caches, and are slower than the others
 MEASURED_STEPS, MEASURED_SECONDS = 5, 3.0  # at least; a GPU's queue of waiting work is shorter than that
 SLOW_STEPS, SLOW_SECONDS = 2, 15.0  # enough where steps are slow
 
 
 class FirstSteps:
-    """The rate of a stage's steps once enough of them have been seen, the first ones left out.
+    """Measures the rate of a stage's steps once enough have finished, without the warm-up.
 
-    An update may finish several steps at a time: those are counted, and the first few updates are the warm-up.
+    An update may finish several steps at once. The rate counts steps; the warm-up counts updates.
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class FirstSteps:
 
 
 def format_about(seconds: float) -> str:
-    """`40 s`, `12 min`, `3.4 h`: no finer than an estimate is."""
+    """`40 s`, `12 min`, `3.4 h`: no more digits than an estimate deserves."""
     if seconds < 90:
         return f"{max(5, 5 * round(seconds / 5))} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

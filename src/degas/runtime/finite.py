@@ -1,4 +1,4 @@
-"""The one watch for numbers that are not finite: a run stops at the first, naming it, and nothing hides it."""
+"""The one check for numbers that are not finite: a run stops at the first and names it; nothing hides it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class NonFiniteError(UserError):
 
 
 class FiniteWatch:
-    """Keeps every step's scalars on the device, and looks at them together, so that no step waits for it.
+    """Keeps every step's scalars on the device and checks them together, so that no step waits for the device.
 
-    `tell` words the error. Where looking costs nothing, as on a CPU, `deferred` is False: each step is looked at once.
+    `tell` words the error. On a CPU a check costs nothing; `deferred=False` then checks each step at once.
     """
 
     def __init__(self, tell: Tell, *, deferred: bool = True) -> None:
@@ -28,7 +28,7 @@ class FiniteWatch:
         self._pending: list[tuple[int, str, Tensor]] = []
 
     def add(self, step: int, values: Mapping[str, Tensor]) -> None:
-        """Take the scalars of a step; raises as `check` does unless the watch is deferred."""
+        """Take the scalars of a step; unless the watch is deferred, check them at once."""
         self._pending += [(step, name, value) for name, value in values.items()]
         if not self.deferred:
             self.check()

@@ -19,12 +19,12 @@ _held: set[int] = set()  # descriptors of the locks that this process holds
 def lock_folder(path: Path) -> int:
     """Locks `path/.lock` and returns the descriptor that `unlock_folder` takes.
 
-    flock, since it also holds between two owners in one process. The file itself stays, for a lock of a dead process is
-    gone with that process; only an owner who made the folder and did nothing in it removes both. Whoever waited for
-    that very file then holds a lock on nothing, and takes the one of its name anew.
+    flock also works between two owners in one process. The file itself stays, since a process's lock ends with the
+    process. Only an owner who made the folder and did nothing in it removes both; another process may then have locked
+    the removed file, and locks the new file of that name instead.
 
     Raises:
-        UserError: another owner holds it (who, where known), or the folder cannot be written or locked.
+        UserError: another owner holds it (named if known), or the folder cannot be written or locked.
     """
     descriptor = _locked(path)
     while not _is_in_place(descriptor, path):
@@ -60,22 +60,22 @@ def _is_in_place(descriptor: int, path: Path) -> bool:
 
 
 def make_folder(path: Path) -> list[Path]:
-    """Makes the folder `path`, and its parents, where missing; returns those that it made, the innermost first."""
+    """Makes the folder `path` and its missing parents; returns the folders that it made, the innermost first."""
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
         with full_disk_named(path, "while making it"):
             path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"{path}: cannot be made a folder ({error.strerror}); give another --out") from error
+        raise UserError(f"{path}: the folder cannot be created ({error.strerror}); give another --out") from error
     return missing
 
 
 def take_back(path: Path, made: Iterable[Path], claim: Iterable[str] = ()) -> None:
-    """Removes what its owner wrote into the folder `path` before it was refused, if that is all there is in it.
+    """Removes what a rejected owner wrote into the folder `path`, if the folder holds nothing else.
 
     Args:
-        made: the folders that `make_folder` made, which go too.
-        claim: names of files that may lie there, beside the lock.
+        made: the folders that `make_folder` made; they are removed too.
+        claim: the owner's files, besides the lock.
     """
     claim = {*claim, LOCK}
     if not {entry.name for entry in path.iterdir()} <= claim:
@@ -83,13 +83,13 @@ def take_back(path: Path, made: Iterable[Path], claim: Iterable[str] = ()) -> No
     for name in claim if made else claim - {LOCK}:
         (path / name).unlink(missing_ok=True)
     for folder in made:
-        with suppress(OSError):  # somebody else's by now
+        with suppress(OSError):  # another process uses it by now
             folder.rmdir()
 
 
 @contextmanager
 def owned_folder(path: Path) -> Iterator[None]:
-    """Makes the folder `path` where it is missing, and holds its lock inside the block."""
+    """Makes the folder `path` if missing, and holds its lock inside the block."""
     made = make_folder(path)
     descriptor = lock_folder(path)
     try:
@@ -102,16 +102,16 @@ def owned_folder(path: Path) -> Iterator[None]:
 
 
 def unlock_folder(descriptor: int) -> None:
-    """Gives the lock up; in a forked child, which has none, does nothing."""
+    """Releases the lock; does nothing in a forked child, which has none."""
     if descriptor in _held:
         _held.discard(descriptor)
-        fcntl.flock(descriptor, fcntl.LOCK_UN)  # at once, also while a child forked this instant still shares it
+        fcntl.flock(descriptor, fcntl.LOCK_UN)  # at once, even while a child forked at this instant still shares it
         os.close(descriptor)
 
 
 def _sign(descriptor: int) -> None:
-    """Says who holds the lock, for the one who is refused; the lock itself does not depend on it."""
-    with suppress(OSError):  # a full disk; checkpoints and logs will say so
+    """Writes who holds the lock, for the message to others; the lock itself does not depend on it."""
+    with suppress(OSError):  # a full disk; checkpoints and logs report it
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
 

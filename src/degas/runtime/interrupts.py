@@ -1,4 +1,4 @@
-"""Signals that end work ask a loop to stop; the loop saves a checkpoint between two steps and leaves."""
+"""Signals that end work ask a loop to stop; the loop saves a checkpoint between two steps and ends."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from types import FrameType, TracebackType
 from typing import Any
 
 _SAME_SECONDS = 1.0
-# By which people and schedulers end work: a closed window or lost connection; a scheduler's end or `kill`; Ctrl-C;
-# warnings before a time limit (Slurm --signal=USR1@60, Grid Engine, LSF); the limit of processor time. Unhandled, each
-# kills the process. SIGQUIT is left alone: it asks for a core dump.
+# Signals with which people and schedulers end work: a closed window or lost connection; a scheduler's end or `kill`;
+# Ctrl-C; warnings before a time limit (Slurm --signal=USR1@60, Grid Engine, LSF); the limit of processor time. Each
+# kills a process that does not handle it. SIGQUIT is not among them: it asks for a core dump.
 ENDING = tuple(
     signal.Signals[name]
     for name in ("SIGHUP", "SIGTERM", "SIGINT", "SIGUSR1", "SIGUSR2", "SIGXCPU")
@@ -24,10 +24,10 @@ Handler = Callable[[int, FrameType | None], None]
 
 
 class Terminated(SystemExit):
-    """A signal other than Ctrl-C came (a closed window, preemption, a time limit) and the work was saved.
+    """Raised after a signal other than Ctrl-C (a closed window, preemption, a time limit), once the work is saved.
 
-    Like `SystemExit`, which it is: `except Exception` lets it through, and a script that does not catch it ends with
-    status 143 and without a traceback.
+    It is a `SystemExit`: `except Exception` does not catch it, and a script that does not catch it ends with status
+    143 and no traceback.
     """
 
     exit_code = 143
@@ -38,7 +38,7 @@ class Terminated(SystemExit):
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C came and the work was saved. `except Exception` lets it through, as any Ctrl-C."""
+    """Raised after Ctrl-C, once the work is saved. `except Exception` does not catch it, as with any Ctrl-C."""
 
     exit_code = 130
 
@@ -53,15 +53,15 @@ class StopRequest:
                     folder.save(step, state)
                     stop.leave()
 
-    A further Ctrl-C stops at once with KeyboardInterrupt, if it comes a second later or more: a launcher passes the
-    terminal's Ctrl-C on to processes that have it already. A request that nobody answered is raised at the end of the
-    block, so that a chain of stages does not run on. Outside the main thread no signal arrives and nothing is
-    installed. The handlers that were there before come back at the end.
+    Another Ctrl-C at least a second later raises KeyboardInterrupt at once; an earlier one is ignored, since a launcher
+    forwards the terminal's Ctrl-C to processes that already have it. A request that the loop did not answer is raised
+    at the end of the block, so that no further stage starts. Outside the main thread no signal arrives and nothing is
+    installed. The end of the block restores the earlier handlers.
     """
 
     def __init__(self) -> None:
         self.requested = False
-        self._signal: int | None = None  # the first one, which decides the exit status
+        self._signal: int | None = None  # the first signal, which decides the exit status
         self._at = 0.0
         self._before: dict[int, Any] = {}
 
@@ -78,7 +78,7 @@ class StopRequest:
             self.leave()
 
     def leave(self) -> None:
-        """Raises `Interrupted` after Ctrl-C, else `Terminated` (also where another rank got the signal)."""
+        """Raises `Interrupted` after Ctrl-C, else `Terminated` (also if another rank got the signal)."""
         if self._signal == signal.SIGINT:
             raise Interrupted("interrupted")
         raise Terminated("terminated")
@@ -94,13 +94,13 @@ class StopRequest:
 
 
 def install(handler: Handler, numbers: Iterable[int], *, over: Callable[[Any], bool] | None = None) -> dict[int, Any]:
-    """Makes `handler` the one of those signals, and returns the handlers before, for `put_back`.
+    """Installs `handler` for these signals and returns the earlier handlers, for `put_back`.
 
-    A signal that was ignored stays so: `nohup`, and the shell with its background jobs, ask for that. Outside the main
-    thread nothing is installed.
+    An ignored signal stays ignored: `nohup` and a shell's background jobs rely on that. Outside the main thread
+    nothing is installed.
 
     Args:
-        over: of a signal's handler until now, whether it may be replaced; by default any may.
+        over: whether a given earlier handler may be replaced; by default any may.
     """
     if threading.current_thread() is not threading.main_thread():
         return {}

@@ -13,10 +13,10 @@ from degas.runtime.durable import full_disk_named, replace_file
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes `value` to `path`: the old content or the new one, never half. Paths become text.
+    """Writes `value` to `path`, which holds the old content or the new, never half. Paths become text.
 
     Raises:
-        ValueError: a number is NaN or infinite, which JSON does not have.
+        ValueError: a number is NaN or infinite; JSON has neither.
         UserError: the disk is full.
     """
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=path_as_text)
@@ -25,10 +25,10 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_jsonl(path: Path) -> list[dict]:
-    """The records of a log. A half-written last line is left out; a file that is not there yet has no records.
+    """The records of a log. A half-written last line is left out; a missing file has no records.
 
     Raises:
-        UserError: another line is no JSON object, named by its number.
+        UserError: another line is not a JSON object; the message gives its number.
     """
     path = Path(path)
     if not path.exists():
@@ -45,12 +45,12 @@ def read_jsonl(path: Path) -> list[dict]:
 
 
 def plain_number(value: Any) -> Any:
-    """A number out of a tensor or array of one element; anything else as it is."""
+    """The number in a tensor or array of one element; anything else unchanged."""
     return value.item() if hasattr(value, "item") else value
 
 
 def number(value: Any) -> float | None:
-    """`value` as a finite float, or None where it is no number."""
+    """`value` as a finite float, or None if it is not a finite number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
@@ -73,7 +73,7 @@ def keep_line(line: bytes, step: int) -> bool:
 
 
 def as_json(settings: dict) -> dict:
-    """Return the settings as they are read back from a file, so that tuples and lists compare equal."""
+    """Return the settings as a file would give them back, so that tuples and lists compare equal."""
     result: dict = json.loads(json.dumps(settings, allow_nan=False, default=path_as_text))
     return result
 
@@ -81,7 +81,7 @@ def as_json(settings: dict) -> dict:
 def path_as_text(value: Any) -> str:
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    raise TypeError(f"{type(value).__name__} is no JSON value")
+    raise TypeError(f"{type(value).__name__} is not a JSON value")
 
 
 def read_config(path: Path) -> dict:
@@ -89,7 +89,7 @@ def read_config(path: Path) -> dict:
         config = json.loads(path.read_bytes())
     except FileNotFoundError:
         raise UserError(
-            f"{path.parent}: holds a run without config.json, so that its settings are unknown; give another --out"
+            f"{path.parent}: holds a run without config.json, so its settings are unknown; give another --out"
         ) from None
     except ValueError as error:
         raise UserError(f"{path}: not readable as JSON ({error}); give another --out") from None

@@ -1,4 +1,4 @@
-"""The check of free memory before it is taken: Linux promises more than it has and then kills. No torch."""
+"""The check for enough free memory in advance: Linux grants more than it has, then kills the process. No torch."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from degas.errors import UserError
 
 _MEMINFO = Path("/proc/meminfo")
 _V1, _V2 = Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")
-_CONTAINER = (  # limit, use and statistics of a container, by the second and the first version of control groups
+_CONTAINER = (  # limit, use and statistics of a container: control groups version 2, then version 1
     (_V2 / "memory.max", _V2 / "memory.current", _V2 / "memory.stat"),
     (_V1 / "memory.limit_in_bytes", _V1 / "memory.usage_in_bytes", _V1 / "memory.stat"),
 )
 
 
 def available_bytes() -> int | None:
-    """Bytes that this process can still take without swapping, or None where the system does not say."""
+    """Bytes that this process can still take without swapping, or None if the system does not say."""
     found = []
     try:
         for line in _MEMINFO.read_text().splitlines():
@@ -33,7 +33,7 @@ def available_bytes() -> int | None:
 
 
 def _cached_bytes(statistics: Path) -> int:
-    """Of a container's use, what caches files: counted as used, and given up as soon as anyone asks for memory."""
+    """The file cache of a container: counted as used memory, but released as soon as a process needs it."""
     try:
         values = dict(line.split() for line in statistics.read_text().splitlines())
         both = (int(values.get(f"total_{name}", values.get(name, 0))) for name in ("active_file", "inactive_file"))
@@ -43,9 +43,9 @@ def _cached_bytes(statistics: Path) -> int:
 
 
 def refuse_beyond_memory(what: str, num_bytes: int, lower: str) -> None:
-    """Raise `UserError` when `num_bytes`, what `what` holds at the very least, are more than there is.
+    """Raise `UserError` if `num_bytes`, the least that `what` needs, exceed the free memory.
 
-    `lower` names the settings to lower. Activations come on top, so passing is no promise.
+    `lower` names the settings to lower. Activations are not counted, so passing is no guarantee.
     """
     free = available_bytes()
     if free is not None and num_bytes > free:

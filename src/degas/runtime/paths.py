@@ -1,4 +1,4 @@
-"""Paths as people write them, and the folder that a user's caches lie in. Standard library only."""
+"""Paths as people write them, and the folder for a user's caches. Standard library only."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from degas.runtime.names import existing
 
 
 def expanded(path: str | os.PathLike[str]) -> Path:
-    """The path, `~` and `~name` at its start replaced by that home: a shell does so only where no quote or = is before.
+    """The path with a leading `~` or `~name` replaced by that home, which a shell does not do after a quote or =.
 
-    What is there under this name is found however the name's accents are stored.
+    An existing file is found however the file system stores the accents of its name.
 
     Raises:
-        UserError: there is no such home.
+        UserError: there is no such home folder.
     """
     try:
         return existing(Path(path).expanduser())
@@ -25,9 +25,9 @@ def expanded(path: str | os.PathLike[str]) -> Path:
 
 
 def cache_home() -> Path:
-    """$XDG_CACHE_HOME, else ~/.cache; for a user without a home, or with one to read only, a folder of temporary files.
+    """$XDG_CACHE_HOME, else ~/.cache; without a writable home, a folder among the temporary files.
 
-    A container run as `docker --user 1234` has such a user: no name, and no home or `/`.
+    In a container run as `docker --user 1234` the user has no name, and no home or `/`.
     """
     if given := os.environ.get("XDG_CACHE_HOME"):
         return expanded(given)
@@ -40,7 +40,7 @@ def cache_home() -> Path:
 
 
 def _temporary() -> Path:
-    """The user's own folder among the temporary ones; nobody else's of that name is believed."""
+    """The user's own folder among the temporary ones; one that belongs to another user is rejected."""
     folder = Path(tempfile.gettempdir()) / f"cache-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.is_symlink() or folder.stat().st_uid != os.getuid():

@@ -1,4 +1,4 @@
-"""The display of a long run: a live line on a terminal, a plain line now and then elsewhere, a summary."""
+"""The display of a long run: a live line on a terminal, occasional plain lines elsewhere, a summary."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _PLAIN_SECONDS = 10.0
 _REFRESH_SECONDS = 0.2
 _SAMPLE_SECONDS = 0.25  # bounds the memory of the rate: 120 samples a window
 _WINDOW_SECONDS = 30.0
-_WORTH_SAYING_SECONDS = 10.0  # a stage that ends sooner needs no estimate
+_WORTH_SAYING_SECONDS = 10.0  # a shorter stage needs no estimate
 _WIDEST_BAR, _NARROWEST_BAR = 20, 4
 _COUNTS_WIDTH = 42  # columns that the longest count and time left take, gaps included
 
 
 class RecentRate:
-    """Steps a second over the last 30 seconds, or over the last two samples where steps are slower than that.
+    """Steps per second over the last 30 seconds, or over the last two samples if steps are slower than that.
 
-    Recent, not overall: the first steps (warm-up) or a pause an hour ago say nothing about the time still to come,
-    while checkpoints and evaluations within the window do count.
+    Recent, not overall: warm-up steps or a pause an hour ago say nothing about the remaining time. Checkpoints and
+    evaluations within the window do count.
     """
 
     def __init__(self, step: int, now: float) -> None:
@@ -53,23 +53,23 @@ class RecentRate:
 
 
 class Progress:
-    """Reports on standard error, which leaves standard output to results.
+    """Reports on standard error; standard output is for results.
 
         with Progress("search", 1500, start_step=done, quiet=not engine.is_main) as progress:
             …
             progress.update(step, note="epoch 3", loss=0.12)
 
-    On a terminal one live line; elsewhere (`is_live`) a plain line at the first update and every 10 seconds. Once the
-    first steps have shown how fast they are, one line says about how long the stage will take. At the end one line that
-    says how many steps took how long, also after an error. Quiet prints nothing at all.
+    On a terminal (`is_live`) it shows one live line; elsewhere a plain line at the first update and every 10 seconds.
+    After the first steps one line estimates how long the stage will take. At the end, also after an error, one line
+    says how many steps took how long. Quiet prints nothing at all.
 
     Args:
         title: the stage.
         total_steps: the number of the last step.
-        start_step: steps that were finished before (a resumed run); they count in no rate.
+        start_step: steps finished before (a resumed run); no rate counts them.
         unit: what is counted.
-        besides: what the steps' time does not hold, for the line that says how long.
-        shorter: what would make it shorter, for that line.
+        besides: further work that the estimate does not include, named in its line.
+        shorter: settings that shorten the stage, named in that line.
     """
 
     def __init__(
@@ -115,11 +115,11 @@ class Progress:
             self._print(self._summary(finished=kind is None))
 
     def update(self, step: int, note: str = "", **values: float) -> None:
-        """Tells that `step` steps are finished; cheap enough for every step.
+        """Reports that `step` steps are finished; cheap enough for every step.
 
         Args:
             note: a few words, such as the epoch.
-            values: numbers to show, such as losses; without any, those of the last call that had some stay.
+            values: numbers to show, such as losses; a call without any keeps the previous ones.
         """
         now = self._clock()
         self._step = step
@@ -140,23 +140,23 @@ class Progress:
             self._print(_joined(self.title, counts, details, left))
 
     def end_at(self, step: int) -> None:
-        """`step` turned out to be the last one: the stage stops early, in good order."""
+        """Makes `step` the last one: the stage ends early, and that is no error."""
         self.total_steps = step
         if self._live is not None:
             self._live.update(self._task, total=step)
 
     def say(self, line: str) -> None:
-        """One line that stays, above the live line where there is one; for what happens a few times a run."""
+        """Prints a line that stays, above any live line; for events that happen a few times per run."""
         if not self.quiet:
             self._print(f"{self.title}  {line}")
 
     def remaining_seconds(self) -> float | None:
-        """Steps left over the recent rate; None as long as there is no rate."""
+        """Remaining steps divided by the recent rate; None without a rate."""
         rate = self._rate.steps_per_second()
         return (self.total_steps - self._step) / rate if rate else None
 
     def _estimate(self, step: int, now: float) -> None:
-        """Say once how long all of it will take, as far as the first steps tell."""
+        """Say once how long the stage will take, estimated from its first steps."""
         seconds_per_step = self._first_steps.seconds_per_step(step, now)
         if seconds_per_step is None:
             return
@@ -165,9 +165,9 @@ class Progress:
             return
         rate = format_rate(1 / seconds_per_step, self.unit)
         line = f"about {format_about(now - self._began + left)} for {self.total_steps - self.start_step} {self.unit}"
-        further = [f"besides: {self.besides}"] if self.besides else []
-        further += [f"shorter: {self.shorter}"] if self.shorter else []
-        self.say("; ".join([f"{line}, by the first ones ({rate})", *further]))
+        further = [f"not included: {self.besides}"] if self.besides else []
+        further += [f"to shorten: {self.shorter}"] if self.shorter else []
+        self.say("; ".join([f"{line}, by the first steps ({rate})", *further]))
 
     def _counts(self) -> str:
         share = f"{100 * self._step / self.total_steps:.0f} %" if self.total_steps else ""
@@ -190,7 +190,7 @@ class Progress:
         return f"{self.title}: {stopped}{', '.join(parts)}"
 
     def _print(self, line: str) -> None:
-        """One line for one record: no wrapping, no markup, whatever the width."""
+        """Print one record as one line: no wrapping, no markup, whatever the width."""
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -206,16 +206,16 @@ def format_seconds(seconds: float) -> str:
 
 
 def format_rate(steps_per_second: float, unit: str = "steps") -> str:
-    """`12.3 steps/s`, or seconds a step where that is the larger number."""
+    """`12.3 steps/s`, or seconds per step if that is the larger number."""
     if steps_per_second >= 1:
         return f"{steps_per_second:.3g} {unit}/s"
     return f"{1 / steps_per_second:.3g} s/{unit.removesuffix('s')}"
 
 
 def is_live(console: Console) -> bool:
-    """Return whether someone watches: a line may be redrawn only on a real terminal that is not a job's log.
+    """Return whether lines may be redrawn: only on a real terminal that is not a job's log.
 
-    rich takes a file for a terminal where FORCE_COLOR is set, as many jobs have it; colours are not redraws.
+    rich takes a file for a terminal if FORCE_COLOR is set, as in many jobs; colours are fine there, redrawing is not.
     """
     in_a_job = os.environ.get("CI", "").lower() not in ("", "0", "false")
     return console.is_interactive and bool(console.file.isatty()) and not in_a_job
@@ -226,7 +226,7 @@ def _joined(*parts: str) -> str:
 
 
 def _columns(title: str, width: int) -> tuple[ProgressColumn, ...]:
-    """Title, bar, counts and time left as they are; of the details what then fits into `width` columns."""
+    """Title, bar, counts and time left in full; then as much of the details as fits into `width` columns."""
     bar = max(_NARROWEST_BAR, min(_WIDEST_BAR, width - len(title) - _COUNTS_WIDTH))
     return (
         TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, min_width=len(title))),

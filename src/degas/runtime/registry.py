@@ -1,4 +1,4 @@
-"""Things that others add by name: one table a kind, whose unknown names are a user's error. Knows no torch."""
+"""Registries of things added by name, one table per kind; an unknown name is a user's error. No torch."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Registry(Generic[T]):
     """Name → class or function of one kind, in the order of registration.
 
     Args:
-        kind: what its things are called in messages, such as "objective".
-        taken: names that nothing may have, since they mean something else.
+        kind: the word for its things in messages, such as "objective".
+        taken: reserved names, which already mean something else.
     """
 
     def __init__(self, kind: str, taken: tuple[str, ...] = ()) -> None:
@@ -24,24 +24,24 @@ class Registry(Generic[T]):
         self._things: dict[str, T] = {}
 
     def add(self, name: str, thing: T) -> None:
-        """Enter `thing`; raises `UserError` where the name is taken or could be a path.
+        """Register `thing`; raises `UserError` if the name is taken or could be a path.
 
-        The same definition may come again, as when a cell of a notebook is run twice or a file is imported twice.
+        The same definition may be registered again, for instance when a notebook's cell runs twice.
         """
         if not name.replace("-", "").replace("_", "").isalnum():
             raise UserError(
                 f"{self.kind} {name!r}: use letters, digits, - and _, so that it cannot be taken for a path"
             )
         if name in self.taken or (name in self._things and not _same(self._things[name], thing)):
-            raise UserError(f"{self.kind} {name!r} is already there; choose another name")
+            raise UserError(f"{self.kind} {name!r} is already registered; choose another name")
         self._things[name] = thing
 
     def find(self, name: str, where: str, also: Iterable[str] = ()) -> T:
-        """The thing of that name; `UserError` that begins with `where` and names the known ones, and `also` others."""
+        """The thing with this name; else a `UserError` that begins with `where` and lists known names and `also`."""
         if name not in self._things:
             raise UserError(
                 f"{where}: unknown {self.kind} {name!r}; known are {', '.join(sorted({*self._things, *also}))}; "
-                "one of your own needs its module: --import MODULE"
+                "import your own with --import MODULE"
             )
         return self._things[name]
 
@@ -56,7 +56,7 @@ class Registry(Generic[T]):
 
 
 def _same(old: object, new: object) -> bool:
-    """Return whether both come from the same lines; a file given by its path and by its module's name is one file."""
+    """Return whether both have the same source; a file imported by path and by module name is one file."""
 
     def origin(thing: object) -> tuple[Any, Any]:
         try:
@@ -68,9 +68,9 @@ def _same(old: object, new: object) -> bool:
 
 
 def call_with(maker: Callable[..., T], offered: Mapping[str, Any], where: str) -> T:
-    """`maker(…)` with those of the `offered` arguments that its signature names, or all of them with `**`.
+    """Call `maker` with the `offered` arguments that its signature names, or with all of them if it takes `**`.
 
-    Raises `UserError` for an argument that it needs and nobody offers.
+    Raises `UserError` if it needs an argument that is not offered.
     """
     parameters = inspect.signature(maker).parameters.values()
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
@@ -79,13 +79,13 @@ def call_with(maker: Callable[..., T], offered: Mapping[str, Any], where: str) -
     for parameter in by_name:
         if parameter.default is parameter.empty and parameter.name not in offered:
             raise UserError(
-                f"{where}: needs an argument {parameter.name!r}, which nothing gives it; give it a default, or choose "
-                f"from {', '.join(offered)}"
+                f"{where}: needs an argument {parameter.name!r}, which degas does not offer; give it a default, or "
+                f"choose from {', '.join(offered)}"
             )
     return maker(**{p.name: offered[p.name] for p in by_name if p.name in offered})
 
 
 def takes(maker: Callable[..., Any], name: str) -> bool:
-    """Return whether a maker can be called with an argument of that name."""
+    """Return whether `maker` can be called with an argument of this name."""
     parameters = inspect.signature(maker).parameters
     return name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())

@@ -1,7 +1,7 @@
-"""A step that is recorded once and then repeated: on a GPU its thousands of kernels as one CUDA graph, for one call.
+"""A step that is recorded once and then replayed: on a GPU one CUDA graph launches its thousands of kernels at once.
 
-A replay runs the same kernels on the same memory with the same numbers. So whatever differs from step to step must come
-in through the step's inputs, a learning rate included, and the step must ask nothing of its tensors.
+A replay runs the same kernels on the same memory with the same numbers. So everything that differs from step to step,
+a learning rate included, must be an input, and the step must not read values of its tensors on the host.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from degas.errors import UserError
 
 Inputs = Mapping[str, Tensor | float | None]
 Values = dict[str, Tensor]
-WARM_UP_CALLS = 3  # before recording: libraries and optimisers set themselves up in the first (torch's own advice)
+WARM_UP_CALLS = 3  # before recording: libraries and optimisers initialise in the first calls (torch's advice)
 
 
 def check_graphs(stage: str, device: torch.device, num_ranks: int) -> None:
-    """Raise `UserError` where `--STAGE.cuda-graphs` has no GPU, or more than one process."""
+    """Raise `UserError` if `--STAGE.cuda-graphs` has no GPU, or more than one process."""
     if device.type != "cuda":
-        raise UserError(f"--{stage}.cuda-graphs: there are none on the {device.type.upper()}; leave it out")
+        raise UserError(f"--{stage}.cuda-graphs: CUDA graphs need a GPU; leave it out")
     if num_ranks > 1:
         raise UserError(f"--{stage}.cuda-graphs: one process only, not {num_ranks}; leave it out")
 
@@ -32,17 +32,17 @@ class Recorder(Protocol):
     """A way to record a run; `CudaGraphs`, or a test's own."""
 
     def warm_up(self, run: Callable[[], Values]) -> Values:
-        """Run it once in the ordinary way."""
+        """Run it once without recording."""
 
     def record(self, run: Callable[[], Values]) -> tuple[Callable[[], object], Values]:
-        """Run it once; returns what runs it again, and the tensors in which its values lie after each run."""
+        """Run it once; return a function that runs it again, and the tensors that hold its values after each run."""
 
 
 class CudaGraphs:
-    """Records with `torch.cuda.graph`. What torch's global generators draw is drawn anew from their state then."""
+    """Records with `torch.cuda.graph`. Draws from torch's global generators are made anew at each replay."""
 
     def __init__(self) -> None:
-        self._stream = torch.cuda.Stream()  # a graph is never recorded on the default one
+        self._stream = torch.cuda.Stream()  # a graph cannot be recorded on the default stream
 
     def warm_up(self, run: Callable[[], Values]) -> Values:
         here = torch.cuda.current_stream()
@@ -53,7 +53,7 @@ class CudaGraphs:
         return values
 
     def record(self, run: Callable[[], Values]) -> tuple[Callable[[], object], Values]:
-        gc.collect()  # an earlier graph that went with its search would else free its memory while this one records
+        gc.collect()  # else an earlier search's unused graph might free its memory while this one records
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, stream=self._stream):
             values = run()
@@ -62,13 +62,13 @@ class CudaGraphs:
 
 
 class Replayed:
-    """`function(inputs)` → scalars by name, recorded at its fourth call and replayed from then on.
+    """Calls `function(inputs)` → scalars by name; records it at the fourth call and replays it from then on.
 
-    A graph keeps the memory of a whole step for itself. Whoever owns the tensors that `function` moves drops this
-    object when the steps are done, for the two hold each other.
+    A graph reserves the memory of a whole step. The owner of the tensors that `function` updates must drop this object
+    after the last step, since the two refer to each other.
 
     Args:
-        function: moves tensors that live as long as this object does; a number among its inputs reaches it as a
+        function: updates tensors that live as long as this object; it receives a number among its inputs as a
             float32 tensor without dimensions.
         device: where it computes.
     """
@@ -82,10 +82,10 @@ class Replayed:
         self._num_calls = 0
 
     def __call__(self, inputs: Inputs) -> Values:
-        """The values of this call; they stay when the next one comes.
+        """The values of this call; the next call does not change them.
 
         Raises:
-            ValueError: inputs of other names, shapes or types than those of the first call.
+            ValueError: names, shapes or types of the inputs differ from those of the first call.
         """
         self._take(inputs)
         self._num_calls += 1
@@ -101,13 +101,13 @@ class Replayed:
         return self.function(self._inputs)
 
     def _take(self, inputs: Inputs) -> None:
-        """Fill the tensors that hold the inputs; they are made at the first call."""
+        """Fill the tensors that hold the inputs; the first call makes them."""
         if not self._num_calls:
             self._inputs = {name: _held(value, self.device) for name, value in inputs.items()}
             self._kinds = _kinds(inputs)
             return
         if (given := _kinds(inputs)) != self._kinds:
-            raise ValueError(f"a replayed step got {given}, and was first given {self._kinds}")
+            raise ValueError(f"a replayed step got {given}; its first call got {self._kinds}")
         for name, value in inputs.items():
             held = self._inputs[name]
             if isinstance(value, Tensor) and held is not None:
@@ -123,7 +123,7 @@ def _held(value: Tensor | float | None, device: torch.device) -> Tensor | None:
 
 
 def _kinds(inputs: Inputs) -> dict[str, str]:
-    """Return the kind of each input: a tensor's type and shape (a number is one without dimensions), or "none"."""
+    """Return the kind of each input: a tensor's type and shape (a number has no dimensions), or "none"."""
 
     def kind(value: Tensor | float | None) -> str:
         if isinstance(value, Tensor):

@@ -1,7 +1,7 @@
 """Randomness as a pure function of (seed, purpose, step, rank), so that a resumed run needs no saved random state.
 
-Our choice: a hash instead of a chain of draws. What one part draws never moves what another part draws, and step 1000
-can be drawn without the 999 before it.
+Our choice: a hash instead of a chain of draws. Draws of one part never change those of another, and step 1000 can be
+drawn without the 999 before it.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import torch
 
 
 def derive_seed(seed: int, purpose: str, step: int = 0, rank: int = 0) -> int:
-    """A seed from 0 to 2**63 - 1 that depends on all four and looks unrelated for any two different quadruples.
+    """A seed from 0 to 2**63 - 1 that depends on all four arguments; seeds of different arguments look unrelated.
 
     Args:
         seed: the run's seed; any integer, also a negative one.
-        purpose: what the numbers are for, such as `"critic noise"`.
+        purpose: the use of the numbers, such as `"critic noise"`.
         step: finished steps, or any other counter.
         rank: the process that draws.
     """
@@ -33,8 +33,8 @@ def torch_generator(
 ) -> torch.Generator:
     """A fresh torch generator on `device`.
 
-    torch's CPU generator keeps 32 bits of a seed only: two of some 65,000 generators share theirs with even odds.
-    Draw many rows from one generator, or take `numpy_generator`, where that would matter.
+    torch's CPU generator keeps only 32 bits of a seed: among some 65,000 generators, two share a state with even odds.
+    If that matters, draw many rows from one generator, or take `numpy_generator`.
     """
     return torch.Generator(device=device).manual_seed(derive_seed(seed, purpose, step, rank))
 
@@ -46,9 +46,9 @@ def numpy_generator(seed: int, purpose: str, step: int = 0, rank: int = 0) -> np
 
 @contextmanager
 def forked_rng(seed: int, purpose: str, step: int = 0, rank: int = 0) -> Iterator[None]:
-    """Sets torch's global random state (dropout, initialisation) inside the block and puts it back afterwards.
+    """Sets torch's global random state (dropout, initialisation) inside the block and restores it afterwards.
 
-    Covers the CPU and, where CUDA is in use, every CUDA device. numpy's and Python's own global states stay.
+    Covers the CPU and, if CUDA is in use, every CUDA device. numpy's and Python's global states do not change.
     """
     cuda = torch.cuda.is_available() and torch.cuda.is_initialized()
     devices = list(range(torch.cuda.device_count())) if cuda else []

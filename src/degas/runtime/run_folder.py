@@ -1,9 +1,9 @@
-"""One stage's folder: its owner, its settings, its logs, its end. Starts without torch.
+"""One stage's folder: owner, settings, logs, checkpoints. Imports without torch.
 
     RUN/search/  config.json  environment.json  metrics.jsonl  timing.jsonl  checkpoints/  done.json  .lock
 
-A record with step s describes the s-th finished step and is logged before the checkpoint of step s is saved. Then
-cutting the logs back to a checkpoint's step and going on gives the very bytes of a run that was never stopped.
+A record with step s describes the s-th finished step and is logged before the checkpoint of step s is saved. A resumed
+run cuts the logs back to the checkpoint's step, and ends with the same bytes as a run that was never stopped.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ from degas.runtime.json_files import (
 from degas.runtime.paths import expanded
 from degas.runtime.tracking import Tracker, distributions_of, numbers_of
 
-_CLAIM = ("config.json", "environment.json")  # what a folder holds before anything was done in it
+_CLAIM = ("config.json", "environment.json")  # the content of a folder before any work is done
 STAGES = ("search", "train", "evaluation")
-STAGE_ENTRIES = (".lock", "environment.json", "done.json")  # beside config.json; a generator's folder has none of them
+STAGE_ENTRIES = (".lock", "environment.json", "done.json")  # besides config.json; a generator's folder has none of them
 _RUN_ENTRIES = ("config.json", "done.json", "metrics.jsonl", "checkpoints")
 
 __all__ = ["StageFolder", "holds_run", "read_jsonl", "write_environment", "write_json"]
 
 
 def holds_run(path: Path) -> bool:
-    """Return whether degas wrote the folder `path`, for a stage, a run or a measurement: it holds no user's images."""
+    """Return whether degas wrote the folder `path`, for a stage, a run or a measurement: then it is no image folder."""
     stages = (path, *(path / name for name in STAGES))
     return any(_is_stage(folder) for folder in stages) or _is_measurement(path)
 
@@ -54,7 +54,7 @@ def _is_stage(path: Path) -> bool:
 
 
 class Ranks(Protocol):
-    """The interface that a folder needs of the processes that share it; `distributed.Engine` has it."""
+    """The interface of the processes that share a folder; `distributed.Engine` implements it."""
 
     num_ranks: int
     is_main: bool
@@ -63,30 +63,30 @@ class Ranks(Protocol):
         """Rank 0's value on every rank."""
 
     def any_rank(self, flag: bool) -> bool:
-        """Return whether any rank says so."""
+        """Return whether `flag` is set on any rank."""
 
 
 class StageFolder:
     """Owns one stage's folder from construction to `close()` (or the end of the `with` block).
 
-    The lock belongs to the process and ends with it, however it ends, so there is no stale lock to clear. A `with`
-    block that ends in a `UserError` before anything was written but the claim takes that back, so that the command can
-    be mended and given again. Of several processes started by one launcher only rank 0 owns the folder; for the others
-    every writing method does nothing.
+    The lock ends with its process, however that ends, so there is no stale lock to clear. If the `with` block ends in a
+    `UserError` and only config.json and environment.json were written, they are removed, so that the corrected command
+    can use the same folder. Among several processes of one launcher only rank 0 owns the folder; for the others every
+    writing method does nothing.
 
     Args:
         path: the stage's folder, such as `RUN/search`; made if missing.
-        settings: the resolved settings, written to `config.json` beside `kind` and, of several processes, `num_ranks`,
-            on which batches and their order depend as well; JSON values, tuples and paths.
-        resume: go on with the run that the folder holds; its settings must be the same. An empty folder starts afresh.
+        settings: the resolved settings: JSON values, tuples and paths. `config.json` holds them with `kind` and, for
+            several processes, `num_ranks`, on which batches and their order depend.
+        resume: resume the run in the folder; its settings must be the same. An empty folder starts a new run.
         kind: the stage, such as "search".
-        rules: what "the same" means; config.json then says what is in force now. By default every setting counts.
+        rules: what "the same" means; config.json then gets the current settings. By default every setting counts.
 
     Attributes:
         path, checkpoints: the folder, and the one inside it for `save_checkpoint`.
-        resuming: the folder holds a run and it is to go on.
-        writes: this process is the one that writes.
-        tracker: receives what is logged as well, where one is set; closed with the folder.
+        resuming: the folder holds a run, and this one resumes it.
+        writes: this process writes the files.
+        tracker: if set, also receives the logs; closed with the folder.
 
     Raises:
         UserError: another process owns the folder; it holds another run; it cannot be written.
@@ -123,7 +123,7 @@ class StageFolder:
         self.close()
 
     def close(self) -> None:
-        """Gives the folder up; a second call does nothing."""
+        """Releases the folder; a second call does nothing."""
         tracker, self.tracker = self.tracker, None
         if tracker is not None:
             tracker.close()
@@ -134,10 +134,10 @@ class StageFolder:
     # ------------------------------------------------------------------------------------------ logs
 
     def log_metrics(self, step: int, **values: Any) -> None:
-        """Adds `{"step": step, **values}` to metrics.jsonl: what depends on the seed alone, so no times and rates.
+        """Adds `{"step": step, **values}` to metrics.jsonl, which depends on the seed alone: no times or rates.
 
         Values: numbers, strings, None, or tensors and arrays of one element. Raises `UserError` for one that is not
-        finite, since a run that diverged must not go on in silence.
+        finite: a diverged run must stop.
         """
         record: dict[str, Any] = {"step": step, **{name: plain_number(value) for name, value in values.items()}}
         for name, value in record.items():
@@ -179,7 +179,7 @@ class StageFolder:
                 self.tracker.histograms(record["step"], {f"{stem}/{key}": values for key, values in found.items()})
 
     def track_picture(self, step: int, name: str, path: Path) -> None:
-        """Shows the tracker, if there is one, the picture file `path`, such as a sample grid of step `step`."""
+        """Gives the picture file `path`, such as the sample grid of step `step`, to the tracker, if there is one."""
         if self.tracker is not None and self.writes:
             import numpy as np
             from PIL import Image
@@ -188,7 +188,7 @@ class StageFolder:
                 self.tracker.image(step, name, np.asarray(picture.convert("RGB")))
 
     def truncate_logs(self, step: int) -> None:
-        """Cuts every log back to its records of at most `step`, half-written lines gone; -1 empties them all."""
+        """Cuts every log back to its records up to `step`, without half-written lines; -1 empties them all."""
         if not self.writes:
             return
         with full_disk_named(self.path, "while cutting the logs back"):
@@ -201,7 +201,7 @@ class StageFolder:
     # ------------------------------------------------------------------------------------------ checkpoints
 
     def save(self, step: int, state: dict, keep: int = 2) -> None:
-        """`save_checkpoint` in this folder, by the process that writes."""
+        """`save_checkpoint` in this folder, in the process that writes."""
         from degas.runtime.checkpoint import save_checkpoint
 
         if self.writes:
@@ -210,11 +210,11 @@ class StageFolder:
     def restore(self, warn: Callable[[str], None], ranks: Ranks | None = None) -> tuple[int, dict] | None:
         """(step, state) of the newest usable checkpoint, with the logs cut back to it; None to start at step 0.
 
-        Looks for one only where the folder is resumed. Where none is found the logs are emptied. Of several `ranks`
-        rank 0 finds it, and the others restore that very one.
+        Looks for one only in a resumed folder; if there is none, the logs are emptied. With several `ranks` rank 0
+        finds it, and the others restore the same one.
 
         Raises:
-            UserError: another rank does not have it, say on a disk of its own.
+            UserError: another rank does not find it, for instance because its disk is not shared.
         """
         if ranks is None or ranks.num_ranks == 1:
             return self._restore_newest(warn)
@@ -242,40 +242,40 @@ class StageFolder:
     # ------------------------------------------------------------------------------------------ results
 
     def write_json(self, name: str, value: Any) -> None:
-        """`records.write_json` to the file `name` in this folder, by the process that writes."""
+        """Writes `value` to the file `name` in this folder, in the process that writes."""
         if self.writes:
             write_json(self.path / name, value)
 
     def done(self, ranks: Ranks | None = None) -> bool:
-        """The stage ran to its end; of several `ranks` rank 0 says so for all, lest some leave and others wait."""
+        """Return whether the stage is finished. With several `ranks` rank 0 decides for all, so that none waits."""
         return bool(ranks.from_main(self._is_done())) if ranks is not None else self._is_done()
 
     def known_done(self) -> bool:
-        """`done`, where it can be told before the ranks are joined: by one process."""
+        """`done` for a single process, the only case that is known before the ranks are joined."""
         return num_ranks() == 1 and self._is_done()
 
     def _is_done(self) -> bool:
         return (self.path / "done.json").is_file()
 
     def mark_done(self) -> None:
-        """The last thing a stage does, after all its results are written."""
+        """Marks the stage as finished: its last action, after all results are written."""
         self.write_json("done.json", {"done": True})
 
     # ------------------------------------------------------------------------------------------ claiming
 
     def _take_back(self) -> None:
-        """Leave no trace of a fresh run that did not get to do anything."""
+        """Leave no trace of a new run that did no work."""
         if self.writes and not self.resuming:
             take_back(self.path, self._made, _CLAIM)
 
     def _claim(self, config: dict, resume: bool) -> bool:
-        """Return whether this continues the run in the folder; write config.json for a fresh one."""
+        """Return whether this resumes the run in the folder; write config.json for a new one."""
         held = any((self.path / name).exists() for name in _RUN_ENTRIES)
         if not self.writes:
             return resume and held
         if held and not resume:
             state = "a finished" if self.done() else "an unfinished"
-            raise UserError(f"{self.path} holds {state} run; give another --out, or --resume to go on")
+            raise UserError(f"{self.path} holds {state} run; give another --out, or --resume to continue it")
         if not held:
             self.write_json("config.json", config)
             sync_folder(self.path.parent)

@@ -1,7 +1,6 @@
 """Switches that keep libraries from sending or writing anything unasked, set before any of them is imported.
 
-A variable that the user has set keeps its value. docs/reliability.md says what is
-written where.
+A variable that the user has set keeps its value. docs/reliability.md lists which files degas writes.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ SWITCHES = {
 
 
 def switch_off() -> None:
-    """Set every switch that the user has not, and keep matplotlib's list of fonts among our own files."""
+    """Set every switch that the user has not set, and keep matplotlib's font list in degas' cache."""
     for name, value in SWITCHES.items():
         os.environ.setdefault(name, value)
     try:

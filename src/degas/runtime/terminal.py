@@ -1,4 +1,4 @@
-"""Streams to people, who may leave: a terminal that is gone, a full disk or a closed pipe stops no work."""
+"""Output streams that may fail: a closed terminal, a full disk or a closed pipe does not stop the work."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 
 class Enduring:
-    """A stream that may fail: what is written then is lost, and the work goes on.
+    """A stream that may fail: its output is then lost, and the work continues.
 
-    A closed pipe fails with EPIPE, a terminal whose window was closed with EIO. `None`, which Python has for a stream
-    that was closed before it started, takes everything and shows nothing.
+    A closed pipe fails with EPIPE, a closed terminal window with EIO. Python gives `None` for a stream that was closed
+    before it started; its output is discarded.
     """
 
     def __init__(self, stream: Any) -> None:
@@ -42,8 +42,8 @@ class _Nowhere(io.StringIO):
 
 
 def no_reader(stream: Any) -> None:
-    """From now on the stream leads nowhere, so that flushing it at exit raises nothing either."""
-    with suppress(OSError, ValueError, AttributeError):  # one in memory has no descriptor
+    """Redirects the stream to the null device, so that flushing it at exit raises nothing either."""
+    with suppress(OSError, ValueError, AttributeError):  # a stream in memory has no descriptor
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)

@@ -1,4 +1,4 @@
-"""The caller's own settings of torch, set aside while degas computes: results do not depend on them."""
+"""The caller's torch settings are set aside while degas computes, so that results do not depend on them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import torch
 
 @contextmanager
 def plain_torch(*, keep_random_state: bool = False) -> Iterator[None]:
-    """Torch as a fresh process has it, inside the block; afterwards everything is as it was.
+    """Gives torch the settings of a fresh process inside the block, and restores the caller's afterwards.
 
-    That is float32 as default type, the CPU as default device, autograd on, no inference mode, no autocast, and
-    deterministic algorithms neither demanded nor refused. With `keep_random_state` the global generators also come out
-    as they went in. For a whole call, as a decorator: never around a `yield`, where the caller's code would run in it.
+    These are float32 as default type, the CPU as default device, autograd on, no inference mode, no autocast, and no
+    demand for deterministic algorithms. `keep_random_state` also restores the global generators. Use it as a decorator
+    for a whole call, never around a `yield`, where the caller's code would run inside the block.
     """
     with ExitStack() as stack:
         if keep_random_state:
@@ -36,6 +36,6 @@ def plain_torch(*, keep_random_state: bool = False) -> Iterator[None]:
 
 
 def _cuda_devices() -> list[int]:
-    """Those whose generators exist; asking would start CUDA."""
+    """The CUDA devices whose generators exist; asking for the others would start CUDA."""
     in_use = torch.cuda.is_available() and torch.cuda.is_initialized()
     return list(range(torch.cuda.device_count())) if in_use else []

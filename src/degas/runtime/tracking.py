@@ -1,7 +1,7 @@
-"""One small interface to whatever draws a run's curves while it runs, and TensorBoard behind it.
+"""A small interface for trackers, which draw a run's curves while it runs, and its TensorBoard implementation.
 
-Trackers come beside `metrics.jsonl`, never instead of it: nothing in this package reads what they write. Another
-tracker is a class with these four methods, handed to `degas.search(…, tracker=…)`.
+Trackers add to `metrics.jsonl` and never replace it: nothing in this package reads their files. Another tracker is a
+class with these four methods, passed to `degas.search(…, tracker=…)`.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ class Tracker(Protocol):
         """Finite numbers whose distribution matters, such as the α of an edge, by name."""
 
     def close(self) -> None:
-        """The stage is over; write what is still held back."""
+        """The stage is over; write what is still buffered."""
 
 
 class TensorBoardTracker:
     """Writes event files into `path` for `tensorboard --logdir RUN`.
 
-    The file is opened by the first call, and tells TensorBoard to forget what an earlier process wrote at that step
-    and later: a resumed run draws one line.
+    The first call opens the file, and tells TensorBoard to drop what an earlier process wrote from that step on: a
+    resumed run draws one line.
     """
 
     def __init__(self, path: Path) -> None:
@@ -81,7 +81,7 @@ class TensorBoardTracker:
 
 
 def make_tracker(tracker: str | Tracker, folder: Path) -> Tracker | None:
-    """The tracker of that name for the stage in `folder`, None for `none`; an object is handed back as it is."""
+    """The tracker with this name for the stage in `folder`, None for `none`; an object is returned unchanged."""
     if not isinstance(tracker, str):
         return tracker
     if tracker not in TRACKERS:
@@ -90,7 +90,7 @@ def make_tracker(tracker: str | Tracker, folder: Path) -> Tracker | None:
 
 
 def numbers_of(record: Mapping[str, Any]) -> dict[str, float]:
-    """The values of a log's record that are curves: numbers, but neither flags nor the step."""
+    """The values of a log's record that form curves: numbers, but neither flags nor the step."""
     return {
         name: float(value)
         for name, value in record.items()
@@ -99,7 +99,7 @@ def numbers_of(record: Mapping[str, Any]) -> dict[str, float]:
 
 
 def distributions_of(record: Mapping[str, Any]) -> dict[str, list[float]]:
-    """The values of a log's record that are distributions: objects of numbers, such as the α of an edge."""
+    """The values of a log's record that form distributions: objects of numbers, such as the α of an edge."""
     found = {}
     for name, value in record.items():
         if isinstance(value, Mapping) and (numbers := numbers_of(value)):

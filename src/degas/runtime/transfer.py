@@ -1,4 +1,4 @@
-"""Copies from the host to a device that the host does not wait for."""
+"""Copies from the host to a device, for which the host does not wait."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from torch import Tensor
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """`tensor` on `device`; itself where it lies there already.
+    """`tensor` on `device`; the same object if it is there already.
 
-    A plain `tensor.to(device)` returns once a GPU has done everything asked of it before. From pinned memory the copy
-    is one more thing in its queue; torch keeps that memory until it is done.
+    A plain `tensor.to(device)` waits until the GPU has finished its queue. A copy from pinned memory only joins the
+    queue; torch keeps that memory until the copy is done.
     """
     if tensor.device.type == "cpu" and device.type == "cuda":
         tensor = tensor.pin_memory()

@@ -28,12 +28,12 @@ EXPERIMENTS = {
 SUMMARY = "run one of our measurements, trial by trial"
 GOES_ON = "; the same command goes on with what is missing"
 ABOUT = "run one of our measurements; finished trials are kept, and a second call goes on"
+MEMBERS = {
+    name: Member(summary, partial(importlib.import_module, f"degas_lab.commands.{module}"))
+    for name, (summary, module) in EXPERIMENTS.items()
+}
 
 
 def find_command(arguments: Sequence[str]) -> tuple[Any, str, list[str]]:
     """The module of the measurement that the first argument names, its full name, and the other arguments."""
-    members = {
-        name: Member(summary, partial(importlib.import_module, f"degas_lab.commands.{module}"))
-        for name, (summary, module) in EXPERIMENTS.items()
-    }
-    return find_member("experiment", ABOUT, members, arguments)
+    return find_member("experiment", ABOUT, MEMBERS, arguments)

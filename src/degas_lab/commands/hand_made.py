@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import ClassVar, Literal
 
-from degas.cli.options import SOURCE, Device, Source
+from degas.cli.options import Device
 from degas.settings.base import setting
 from degas.settings.sections import DataSettings
+from degas_lab.commands.measurement import Measurement
 from degas_lab.trainings.hand_made_plan import RESNET, Plan
 
 __all__ = ["Options", "main"]
 
 
-class Options(Plan):
+class Options(Plan, Measurement):
     """Generators made by hand, trained alike with paired seeds: which is better, and by how much?
 
     Writes FOLDER/trials (a JSON file a row and seed), and from them summary.json and table.md. A second call goes on,
@@ -24,8 +24,6 @@ class Options(Plan):
         "degas experiment hand-made --data digits --out runs/hand-made",
         "degas experiment hand-made --data digits --out runs/hand-made --summary",
     )
-    source: Source = setting(..., SOURCE)
-    out: Path = setting(..., "folder of the measurement")
     against: str = setting(RESNET, "the row that the others are compared with")
     score: Literal["fid", "kid"] = setting("fid", "score that is compared")
     summary: bool = setting(False, "make no trial; only write the summary of those that are finished")

@@ -16,6 +16,7 @@ from degas.cli.arguments import options_of
 from degas.cli.commands import find_command
 from degas.cli.help import _defaults, describe, help_text, is_shown
 from degas.cli.options import RunOptions
+from degas.cli.own_modules import OWN
 from degas.cli.parse import parse
 from degas.settings.groups import GROUPS, MACHINE, OBJECTIVES_OWN, SHOWN, VARIANTS
 from degas.settings.presets import PRESETS
@@ -70,10 +71,10 @@ def test_its_last_line_tells_of_what_it_does_not_list(model: type[BaseModel], na
     assert last.startswith(expected)
 
 
-@pytest.mark.parametrize("family", ["data", "experiment", "features"])
-def test_the_help_of_a_family_of_commands_ends_alike(family: str, capsys: Any) -> None:
-    assert cli.main([family, "--help"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1].endswith("--import MODULE")
+@pytest.mark.parametrize("words", [[], ["data"], ["experiment"], ["features"]])
+def test_the_list_of_commands_and_those_of_families_end_alike(words: list[str], capsys: Any) -> None:
+    assert cli.main([*words, "--help"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == OWN
 
 
 def test_run_shows_about_twenty() -> None:

@@ -80,7 +80,7 @@ def test_a_replay_that_diverges_is_noticed() -> None:
 
 
 def test_graphs_are_refused_without_a_gpu() -> None:
-    with pytest.raises(UserError, match=r"^--gan.cuda-graphs: there are none on the CPU; leave it out$"):
+    with pytest.raises(UserError, match=r"^--gan.cuda-graphs: CUDA graphs need a GPU; leave it out$"):
         check_training(toy_settings(cuda_graphs=True), toy_images(), torch.device("cpu"))
 
 

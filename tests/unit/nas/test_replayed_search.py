@@ -81,7 +81,7 @@ def test_what_changes_from_step_to_step_is_refused(changes: dict[str, Any], name
 
 def test_without_a_gpu_they_are_refused(make_images: Make, make_settings: Make, tmp_path: Path) -> None:
     settings = make_settings(cuda_graphs=True)
-    with pytest.raises(UserError, match=r"--search.cuda-graphs: there are none on the CPU"):
+    with pytest.raises(UserError, match=r"--search.cuda-graphs: CUDA graphs need a GPU"):
         degas.search(make_images(), tmp_path / "run", search=settings, device="cpu", progress=False)
     assert not (tmp_path / "run").exists()
 

@@ -137,7 +137,7 @@ def test_epochs_unless_given_make_500_steps_and_are_five_at_least(
 ) -> None:
     settings = make_settings(num_epochs=given, batch_images=8)
     search = make_search(make_images(num_images), settings, engine)
-    assert search.num_epochs == epochs
+    assert search.settings.num_epochs == epochs
     assert search.total_steps == epochs * search.steps_per_epoch
     assert given or search.total_steps >= 500
 

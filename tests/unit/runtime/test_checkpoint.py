@@ -239,7 +239,7 @@ def test_all_damaged_gives_none_and_says_so(tmp_path: Path) -> None:
     damage(path / "tree.json")
     lines: list[str] = []
     assert load_newest(tmp_path, lines.append) is None
-    assert "there is none before it" in lines[0]
+    assert "there is no earlier one" in lines[0]
 
 
 def test_a_newer_format_is_refused_and_not_called_damaged(tmp_path: Path) -> None:

@@ -186,7 +186,7 @@ def test_processes_that_do_not_find_each_other_are_refused(monkeypatch: pytest.M
     for name, value in (("WORLD_SIZE", "2"), ("RANK", "0"), ("MASTER_ADDR", "localhost"), ("MASTER_PORT", "1")):
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(distributed, "_join_group", lambda backend: None)
-    with pytest.raises(UserError, match=r"has 1 process\(es\) and the environment says 2; start with torchrun"):
+    with pytest.raises(UserError, match=r"has 1 process\(es\), but the environment says 2; start with torchrun"):
         Engine(device="cpu")
 
 
@@ -197,5 +197,5 @@ def test_a_port_that_cannot_be_opened_is_told_in_a_line(monkeypatch: pytest.Monk
         port = str(taken.getsockname()[1])
         for name, value in (("WORLD_SIZE", "2"), ("RANK", "0"), ("MASTER_ADDR", "127.0.0.1"), ("MASTER_PORT", port)):
             monkeypatch.setenv(name, value)
-        with pytest.raises(UserError, match=f"127.0.0.1:{port}: cannot meet the other processes"):
+        with pytest.raises(UserError, match=f"127.0.0.1:{port}: cannot reach the other processes"):
             Engine(device="cpu")

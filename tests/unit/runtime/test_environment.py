@@ -68,10 +68,10 @@ def test_one_process_needs_no_launcher_and_several_a_whole_one(
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"RANK": None}, "2 processes, and RANK not set"),
-        ({"MASTER_ADDR": None, "MASTER_PORT": None}, "MASTER_ADDR, MASTER_PORT not set"),
-        ({"LOCAL_RANK": None}, "LOCAL_RANK not set"),
-        ({"RANK": "2"}, "RANK is '2', which is no number from 0 to 1"),
+        ({"RANK": None}, "2 processes, but these variables are not set: RANK"),
+        ({"MASTER_ADDR": None, "MASTER_PORT": None}, "not set: MASTER_ADDR, MASTER_PORT"),
+        ({"LOCAL_RANK": None}, "not set: LOCAL_RANK"),
+        ({"RANK": "2"}, "RANK is '2', not a number from 0 to 1"),
         ({"RANK": "-1"}, "RANK is '-1'"),
         ({"MASTER_PORT": "many"}, "MASTER_PORT is 'many'"),
     ],

@@ -68,7 +68,7 @@ def test_an_owned_folder_is_made_held_and_given_back(tmp_path: Path) -> None:
     with owned_folder(folder):
         pass
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"cannot be made a folder \(Not"), owned_folder(tmp_path / "file" / "x"):
+    with pytest.raises(UserError, match=r"the folder cannot be created \(Not"), owned_folder(tmp_path / "file" / "x"):
         pass
 
 

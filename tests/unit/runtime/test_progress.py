@@ -219,8 +219,8 @@ def test_a_stage_says_once_how_long_it_takes_by_its_first_steps() -> None:
         run(progress, clock, 4, 1000, 1.0)
     told = [line for line in out.getvalue().splitlines() if "about" in line]
     assert told == [
-        "search  about 20 min for 1000 steps, by the first ones (1 steps/s); besides: the measuring; "
-        "shorter: --search.num-epochs 3"
+        "search  about 20 min for 1000 steps, by the first steps (1 steps/s); not included: the measuring; "
+        "to shorten: --search.num-epochs 3"
     ]
 
 
@@ -230,7 +230,7 @@ def test_on_a_terminal_it_says_so_too_and_a_resumed_run_counts_its_own_steps() -
     with progress:
         run(progress, clock, 901, 1000, 1.0)
     assert out.getvalue().count("about") == 1
-    assert "search  about 2 min for 100 images, by the first ones (1 images/s)" in out.getvalue()
+    assert "search  about 2 min for 100 images, by the first steps (1 images/s)" in out.getvalue()
 
 
 def test_what_soon_ends_or_is_quiet_says_nothing_of_how_long() -> None:

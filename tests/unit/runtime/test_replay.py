@@ -107,7 +107,7 @@ def test_other_inputs_than_the_first_are_refused(other: Inputs) -> None:
 @pytest.mark.parametrize(
     ("device", "num_ranks", "line"),
     [
-        ("cpu", 1, "--gan.cuda-graphs: there are none on the CPU; leave it out"),
+        ("cpu", 1, "--gan.cuda-graphs: CUDA graphs need a GPU; leave it out"),
         ("cuda", 2, "--gan.cuda-graphs: one process only, not 2; leave it out"),
     ],
 )

@@ -43,7 +43,7 @@ def test_a_fresh_folder_records_its_settings(tmp_path: Path) -> None:
 def test_a_folder_with_another_run_is_refused(tmp_path: Path) -> None:
     with make(tmp_path / "search"):
         pass
-    with pytest.raises(UserError, match="holds an unfinished run; give another --out, or --resume to go on"):
+    with pytest.raises(UserError, match="holds an unfinished run; give another --out, or --resume to continue it"):
         make(tmp_path / "search")
     with make(tmp_path / "search", resume=True) as folder:
         assert folder.resuming
@@ -121,7 +121,7 @@ def test_paths_in_settings_become_text_and_unknown_things_are_refused(tmp_path: 
         pass
     with make(tmp_path / "a", settings={"cache": "/x"}, resume=True):
         pass
-    with pytest.raises(TypeError, match="set is no JSON value"):
+    with pytest.raises(TypeError, match="set is not a JSON value"):
         make(tmp_path / "b", settings={"x": {1}})
     with pytest.raises(ValueError, match="kind"):
         make(tmp_path / "c", settings={"kind": 1})
@@ -145,7 +145,7 @@ def test_a_second_owner_is_refused_and_told_who_the_first_is(tmp_path: Path) -> 
 def test_a_path_that_cannot_be_a_folder(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for path in (tmp_path / "file", tmp_path / "file" / "search"):
-        with pytest.raises(UserError, match="cannot be made a folder"):
+        with pytest.raises(UserError, match="the folder cannot be created"):
             make(path)
 
 

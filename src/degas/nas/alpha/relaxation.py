@@ -10,24 +10,24 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from degas.nas.settings import CompleteSearch
 from degas.nas.supernet.mixing import Mixing
 from degas.nas.supernet.supernet import Supernet
 from degas.runtime.rng import torch_generator
 from degas.runtime.transfer import to_device
-from degas.settings.sections import SearchSettings
 
 
 class Relaxation:
     """Sets the `mixing` of every edge of a supernet in the course of a search."""
 
-    def __init__(self, supernet: Supernet, settings: SearchSettings, *, total_steps: int, seed: int) -> None:
+    def __init__(self, supernet: Supernet, settings: CompleteSearch, *, total_steps: int, seed: int) -> None:
         self.supernet, self.settings = supernet, settings
         self.total_steps, self.seed = total_steps, seed
 
     def temperature(self, step: int) -> float:
         """τ after `step` finished steps: from `temperature` to `temperature_end` in equal ratios."""
         start, end = self.settings.temperature, self.settings.temperature_end
-        return start if end is None else start * (end / start) ** (step / self.total_steps)
+        return start * (end / start) ** (step / self.total_steps)
 
     def draw(self, step: int, purpose: str) -> None:
         """Set the mixing of a forward pass of search step `step`, with new noise if the relaxation has any."""

@@ -9,10 +9,10 @@ from degas.data.loader import Batch, Batches
 from degas.nas.alpha.penalties import Penalties
 from degas.nas.alpha.relaxation import Relaxation
 from degas.nas.alpha.second_order import momenta_of, unrolled_gradient
+from degas.nas.settings import CompleteSearch
 from degas.nas.signal import Signal, total
 from degas.nas.supernet.supernet import Supernet
 from degas.nets.normalisation import frozen_buffers
-from degas.settings.sections import SearchSettings
 
 
 class AlphaStep:
@@ -29,7 +29,7 @@ class AlphaStep:
         self,
         supernet: Supernet,
         signal: Signal,
-        settings: SearchSettings,
+        settings: CompleteSearch,
         *,
         batches: Batches,
         weight_batches: Batches,
@@ -41,7 +41,7 @@ class AlphaStep:
         self.relaxation, self.penalties = relaxation, penalties
         self.optimizer = torch.optim.Adam(
             supernet.alphas(),
-            lr=alpha_rate(settings, signal.total_steps),
+            lr=settings.alpha_lr,
             betas=settings.alpha_betas,
             weight_decay=settings.alpha_weight_decay,
             fused=True,
@@ -50,8 +50,8 @@ class AlphaStep:
 
     def batch(self, weight_batch: Batch, step: int) -> Batch:
         """Return the batch for α in search step `step`, whose weights are trained on `weight_batch`."""
-        shared = self.settings.schedule == "joint" or self.settings.alpha_batch == "same"
-        return weight_batch if shared or not self.settings.train_alpha else self.batches(step)
+        other = self.settings.alpha_batch != "same" and self.settings.train_alpha
+        return self.batches(step) if other else weight_batch
 
     def __call__(self, batch: Batch, step: int) -> dict[str, Tensor]:
         """Step α in search step `step`, after the weights; return the loss's terms."""
@@ -105,12 +105,3 @@ class AlphaStep:
             weight.requires_grad_(weights)
         for alpha in self.supernet.alphas():
             alpha.requires_grad_(alphas)
-
-
-def alpha_rate(settings: SearchSettings, total_steps: int) -> float:
-    """Adam's rate for α: 15/steps, within bounds, unless given.
-
-    α moves at most rate·steps, and most steps cancel, since its gradient is mostly noise: over 500 steps at 0.03 it has
-    moved by 2 at most. Of 0.002, 0.01, 0.03 and 0.1, 0.03 found the best architecture in 500 steps (docs/search.md).
-    """
-    return settings.alpha_lr if settings.alpha_lr is not None else max(3e-4, min(0.03, 15.0 / total_steps))

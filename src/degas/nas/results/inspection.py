@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from degas.nas.alpha.step import alpha_rate
 from degas.nas.decide.rule import Rule
 from degas.nas.results.degenerate import MixingRecord, parameter_free, scale_takeover, still_alpha, without_residuals
 from degas.nas.signal import Finding
@@ -22,17 +21,17 @@ def write_degenerate(
     *,
     values: Alpha,
     alphas: Sequence[Alpha],
-    total_steps: int,
+    alpha_lr: float,
     num_steps: int,
 ) -> None:
     """degenerate.json of a search of `num_steps` steps that kept `edges` by `rule`; its logs are in `folder`.
 
-    `findings` are the signal's; `values`: what the rule went by; `alphas`: α at the start and after each epoch.
+    `findings` are the signal's; `values`: what the rule went by; `alphas`: α at the start and after each epoch,
+    which `alpha_lr` moved.
     """
     settings, mixing = rule.settings, [_mixing(record) for record in read_jsonl(folder.path / "mixing.jsonl")]
-    rate = alpha_rate(settings, total_steps)
     by_losses = bool(rule.measured)
-    still = still_alpha(alphas[0], alphas[-1], rate=rate, num_steps=num_steps, by_losses=by_losses)
+    still = still_alpha(alphas[0], alphas[-1], rate=alpha_lr, num_steps=num_steps, by_losses=by_losses)
     judged = [
         parameter_free(edges, rule.space),
         without_residuals(values, edges, rule.space, by_losses=by_losses),

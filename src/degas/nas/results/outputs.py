@@ -41,7 +41,7 @@ def write_results(folder: StageFolder, search: Search, step: int) -> Architectur
             architecture.edges,
             values=values.compared,
             alphas=[search.alpha_start, *search.alpha_history],
-            total_steps=search.total_steps,
+            alpha_lr=search.settings.alpha_lr,
             num_steps=step,
         )
     return architecture
@@ -101,7 +101,7 @@ def _provenance(search: Search) -> dict[str, Any]:
             "num_images": images.num_images,
             "image_size": images.image_size,
         },
-        "search": search.settings.model_dump(mode="json"),
+        "search": search.settings.record(),
         "space": search.space_settings.model_dump(mode="json"),
         "degas": _package_version(),
     }

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from degas.nas.alpha.relaxation import Relaxation, gumbel
+from degas.nas.settings import resolve_search
 from degas.nas.supernet.mixing import Mixing
 from degas.nas.supernet.supernet import Supernet
 from degas.space.graph import SearchSpace
@@ -40,7 +41,9 @@ def test_noise_is_standard_gumbel() -> None:
 
 def test_noise_depends_on_seed_step_and_purpose_alone(supernet: Supernet, make_settings: Make) -> None:
     def drawn(seed: int, step: int, purpose: str) -> list[float]:
-        relaxation = Relaxation(supernet, make_settings(relaxation="gumbel"), total_steps=10, seed=seed)
+        relaxation = Relaxation(
+            supernet, resolve_search(make_settings(relaxation="gumbel"), 24), total_steps=10, seed=seed
+        )
         relaxation.draw(step, purpose)
         return torch.cat(noises(supernet)).tolist()
 
@@ -54,7 +57,9 @@ def test_noise_depends_on_seed_step_and_purpose_alone(supernet: Supernet, make_s
 
 
 def test_rest_has_no_noise(supernet: Supernet, make_settings: Make) -> None:
-    relaxation = Relaxation(supernet, make_settings(relaxation="gumbel", temperature=0.5), total_steps=10, seed=0)
+    relaxation = Relaxation(
+        supernet, resolve_search(make_settings(relaxation="gumbel", temperature=0.5), 24), total_steps=10, seed=0
+    )
     relaxation.draw(3, "weights")
     assert len(noises(supernet)) == len(supernet.space.slots)
     relaxation.rest(4)
@@ -63,7 +68,9 @@ def test_rest_has_no_noise(supernet: Supernet, make_settings: Make) -> None:
 
 
 def test_temperature_falls_in_equal_ratios(supernet: Supernet, make_settings: Make) -> None:
-    relaxation = Relaxation(supernet, make_settings(temperature=4.0, temperature_end=0.25), total_steps=4, seed=0)
+    relaxation = Relaxation(
+        supernet, resolve_search(make_settings(temperature=4.0, temperature_end=0.25), 24), total_steps=4, seed=0
+    )
     assert [relaxation.temperature(step) for step in range(5)] == pytest.approx([4.0, 2.0, 1.0, 0.5, 0.25])
-    constant = Relaxation(supernet, make_settings(temperature=3.0), total_steps=4, seed=0)
+    constant = Relaxation(supernet, resolve_search(make_settings(temperature=3.0), 24), total_steps=4, seed=0)
     assert [constant.temperature(step) for step in (0, 4)] == [3.0, 3.0]
