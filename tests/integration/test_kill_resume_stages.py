@@ -175,9 +175,15 @@ def test_killed_at_random_moments_ends_with_the_same_bits(
     assert_equal(results(out / STAGES[stage]), expected)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-@pytest.mark.parametrize("stage", ["search", "train"])
+@pytest.mark.parametrize(
+    ("stage", "number", "status"),
+    [
+        pytest.param("search", signal.SIGINT, 130, marks=pytest.mark.slow),
+        pytest.param("train", signal.SIGTERM, 143, marks=pytest.mark.slow),
+        pytest.param("search", signal.SIGTERM, 143, marks=pytest.mark.nightly),
+        pytest.param("train", signal.SIGINT, 130, marks=pytest.mark.nightly),
+    ],
+)
 def test_asked_to_stop_it_saves_first(
     stage: str, number: signal.Signals, status: int, straight: Straight, tmp_path: Path
 ) -> None:
@@ -261,9 +267,15 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
         subprocess.run(["umount", str(disk)], check=True)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("share", [0.5, 0.9])
-@pytest.mark.parametrize("stage", ["search", "train"])
+@pytest.mark.parametrize(
+    ("stage", "share"),
+    [
+        pytest.param("search", 0.5, marks=pytest.mark.slow),
+        pytest.param("train", 0.9, marks=pytest.mark.slow),
+        pytest.param("search", 0.9, marks=pytest.mark.nightly),
+        pytest.param("train", 0.5, marks=pytest.mark.nightly),
+    ],
+)
 def test_a_full_disk_costs_nothing_but_the_time(
     stage: str, share: float, straight: Straight, small_disk: Callable[[int], Path]
 ) -> None:

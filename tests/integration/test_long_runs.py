@@ -18,6 +18,7 @@ SEARCH = (
 GAN = (
     *("train", "--architecture", "dcgan", "--gan.width", "4", "--gan.batch-images", "8", "--gan.log-steps", "10"),
     *("--gan.sample-steps", "100", "--gan.checkpoint-steps", "20", "--gan.objective", "ct-gan"),
+    *("--gan.critic-steps", "1"),
 )
 # Runs a command and, at every logged step, notes this process's memory and open files.
 WATCHED = """

@@ -9,18 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from degas.api import stages as api
+from degas.api.job import Data, Job, check_later_stages, python_call
 from degas.data.image_set import ImageSet
 from degas.errors import UserError
-from degas.gan.settings import gan_section
 from degas.generator.generator import Generator
 from degas.nets.generators import GENERATORS
 from degas.runtime.environment import is_rank_0
-from degas.runtime.paths import expanded
+from degas.runtime.setup import Setup
 from degas.runtime.tracking import Tracker
 from degas.settings.refusals import whole
-from degas.settings.resolve import Section, begun_search, settings_for
-from degas.settings.sections import EvaluateSettings, SearchSettings, SpaceSettings
+from degas.settings.resolve import Section
+from degas.settings.sections import SearchSettings
 from degas.space.architecture import Architecture
 from degas.space.find import load_architecture
 
@@ -39,8 +38,19 @@ class Finished:
     warnings: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """What a run trains instead of searching: an architecture, or a generator whose weights it begins with."""
+
+    architecture: Architecture | str | Path | None = None
+    init: Generator | str | Path | None = None
+
+
+NOTHING = Chosen()
+
+
 def run(
-    data: api.Data,
+    data: Data,
     out: str | Path,
     *,
     architecture: Architecture | str | Path | None = None,
@@ -66,62 +76,60 @@ def run(
     `told` is called before each stage: `images` with the `ImageSet`, `search`, `architecture` with what was
     found, `train`, `evaluate`, `report`. Raises `UserError` for what a later stage would refuse, before the first one.
     """
-    source, out = api.source_of(data), expanded(out)
-    seed, seeds = whole("seed", seed), None if seeds is None else whole("seeds", seeds)
+    setup = Setup(preset, device, progress, tracker, command or python_call("run", data, out))
+    sections = {"space": space, "search": search, "gan": gan, "evaluate": evaluate}
+    job = Job(data, out, seed, setup, resume=True, data_settings=data_settings, **sections)
+    seeds = None if seeds is None else whole("seeds", seeds)
     tell = told or (lambda stage, value: None)
-    begun = begun_search(out)
-    sections: dict[str, Any] = {
-        "search": settings_for("search", SearchSettings, search, preset, source, begun),
-        "gan": settings_for("gan", gan_section(), gan, preset, source),
-        "evaluate": settings_for("evaluate", EvaluateSettings, evaluate, preset, source),
-        "space": settings_for("space", SpaceSettings, space, preset, source),
-    }
-    unchanged = settings_for("search", SearchSettings, None, preset, source, begun)
-    check_architecture(architecture, sections["search"], unchanged, seeds, init=init)
-    images = api.images_of(data, data_settings, out)
-    tell("images", images)
-    api.check_later_stages(images, gan=sections["gan"], evaluate=sections["evaluate"], device=device)
-    hint_for_few(images, sections["gan"].augment)
-    both: dict[str, Any] = {"preset": preset, "seed": seed, "device": device, "progress": progress, "command": command}
-    both["data_settings"] = data_settings
-    stages = {**both, "space": sections["space"], "tracker": tracker, "resume": True}
-    chosen: Architecture | str | Path | None
-    if architecture is None and init is None:
-        tell("search", None)
-        chosen = api.search(images, out, seeds=seeds, search=sections["search"], **stages)
-        tell("architecture", chosen)
-    else:
-        chosen = architecture
+    chosen = Chosen(architecture, init)
+    _check(job, chosen, seeds, tell)
+    if chosen != NOTHING:
+        return _finish(job, chosen, (), tell)
+    found = _searched(job, seeds, tell)
+    return _finish(job, Chosen(found), search_warnings(job.folder), tell)
+
+
+def _check(job: Job, chosen: Chosen, seeds: int | None, tell: Announce) -> None:
+    """Raise the `UserError` of any stage before the first one; warn of too few images."""
+    check_chosen(chosen, job.search_settings, job.unchanged, seeds)
+    tell("images", job.images)
+    check_later_stages(job.images, gan=job.gan, evaluate=job.evaluate_settings, device=job.setup.device)
+    hint_for_few(job.images, job.gan.augment)
+
+
+def _searched(job: Job, seeds: int | None, tell: Announce) -> Architecture:
+    tell("search", None)
+    found = job.search(seeds)
+    tell("architecture", found)
+    return found
+
+
+def _finish(job: Job, chosen: Chosen, said: tuple[str, ...], tell: Announce) -> Finished:
+    """Train, evaluate and report; `said` are the warnings of the search."""
     tell("train", None)
-    generator = api.train(chosen, images, out, init=init, gan=sections["gan"], evaluate=sections["evaluate"], **stages)
+    generator = job.train(chosen.architecture, chosen.init)
     if not is_rank_0():  # only one of several processes measures and reports
         return Finished(generator, None, None, ())
     tell("evaluate", None)
-    scores = api.evaluate(out / "train" / "generator", images, out, evaluate=sections["evaluate"], **both)
+    scores = job.evaluate(job.folder / "train" / "generator")
     tell("report", None)
-    page = _report(generator, out, seed)
-    return Finished(generator, scores, page, search_warnings(out) if architecture is None and init is None else ())
+    return Finished(generator, scores, _report(generator, job.folder, job.seed), said)
 
 
-def check_architecture(
-    architecture: Architecture | str | Path | None,
-    search: SearchSettings,
-    unchanged: SearchSettings,
-    seeds: int | None,
-    init: Generator | str | Path | None = None,
-) -> None:
-    """Raise `UserError` for an invalid architecture, and for search settings that it or `init` leaves unused.
+def check_chosen(chosen: Chosen, search: SearchSettings, unchanged: SearchSettings, seeds: int | None) -> None:
+    """Raise `UserError` for an invalid architecture, and for search settings that are left unused by what is given.
 
     `unchanged` holds the search's settings if none are given.
     """
-    if architecture is None and init is None:
+    architecture = chosen.architecture
+    if chosen == NOTHING:
         return
     if architecture is not None and not (isinstance(architecture, str) and architecture in GENERATORS):
         load_architecture(architecture, GENERATORS)
     changed = [name for name in SearchSettings.model_fields if getattr(search, name) != getattr(unchanged, name)]
     options = ["--seeds"] if seeds is not None else [f"--search.{name.replace('_', '-')}" for name in changed]
     if options:
-        given = "--architecture" if init is None else "--init"
+        given = "--architecture" if chosen.init is None else "--init"
         raise UserError(f"{options[0]}: there is no search with {given}; leave out one of the two")
 
 
@@ -131,7 +139,7 @@ def hint_for_few(images: ImageSet, augment: str) -> None:
         warnings.warn(
             f"{images.num_images:,} images are few, and augmentation is off; try --gan.augment diffaugment as well "
             "and compare",
-            stacklevel=3,
+            stacklevel=4,
         )
 
 
@@ -142,11 +150,13 @@ def search_warnings(run: Path) -> tuple[str, ...]:
 
 
 def _report(generator: Generator, out: Path, seed: int) -> Path:
-    """Write samples, model card and page; returns the page."""
+    """Write samples, the film of the training, model card and page; returns the page."""
     from degas.figures.grids import save_grid
     from degas.report.model_card import write_model_card
     from degas.report.render import write_report
+    from degas.report.training_film import film_of
 
     save_grid(generator.sample(NUM_SAMPLES, seed=seed), out / "samples.png", columns=COLUMNS)
+    film_of(out)
     write_model_card(out)
     return write_report([out], out / "report.html")

@@ -1,12 +1,18 @@
-"""The two sets that come with scikit-learn, so that everything can be tried without a download."""
+"""The two sets that come with scikit-learn, so that everything can be tried without a download.
+
+The files are read where scikit-learn keeps them. Importing scikit-learn takes as long as importing PyTorch, and nothing
+else here needs it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from degas.data.origin import DEFAULT_SIZE, Origin, Picture, Records
 from degas.errors import UserError
@@ -40,18 +46,18 @@ def _embedded(kind: str, records: Any, default_size: int, channels: int) -> Orig
 
 
 def _digit_records() -> Records:
-    bunch = _sklearn_datasets().load_digits()
-    images = np.round(bunch.images * (255 / 16)).astype(np.uint8)  # (1797, 8, 8)
+    table = np.loadtxt(_file("data/digits.csv.gz"), delimiter=",")  # (1797, 65): 64 pixels and the label
+    images = np.round(table[:, :-1].reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
     return Records(
         len(images),
         lambda rows: ((f"digit {i}", images[i]) for i in rows),
-        labels=bunch.target.astype(np.int64),
+        labels=table[:, -1].astype(np.int64),
         class_names=tuple("0123456789"),
     )
 
 
 def _photo_records(size: int, num: int) -> Records:
-    pictures = _sklearn_datasets().load_sample_images().images  # china.jpg and flower.jpg, (427, 640, 3) each
+    pictures = [_photograph(name) for name in ("china", "flower")]
     shorter = min(min(p.shape[:2]) for p in pictures)
     sides = [size * 2**k for k in range(16) if size * 2**k <= shorter] or [shorter]
     draws = np.random.default_rng(_PATCH_SEED).random((num, 4))  # row by row, so that a prefix is a prefix
@@ -67,15 +73,25 @@ def _photo_records(size: int, num: int) -> Records:
     return Records(num, read)
 
 
+def _photograph(name: str) -> np.ndarray:
+    """Return one of the two as uint8 (427, 640, 3)."""
+    with Image.open(_file(f"images/{name}.jpg")) as picture:
+        return np.asarray(picture)
+
+
 def _no_split(settings: DataSettings, name: str) -> None:
     if settings.split is not None:
         raise UserError(f"--data.split: {name} has no parts; leave it out")
 
 
-def _sklearn_datasets() -> Any:
-    try:
-        return import_module("sklearn.datasets")
-    except ImportError as error:
+def _file(name: str) -> Path:
+    """Return the path of one of the files that scikit-learn's `datasets` brings."""
+    found = find_spec("sklearn")
+    if found is None or not found.submodule_search_locations:
         raise UserError(
             "digits and photos come with scikit-learn, which is missing; in degas' folder: pip install -e '.[data]'"
-        ) from error
+        )
+    path = Path(found.submodule_search_locations[0]) / "datasets" / name
+    if not path.is_file():
+        raise UserError(f"{path}: this version of scikit-learn keeps the file elsewhere; install 1.4 to 1.9")
+    return path

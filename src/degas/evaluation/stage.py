@@ -17,6 +17,7 @@ from degas.runtime.distributed import chosen_device
 from degas.runtime.environment import write_environment
 from degas.runtime.folder_lock import owned_folder
 from degas.runtime.json_files import as_json, write_json
+from degas.runtime.setup import Setup
 from degas.settings.sections import EvaluateSettings
 
 # What makes generator and images the same: their content, whatever paths lead there.
@@ -33,14 +34,11 @@ class EvaluateJob:
     images: ImageSet
     evaluate: EvaluateSettings
     cache: Path | None
-    preset: str
-    device: str
-    progress: bool
-    command: list[str]
+    setup: Setup
 
     def config(self, seed: int) -> dict[str, Any]:
         """Return the contents of config.json."""
-        return {**stage_head(self.images, seed, self.preset), "evaluate": self.evaluate.model_dump(mode="json")}
+        return {**stage_head(self.images, seed, self.setup.preset), "evaluate": self.evaluate.model_dump(mode="json")}
 
 
 def evaluate_into(
@@ -49,15 +47,15 @@ def evaluate_into(
     """One evaluation: the object of scores.json, which `folder` holds afterwards where one is given."""
     with nullcontext() if folder is None else owned_folder(folder):
         scores = _score(job, generator, seed)
-        return scores if folder is None else record_evaluation(folder, scores, job.config(seed), job.command)
+        return scores if folder is None else record_evaluation(folder, scores, job.config(seed), job.setup.command)
 
 
 def _score(job: EvaluateJob, generator: Generator | str | Path, seed: int) -> dict[str, Any]:
-    where = chosen_device(job.device)
+    where = chosen_device(job.setup.device)
     loaded = generator if isinstance(generator, Generator) else Generator.load(generator_folder(generator), where)
     check_size(job.images, loaded)
     scores = evaluate_generator(
-        loaded, job.images, job.evaluate, seed=seed, device=where, cache=job.cache, progress=job.progress
+        loaded, job.images, job.evaluate, seed=seed, device=where, cache=job.cache, progress=job.setup.progress
     )
     if not isinstance(generator, Generator):
         scores["generator"] = {"path": str(generator), **scores["generator"]}

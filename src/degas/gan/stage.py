@@ -22,7 +22,8 @@ from degas.runtime.comparison import Rules
 from degas.runtime.distributed import Engine, chosen_device
 from degas.runtime.environment import num_ranks
 from degas.runtime.run_folder import StageFolder, write_environment
-from degas.runtime.tracking import Tracker, make_tracker
+from degas.runtime.setup import Setup
+from degas.runtime.tracking import make_tracker
 from degas.settings.resume_rules import resume_rules
 from degas.settings.sections import EvaluateSettings, GanSettings, SpaceSettings
 from degas.space.architecture import Architecture
@@ -35,9 +36,10 @@ class TrainJob:
     """All that a training depends on but its seed and its folder.
 
     `init` is a generator whose weights the training begins with, or None for fresh ones of `architecture`; of the two
-    at least one is given. `evaluate` is what config.json says of the measurements that choose the best generator: their
-    settings, and the content of the files that they name. `make_evaluate` is called once; it returns the function that
-    is called every `gan.evaluate_steps`.
+    at least one is given.
+    `evaluate` is what config.json says of the measurements that choose the best generator: their settings, and the
+    content of the files that they name. `make_evaluate` is called once; it returns the function called every
+    `gan.evaluate_steps`.
     """
 
     architecture: Architecture | str | Path | None
@@ -46,11 +48,7 @@ class TrainJob:
     gan: GanSettings
     evaluate: Mapping[str, Any]
     make_evaluate: MakeEvaluate
-    preset: str
-    device: str
-    progress: bool
-    tracker: str | Tracker
-    command: list[str]
+    setup: Setup
     init: Generator | str | Path | None = None
 
     def start(self, seed: int, begun: Path | None = None) -> Start:
@@ -63,7 +61,7 @@ class TrainJob:
 
     def config(self, settings: CompleteGan, start: Start, seed: int) -> dict[str, Any]:
         """Return the contents of config.json."""
-        head = stage_head(self.images, seed, self.preset)
+        head = stage_head(self.images, seed, self.setup.preset)
         config = {**head, "generator": start.generator.config, "gan": settings.record()}
         if start.record is not None:
             config["init"] = start.record
@@ -75,11 +73,11 @@ class TrainJob:
 def train_once(job: TrainJob, stage: Path, *, seed: int, resume: bool) -> Generator:
     """One training into the folder `stage`; a finished one is read back."""
     settings = resolve_gan(job.gan).model_copy(update={"fine_tunes": job.init is not None})
-    check_training(settings, job.images, chosen_device(job.device), num_ranks())
+    check_training(settings, job.images, chosen_device(job.setup.device), num_ranks())
     start = job.start(seed, stage if resume else None)
     check_generator(start.generator, job.images, settings)
     config, rules = job.config(settings, start, seed), _rules(job.gan)
-    watcher = make_tracker(job.tracker, stage)
+    watcher = make_tracker(job.setup.tracker, stage)
     with StageFolder(stage, settings=config, resume=resume, kind="train", rules=rules) as folder:
         folder.tracker = watcher
         start.check_weights(folder)
@@ -90,10 +88,10 @@ def train_once(job: TrainJob, stage: Path, *, seed: int, resume: bool) -> Genera
                 job.images,
                 settings,
                 seed=seed,
-                device=job.device,
+                device=job.setup.device,
                 make_evaluate=job.make_evaluate,
-                progress=job.progress,
-                command=job.command,
+                progress=job.setup.progress,
+                command=job.setup.command,
             )
         return Generator.load(folder.path / "generator")
 

@@ -21,7 +21,8 @@ from degas.runtime.environment import num_ranks
 from degas.runtime.memory import refuse_beyond_memory
 from degas.runtime.replay import check_graphs
 from degas.runtime.run_folder import StageFolder, write_environment
-from degas.runtime.tracking import Tracker, make_tracker
+from degas.runtime.setup import Setup
+from degas.runtime.tracking import make_tracker
 from degas.settings.resume_rules import resume_rules
 from degas.settings.sections import SearchSettings, SpaceSettings
 from degas.space.architecture import Architecture
@@ -36,17 +37,13 @@ class SearchJob:
     images: ImageSet
     space: SpaceSettings
     search: SearchSettings
-    preset: str
-    device: str
-    progress: bool
-    tracker: str | Tracker
-    command: list[str]
+    setup: Setup
 
     def config(self, seed: int) -> dict[str, Any]:
         """Return the contents of config.json."""
         _, base_size = self.space.resolve(self.images.image_size)
         return {
-            **stage_head(self.images, seed, self.preset),
+            **stage_head(self.images, seed, self.setup.preset),
             "space": {**self.space.model_dump(mode="json"), "base_size": base_size},
             "search": self.search.model_dump(mode="json"),
         }
@@ -104,19 +101,19 @@ def _search_one(
     """One search into the folder `stage`, on an engine of its own unless one is handed over."""
     from degas.figures.drawing import draw_architecture
 
-    watcher = make_tracker(job.tracker, stage)
+    watcher = make_tracker(job.setup.tracker, stage)
     with StageFolder(stage, settings=job.config(seed), resume=resume, kind="search", rules=RULES) as folder:
         folder.tracker = watcher
         if folder.known_done():
             if warn and folder.writes:
                 _warn_of_degenerate(folder.path)
             return Architecture.load(folder.path / "architecture.json")
-        with Engine(job.search.precision, job.device) if engine is None else nullcontext(engine) as used:
+        with Engine(job.search.precision, job.setup.device) if engine is None else nullcontext(engine) as used:
             if folder.done(used):
                 return Architecture.load(folder.path / "architecture.json")
-            write_environment(folder.path, job.command)
+            write_environment(folder.path, job.setup.command)
             architecture = run_search(
-                job.images, job.search, job.space, seed=seed, folder=folder, engine=used, progress=job.progress
+                job.images, job.search, job.space, seed=seed, folder=folder, engine=used, progress=job.setup.progress
             )
             if folder.writes:
                 draw_architecture(architecture, folder.path / "architecture.png")
@@ -135,12 +132,12 @@ def _search_several(stage: Path, job: SearchJob, *, seed: int, num_seeds: int, r
                 _warn_of_degenerate(folder.path)
             return Architecture.load(folder.path / "architecture.json")
         seeds = range(seed, seed + num_seeds)
-        with Engine(job.search.precision, job.device) as engine:
+        with Engine(job.search.precision, job.setup.device) as engine:
             if folder.done(engine):
                 return Architecture.load(folder.path / "architecture.json")
-            write_environment(folder.path, job.command)
+            write_environment(folder.path, job.setup.command)
             for k, one in enumerate(seeds, start=1):
-                if job.progress and folder.writes:
+                if job.setup.progress and folder.writes:
                     print(f"search: seed {one}, {k} of {num_seeds}", file=sys.stderr)
                 inner = folder.path / f"seed-{one}"
                 _search_one(inner, job, seed=one, resume=folder.resuming, engine=engine, warn=False)
@@ -176,7 +173,7 @@ def _warn_of_degenerate(folder: Path) -> None:
     """A warning for each line of degenerate.json, which searches of early releases did not write."""
     path = folder / "degenerate.json"
     for record in json.loads(path.read_bytes()) if path.is_file() else ():
-        warnings.warn(record["warning"], stacklevel=6)
+        warnings.warn(record["warning"], stacklevel=7)
 
 
 def _check(job: SearchJob, num_seeds: int | None) -> None:
@@ -185,12 +182,12 @@ def _check(job: SearchJob, num_seeds: int | None) -> None:
 
     if num_seeds is not None and num_seeds < 2:
         raise UserError(f"search: seeds is {num_seeds}; agreement needs two or more, and one search needs none given")
-    if num_seeds is not None and not isinstance(job.tracker, str):
+    if num_seeds is not None and not isinstance(job.setup.tracker, str):
         raise UserError("search: several seeds make several runs; name a tracker instead of handing over an object")
     if job.search.cuda_graphs:
-        check_graphs("search", chosen_device(job.device), num_ranks())
+        check_graphs("search", chosen_device(job.setup.device), num_ranks())
     check_on_images(job.search, job.space, image_size=job.images.image_size, channels=job.images.channels)
-    _check_memory(job.images, job.search, job.space, job.device)
+    _check_memory(job.images, job.search, job.space, job.setup.device)
 
 
 def check_search_job(images: ImageSet, search: SearchSettings, space: SpaceSettings, device: str = "auto") -> None:

@@ -9,22 +9,21 @@ import json
 import math
 import re
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from degas.errors import UserError
+from degas.figures.film import MAX_FRAMES, thin
 from degas.report.pictures import Picture, read_picture
 from degas.runtime.folder_lock import LOCK
 from degas.runtime.json_files import number
 from degas.space.architecture import Architecture
 
 MAX_JSON_BYTES = 64 << 20
-MAX_FRAMES = 40  # pictures in a slider; more are thinned evenly, first and last kept
 MAX_EPOCHS = 120  # α records in a slider, likewise
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
-T = TypeVar("T")
 Record = dict[str, Any]
 
 
@@ -109,11 +108,13 @@ def collect_run(path: Path) -> Run:
     return run
 
 
-def thin(items: Sequence[T], most: int) -> list[T]:
-    """At most `most` of `items`, evenly spread, the first and the last among them."""
-    if len(items) <= most:
-        return list(items)
-    return [items[round(k * (len(items) - 1) / (most - 1))] for k in range(most)]
+def sample_grids(path: Path) -> dict[int, Path]:
+    """The sample grids of the training in a run folder: generator step → file, in the order of the steps."""
+    found: dict[int, Path] = {}
+    for file in (path / "train" / "samples").glob("step-*.png"):
+        if match := re.fullmatch(r"step-(\d{1,12})\.png", file.name):
+            found[int(match[1])] = file
+    return dict(sorted(found.items()))
 
 
 def flatten(value: Mapping[str, Any], head: str = "") -> Record:
@@ -166,13 +167,10 @@ def _collect_train(run: Run) -> None:
         where = _where(run, folder / "generator" / "config.json")
         run.architecture = _guarded(run, lambda: Architecture.from_dict(data, where))
     run.num_parameters = count_saved_parameters(folder / "generator" / "model.safetensors")
-    steps: dict[int, Path] = {}
-    for file in (folder / "samples").glob("step-*.png"):
-        if match := re.fullmatch(r"step-(\d{1,12})\.png", file.name):
-            steps[int(match[1])] = file
-    for step in thin(sorted(steps), MAX_FRAMES):
-        if (picture := _picture(run, steps[step])) is not None:
-            run.frames.append(Frame(step, steps[step], picture))
+    grids = sample_grids(run.path)
+    for step in thin(list(grids), MAX_FRAMES):
+        if (picture := _picture(run, grids[step])) is not None:
+            run.frames.append(Frame(step, grids[step], picture))
 
 
 def count_saved_parameters(path: Path) -> int | None:

@@ -19,7 +19,7 @@ from typing import Any
 
 from degas_lab.contest.plan import FIRST_FRESH_SEED
 from degas_lab.contest.scores import Records, score_at, trial_name
-from degas_lab.trainings.paired import LEVEL, Table, Verdict, t_probability, t_quantile
+from degas_lab.paired import LEVEL, Table, Verdict, t_probability, t_quantile
 
 METRICS = ("fid", "kid")
 

@@ -11,7 +11,7 @@ from typing import Any
 from degas.errors import UserError, nearest
 from degas.runtime.json_files import write_json
 from degas_lab.figures import markdown, write_text
-from degas_lab.trainings.paired import Components, Table, by_seed, paired_difference, variance_components
+from degas_lab.paired import Components, Table, by_seed, paired_difference, variance_components
 
 Records = Mapping[str, Mapping[str, Any]]
 WORTH_SEEING = 3.0  # points of the Fréchet distance whose number of seeds is told

@@ -59,17 +59,20 @@ def test_images_in_memory_and_a_home_folder(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("HOME", str(tmp_path))
     images = np.random.default_rng(0).integers(0, 256, (24, 8, 8, 3), dtype=np.uint8)
     finished, _ = run("~/run", data=images, data_settings={"image_size": 8})
+    environment = json.loads((tmp_path / "run" / "train" / "environment.json").read_bytes())
+    assert environment["command"][-1] == "import degas; degas.run(<ndarray>, '~/run')"
     assert finished.report == tmp_path / "run" / "report.html"
     assert finished.generator.channels == 3
+    assert not (tmp_path / "run" / "film.webp").exists()  # one grid of samples is no film
 
 
 def test_it_makes_everything_and_the_second_call_makes_nothing_anew(tmp_path: Path) -> None:
-    finished, stages = run(tmp_path / "run")
+    finished, stages = run(tmp_path / "run", gan={**GAN, "sample_steps": 1})
     assert stages == ["images", "search", "architecture", "train", "evaluate", "report"]
-    for name in ("samples.png", "report.html", "train/generator/README.md", "evaluation/scores.json"):
+    for name in ("samples.png", "film.webp", "report.html", "train/generator/README.md", "evaluation/scores.json"):
         assert (tmp_path / "run" / name).stat().st_size > 0, name
     made = (tmp_path / "run" / "train" / "generator" / "model.safetensors").stat().st_mtime_ns
-    again, _ = run(tmp_path / "run")
+    again, _ = run(tmp_path / "run", gan={**GAN, "sample_steps": 1})
     assert again.scores == finished.scores
     assert (tmp_path / "run" / "train" / "generator" / "model.safetensors").stat().st_mtime_ns == made
 

@@ -11,7 +11,7 @@ import pytest
 
 from degas.cli.options import RunOptions, SearchOptions, TrainOptions
 from degas.cli.parse import option_names, parse
-from degas.cli.tool_options import DescribeOptions, RandomOptions, ReportOptions, SampleOptions
+from degas.cli.tool_options import DescribeOptions, RandomOptions, ReportOptions
 from degas.errors import UserError
 from degas.settings.resolve import settings_for
 from degas.settings.sections import SearchSettings
@@ -100,8 +100,6 @@ def test_missing_options_are_named() -> None:
         parse(DescribeOptions, "describe", [])
     with pytest.raises(UserError, match="missing RUN …; see degas report --help"):
         parse(ReportOptions, "report", [])
-    with pytest.raises(UserError, match="missing --generator PATH, --out PATH; see degas sample --help"):
-        parse(SampleOptions, "sample", [])
 
 
 def test_help_shows_defaults_and_sources(capsys: pytest.CaptureFixture[str]) -> None:

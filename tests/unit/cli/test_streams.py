@@ -15,7 +15,7 @@ from degas.cli import main as cli
 from degas.cli.streams import tolerant_streams
 from degas.runtime.progress import Progress
 
-SEARCH = """search --data digits --preset quick --search.width 2 --search.num-epochs 40 --search.log-steps 1
+SEARCH = """search --data digits --preset quick --search.width 2 --search.num-epochs 8 --search.log-steps 1
     --data.image-size 8 --data.max-images 32"""
 
 

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
-import builtins
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -75,7 +78,25 @@ def test_embedded_sets_have_no_parts() -> None:
 
 
 def test_without_scikit_learn_the_extra_is_named(monkeypatch) -> None:
-    real = builtins.__import__
-    monkeypatch.setattr("degas.data.embedded.import_module", lambda name: real("no_such_module_for_sure"))
+    monkeypatch.setattr("degas.data.embedded.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"pip install -e '\.\[data\]'"):
         load_images("digits", DataSettings())
+
+
+def test_files_that_have_moved_are_one_clear_line(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(
+        "degas.data.embedded.find_spec",
+        lambda name: SimpleNamespace(submodule_search_locations=[str(tmp_path)]),
+    )
+    with pytest.raises(UserError, match=r"digits\.csv\.gz: this version of scikit-learn keeps the file elsewhere"):
+        load_images("digits", DataSettings())
+
+
+def test_loading_them_does_not_import_scikit_learn() -> None:
+    code = (
+        "import sys\nfrom degas.data.sources import load_images\nfrom degas.settings.sections import DataSettings\n"
+        "for name in ('digits', 'photos'): load_images(name, DataSettings(max_images=4))\n"
+        "print('sklearn' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "False"

@@ -1,0 +1,169 @@
+"""One call of degas: its images, its settings and whatever else its stages share. Each stage is a method."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from degas.data.cache import cache_folder
+from degas.data.image_set import ImageSet, content_fingerprint
+from degas.data.sources import images_from
+from degas.errors import UserError
+from degas.evaluation.evaluate import Evaluator
+from degas.evaluation.extractors.build import evaluate_record
+from degas.evaluation.stage import EvaluateJob, evaluate_into
+from degas.gan.bookkeeping import Evaluate
+from degas.gan.checks import check_training
+from degas.gan.settings import gan_section, resolve_gan
+from degas.gan.stage import TrainJob, train_once
+from degas.generator.generator import Generator
+from degas.nas.checks import check_settings
+from degas.nas.stage import SearchJob, search_into
+from degas.runtime.distributed import chosen_device
+from degas.runtime.environment import is_rank_0, num_ranks
+from degas.runtime.paths import expanded
+from degas.runtime.setup import Setup
+from degas.runtime.torch_state import plain_torch
+from degas.settings.refusals import whole
+from degas.settings.resolve import Section, begun_search, settings_for
+from degas.settings.sections import DataSettings, EvaluateSettings, GanSettings, SearchSettings, SpaceSettings
+from degas.space.architecture import Architecture
+
+Data = Any  # what `degas.data.from_python.ACCEPTED` says
+
+
+class Job:
+    """The arguments of a call, its settings completed by the preset; images are read when they are first needed.
+
+    Raises `UserError` for a setting that is at fault.
+
+    Attributes:
+        unchanged: the search's settings where none are given.
+    """
+
+    def __init__(
+        self,
+        data: Data,
+        out: str | Path | None,
+        seed: int,
+        setup: Setup,
+        *,
+        resume: bool = False,
+        data_settings: Section = None,
+        space: Section = None,
+        search: Section = None,
+        gan: Section = None,
+        evaluate: Section = None,
+    ) -> None:
+        self.data, self.out = data, expanded(out) if out is not None else None
+        self.seed, self.setup, self.resume, preset = whole("seed", seed), setup, resume, setup.preset
+        source, begun = source_of(data), begun_search(out)
+        self.search_settings = settings_for("search", SearchSettings, search, preset, source, begun)
+        self.unchanged = settings_for("search", SearchSettings, None, preset, source, begun)
+        self.gan = settings_for("gan", gan_section(), gan, preset, source)
+        self.evaluate_settings = settings_for("evaluate", EvaluateSettings, evaluate, preset, source)
+        self.space = settings_for("space", SpaceSettings, space, preset, source)
+        self.data_settings = settings_for("data", DataSettings, data_settings, "default")
+
+    @cached_property
+    def images(self) -> ImageSet:
+        """The images that `data` means; those of a run in `out` are never among them."""
+        return images_from(self.data, self.data_settings, self.out)
+
+    @cached_property
+    def folder(self) -> Path:
+        """The run folder: `out`, or a temporary one."""
+        if self.out is None and num_ranks() > 1:
+            raise UserError(
+                "out: name a folder; several processes have to share it, and each would make one of its own"
+            )
+        return self.out or Path(tempfile.mkdtemp(prefix="degas-"))
+
+    @plain_torch(keep_random_state=True)
+    def search(self, seeds: int | None = None) -> Architecture:
+        """Search into the run folder; with `seeds`, that many searches and their consensus."""
+        num_seeds = None if seeds is None else whole("seeds", seeds)
+        check_settings(self.search_settings)  # before images are read
+        work = SearchJob(self.images, self.space, self.search_settings, self.setup)
+        return search_into(self.folder / "search", work, seed=self.seed, num_seeds=num_seeds, resume=self.resume)
+
+    @plain_torch(keep_random_state=True)
+    def train(
+        self, architecture: Architecture | str | Path | None, init: Generator | str | Path | None = None
+    ) -> Generator:
+        """Train the architecture into the run folder, or `init` further."""
+        work = TrainJob(
+            architecture=architecture,
+            images=self.images,
+            space=self.space,
+            gan=self.gan,
+            evaluate=evaluate_record(self.evaluate_settings),
+            make_evaluate=self._small_evaluation,
+            setup=self.setup,
+            init=init,
+        )
+        return train_once(work, self.folder / "train", seed=self.seed, resume=self.resume)
+
+    @plain_torch(keep_random_state=True)
+    def evaluate(self, generator: Generator | str | Path) -> dict[str, Any]:
+        """Measure the generator, into `out` if there is one: the object of scores.json."""
+        work = EvaluateJob(self.images, self.evaluate_settings, self._statistics_cache, self.setup)
+        folder = self.out / "evaluation" if self.out is not None and is_rank_0() else None
+        return evaluate_into(folder, work, generator, seed=self.seed)
+
+    def _small_evaluation(self, device: torch.device) -> Evaluate:
+        """Return the function that the trainer calls every `evaluate_steps`; it gives protocol → value.
+
+        Extractor and reference statistics are made once; missing weights are an error before the first step.
+        """
+        settings = self.evaluate_settings.model_copy(update={"floor": False})
+        evaluator = Evaluator(self.images, settings, device=device, cache=self._statistics_cache)
+
+        def measure(generator: Generator, step: int) -> dict[str, float]:
+            scores = evaluator.generator(generator, seed=self.seed, progress=False)["scores"]
+            return {protocol: score["value"] for protocol, score in scores.items()}
+
+        return measure
+
+    @cached_property
+    def _statistics_cache(self) -> Path | None:
+        """The folder for reference statistics; None for images whose fingerprint is not that of their content.
+
+        The cache's key is the fingerprint, and an `ImageSet` made by hand may hold any.
+        """
+        if isinstance(self.data, ImageSet):
+            found = self.images
+            if found.fingerprint != content_fingerprint(found.images, found.labels, found.class_names):
+                return None
+        return cache_folder(self.data_settings)
+
+
+def check_later_stages(images: ImageSet, *, gan: GanSettings, evaluate: EvaluateSettings, device: str) -> None:
+    """Raise the `UserError` that `train` or `evaluate` would raise for these images and settings, before a search."""
+    check_training(resolve_gan(gan), images, chosen_device(device), num_ranks())
+    Evaluator(images, evaluate, device="cpu")
+
+
+def source_of(data: Data) -> str:
+    """Return the name by which presets go; images in memory have none."""
+    if isinstance(data, ImageSet):
+        return data.source
+    return os.fspath(data) if isinstance(data, str | os.PathLike) else ""
+
+
+def python_call(name: str, *arguments: object, **more: object) -> list[str]:
+    """Return a command line that stands for a call from Python; of `more` what is None is left out."""
+    shown = [_in_call(argument) for argument in arguments]
+    shown += [f"{key}={_in_call(value)}" for key, value in more.items() if value is not None]
+    return ["python", "-c", f"import degas; degas.{name}({', '.join(shown)})"]
+
+
+def _in_call(value: object) -> str:
+    if isinstance(value, (str, Path)):
+        return repr(str(value))
+    return "None" if value is None else f"<{type(value).__name__}>"
