@@ -1041,7 +1041,7 @@ ROWS: tuple[Row, ...] = (
         "a classifier that is not there",
         f"{EVALUATE} --evaluate.extractor classifier --evaluate.classifier none",
         2,
-        "--evaluate.classifier: none/config.json is missing; make it anew with `degas features train --data SRC --out FOLDER`",
+        "--evaluate.classifier: none/config.json is missing; make it again with `degas features train --data SRC --out FOLDER`",
     ),
     Row(
         "no classifier named",

@@ -1,6 +1,6 @@
-"""Reads what a run folder holds, whatever stages it has: finished, still running, or one of them alone.
+"""Reads a run folder with any of its stages, finished or still running.
 
-Nothing here fails on a missing, half-written or foreign file: it is left out, and `Run.notes` says so.
+A missing, half-written or foreign file is no error: it is left out, and `Run.notes` says so.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class AlphaRecord:
 
 @dataclass(frozen=True)
 class Frame:
-    """A sample grid, the generator step after which it was drawn, and its file."""
+    """A sample grid: the generator step after which it was drawn, and its file."""
 
     step: int
     path: Path
@@ -46,7 +46,7 @@ class Frame:
 
 @dataclass
 class Stage:
-    """The files that search, training and evaluation all write."""
+    """The files that each of search, training and evaluation writes."""
 
     config: Record = field(default_factory=dict)
     environment: Record = field(default_factory=dict)
@@ -58,7 +58,7 @@ class Stage:
 
 @dataclass
 class Run:
-    """Everything that a report shows of one run; absent parts are None or empty."""
+    """Everything that a report shows about one run; absent parts are None or empty."""
 
     path: Path
     name: str
@@ -90,7 +90,7 @@ class Run:
 
 
 def collect_run(path: Path) -> Run:
-    """Read the run folder `path`; raises `UserError` where there is no folder or nothing of a run in it."""
+    """Read the run folder `path`; raises `UserError` if there is no folder or it holds no run."""
     path = Path(path)
     if not path.is_dir():
         raise UserError(f"{path}: no such folder; give a run folder, the --out of an earlier command")
@@ -118,7 +118,7 @@ def sample_grids(path: Path) -> dict[int, Path]:
 
 
 def flatten(value: Mapping[str, Any], head: str = "") -> Record:
-    """Nested objects as one, with dotted keys; a few levels deep, the rest stays as it is."""
+    """Nested objects as one object with dotted keys; only the first few levels are flattened."""
     flat: Record = {}
     for key, item in value.items():
         name = f"{head}.{key}" if head else str(key)
@@ -174,7 +174,7 @@ def _collect_train(run: Run) -> None:
 
 
 def count_saved_parameters(path: Path) -> int | None:
-    """Learned values in a safetensors file, from its header alone; None where it cannot be read."""
+    """Number of learned values in a safetensors file, from its header; None if it cannot be read."""
     try:
         with path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
@@ -197,7 +197,7 @@ def _alpha_record(record: Record) -> AlphaRecord | None:
 
 
 def _scores(run: Run) -> Record:
-    """The object of scores.json with the malformed scores taken out."""
+    """The object of scores.json without malformed scores."""
     data = _json(run, run.path / "evaluation" / "scores.json")
     scores = data.get("scores")
     entries = scores.items() if isinstance(scores, dict) else ()
@@ -207,7 +207,7 @@ def _scores(run: Run) -> Record:
 
 
 def _degenerate(run: Run, path: Path) -> list[Record]:
-    """Return the problems that a search found without failing, each as a warning of its own kind."""
+    """Return the problems that a search reported without failing, each as a separate kind of warning."""
     found = _value(run, path)
     records = [record for record in found if isinstance(record, dict)] if isinstance(found, list) else []
     return [{"kind": f"degenerate {k}", "warning": record.get("warning")} for k, record in enumerate(records)]
@@ -219,7 +219,7 @@ def _json(run: Run, path: Path) -> Record:
 
 
 def _value(run: Run, path: Path) -> Any:
-    """Return the value in a JSON file; None where there is none, or none that can be read."""
+    """Return the value in a JSON file; None if the file is missing or unreadable."""
     if not path.exists():
         return None
     try:
@@ -235,7 +235,7 @@ def _value(run: Run, path: Path) -> Any:
 
 
 def _jsonl(run: Run, path: Path) -> list[Record]:
-    """The objects of a log; its last line may be half-written, which is no fault of a run still going."""
+    """The objects of a log; its last line may be half-written, which is normal during a run."""
     if not path.exists():
         return []
     try:

@@ -8,7 +8,7 @@ from torch import nn
 
 
 def fingerprint_of(module: nn.Module) -> str:
-    """SHA-256 (first 16 hex digits) of all tensors of `module` by name, shape and type."""
+    """SHA-256 (first 16 hex digits) of all tensors of `module` with their names, shapes and types."""
     digest = hashlib.sha256()
     for name, tensor in sorted(module.state_dict().items()):
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())

@@ -23,7 +23,7 @@ def test_a_card_says_what_the_files_say(tmp_path: Path) -> None:
         "![generated images](samples.png)",
         "degas.Generator.load",
         "| `fid_1797_train[imagenet-224]` | 21.74 | 4.02 |",
-        "none of its figures may be read beside the paper's",
+        "none of its scores is comparable with the paper's",
         "- objective: `sn-gan`",
         "degas train --data digits --out 'runs/my run' --preset quick",
         "had not finished",

@@ -43,5 +43,5 @@ def test_missing_folders_and_files_are_the_users_errors(tmp_path: Path) -> None:
         build_extractor(EvaluateSettings(extractor="classifier"))
     with pytest.raises(UserError, match=r"config\.json is missing.*degas features train"):
         build_extractor(EvaluateSettings(extractor="classifier", classifier=tmp_path))
-    with pytest.raises(UserError, match=r"is no file.*--evaluate\.inception-weights"):
+    with pytest.raises(UserError, match=r"is not a file.*--evaluate\.inception-weights"):
         build_extractor(EvaluateSettings(extractor="inception", inception_weights=tmp_path / "none.pth"))
