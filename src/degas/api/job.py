@@ -29,7 +29,7 @@ from degas.runtime.environment import is_rank_0, num_ranks
 from degas.runtime.paths import expanded
 from degas.runtime.setup import Setup
 from degas.runtime.torch_state import plain_torch
-from degas.settings.refusals import whole
+from degas.settings.rejections import whole
 from degas.settings.resolve import Section, begun_search, settings_for
 from degas.settings.sections import DataSettings, EvaluateSettings, GanSettings, SearchSettings, SpaceSettings
 from degas.space.architecture import Architecture

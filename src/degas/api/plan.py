@@ -72,11 +72,11 @@ def train_facts(
     facts = [("training steps", f"{gan.num_steps:,}", f"of the generator; {steps}")]
     facts += [("critic parameters", f"{critic:,}", "")]
     if init is not None:
-        start = start_from(init, architecture, images, gan.given, space, seed)
+        start = start_from(init, architecture, images, gan.asked, space, seed)
         made, record = start.generator.num_parameters, start.record or {}
         facts += [("fine-tuned from", record["generator"], f"weights {record['weights']}")]
     elif architecture is not None:
-        made = chosen_generator(architecture, images, gan.given, space, seed).num_parameters
+        made = chosen_generator(architecture, images, gan.asked, space, seed).num_parameters
     else:
         return [*facts, ("generator parameters", "what the search finds", "degas space tells least and most")]
     held = 4 * (made * (5 if gan.ema_half_life_images else 4) + 4 * critic)  # weights, gradients, two moments, average

@@ -17,7 +17,7 @@ from degas.nets.generators import GENERATORS
 from degas.runtime.environment import is_rank_0
 from degas.runtime.setup import Setup
 from degas.runtime.tracking import Tracker
-from degas.settings.refusals import whole
+from degas.settings.rejections import whole
 from degas.settings.resolve import Section
 from degas.settings.sections import SearchSettings
 from degas.space.architecture import Architecture

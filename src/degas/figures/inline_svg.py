@@ -13,11 +13,11 @@ from markupsafe import Markup, escape
 
 from degas.figures.drawing import FIXED_FIRST, FIXED_LAST
 from degas.figures.facts import EdgeFact
-from degas.figures.layout import DrawnEdge, Layout, Node, Point, Sizes, lay_out, operation_lines
+from degas.figures.layout import DrawnEdge, Layout, Lengths, Node, Point, lay_out, operation_lines
 from degas.space.architecture import Architecture
 from degas.space.graph import ZERO
 
-SIZES = Sizes(step=96, node_along=23, node_across=38, growth=4, label_across=37, gap=12)
+SIZES = Lengths(step=96, node_along=23, node_across=38, growth=4, label_across=37, gap=12)
 HEAD = 9.0  # pixels from the end of a kept edge's line to the tip of its arrow
 LETTER, LINE = 6.3, 13.0  # width of a letter and height of a line in a label
 

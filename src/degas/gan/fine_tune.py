@@ -62,16 +62,16 @@ def start_from(
     """
     name, missing = name_of(init), None
     try:
-        given = init if isinstance(init, Generator) else Generator.load(generator_folder(init))
-        record = {"generator": name, "weights": fingerprint_of(given)}
+        trained = init if isinstance(init, Generator) else Generator.load(generator_folder(init))
+        record = {"generator": name, "weights": fingerprint_of(trained)}
     except UserError as error:
         held = _begun_with(name, begun)
         if held is None:
             raise
         missing, record = error, dict(held["init"])
-        given = Generator(held["generator"], f"{begun}/config.json")
-    check_fit(given, name, architecture, images, gan, space)
-    return Start(_ready(given, images, gan, seed), record, missing)
+        trained = Generator(held["generator"], f"{begun}/config.json")
+    check_fit(trained, name, architecture, images, gan, space)
+    return Start(_ready(trained, images, gan, seed), record, missing)
 
 
 def name_of(init: Generator | str | Path) -> str:
@@ -80,7 +80,7 @@ def name_of(init: Generator | str | Path) -> str:
 
 
 def check_fit(
-    given: Generator,
+    trained: Generator,
     name: str,
     architecture: Architecture | str | Path | None,
     images: ImageSet,
@@ -88,20 +88,20 @@ def check_fit(
     space: SpaceSettings,
 ) -> None:
     """Raise `UserError`, one line, where images or settings ask for another generator than the given one."""
-    check_size(images, given, "generator of --init")
-    if architecture is not None and not _same_architecture(architecture, given):
+    check_size(images, trained, "generator of --init")
+    if architecture is not None and not _same_architecture(architecture, trained):
         raise UserError(f"--architecture: {name} has another one; leave it out, for --init gives its own")
-    _check_classes(given, name, images, gan)
-    _check_settings(given, gan, space)
-    if not all(bool(value.isfinite().all()) for value in given.state_dict().values()):
+    _check_classes(trained, name, images, gan)
+    _check_settings(trained, gan, space)
+    if not all(bool(value.isfinite().all()) for value in trained.state_dict().values()):
         raise UserError(f"--init {name}: its weights are not all finite numbers; give another generator")
 
 
-def _same_architecture(architecture: Architecture | str | Path, given: Generator) -> bool:
+def _same_architecture(architecture: Architecture | str | Path, trained: Generator) -> bool:
     """Return whether the two have the same operations on the same graph; sizes are the generator's in any case."""
     if isinstance(architecture, str) and architecture in GENERATORS:
-        return architecture == given.config["kind"]
-    wanted, own = load_architecture(architecture, GENERATORS), given.architecture
+        return architecture == trained.config["kind"]
+    wanted, own = load_architecture(architecture, GENERATORS), trained.architecture
     return own is not None and _operations(wanted) == _operations(own)
 
 
@@ -109,28 +109,28 @@ def _operations(architecture: Architecture) -> tuple[object, ...]:
     return architecture.graph, architecture.edges, architecture.separable_order
 
 
-def _check_classes(given: Generator, name: str, images: ImageSet, gan: GanSettings) -> None:
+def _check_classes(trained: Generator, name: str, images: ImageSet, gan: GanSettings) -> None:
     """One rule: as many classes as before. Class k of the images takes over scale and shift of the old class k."""
-    if given.num_classes and not gan.supervised:
+    if trained.num_classes and not gan.supervised:
         raise UserError(
-            f"--init {name}: its batch norms are conditional on {given.num_classes} classes; add --gan.supervised, or "
-            "give a generator without classes"
+            f"--init {name}: its batch norms are conditional on {trained.num_classes} classes; add --gan.supervised, "
+            "or give a generator without classes"
         )
-    if gan.supervised and not given.num_classes:
+    if gan.supervised and not trained.num_classes:
         raise UserError(
             f"--init {name}: it has no classes; leave out --gan.supervised, or give a generator of "
             f"{images.num_classes} classes"
         )
-    if gan.supervised and given.num_classes != images.num_classes:
+    if gan.supervised and trained.num_classes != images.num_classes:
         raise UserError(
-            f"--init {name}: it has {given.num_classes} classes and {images.source} has {images.num_classes}; give "
-            f"images of {given.num_classes} classes, or another generator"
+            f"--init {name}: it has {trained.num_classes} classes and {images.source} has {images.num_classes}; give "
+            f"images of {trained.num_classes} classes, or another generator"
         )
 
 
-def _check_settings(given: Generator, gan: GanSettings, space: SpaceSettings) -> None:
+def _check_settings(trained: Generator, gan: GanSettings, space: SpaceSettings) -> None:
     """Reject settings that would be passed over: other sizes, and how fresh weights are drawn."""
-    sizes: Mapping[str, Any] = given.config.get("architecture") or given.config["sizes"]
+    sizes: Mapping[str, Any] = trained.config.get("architecture") or trained.config["sizes"]
     asked = {
         "--gan.generator-width": (gan.generator_width, sizes["width"]),
         "--gan.noise-size": (gan.noise_size, sizes["noise_size"]),
@@ -145,14 +145,14 @@ def _check_settings(given: Generator, gan: GanSettings, space: SpaceSettings) ->
             raise UserError(f"{option}: is about fresh weights, and --init gives trained ones; leave out one of them")
 
 
-def _ready(given: Generator, images: ImageSet, gan: GanSettings, seed: int) -> Generator:
+def _ready(trained: Generator, images: ImageSet, gan: GanSettings, seed: int) -> Generator:
     """Return a copy that trains: on the CPU, in float32, with the classes of the images."""
     names = list(images.class_names) if gan.supervised else []
-    config = {**given.config, "class_names": names, "sampling_bn": gan.sampling_bn}
+    config = {**trained.config, "class_names": names, "sampling_bn": gan.sampling_bn}
     with forked_rng(seed, "generator weights"):
         generator = Generator(config)
     with torch.no_grad():
-        generator.load_state_dict(given.state_dict())
+        generator.load_state_dict(trained.state_dict())
     return generator
 
 

@@ -62,7 +62,7 @@ class TrainJob:
     def config(self, settings: CompleteGan, start: Start, seed: int) -> dict[str, Any]:
         """Return the contents of config.json."""
         head = stage_head(self.images, seed, self.setup.preset)
-        config = {**head, "generator": start.generator.config, "gan": settings.record()}
+        config = {**head, "generator": start.generator.config, "gan": settings.as_config()}
         if start.record is not None:
             config["init"] = start.record
         if settings.evaluate_steps:  # evaluations choose the best generator, and so decide what comes out
@@ -130,4 +130,4 @@ def train_into(
 def _rules(given: GanSettings) -> Rules:
     """Return the rules of what a resumed training may change: nothing that decides its result."""
     plain = resolve_gan(type(given)(objective=given.objective, supervised=given.supervised))
-    return resume_rules(gan=plain.given, evaluate=EvaluateSettings(), complete={"gan": plain.record()})
+    return resume_rules(gan=plain.asked, evaluate=EvaluateSettings(), complete={"gan": plain.as_config()})

@@ -29,7 +29,7 @@ from degas.runtime.durable import replace_file
 from degas.runtime.paths import expanded
 from degas.runtime.rng import torch_generator
 from degas.runtime.torch_state import plain_torch
-from degas.settings.refusals import whole
+from degas.settings.rejections import whole
 from degas.space.architecture import Architecture
 
 NOISE_ROWS = 64  # rows of noise drawn from one seed

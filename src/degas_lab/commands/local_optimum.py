@@ -7,13 +7,13 @@ from typing import ClassVar
 from degas.cli.options import FILE, Device
 from degas.settings.base import setting
 from degas.settings.sections import DataSettings, SearchSettings, SpaceSettings
-from degas_lab.commands.measurement import Measurement
+from degas_lab.commands.measurement import MeasurementOptions
 from degas_lab.fits.neighbour_plan import Plan
 
 __all__ = ["Options", "main"]
 
 
-class Options(Plan, Measurement):
+class Options(Plan, MeasurementOptions):
     """Fit an architecture and each that differs from it in one decision alone by GLO: is it a local optimum?
 
     Writes FOLDER/trials (a JSON file a fit), and from them summary.json and table.md. A second call goes on, also with

@@ -19,14 +19,14 @@ from degas.space.pruning import Alpha, Compare, node_options
 from degas_lab.figures import markdown, write_text
 from degas_lab.fits.local_optimum import FOUND, LocalOptimum
 from degas_lab.paired import Table, by_seed, paired_difference
+from degas_lab.trials import TrialRecords
 
 DIGITS = 4  # of a loss
 LEFT_AT_CHANCE = 0.025  # share of neighbours as good as the found one that an interval calls better
-Records = Mapping[str, Mapping[str, Any]]
 
 
 def summarise(
-    records: Records, chosen: Mapping[str, str], estimated: Mapping[str, Mapping[str, float]]
+    records: TrialRecords, chosen: Mapping[str, str], estimated: Mapping[str, Mapping[str, float]]
 ) -> dict[str, Any]:
     """`rows` (the best first), `counts` of each verdict, `found`, and `tau` per decision and their mean.
 

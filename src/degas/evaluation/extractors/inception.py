@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from degas.errors import UserError, disk_refused, unreadable
+from degas.errors import UserError, unreadable, unwritable
 from degas.evaluation.extractors.base import Extracted, Extractor, file_sha256, to_colour
 from degas.runtime.durable import share_as_umask_says
 from degas.runtime.paths import cache_home, expanded
@@ -264,6 +264,6 @@ def _download(folder: Path) -> Path:
         path = Path(pooch.retrieve(WEIGHTS_URL, f"sha256:{WEIGHTS_SHA256}", WEIGHTS_NAME, folder, progressbar=False))
     except Exception as error:  # no network, access refused, wrong checksum: all mean "not available" to the user
         unavailable = UserError(f"{missing} and cannot be downloaded ({type(error).__name__}); {_REMEDY}")
-        raise disk_refused(folder / WEIGHTS_NAME, error) or unavailable from error
+        raise unwritable(folder / WEIGHTS_NAME, error) or unavailable from error
     share_as_umask_says(path)
     return path

@@ -9,7 +9,7 @@ from typing import Any
 from degas.errors import UserError, nearest
 
 # pydantic's kind of finding → half a sentence; `{…}` is what its context holds.
-_WORDS = {
+_TEXTS = {
     "greater_than_equal": "must be at least {ge}",
     "greater_than": "must be above {gt}",
     "less_than_equal": "must be at most {le}",
@@ -32,7 +32,7 @@ def complaint(finding: Mapping[str, Any]) -> str:
     kind, context, value = str(finding["type"]), finding.get("ctx", {}), finding["input"]
     if kind == "literal_error":
         return unknown_value(value, _choices(str(context["expected"])))
-    words = _WORDS.get(kind) or _WORDS.get(kind.partition("_")[0])
+    words = _TEXTS.get(kind) or _TEXTS.get(kind.partition("_")[0])
     if words is None:
         message = str(finding["msg"])
         return f"{message[0].lower()}{message[1:]}, not {shown(value)}"
