@@ -5,7 +5,6 @@ degas train --import own_objective.py --gan.objective least-squares --gan.real-t
 """
 
 import degas
-from degas.gan.objectives.base import score, score_groups
 from degas.settings.base import Rate, Weight, setting
 
 
@@ -16,11 +15,11 @@ class LeastSquares(degas.Objective):
     critic_lr: Rate = setting(4e-4, "Adam rate of the critic", source="our choice: that of sn-gan")
     real_target: Weight = setting(1.0, "what the critic's scores of reals are drawn to", source="Mao et al. 2017")
 
-    def critic_loss(self, critic, real_images, fake_images, labels=None):
-        real, fake = score_groups(critic, real_images, fake_images)
+    def critic_loss(self, batch):
+        real, fake = batch.score()
         loss = (real.scores - self.real_target).square().mean() + fake.scores.square().mean()
-        return self.critic_total(loss, {"squares": loss}, real, labels)
+        return self.critic_total(loss, {"squares": loss}, real, batch.labels)
 
-    def generator_loss(self, critic, fake_images, labels=None, real_images=None):
-        fake = score(critic, fake_images)
-        return self.generator_total((fake.scores - self.real_target).square().mean(), {}, fake, labels)
+    def generator_loss(self, batch):
+        fake = batch.score_fakes()
+        return self.generator_total((fake.scores - self.real_target).square().mean(), {}, fake, batch.labels)

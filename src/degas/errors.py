@@ -45,7 +45,7 @@ def system_reason(error: OSError) -> tuple[str, str]:
     return f"cannot be read ({said})", remedy
 
 
-def disk_refused(path: object, error: Exception) -> UserError | None:
+def unwritable(path: object, error: Exception) -> UserError | None:
     """The `UserError` if `error` says that `path` cannot be written; None for a bad network or a bad file."""
     causes = ("ENOSPC", "EDQUOT", "EACCES", "EPERM", "EROFS", "ENOTDIR", "EISDIR", "EEXIST", "ENAMETOOLONG")
     if not isinstance(error, OSError) or errno.errorcode.get(error.errno or 0) not in causes:

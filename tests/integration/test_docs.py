@@ -73,7 +73,7 @@ def test_the_commands_of_the_tutorial_run(tmp_path: Path, monkeypatch: Any, caps
         for k in range(10):
             pixels = rng.integers(0, 256, (10 + k, 12, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / "my-images" / name / f"{k:03d}.png")
-    listed = commands("tutorial.md")
+    listed = [*commands("tutorial.md"), *commands("report.md")]
     assert len(listed) >= 10
     for command in listed:
         assert cli.main(tiny(command)) == 0, f"{command}: {capsys.readouterr().err}"

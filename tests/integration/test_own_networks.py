@@ -83,8 +83,8 @@ def test_an_own_critic_trains(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert json.loads((tmp_path / "mmd" / "train" / "config.json").read_text())["gan"]["critic"] == "plain"
     assert train(tmp_path / "r3gan", "own_critic", f"{words} --gan.objective r3gan") == 0
     for objective, message in (
-        ("ct-gan", "--gan.critic plain: the objective compares features (N, F) and the critic returns none"),
-        ("mmd --gan.supervised", "--gan.critic plain: class_logits of two images are none and must be (2, 10)"),
+        ("ct-gan", "--gan.critic plain: the objective compares features (N, F), but the critic returns none"),
+        ("mmd --gan.supervised", "--gan.critic plain: class_logits of two images are none but must be (2, 10)"),
     ):
         capsys.readouterr()
         assert train(tmp_path / "no", "own_critic", f"{words} --gan.objective {objective}") == 2
@@ -169,10 +169,10 @@ class Wrong(nn.Module):
 @pytest.mark.parametrize(
     ("changes", "num_classes", "message"),
     [
-        ({"extra": 1}, 0, r"makes \(2, 3, 9, 8\) of two rows of noise and must make \(2, 3, 8, 8\)"),
+        ({"extra": 1}, 0, r"makes \(2, 3, 9, 8\) of two rows of noise, not \(2, 3, 8, 8\)"),
         ({"scale": 1.5}, 0, r"its images leave \[−1, 1\]; end it with a tanh"),
         ({"scale": float("nan")}, 0, r"its images leave \[−1, 1\]"),
-        ({}, 2, "takes no num_classes, and so can have no labels"),
+        ({}, 2, "takes no num_classes, so it cannot use labels"),
     ],
 )
 def test_a_generator_that_makes_other_images_is_refused(changes: dict, num_classes: int, message: str) -> None:

@@ -14,18 +14,32 @@ from degas.settings.sections import DataSettings, SpaceSettings
 
 
 class SampleOptions(Settings):
-    """Draw samples from a generator, as one grid or as a folder of PNG files."""
+    """Draw samples from a generator, as one grid or as a folder of PNG files; a walk between them; a training's film.
+
+    A walk goes along the sphere from each sample to the next and from the last back to the first, N images between each
+    two: as .png a row each (N + 2 images), as .webp or .gif a film.
+    """
 
     EXAMPLES: ClassVar[tuple[str, ...]] = (
         "degas sample --generator runs/mine --num-images 64 --out grid.png",
-        "degas sample --generator runs/mine --num-images 10k --out samples",
-        "degas sample --generator runs/classes --label all --out classes.png",
+        "degas sample --generator runs/mine --interpolate 8 --out walk.png",
+        "degas sample --film runs/mine",
     )
-    generator: Path = setting(..., GENERATOR)
-    out: Annotated[Path, Argument(endings=(".png", ""))] = setting(
-        ..., "a .png file for a grid, or a folder of PNG files"
+    generator: Path | None = setting(None, f"{GENERATOR}; default: none, and only a film needs none")
+    out: Path | None = setting(
+        None,
+        "a .png file for a grid, or a folder of PNG files; a .png, .webp or .gif file for a walk, a .webp or .gif file "
+        "for a film; default: none for samples, walk.webp or film.webp in the run folder, which the report shows",
     )
-    num_images: Annotated[int, Field(ge=1, le=10_000_000)] = setting(64, "images to draw")
+    interpolate: Annotated[int, Field(ge=1, le=1000)] | None = setting(
+        None, "draw a walk between samples, with N images between each and the next; default: samples alone"
+    )
+    film: Annotated[Path | None, Argument(metavar="RUN")] = setting(
+        None, "make a film of this run's training, of its sample grids: at most 40 frames and 2 MiB; default: no film"
+    )
+    num_images: Annotated[int, Field(ge=1, le=10_000_000)] | None = setting(
+        None, "images to draw; default: 64, for a walk 8"
+    )
     seed: int = setting(0, "image i depends on (seed, i) alone")
     label: str | None = setting(
         None, "class name or number; `all` (or `*`) gives a row per class; default: drawn uniformly, if there are any"

@@ -37,7 +37,7 @@ def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
     except DAMAGE as error:
         raise _damaged(path, error) from error
     except NotImplementedError as error:  # a later version of the format, or several disks
-        raise UserError(f"{path}: {_words(error)}, which Python cannot unpack; {_UNPACK}") from error
+        raise UserError(f"{path}: {_reason(error)}, which Python cannot unpack; {_UNPACK}") from error
 
 
 def read_member(archive: zipfile.ZipFile, name: str, path: Path) -> bytes | BadPictureError:
@@ -53,16 +53,16 @@ def read_member(archive: zipfile.ZipFile, name: str, path: Path) -> bytes | BadP
         method = _METHODS.get(info.compress_type, f"method {info.compress_type}")
         return BadPictureError(where, f"is packed by {method}, which Python cannot unpack", _UNPACK)
     except OSError as error:
-        return BadPictureError(where, *(system_reason(error) if error.errno else (f"damaged ({_words(error)})",)))
+        return BadPictureError(where, *(system_reason(error) if error.errno else (f"damaged ({_reason(error)})",)))
     except DAMAGE as error:
-        return BadPictureError(where, f"damaged ({_words(error)})")
+        return BadPictureError(where, f"damaged ({_reason(error)})")
 
 
 def _damaged(path: Path, error: Exception) -> UserError:
-    return UserError(f"{path}: damaged or truncated zip file ({_words(error)}); fetch it anew")
+    return UserError(f"{path}: damaged or truncated zip file ({_reason(error)}); fetch it anew")
 
 
-def _words(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     return " ".join(str(error).split())[:120] or type(error).__name__
 
 

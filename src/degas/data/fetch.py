@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from degas.data.cache import cache_folder
-from degas.errors import UserError, disk_refused, nearest
+from degas.errors import UserError, nearest, unwritable
 from degas.runtime.durable import share_as_umask_says
 from degas.settings.sections import DataSettings
 
@@ -61,7 +61,7 @@ def fetch(name: str, folder: Path | None = None, *, quiet: bool = False) -> Path
             downloader = pooch.HTTPDownloader(progressbar=bar or False, timeout=30)
             pooch.retrieve(archive.url, f"md5:{archive.md5}", fname=path.name, path=path.parent, downloader=downloader)
     except Exception as error:  # requests' errors, pooch's ValueError for a checksum, a full disk
-        raise disk_refused(path, error) or UserError(_instructions(archive, path, error)) from error
+        raise unwritable(path, error) or UserError(_instructions(archive, path, error)) from error
     share_as_umask_says(path)
     return path
 

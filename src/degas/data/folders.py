@@ -32,7 +32,7 @@ CELEBA_CROP = 108  # DCGAN's crop of the aligned 178×218 pictures, which GAN pa
 
 
 @dataclass(frozen=True)
-class Layout:
+class ChosenPictures:
     """The pictures that are used, their classes, the files that labels were read from, and notes."""
 
     pictures: list[File]
@@ -45,7 +45,7 @@ class Layout:
 
 def folder_origin(path: Path, settings: DataSettings, out: Path | None = None) -> Origin:
     """A folder of images (module docstring); `out`, where the caller writes, is not read."""
-    first: list[Layout] = [understand(folder_tree(path, out), path.name, settings)]
+    first: list[ChosenPictures] = [understand(folder_tree(path, out), path.name, settings)]
     layout = first[0]
 
     def listing() -> list[Any]:
@@ -85,7 +85,7 @@ def zip_origin(path: Path, settings: DataSettings) -> Origin:
     )
 
 
-def understand(tree: Tree, name: str, settings: DataSettings) -> Layout:
+def understand(tree: Tree, name: str, settings: DataSettings) -> ChosenPictures:
     """The layout of a tree whose root is called `name`."""
     if not tree.pictures:
         found = "".join(f"; {note}" for note in (*tree.notes, *left_out(tree.others)))
@@ -102,7 +102,7 @@ def understand(tree: Tree, name: str, settings: DataSettings) -> Layout:
     tables = set(labelled.tables)
     others = left_out(file for file in tree.others if file not in tables)
     notes = (*tree.notes, *notes, *chosen.notes, *labelled.notes, *others)
-    return Layout(chosen.files, labelled.labels, labelled.class_names, labelled.tables, celeba, notes)
+    return ChosenPictures(chosen.files, labelled.labels, labelled.class_names, labelled.tables, celeba, notes)
 
 
 def _celeba_alone(pictures: list[File]) -> tuple[list[File], tuple[Note, ...]]:

@@ -175,7 +175,7 @@ class _Walk:
             if holds_run(Path(entry.path)):
                 self.runs.append(name)
             elif self._is_out(entry):
-                _refuse_pictures(Path(entry.path))
+                _reject_pictures(Path(entry.path))
             elif entry.is_symlink():
                 self.links.append((f"{name}/", entry.path))
             else:
@@ -191,7 +191,7 @@ class _Walk:
         return self.out is not None and entry.name == self.out.name and Path(entry.path).resolve() == self.out
 
 
-def _refuse_pictures(out: Path) -> None:
+def _reject_pictures(out: Path) -> None:
     """Raise `UserError` where the folder that is to be written to holds pictures of the user's."""
     found = sorted(path.name for path in out.rglob("*") if path.name.lower().endswith(SUFFIXES))
     if found:

@@ -1,4 +1,4 @@
-"""The agreement of several searches, from agreement.json: a sentence, and a picture of every decision by seed."""
+"""The agreement of several searches, from agreement.json: one sentence, and a picture of each decision by seed."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ import matplotlib
 from degas.runtime.json_files import number
 
 SAME, OTHER, INK, SOFT = "#cfe1f7", "#f9d5df", "#4a463e", "#8d877a"
-MAX_WORDED = 12  # seeds; with more the cells have colours alone
+MAX_WORDED = 12  # seeds; with more, the cells show only colours
 ROW, HEAD, FOOT = 0.44, 0.5, 0.62  # inches
 NAMES, SHARES, MARGINS, GAP = 1.15, 1.3, 2.3, 0.18
 
 
 def draw_agreement(agreement: Mapping[str, Any], path: Path) -> None:
-    """Write a PNG: for each decision what each seed chose, the share of pairs that agree, and the margins.
+    """Write a PNG: for each decision the choice of each seed, the share of pairs that agree, and the margins.
 
-    A cell is blue where the seed chose what the consensus has, pink where it chose otherwise. `agreement` is the object
-    of agreement.json. The same object gives the same file.
+    A cell is blue if the seed agrees with the consensus, else pink. `agreement` is the object of agreement.json. The
+    same object gives the same file.
     """
     settings: Any = {"font.family": "DejaVu Sans", "font.size": 8}
     with matplotlib.rc_context(settings):
         figure = _figure(agreement)
-        scratch = path.with_name(f".{path.name}.part")  # a fixed name: what a killed process left is written over
+        scratch = path.with_name(f".{path.name}.part")  # a fixed name, so that a killed process's rest is overwritten
         figure.savefig(scratch, format="png", dpi=150, facecolor="white", metadata={"Software": None})
         os.replace(scratch, path)
 
 
 def agreement_words(agreement: Mapping[str, Any]) -> str:
-    """One sentence with the figures: equal decisions, their interval, chance, τ; empty without them."""
+    """One sentence with the numbers: equal decisions, their interval, chance, τ; empty without them."""
     mean, total = number(agreement.get("mean_equal_decisions")), number(agreement.get("num_decisions"))
     seeds, by_chance = agreement.get("seeds"), number(agreement.get("chance"))
     if mean is None or total is None or by_chance is None or not isinstance(seeds, list):
@@ -118,11 +118,11 @@ def _draw_margins(axes: Any, records: Sequence[Any], seeds: Sequence[str]) -> No
             )
     axes.set_xlim(left=min(0.0, axes.get_xlim()[0]))
     axes.locator_params(axis="x", nbins=5)
-    axes.set_title("margin to the runner-up, a dot a seed", fontsize=8, color=SOFT, pad=6)
+    axes.set_title("margin to the runner-up, one dot per seed", fontsize=8, color=SOFT, pad=6)
     axes.tick_params(labelsize=7)
 
 
 def _short(choice: str) -> str:
-    """A choice in a cell: `U0->U2 deconv_4x4` in two lines; the nearest-pixel operations are the longest names."""
+    """A choice as two lines for a cell: `U0->U2 deconv_4x4`. The `nearest_…` operations have the longest names."""
     edge, _, operation = choice.rpartition(" ")
     return f"{operation}\nfrom {edge.partition('->')[0]}" if edge else operation

@@ -1,7 +1,7 @@
-"""Curves as inline SVG: losses and terms over steps, α over epochs. Drawn by matplotlib, coloured by the page.
+"""Curves as inline SVG: losses and terms over steps, α over epochs. Matplotlib draws them, the page sets colours.
 
-Matplotlib draws with marker colours; they are replaced by CSS variables afterwards, so that one picture serves the
-light and the dark page. Element ids get a prefix, so that many pictures can share a page.
+Matplotlib draws with placeholder colours, which CSS variables then replace, so that one picture suits the light and the
+dark page. Element ids get a prefix, so that one page can hold many pictures.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from markupsafe import Markup, escape
 from degas.figures.facts import softmax
 from degas.space.graph import NORMAL_OPERATIONS, UP_OPERATIONS, ZERO
 
-MAX_POINTS = 320  # a curve with more is shown as means over equal stretches
+MAX_POINTS = 320  # a longer curve is shown as means over equal intervals
 INK, LINE, FAINT = "#010101", "#020202", "#030303"
-SMOOTH_FROM = 40  # points; a shorter curve is shown as it is
+SMOOTH_FROM = 40  # points; a shorter curve is not smoothed
 NUM_RUN_COLOURS, NUM_OPERATION_COLOURS = 6, 9
 SETTINGS: Any = {"svg.fonttype": "none", "svg.hashsalt": "degas", "font.size": 9, "axes.unicode_minus": True}
 
 
 @dataclass(frozen=True)
 class Series:
-    """One curve: `steps` and `values` (num_points,), and the run (counted from 0) whose colour it takes."""
+    """One curve: `steps` and `values` (num_points,), and its run (counted from 0), which sets the colour."""
 
     label: str
     run: int
@@ -37,7 +37,7 @@ class Series:
 
 
 def curve(series: Sequence[Series], *, label: str, x_label: str, prefix: str, size: tuple[float, float]) -> Markup:
-    """A line chart of `series`, `size` in inches; `label` is what a screen reader says."""
+    """A line chart of `series`, `size` in inches; `label` is for screen readers."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
@@ -58,7 +58,7 @@ def curve(series: Sequence[Series], *, label: str, x_label: str, prefix: str, si
 
 
 def alpha_lines(history: Sequence[dict[str, float]], *, label: str, prefix: str) -> Markup:
-    """The mixing weights of one edge over its epochs, edge to edge, for a card with a moving cursor."""
+    """The mixing weights of one edge over the epochs, without margins, for a card with a moving cursor."""
     from matplotlib.figure import Figure
 
     names = list(history[-1])
@@ -89,7 +89,7 @@ def operation_colour(name: str) -> str:
 
 
 def running_mean(values: np.ndarray) -> np.ndarray:
-    """Centred mean over a tenth of the curve (num_points,), over what there is of it at the ends."""
+    """Centred mean over a tenth of the curve (num_points,), with a shorter window at the ends."""
     half = max(1, len(values) // 20)
     total = np.concatenate([[0.0], values.cumsum()])
     place = np.arange(len(values))
@@ -98,7 +98,7 @@ def running_mean(values: np.ndarray) -> np.ndarray:
 
 
 def thin_means(steps: Sequence[float], values: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
-    """At most `MAX_POINTS` points: means of steps and of values over equal stretches of the curve."""
+    """At most `MAX_POINTS` points: means of steps and of values over equal intervals of the curve."""
     points = np.array([steps, values], dtype=float)  # (2, num_points)
     if points.shape[1] <= MAX_POINTS:
         return points[0], points[1]
@@ -107,7 +107,7 @@ def thin_means(steps: Sequence[float], values: Sequence[float]) -> tuple[np.ndar
 
 
 def inline(figure: Any, label: str, prefix: str, stretch: bool = False) -> Markup:
-    """The figure as an `<svg>` element that takes its colours from the page and names itself `label`."""
+    """The figure as an `<svg>` element with the page's colours and the accessible name `label`."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
@@ -128,7 +128,7 @@ def inline(figure: Any, label: str, prefix: str, stretch: bool = False) -> Marku
 
 
 def _plot(axes: Any, one: Series) -> None:
-    """The curve; a long one faint, with its running mean over it."""
+    """Draw the curve; a long one is faint, with its running mean over it."""
     steps, values = thin_means(one.steps, one.values)
     colour = f"#0300{one.run % NUM_RUN_COLOURS:02x}"
     smooth = len(values) >= SMOOTH_FROM
@@ -146,7 +146,7 @@ def _plot(axes: Any, one: Series) -> None:
 
 
 def _limit(axes: Any, series: Sequence[Series]) -> None:
-    """Cut the axis where a few extreme values would flatten everything else, and say so in the chart."""
+    """Limit the axis if a few extreme values would flatten the rest, and say so in the chart."""
     shown = [thin_means(one.steps, one.values)[1] for one in series]
     values = np.concatenate(shown) if shown else np.zeros(0)
     if values.size < 20:

@@ -1,7 +1,7 @@
-"""Draws an architecture to a file, in the manner of the paper's Figures 2 and 3: the fixed layout of feature maps.
+"""Draws an architecture to a file, like the paper's Figures 2 and 3, with a fixed layout of feature maps.
 
-Up-sampled maps are blue, normal maps pink; kept edges are bold and carry their operation's name, other possible edges
-are dotted. Direct edges are straight, residual ones arcs.
+Up-sampled maps are blue, normal maps pink. Kept edges are bold and labelled with their operation; other possible edges
+are dotted. Direct edges are straight, residual edges are arcs.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import matplotlib
 
 from degas.errors import UserError
 from degas.figures.facts import Alpha, edge_facts
-from degas.figures.layout import DrawnEdge, Layout, Node, Point, Sizes, lay_out, operation_lines
+from degas.figures.layout import DrawnEdge, Layout, Lengths, Node, Point, lay_out, operation_lines
 from degas.runtime.paths import expanded
 from degas.space.architecture import Architecture
 
-# fill, edge and text of each kind of node; the edge colour is also that of the kept edges into it
+# fill, outline and text of each kind of node; the kept edges into a node take its outline colour
 COLOURS = {
     "noise": ("#f4f1ea", "#8d877a", "#4a463e"),
     "up": ("#cfe1f7", "#3f6fae", "#1e3d66"),
@@ -27,16 +27,16 @@ COLOURS = {
 }
 FAINT = "#b9b4aa"
 DOTTED = (0, (1, 2.2))
-ACROSS_PAGE = Sizes(step=1.5, node_along=0.3, node_across=0.27, growth=0.045, label_across=0.19, gap=0.16)
-DOWN_PAGE = Sizes(step=1.1, node_along=0.21, node_across=0.36, growth=0.05, label_across=0.42, gap=0.12)
-LONGEST_ACROSS = 10  # nodes; a longer layout runs down the page, where its labels stay readable
+ACROSS_PAGE = Lengths(step=1.5, node_along=0.3, node_across=0.27, growth=0.045, label_across=0.19, gap=0.16)
+DOWN_PAGE = Lengths(step=1.1, node_along=0.21, node_across=0.36, growth=0.05, label_across=0.42, gap=0.12)
+LONGEST_ACROSS = 10  # nodes; a longer layout runs down the page, so that labels stay readable
 FIXED_FIRST, FIXED_LAST = "linear\nreshape", "BN, ReLU\nconv 3×3\ntanh"
 
 
 def draw_architecture(architecture: Architecture, path: Path, alpha: Alpha | None = None) -> None:
-    """Write the drawing to `path`, a `.png` or `.svg` file, whole or not at all.
+    """Write the drawing to `path`, a `.png` or `.svg` file, completely or not at all.
 
-    `alpha` (edge name → {operation: α}) adds the α of every kept edge to its label: give it where α decided. Raises
+    `alpha` (edge name → {operation: α}) adds α to the label of every kept edge: give it if α decided. Raises
     `UserError` for another suffix. The layout is ours; colours and the meaning of arcs follow the paper's Figure 2.
     """
     path = expanded(path)
@@ -49,7 +49,7 @@ def draw_architecture(architecture: Architecture, path: Path, alpha: Alpha | Non
     with matplotlib.rc_context(settings):
         figure = _draw(layout, across_page)
         metadata = {"Date": None} if kind == "svg" else {"Software": None}  # the same file every time
-        scratch = path.with_name(f".{path.name}.part")  # a fixed name: what a killed process left is written over
+        scratch = path.with_name(f".{path.name}.part")  # a fixed name, so that a killed process's rest is overwritten
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             figure.savefig(scratch, format=kind, dpi=160, facecolor="white", metadata=metadata)
@@ -106,7 +106,7 @@ def _draw_edge(axes: Any, edge: DrawnEdge, place: Any) -> None:
 
 
 def _draw_fixed(axes: Any, layout: Layout, place: Any) -> None:
-    """The two parts that are never searched, as the paper's big arrows: noise → U0 and the last map → image."""
+    """Draw the two parts that are never searched, noise → U0 and last map → image, as the paper's big arrows."""
     from matplotlib.patches import FancyArrowPatch
 
     pairs = ((layout.nodes[0], layout.nodes[1], FIXED_FIRST), (layout.nodes[-2], layout.nodes[-1], FIXED_LAST))

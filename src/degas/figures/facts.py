@@ -1,7 +1,7 @@
-"""The facts of a finished search about every possible edge: what was kept, what decided it, and what α says.
+"""The facts of a finished search about every possible edge: the kept operation, the decision, and α.
 
-The choice and α are told apart: an edge's kept operation need not be the one with its largest α (losses decide by
-default). What decided is read from pruning.json, as the search wrote it; nothing here prunes.
+The choice and α are kept apart: the kept operation of an edge need not have its largest α (by default losses decide).
+The decisions are read from pruning.json, as the search wrote them; nothing here prunes.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ Alpha = Mapping[str, Mapping[str, float]]  # edge name "U0->N1" → {operation n
 
 @dataclass(frozen=True)
 class Decision:
-    """One choice of the search as pruning.json has it: `N1 direct`, `U1 residual`.
+    """One choice of the search from pruning.json: `N1 direct`, `U1 residual`.
 
-    `margin` is by how much the choice is better than `runner_up`, in the units of what decided; `before` the loss with
-    all operations of the node, where losses decided. None where they are not known.
+    `margin` is the advantage of the choice over `runner_up`, in the units of the rule's values; `before` is the loss
+    with all operations of the node, if losses decided. Unknown values are None.
     """
 
     name: str
@@ -35,9 +35,9 @@ class Decision:
 class EdgeFact:
     """One possible edge.
 
-    `operation` is the kept one, None for an edge that was dropped; `leader` has the edge's largest α. `alpha` and
-    `share` (softmax weight in [0, 1]) are those of the kept operation, or of the leader of a dropped edge. `decision`
-    is the one that kept the operation. None where it is not known.
+    `operation` is the kept one, None for a dropped edge; `leader` has the edge's largest α. `alpha` and `share`
+    (softmax weight in [0, 1]) belong to the kept operation, or to the leader of a dropped edge. `decision` is the one
+    that kept the operation. Unknown values are None.
     """
 
     slot: Slot
@@ -53,7 +53,7 @@ class EdgeFact:
 
     @property
     def leads(self) -> bool:
-        """Return whether the kept operation is the one of the largest α."""
+        """Return whether the kept operation has the largest α."""
         return self.kept and self.operation == self.leader
 
 
@@ -66,7 +66,7 @@ def softmax(values: Mapping[str, float]) -> dict[str, float]:
 
 
 def leader_of(values: Mapping[str, float]) -> str:
-    """The operation of an edge's largest α; the first of equal ones."""
+    """The operation with the largest α of an edge; the first of equal ones."""
     return max(values, key=lambda name: values[name])
 
 
@@ -91,7 +91,7 @@ def edge_facts(
 
 
 def leading_since(history: Sequence[Alpha], epochs: Sequence[int], edge: str, operation: str) -> int | None:
-    """The epoch since which `operation` has had the edge's largest α to the end; None where it does not in the end."""
+    """The epoch from which `operation` has the edge's largest α until the end; None if it ends without it."""
     since = None
     for record, epoch in zip(reversed(history), reversed(epochs), strict=True):
         if not record.get(edge) or leader_of(record[edge]) != operation:
@@ -101,7 +101,7 @@ def leading_since(history: Sequence[Alpha], epochs: Sequence[int], edge: str, op
 
 
 def _decision_of(edge: Edge, slot: Slot, decisions: Sequence[Decision]) -> Decision | None:
-    """The decision that chose `edge`; None where another rule had the last word."""
+    """The decision that chose `edge`; None if another rule overruled it."""
     name = f"{slot.target} {'direct' if slot.direct else 'residual'}"
     choice = edge.operation if slot.direct else f"{slot.name} {edge.operation}"
     return next((one for one in decisions if (one.name, one.choice) == (name, choice)), None)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from degas.runtime.paths import expanded
 
-_TILE_PIXELS = 48  # tiles smaller than this are enlarged, or 16-px digits cannot be judged by eye
+_TILE_PIXELS = 48  # smaller tiles are enlarged: digits of 16 px are too small to judge by eye
 _GAP_PIXELS = 2
 
 
@@ -21,8 +21,8 @@ def save_grid(
 ) -> None:
     """Write `images` (N, C, H, W), uint8, C = 1 or 3, row by row into one PNG on white; atomic.
 
-    `columns` defaults to the smallest square that holds them all. `scale` is a whole enlargement, nearest neighbour;
-    by default what brings a tile to at least 48 px.
+    `columns` defaults to the smallest square that holds them all. `scale` is a whole factor of enlargement by nearest
+    neighbour; the default makes a tile at least 48 px wide.
     """
     save_png(compose_grid(images, columns, scale), path)
 
@@ -49,7 +49,7 @@ def save_png(array: np.ndarray, path: Path | str) -> None:
     """Write one (H, W, 1 or 3) uint8 array as a PNG, atomically: a reader sees the old file or the new one."""
     path = expanded(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.part")  # a fixed name: what a killed process left is written over
+    temporary = path.with_name(f".{path.name}.part")  # a fixed name, so that a killed process's rest is overwritten
     try:
         Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array).save(temporary, format="PNG")
         os.replace(temporary, path)

@@ -1,7 +1,7 @@
-"""The drawing of an architecture as an inline SVG that runs down a page; its edges take pointer, touch and tab key.
+"""The drawing of an architecture as an inline SVG that runs down a page; edges react to pointer, touch and tab key.
 
-Colours are the page's CSS variables. Every edge carries its facts in `data-…` attributes for the page's script, and in
-`aria-label` for those who do not see it.
+Colours are the page's CSS variables. Every edge has its facts in `data-…` attributes for the page's script, and in
+`aria-label` for screen readers.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from markupsafe import Markup, escape
 
 from degas.figures.drawing import FIXED_FIRST, FIXED_LAST
 from degas.figures.facts import EdgeFact
-from degas.figures.layout import DrawnEdge, Layout, Node, Point, Sizes, lay_out, operation_lines
+from degas.figures.layout import DrawnEdge, Layout, Lengths, Node, Point, lay_out, operation_lines
 from degas.space.architecture import Architecture
 from degas.space.graph import ZERO
 
-SIZES = Sizes(step=96, node_along=23, node_across=38, growth=4, label_across=37, gap=12)
+SIZES = Lengths(step=96, node_along=23, node_across=38, growth=4, label_across=37, gap=12)
 HEAD = 9.0  # pixels from the end of a kept edge's line to the tip of its arrow
-LETTER, LINE = 6.3, 13.0  # a label letter's width and a line's height
+LETTER, LINE = 6.3, 13.0  # width of a letter and height of a line in a label
 
 
 def architecture_svg(facts: Sequence[EdgeFact], architecture: Architecture, prefix: str = "a") -> Markup:
-    """The drawing of `edge_facts`; `prefix` keeps its ids apart from those of another drawing on the page."""
+    """The drawing of `edge_facts`; `prefix` separates its ids from those of other drawings on the page."""
     layout = lay_out(architecture, facts, SIZES)
     kept = sum(fact.kept for fact in facts)
     width, height = layout.high - layout.low, layout.along
@@ -40,7 +40,7 @@ def architecture_svg(facts: Sequence[EdgeFact], architecture: Architecture, pref
 
 
 def words(fact: EdgeFact) -> str:
-    """An edge in one sentence, for screen readers and for tips."""
+    """An edge in one sentence, for screen readers and tooltips."""
     text = f"{fact.slot.source} to {fact.slot.target}, {'direct' if fact.slot.direct else 'residual'}"
     text += f", kept: {fact.operation}" if fact.kept else ", not kept"
     if (over := _margin(fact)) is not None:
@@ -51,7 +51,7 @@ def words(fact: EdgeFact) -> str:
 
 
 def _margin(fact: EdgeFact) -> str | None:
-    """`+0.045 over skip`, as far as a decision of the search says so."""
+    """`+0.045 over skip`; None if no decision of the search gives a margin."""
     found = fact.decision
     if found is None or found.margin is None or not found.runner_up:
         return None
@@ -59,7 +59,7 @@ def _margin(fact: EdgeFact) -> str | None:
 
 
 def _by_alpha(fact: EdgeFact) -> str:
-    """Return the edge's best operation by α in words; it need not be the one that was kept."""
+    """Return the edge's best operation by α in words; it need not be the kept one."""
     return "leads by α" if fact.leads else f"by α {'zero, no edge,' if fact.leader == ZERO else fact.leader} leads"
 
 

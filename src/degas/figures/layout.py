@@ -1,8 +1,8 @@
 """The layout of a drawing of an architecture: feature maps in a row, edges as lines and arcs.
 
-Coordinates are (along, across): `along` runs from noise to image, `across` is 0 on the row of nodes, negative on the
-side of the short residual arcs and positive on the side of the long ones. A renderer maps them to a page either way
-round.
+Coordinates are (along, across): `along` runs from noise to image; `across` is 0 on the row of nodes, negative on the
+side of the short residual arcs and positive on the side of the long ones. A renderer maps either one to the page's
+horizontal axis.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from degas.space.architecture import Architecture
 from degas.space.graph import Slot
 
 Point = tuple[float, float]  # (along, across)
-ARC_FLARE = 0.13  # how far along its span an arc's control points lie: larger is rounder
+ARC_FLARE = 0.13  # distance of an arc's control points from its ends, as a share of its span: larger is rounder
 
 
 @dataclass(frozen=True)
-class Sizes:
+class Lengths:
     """Lengths in the unit of the page (inches or pixels)."""
 
     step: float  # between the centres of neighbouring nodes
@@ -68,12 +68,12 @@ class Layout:
         return next(node for node in self.nodes if node.name == name)
 
 
-def lay_out(architecture: Architecture, facts: Sequence[EdgeFact], sizes: Sizes) -> Layout:
+def lay_out(architecture: Architecture, facts: Sequence[EdgeFact], sizes: Lengths) -> Layout:
     """Place the nodes and every possible edge of `architecture`."""
     nodes = _nodes(architecture, sizes)
     by_name = {node.name: node for node in nodes}
     edges = tuple(_edge(fact, by_name, architecture.num_normal, sizes) for fact in facts)
-    # Half a label past the outermost one on either side, and the nodes themselves.
+    # The outermost labels on either side, plus half a label, and the nodes themselves.
     widest = max(node.half_across for node in nodes)
     reach = sizes.label_across + sizes.gap
     low = min([-widest - sizes.gap, *(edge.label[1] - reach for edge in edges)])
@@ -91,7 +91,7 @@ def operation_lines(operation: str) -> tuple[str, ...]:
     return text[:cut], text[cut + 1 :]
 
 
-def _nodes(architecture: Architecture, sizes: Sizes) -> tuple[Node, ...]:
+def _nodes(architecture: Architecture, sizes: Lengths) -> tuple[Node, ...]:
     def node(name: str, kind: str, note: str, place: int, stage: int) -> Node:
         half = sizes.node_across + sizes.growth * stage
         return Node(name, kind, note, sizes.step * (place + 0.5), sizes.node_along, half)
@@ -108,7 +108,7 @@ def _nodes(architecture: Architecture, sizes: Sizes) -> tuple[Node, ...]:
     return tuple(nodes)
 
 
-def _edge(fact: EdgeFact, nodes: dict[str, Node], num_normal: int, sizes: Sizes) -> DrawnEdge:
+def _edge(fact: EdgeFact, nodes: dict[str, Node], num_normal: int, sizes: Lengths) -> DrawnEdge:
     source, target = nodes[fact.slot.source], nodes[fact.slot.target]
     if fact.slot.direct:
         left, right = source.along + source.half_along, target.along - target.half_along
@@ -124,17 +124,17 @@ def _edge(fact: EdgeFact, nodes: dict[str, Node], num_normal: int, sizes: Sizes)
 
 def _arc(fact: EdgeFact, start: Point, end: Point, apex: float) -> DrawnEdge:
     span = end[0] - start[0]
-    # A cubic with both controls at c is at (start + 6c + end) / 8 across in its middle: solve for c.
+    # The middle of a cubic with both controls at c lies at (start + 6c + end) / 8 across: solve for c.
     control = (8 * apex - start[1] - end[1]) / 6
     bend = ((start[0] + ARC_FLARE * span, control), (end[0] - ARC_FLARE * span, control))
     return DrawnEdge(fact, start, end, bend, ((start[0] + end[0]) / 2, apex))
 
 
-def _lane(slot: Slot, source: Node, target: Node, num_normal: int, sizes: Sizes) -> tuple[int, int]:
-    """The side of a residual arc (−1 or 1) and how far out it runs (1, 2, …).
+def _lane(slot: Slot, source: Node, target: Node, num_normal: int, sizes: Lengths) -> tuple[int, int]:
+    """The side of a residual arc (−1 or 1) and its distance from the nodes in lanes (1, 2, …).
 
-    Long arcs (×4) take one side and the others the other side, nested by span. With n = 0 there are long ones only,
-    and they alternate so that none cross.
+    Long arcs (×4) take one side, the others the other side, nested by span. With n = 0 there are only long ones, which
+    alternate so that none cross.
     """
     steps = round((target.along - source.along) / sizes.step)
     if slot.factor > 2:

@@ -14,7 +14,7 @@ from degas.data.pixels import dequantise
 from degas.data.store import Store
 from degas.gan.augment import diffaugment
 from degas.gan.ema import Average
-from degas.gan.objectives.base import Objective, Terms
+from degas.gan.objectives.base import CriticBatch, GeneratorBatch, Objective, Terms
 from degas.gan.settings import CompleteGan
 from degas.gan.watch import training_watch
 from degas.generator.generator import Generator
@@ -39,7 +39,8 @@ class CriticLoss(nn.Module):
         self.critic, self.objective, self.augment = critic, objective, augment
 
     def forward(self, real_images: Tensor, fake_images: Tensor, labels: Tensor | None) -> tuple[Tensor, Terms]:
-        return self.objective.critic_loss(self.critic, self.augment(real_images), self.augment(fake_images), labels)
+        real_images, fake_images = self.augment(real_images), self.augment(fake_images)
+        return self.objective.critic_loss(CriticBatch(self.critic, real_images, fake_images, labels))
 
 
 class Steps:
@@ -64,7 +65,9 @@ class Steps:
         self.critic = cast(CriticLoss, engine.unwrap(self.critic_loss)).critic
         self.wrapped_generator = engine.prepare(generator)
         self.generator = cast(Generator, engine.unwrap(self.wrapped_generator))
-        self.average = Average(self.generator, settings.ema_half_life_images) if settings.ema_half_life_images else None
+        self.average: Average | None = None
+        if settings.ema_half_life_images:
+            self.average = Average(self.generator, settings.ema_half_life_images, trained=settings.fine_tunes)
         self.critic_optimizer = _adam(self.critic, settings)
         self.generator_optimizer = _adam(self.generator, settings)
         self.recorder: Recorder | None = None
@@ -138,7 +141,7 @@ class Steps:
             real_images = self.augment(real_images)
         with self.engine.autocast():
             fake_images = self.augment(self.wrapped_generator(noise, labels))
-            loss, terms = self.objective.generator_loss(self.critic, fake_images, labels, real_images)
+            loss, terms = self.objective.generator_loss(GeneratorBatch(self.critic, fake_images, labels, real_images))
         self.engine.backward(loss)
         self.critic.requires_grad_(True)
         return self._update(step, "generator", self.generator, self.generator_optimizer, loss, terms)

@@ -35,7 +35,7 @@ CHECK_BATCHES = (1, 2, 5)  # the example has 2: a check that the file does not f
 TOLERANCE = 1e-4  # of a range of 2; a step of an 8-bit image is 8e-3 (our choice; errors seen: about 1e-6)
 CONFIG_KEY = "degas_generator"
 
-Run = Callable[[Tensor, Tensor | None], Tensor]
+Runner = Callable[[Tensor, Tensor | None], Tensor]
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def export_generator(generator: Generator, path: str | Path, file_format: Format
 
 @plain_torch()
 @torch.no_grad()
-def largest_difference(generator: Generator, run: Run) -> float:
+def largest_difference(generator: Generator, run: Runner) -> float:
     """The largest absolute difference of `run`'s images from the generator's, over several batch sizes.
 
     Noise and labels differ from those of the tracing. NaN where either output is not finite.
@@ -154,7 +154,7 @@ def _write_onnx(generator: Generator, path: Path) -> None:
     onnx.save_model(model, str(path))  # one file: weights inside
 
 
-def _load_onnx(path: Path) -> Run:
+def _load_onnx(path: Path) -> Runner:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -176,7 +176,7 @@ def _write_program(generator: Generator, path: Path) -> None:
         torch.export.save(program, file, extra_files={f"{CONFIG_KEY}.json": config})
 
 
-def _load_program(path: Path) -> Run:
+def _load_program(path: Path) -> Runner:
     network = torch.export.load(path).module()
     return lambda noise, labels: network(noise) if labels is None else network(noise, labels)
 

@@ -29,7 +29,7 @@ from degas.runtime.durable import replace_file
 from degas.runtime.paths import expanded
 from degas.runtime.rng import torch_generator
 from degas.runtime.torch_state import plain_torch
-from degas.settings.refusals import whole
+from degas.settings.rejections import whole
 from degas.space.architecture import Architecture
 
 NOISE_ROWS = 64  # rows of noise drawn from one seed
@@ -136,12 +136,12 @@ class Generator(nn.Module):
         for start in range(0, n, batch_images):
             stop = min(n, start + batch_images)
             noise = draw_noise(stop - start, self.noise_size, seed, start)
-            yield self._drawn(noise, None if chosen is None else chosen[start:stop])
+            yield self.draw(noise, None if chosen is None else chosen[start:stop])
 
     @plain_torch()
     @torch.no_grad()
-    def _drawn(self, noise: Tensor, labels: Tensor | None) -> Tensor:
-        """Return the images of `noise`, uint8 on the CPU; autograd and the module's mode are restored at the end.
+    def draw(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
+        """The images of `noise` (N, noise_size), uint8 on the CPU; autograd and the module's mode stay as they were.
 
         A separate function, because the caller of `images` runs code of their own, or stops, between two batches.
         """

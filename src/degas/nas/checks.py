@@ -32,7 +32,7 @@ def check_on_images(settings: SearchSettings, space: SpaceSettings, *, image_siz
 def check_settings(settings: SearchSettings) -> None:
     """Raise `UserError` for unregistered names and for settings that exclude each other, whatever the data."""
     signal, rule = find_signal(settings), find_rule(settings)
-    if why := second_order.refusal(settings):
+    if why := second_order.conflict(settings):
         raise UserError(f"search: --search.order second {why}")
     if settings.schedule == "joint" and settings.alpha_batch not in (None, "same"):
         raise UserError(
@@ -43,7 +43,7 @@ def check_settings(settings: SearchSettings) -> None:
         raise UserError("search: --search.settle-margin counts with --search.settle-epochs only; give both")
     if settings.cuda_graphs and (why := _step_dependent_setting(settings, signal)):
         raise UserError(f"search: --search.cuda-graphs repeats one step, and {why} makes every step another one")
-    if why := rule.refusal(settings):
+    if why := rule.conflict(settings):
         raise UserError(f"search: {why}")
 
 

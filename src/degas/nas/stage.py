@@ -18,7 +18,7 @@ from degas.errors import UserError
 from degas.nets.cost import supernet_parameters
 from degas.runtime.distributed import Engine, chosen_device
 from degas.runtime.environment import num_ranks
-from degas.runtime.memory import refuse_beyond_memory
+from degas.runtime.memory import reject_beyond_memory
 from degas.runtime.replay import check_graphs
 from degas.runtime.run_folder import StageFolder, write_environment
 from degas.runtime.setup import Setup
@@ -202,7 +202,7 @@ def check_search_job(images: ImageSet, search: SearchSettings, space: SpaceSetti
 def _check_memory(images: ImageSet, search: SearchSettings, space: SpaceSettings, device: str) -> None:
     if device == "cpu" or not torch.cuda.is_available():
         lower = "--search.width, --search.noise-size or --data.max-images"
-        refuse_beyond_memory("search", search_bytes(images, search, space), lower)
+        reject_beyond_memory("search", search_bytes(images, search, space), lower)
 
 
 def search_bytes(images: ImageSet, settings: SearchSettings, space: SpaceSettings) -> int:

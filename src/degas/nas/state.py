@@ -69,7 +69,7 @@ class Search:
         self.weight_batches = self.make_batches("search weights", weight_rows)
         self.steps_per_epoch = self.weight_batches.steps_per_epoch
         self.total_steps = settings.num_epochs * self.steps_per_epoch
-        self.supernet = self._fresh_supernet()
+        self.supernet = self._new_supernet()
         self.signal = (make_signal or find_signal(settings))(
             self.supernet,
             self.supernet.weights(),
@@ -98,7 +98,7 @@ class Search:
         self.alpha_history: list[dict[str, dict[str, float]]] = []  # after each epoch
         self.replayed = Replayed(self._replayable, engine.device, CudaGraphs()) if settings.cuda_graphs else None
 
-    def _fresh_supernet(self) -> Supernet:
+    def _new_supernet(self) -> Supernet:
         with forked_rng(self.seed, "supernet"):
             supernet = Supernet(
                 self.space,

@@ -1,7 +1,7 @@
-"""The graph of paper Figure 2, once, for supernet and generator alike.
+"""The graph of paper Figure 2, shared by supernet and generator.
 
 noise → linear, reshape → U0 → N1 → U1 → … → US → BN, ReLU, conv 3×3, tanh → image. A node is the sum of its edges;
-what an edge computes is the caller's business (`make_edge`): one operation in a generator, a mix in the supernet.
+the caller defines what an edge computes (`make_edge`): one operation in a generator, a mix in the supernet.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FLAT = 0.01  # `image_gain` for fits by reconstruction
 
 @dataclass
 class Maps:
-    """The maps of a forward pass: node → map (N, width, h, h), and node → what its edges receive."""
+    """The maps of a forward pass: node → map (N, width, h, h), and node → the value that its edges receive."""
 
     nodes: dict[str, Tensor]
     values: dict[str, Any]
@@ -35,11 +35,11 @@ class Backbone(nn.Module):
         slots: the edges to build, in the graph's order (a node's edges are summed in this order).
         num_stages, base_size, width, noise_size, channels: sizes, as in `Architecture`.
         make_edge: slot → module, called as `edge(value, labels)`.
-        image_gain: variance of the first images before their tanh, roughly. The default is nearly flat, so that a fit
-            need not first unlearn noise (GLO on 3,200 CIFAR-10 (JPEG) images, C = 32, 200 steps: loss 0.450 against
-            0.504).
-        make_value: if given, width → module that every node that feeds an edge passes through once; edges receive its
-            output. The supernet uses it to share ReLU(BN(x)) among the edges that leave a node.
+        image_gain: approximate variance of the first images before their tanh. The default is nearly flat, so that a
+            fit need not unlearn noise first (GLO on 3,200 CIFAR-10 (JPEG) images, C = 32, 200 steps: loss 0.450
+            against 0.504).
+        make_value: if given, width → module that is applied once to every node that feeds an edge; edges receive its
+            output. The supernet shares ReLU(BN(x)) in this way among the edges that leave a node.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Backbone(nn.Module):
         return maps
 
     def image(self, maps: Maps, labels: Tensor | None = None) -> Tensor:
-        """Images (N, channels, H, W) from `maps`, whose missing nodes are computed; `maps` itself stays as it is."""
+        """Images (N, channels, H, W) from `maps`; computes its missing nodes and does not change `maps`."""
         maps = Maps(dict(maps.nodes), dict(maps.values))
         for node in self.incoming:
             if node not in maps.nodes:
@@ -100,12 +100,12 @@ class Backbone(nn.Module):
         maps.nodes[node] = self.sum_edges(slots, maps.values, labels)
 
     def sum_edges(self, slots: Sequence[Slot], values: Mapping[str, Any], labels: Tensor | None) -> Tensor:
-        """A node from the `values` of its sources; the supernet computes the same sum in fewer steps."""
+        """A node from the `values` of its sources; the supernet overrides it with the same sum in fewer steps."""
         terms = [self.edges[module_name(slot.name)](values[slot.source], labels) for slot in slots]
         return cast(Tensor, sum(terms[1:], terms[0]))
 
     def first_map(self, noise: Tensor) -> Tensor:
-        """U0: the linear layer, reshaped (N, width, base, base), in channels-last memory when the weights are."""
+        """U0: the linear layer, reshaped (N, width, base, base), in channels-last memory if the weights are."""
         flat = self.linear(noise).view(-1, self.width, self.base_size, self.base_size)
         channels_last = self.to_image.weight.is_contiguous(memory_format=torch.channels_last)
         return flat.contiguous(memory_format=torch.channels_last) if channels_last else flat
@@ -116,5 +116,5 @@ class Backbone(nn.Module):
 
 
 def module_name(name: str) -> str:
-    """A node's or edge's name as a module key, which must hold no dot: `N1.2->U1` → `N1_2-U1`."""
+    """A node's or edge's name as a module key, which must not contain a dot: `N1.2->U1` → `N1_2-U1`."""
     return name.replace("->", "-").replace(".", "_")

@@ -1,7 +1,7 @@
-"""Generators that a search is compared with: CT-GAN's own (`resnet`) and DCGAN's (`dcgan`).
+"""Baselines for comparison with a found generator: CT-GAN's own (`resnet`) and DCGAN's (`dcgan`).
 
 Both map noise (N, noise_size) to images (N, channels, H, W) in [−1, 1], H = W = base_size·2^num_stages. With
-`num_classes` > 0 their batch norms are conditional on labels (N,), `resnet`'s last one excepted (CT-GAN's code).
+`num_classes` > 0 their batch norms are conditional on labels (N,), except the last one of `resnet` (CT-GAN's code).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class FirstMap(nn.Module):
         self.linear = started(nn.Linear(noise_size, width * base_size * base_size), GLOROT)
 
     def forward(self, noise: Tensor) -> Tensor:
-        # Channels-last from the start, or every layer after would convert its input.
+        # Channels-last from the start; otherwise every later layer converts its input.
         return self.linear(noise).unflatten(1, self.shape).contiguous(memory_format=torch.channels_last)
 
 
@@ -73,8 +73,8 @@ class ResnetGenerator(nn.Module):
 class DcganGenerator(nn.Module):
     """DCGAN's generator (Radford et al. 2016): linear, then BN, ReLU, transposed conv 4×4 stride 2 per stage, tanh.
 
-    `width` is that of the last feature map; every earlier one is twice as wide as the next. Its batch norms are all
-    conditional, for a single stage has no other.
+    `width` is that of the last feature map; every earlier one is twice as wide as the next. All batch norms are
+    conditional: a single stage has only one.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
-"""The cost of an operation, an architecture or a whole generator: parameters and multiply-adds an image.
+"""The cost of an operation, an architecture or a whole generator: parameters and multiply-adds per image.
 
-Counted on modules built on PyTorch's meta device, which holds shapes and no memory, so that a registered operation is
-counted like any other. The closed forms are in the tests. Batch norms, activations and pools count no multiply-adds.
+Costs are counted on modules on PyTorch's meta device (shapes without memory), so that a registered operation counts
+like any other. The tests hold the closed forms. Batch norms, activations and pools count no multiply-adds.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ class Cost:
 
 
 def count_parameters(module: nn.Module) -> int:
-    """Learned values of `module`; buffers do not count."""
+    """Number of learned values of `module`, without buffers."""
     return sum(parameter.numel() for parameter in module.parameters())
 
 
 def module_cost(module: nn.Module, *inputs: torch.Tensor) -> Cost:
-    """Cost of a module in one forward pass over `inputs` of batch size one; they may live on the meta device."""
+    """Cost of a module in one forward pass over `inputs` of batch size one, which may be on the meta device."""
     counter = FlopCounterMode(display=False)
     module.eval()
-    with counter, torch.no_grad(), as_defined():  # as the field counts; what is computed takes fewer
+    with counter, torch.no_grad(), as_defined():  # the usual way of counting; the fused forms compute fewer
         module(*inputs)
     return Cost(count_parameters(module), counter.get_total_flops() // 2)
 
@@ -72,7 +72,7 @@ def slot_cost(slot: Slot, operation: str, architecture: Architecture) -> Cost:
 def slot_costs(
     space: SearchSpace, *, base_size: int, width: int, separable_order: Literal["preact", "darts"] = "preact"
 ) -> dict[str, dict[str, Cost]]:
-    """Slot name → operation name → what the operation adds to a generator of these sizes if it is kept there."""
+    """Slot name → operation name → cost that the operation adds to a generator of these sizes if kept there."""
     return {
         slot.name: {
             name: operation_cost(
@@ -98,7 +98,7 @@ def frame_cost(architecture: Architecture) -> Cost:
 
 
 def architecture_cost(architecture: Architecture) -> Cost:
-    """Cost of the unconditional generator of an architecture, without building it."""
+    """Cost of an architecture's unconditional generator, which is not built."""
     total = frame_cost(architecture)
     for edge in architecture.edges:
         total += slot_cost(architecture.slot(edge), edge.operation, architecture)
@@ -106,7 +106,7 @@ def architecture_cost(architecture: Architecture) -> Cost:
 
 
 def supernet_parameters(space: SearchSpace, *, base_size: int, width: int, noise_size: int, channels: int) -> int:
-    """Learned values of the network that holds every candidate, α aside, without building it."""
+    """Number of learned values of the supernet, without α and without building it."""
     sizes = (space.num_stages, space.num_normal, base_size, width, noise_size, channels)
     total = frame_cost(Architecture(*sizes, space.draw(0), order=space.order)).num_parameters
     for slot in space.slots:

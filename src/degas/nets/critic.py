@@ -19,7 +19,7 @@ from degas.runtime.registry import Registry, call_with
 from degas.runtime.rng import forked_rng
 
 NO_DROPOUT = (0.0, 0.0, 0.0)
-LARGEST_LAST_MAP = 16  # pixels; above it, blocks are added
+LARGEST_LAST_MAP = 16  # pixels; larger maps get more blocks
 
 CriticMaker = Callable[..., nn.Module]
 CRITICS: Registry[CriticMaker] = Registry("critic")
@@ -27,11 +27,11 @@ Maker = TypeVar("Maker", bound=CriticMaker)
 
 
 def register_critic(name: str) -> Callable[[Maker], Maker]:
-    """Make a class or function that returns a module what `--gan.critic NAME` means.
+    """Register a class or function that returns a module as the critic `--gan.critic NAME`.
 
-    It is called by keyword with those of these that it names: `width`, `channels`, `image_size`, `num_classes` (0
-    without labels), `output_size` (numbers a score consists of), `dropout`, `spectral`, `score_pool`. The module maps
-    images (N, C, H, W) to a `CriticOutput`, each row from its own image alone: no batch norm.
+    It is called with the keyword arguments that its signature names, out of `width`, `channels`, `image_size`,
+    `num_classes` (0 without labels), `output_size` (numbers per score), `dropout`, `spectral`, `score_pool`. The module
+    maps images (N, C, H, W) to a `CriticOutput`. Each row depends only on its own image: no batch norm.
     """
 
     def register(maker: Maker) -> Maker:
@@ -77,7 +77,7 @@ class Block(nn.Module):
         hidden = F.relu(self.conv1(F.relu(x)))
         if self.shortcut is None:
             return x + self.conv2(hidden)
-        # The authors convolve and then pool; the two commute for a 1×1 convolution, and this order costs a quarter.
+        # The authors convolve, then pool. The two commute for a 1×1 convolution, and this order costs a quarter.
         return convolve_and_half(hidden, self.conv2) + self.shortcut(half(x))
 
 
@@ -85,14 +85,14 @@ class Block(nn.Module):
 class Critic(nn.Module):
     """Images (N, channels, H, W) → `CriticOutput`.
 
-    Image block, then pre-activation blocks down, same, same, element-wise dropout after these three, ReLU, spatial
-    mean → features (CT-GAN's D_), linear → scores (D). No normalisation. Above 64 px more blocks go down before the
-    dropout, so that the last map is at most 16 px wide (our choice). Odd sizes are halved upwards.
+    Image block; three pre-activation blocks (down, same, same), each followed by element-wise dropout; ReLU; spatial
+    mean → features (CT-GAN's D_); linear → scores (D). No normalisation. Above 64 px more down blocks come before the
+    dropout, so that the last map is at most 16 px wide (our choice). Halving rounds odd sizes up.
 
-    Weights start as in CT-GAN's code, uniform: its "He" has variance 4/(fan_in + fan_out), not He's own 2/fan_in;
-    shortcuts and the linear layers have Glorot's, half of that (`nets.initialisation`). Biases start at zero.
+    Initial weights are uniform, as in CT-GAN's code: its "He" has variance 4/(fan_in + fan_out), not He's own 2/fan_in;
+    shortcuts and linear layers have Glorot's, which is half of that (`nets.initialisation`). Biases start at zero.
 
-    Dropout draws from torch's global random state, in the order of the blocks, so that a step run within
+    Dropout draws from torch's global random state, in the order of the blocks, so that a step within
     `runtime.rng.forked_rng` is a function of its seed. It is on in training mode and off in evaluation mode.
 
     Args:
@@ -100,11 +100,11 @@ class Critic(nn.Module):
         channels, image_size: of the images.
         dropout: rates after the last three blocks.
         num_classes: K of the auxiliary classifier on the features; 0 for none.
-        output_size: numbers a score consists of (16 for `mmd`).
-        spectral: spectral normalisation (Miyato et al. 2018) of every layer but the class head, whose logits must be
-            free to grow confident.
-        score_pool: `mean`, or `sum` as spectrally normalised critics have it (SN-GAN's and AutoGAN's code): with a
-            mean the bound of one on every layer's gain would hold the scores close to 0.
+        output_size: numbers per score (16 for `mmd`).
+        spectral: spectral normalisation (Miyato et al. 2018) of every layer except the class head, whose logits must
+            be unbounded.
+        score_pool: `mean`, or `sum` for spectrally normalised critics (SN-GAN's and AutoGAN's code): every layer's
+            gain is at most one, so a mean would keep the scores close to 0.
     """
 
     def __init__(
@@ -134,7 +134,9 @@ class Critic(nn.Module):
 
     def forward(self, images: Tensor) -> CriticOutput:
         with parametrize.cached():
-            with torch.autocast(images.device.type, enabled=False):  # norms in float32, whatever convolutions run in
+            with torch.autocast(
+                images.device.type, enabled=False
+            ):  # norms in float32, whatever the precision of convolutions
                 for layer in self.spectral:
                     _ = layer.weight
             return self._score(images)
@@ -148,7 +150,7 @@ class Critic(nn.Module):
         pooled = features * (x.shape[2] * x.shape[3]) if self.score_pool == "sum" else features
         scores = self.score(pooled)  # (N, output_size)
         logits = self.classify(features) if self.classify is not None else None
-        return CriticOutput(scores.squeeze(1), features, logits)  # squeeze leaves a size over 1 as it is
+        return CriticOutput(scores.squeeze(1), features, logits)  # squeeze does not change a size over 1
 
 
 def make_critic(
@@ -162,7 +164,7 @@ def make_critic(
     compares_features: bool,
     options: Mapping[str, Any],
 ) -> nn.Module:
-    """The registered critic of that name; `UserError` where its output is not what the training needs."""
+    """The registered critic with this name; `UserError` if its output does not suit the training."""
     where = f"--gan.critic {name}"
     sizes = {"width": width, "channels": channels, "image_size": image_size, "num_classes": num_classes}
     plain = {"dropout": NO_DROPOUT, "spectral": False, "score_pool": "mean"}
@@ -176,7 +178,7 @@ def make_critic(
 
 
 def _check_output(output: object, where: str, score_size: int, num_classes: int, compares_features: bool) -> None:
-    """Raise `UserError` unless the output for two images is that of a critic that this training can use."""
+    """Raise `UserError` unless this training can use the critic's output for two images."""
     if not isinstance(output, CriticOutput):
         raise UserError(f"{where}: returns {type(output).__name__}; return a degas.CriticOutput")
     wanted = {"scores": (2,) if score_size == 1 else (2, score_size)}
@@ -187,6 +189,6 @@ def _check_output(output: object, where: str, score_size: int, num_classes: int,
         if value is None or tuple(value.shape) != shape:
             found = "none" if value is None else f"{tuple(value.shape)}"
             takes = "output_size" if part == "scores" else "num_classes"
-            raise UserError(f"{where}: {part} of two images are {found} and must be {shape}; follow {takes}")
+            raise UserError(f"{where}: {part} of two images are {found} but must be {shape}; follow {takes}")
     if compares_features and (output.features is None or output.features.ndim != 2):
-        raise UserError(f"{where}: the objective compares features (N, F) and the critic returns none")
+        raise UserError(f"{where}: the objective compares features (N, F), but the critic returns none")

@@ -1,4 +1,4 @@
-"""The smallest and the biggest architecture of a space, by parameters."""
+"""The smallest and the largest architecture of a space, by parameters."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from degas.space.graph import ZERO, Edge, SearchSpace
 
 
 def extreme_edges(space: SearchSpace, width: int, largest: bool) -> tuple[Edge, ...]:
-    """The architecture with the most or the fewest parameters; an operation has the same at every size."""
+    """The architecture with the most or the fewest parameters. An operation's parameters do not depend on map size."""
     edges = []
     for node in space.nodes[1:]:
         direct, *residual = space.incoming(node)

@@ -1,4 +1,4 @@
-"""Generators by name: the registry that `resnet` and `dcgan` stand in, and that others add their own modules to."""
+"""Generators by name: the registry of `resnet`, `dcgan` and users' own modules."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from degas.runtime.rng import forked_rng
 GeneratorMaker = Callable[..., nn.Module]
 GENERATORS: Registry[GeneratorMaker] = Registry("generator", taken=("architecture",))
 Maker = TypeVar("Maker", bound=GeneratorMaker)
-RANGE = 1.001  # of image values, −1 … 1 but for rounding
+RANGE = 1.001  # bound of image values: −1 … 1, apart from rounding
 
 
 def register_generator(name: str) -> Callable[[Maker], Maker]:
-    """Make a class or function that returns a module what `--architecture NAME` means.
+    """Register a class or function that returns a module as the generator `--architecture NAME`.
 
-    It is called by keyword with those of these that it names: `width`, `noise_size`, `base_size`, `num_stages`,
-    `image_size` (= base_size·2^num_stages), `channels`, and `num_classes` (0 without labels). The module maps noise
-    (N, noise_size), and labels (N,) where there are classes, to images (N, channels, image_size, image_size) in
-    [−1, 1].
+    It is called with the keyword arguments that its signature names, out of `width`, `noise_size`, `base_size`,
+    `num_stages`, `image_size` (= base_size·2^num_stages), `channels`, and `num_classes` (0 without labels). The module
+    maps noise (N, noise_size), and labels (N,) if there are classes, to images (N, channels, image_size, image_size)
+    in [−1, 1].
     """
 
     def register(maker: Maker) -> Maker:
@@ -37,7 +37,7 @@ def register_generator(name: str) -> Callable[[Maker], Maker]:
 
 
 def registering_module(name: str) -> str:
-    """The module to import before a saved generator of this name can be loaded; empty for those of degas."""
+    """The module to import before loading a saved generator of this name; empty for generators of degas."""
     module = GENERATORS.find(name, "generator").__module__
     if module == "__main__":
         module = Path(getattr(sys.modules["__main__"], "__file__", None) or "__main__").stem
@@ -45,7 +45,7 @@ def registering_module(name: str) -> str:
 
 
 def check_registered(name: str, module: object, where: str) -> None:
-    """Raise `UserError` for a generator of config.json that nobody registered: what to import, where that is known."""
+    """Raise `UserError` if config.json's generator is not registered; say which module to import, if known."""
     if name in GENERATORS:
         return
     if isinstance(module, str) and module:
@@ -57,16 +57,16 @@ def check_registered(name: str, module: object, where: str) -> None:
 
 
 def make_network(name: str, sizes: Mapping[str, int], num_classes: int, where: str) -> nn.Module:
-    """A network of the registered generator `name`, with fresh weights."""
+    """A new network of the registered generator `name`, with initial weights."""
     maker = GENERATORS.find(name, where)
     if num_classes and not takes(maker, "num_classes"):
-        raise UserError(f"{where}: the generator {name!r} takes no num_classes, and so can have no labels")
+        raise UserError(f"{where}: the generator {name!r} takes no num_classes, so it cannot use labels")
     image_size = sizes["base_size"] * 2 ** sizes["num_stages"]
     return call_with(maker, {**sizes, "image_size": image_size, "num_classes": num_classes}, f"{where}: {name}")
 
 
 def check_network(network: Callable[..., Tensor], sizes: Mapping[str, int], num_classes: int, name: str) -> None:
-    """Try a module on two rows of noise; raise `UserError` where it makes other images than it is to make."""
+    """Try a module on two rows of noise; raise `UserError` if the images have the wrong shape or range."""
     assert isinstance(network, nn.Module)
     labels = (torch.zeros(2, dtype=torch.long),) if num_classes else ()
     with torch.no_grad(), forked_rng(0, "trial of a generator"):
@@ -76,7 +76,7 @@ def check_network(network: Callable[..., Tensor], sizes: Mapping[str, int], num_
     if not isinstance(images, Tensor) or tuple(images.shape) != (2, sizes["channels"], side, side):
         found = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
         raise UserError(
-            f"generator {name}: makes {found} of two rows of noise and must make {(2, sizes['channels'], side, side)}; "
+            f"generator {name}: makes {found} of two rows of noise, not {(2, sizes['channels'], side, side)}; "
             "follow channels and image_size"
         )
     if not bool((images.abs() <= RANGE).all()):

@@ -1,7 +1,7 @@
-"""Convolutions and linear layers as CT-GAN starts them: uniform weights by the mean of fan-in and fan-out, zero biases.
+"""CT-GAN's initial weights: uniform, scaled by the mean of fan-in and fan-out; biases are zero.
 
-Variance `gain` · 2 / (fan_in + fan_out): gain 1 is Glorot's, gain 2 what the authors' code calls He. It differs from
-He's own 2 / fan_in where the widths differ: on the first convolution (3 → 128 channels) by a factor of 22.
+The variance is `gain` · 2 / (fan_in + fan_out): gain 1 is Glorot's, gain 2 is called He in the authors' code. It
+differs from He's own 2 / fan_in if the widths differ: by a factor of 22 for the first convolution (3 → 128 channels).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Layer = TypeVar("Layer", nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 def started(layer: Layer, gain: float) -> Layer:
     """`layer` with weights drawn from U(−b, b), b² = 3 · gain · 2 / (fan_in + fan_out), and zero biases.
 
-    A pixel of a transposed convolution of stride s sees 1/s² of its kernel's taps, and only those count.
+    Each output pixel of a transposed convolution of stride s sees 1/s² of the kernel's taps; only those count.
     """
     first, second, *kernel = layer.weight.shape
     unseen = math.prod(layer.stride) if isinstance(layer, nn.ConvTranspose2d) else 1

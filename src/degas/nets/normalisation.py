@@ -1,7 +1,7 @@
-"""Batch normalisation as the search needs it: biased running variance, optional labels, buffers that can hold still.
+"""Batch normalisation for the search: biased running variance, optional labels, buffers that can be frozen.
 
-The running variance is biased (divides by N, not N − 1) everywhere, because nearest up-sampling commutes with the
-biased statistics and not with the unbiased ones.
+The running variance is always biased (divides by N, not N − 1), because nearest up-sampling commutes only with biased
+statistics.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ ONE_VALUE = "one image of 1×1 pixels has no batch statistics; take two images o
 class BatchNorm(nn.Module):
     """Batch normalisation over (N, H, W) of a (N, C, H, W) input; `labels` are accepted and ignored.
 
-    Training mode normalises with the batch's mean and biased variance, and moves the running statistics towards
-    them by `momentum`, unless `update_buffers` is False. Evaluation mode normalises with the running statistics.
+    Training mode normalises with the batch's mean and biased variance, and moves the running statistics towards them
+    by `momentum`, unless `update_buffers` is False. Evaluation mode normalises with the running statistics.
     """
 
     running_mean: Tensor
@@ -60,7 +60,7 @@ class BatchNorm(nn.Module):
 class ConditionalBatchNorm(BatchNorm):
     """Batch normalisation whose scale and shift are looked up by label: labels (N,) in 0 … num_classes − 1.
 
-    CT-GAN's supervised generator has one in place of every batch norm but the last.
+    CT-GAN's supervised generator uses it for every batch norm except the last.
     """
 
     def __init__(self, num_features: int, num_classes: int, momentum: float = 0.1, eps: float = 1e-5) -> None:
@@ -77,7 +77,7 @@ class ConditionalBatchNorm(BatchNorm):
 
 
 def make_norm(width: int, num_classes: int = 0, affine: bool = True) -> nn.Module:
-    """The batch norm a generator uses inside its operations: conditional when there are classes."""
+    """The batch norm inside a generator's operations: conditional if there are classes."""
     return ConditionalBatchNorm(width, num_classes) if num_classes else BatchNorm(width, affine=affine)
 
 
@@ -88,7 +88,7 @@ def batch_norms(module: nn.Module) -> list[Any]:
 
 @contextmanager
 def frozen_buffers(module: nn.Module) -> Iterator[None]:
-    """Within it, forwards in training mode move no running statistics."""
+    """Inside the block, forward passes in training mode do not change running statistics."""
     norms = batch_norms(module)
     switches = [(norm, "update_buffers" if isinstance(norm, BatchNorm) else "track_running_stats") for norm in norms]
     on = [(norm, switch) for norm, switch in switches if getattr(norm, switch)]
@@ -103,10 +103,10 @@ def frozen_buffers(module: nn.Module) -> Iterator[None]:
 
 @torch.no_grad()
 def recalibrate(module: nn.Module, forward: Callable[[int], object], num_batches: int = 20) -> None:
-    """Replace the running statistics by their plain mean over `num_batches` forwards in training mode.
+    """Replace the running statistics by their mean over `num_batches` forward passes in training mode.
 
-    `forward(k)` must run `module` on batch k. The k-th batch enters with momentum 1/(k+1), which makes the running
-    value the mean of all batches seen. Needed because running statistics lag behind moving weights and α.
+    `forward(k)` must run `module` on batch k. Momentum 1/(k+1) for the k-th batch makes the running value the mean of
+    all batches so far. Without this, running statistics lag behind changing weights and α.
     """
     norms = batch_norms(module)
     before = [(norm.momentum, norm.training) for norm in norms]

@@ -1,4 +1,4 @@
-"""Operation name → module: the only such table. To add one, call `register_operation`.
+"""The one table from operation name to module. To add an operation, call `register_operation`.
 
 Every operation maps (N, width, H, W) to (N, width, factor·H, factor·W) and is called as `operation(x, labels)`.
 Convolutions have no biases. Sources: paper §3.2; DARTS for separable and dilated convolutions and pooling.
@@ -39,17 +39,17 @@ class Site:
 
 
 class Chain(nn.Sequential):
-    """Modules one after the other; batch norms and chains also receive the labels.
+    """Modules in sequence; batch norms and chains also receive the labels.
 
-    Nearest up-sampling waits for the next convolution, with which it is cheaper (`nets.resampling`): batch norm and
-    ReLU commute with it, and whatever else comes gets the pixels repeated first.
+    Nearest up-sampling is deferred to the next convolution, since the two together are cheaper (`nets.resampling`).
+    Batch norm and ReLU commute with it; before any other module the pixels are repeated.
     """
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         return repeat_pixels(*self._run(x, labels, 1))
 
     def _run(self, x: Tensor, labels: Tensor | None, repeats: int) -> tuple[Tensor, int]:
-        """The output but for nearest up-sampling by the whole factor that comes with it."""
+        """The output before nearest up-sampling, and the whole factor of the up-sampling that remains."""
         for module in self:
             if isinstance(module, Nearest) and waits():
                 repeats *= module.factor
@@ -67,7 +67,7 @@ def _apply(module: nn.Module, x: Tensor, labels: Tensor | None) -> Tensor:
 
 
 def _after_nearest(module: nn.Module, x: Tensor, labels: Tensor | None, repeats: int) -> Tensor:
-    """`module` on the pixels of x repeated."""
+    """`module` applied to x with its pixels repeated."""
     if isinstance(module, nn.Conv2d):
         return repeat_and_convolve(x, module, repeats)
     if isinstance(module, nn.ConvTranspose2d):
@@ -89,13 +89,13 @@ class Nearest(nn.Module):
 class BilinearConvolution(nn.Module):
     """Bilinear ×2 and a 3×3 convolution, weight (C_out, C_in, 3, 3), as one transposed convolution.
 
-    Up-sampling weighs neighbours by [1, 3, 3, 1] / 4 each way, the map being zero outside, and its values outside
-    count as well (StyleGAN2's order of the two): so the two are exactly one kernel, at the border too.
+    Up-sampling weighs neighbours by [1, 3, 3, 1] / 4 along each axis, with zeros outside the map. As in StyleGAN2, the
+    convolution also sees the up-sampled values outside the map, so the two equal one kernel exactly, even at borders.
     """
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        # Averages have less variance than pixels: of rectified white noise 0.2923 is left of ½.
+        # Averages have less variance than pixels: for rectified white noise, 0.2923 instead of ½.
         self.weight = convolution(width, width, 3, gain=1 / 0.2923).weight
 
     def forward(self, x: Tensor) -> Tensor:
@@ -103,10 +103,10 @@ class BilinearConvolution(nn.Module):
 
 
 def bilinear_kernel(kernel: Tensor) -> Tensor:
-    """(C_in, C_out, k, k) of the convolution → (C_in, C_out, k + 3, k + 3) of bilinear ×2 and the convolution."""
-    kernel = kernel.flip(2, 3)  # a transposed convolution turns its kernel round
+    """Kernel of a convolution (C_in, C_out, k, k) → kernel of bilinear ×2 plus it (C_in, C_out, k + 3, k + 3)."""
+    kernel = kernel.flip(2, 3)  # a transposed convolution flips its kernel
     for _ in range(3):
-        kernel = spread(kernel, copies=2, shift=1)  # [1, 1] three times is [1, 3, 3, 1]
+        kernel = spread(kernel, copies=2, shift=1)  # [1, 1] convolved three times is [1, 3, 3, 1]
     return kernel / 16
 
 
@@ -115,7 +115,7 @@ def convolution(
 ) -> nn.Conv2d:
     """A convolution that keeps H and W; weights ~ N(0, gain / fan-in).
 
-    Gain 2 keeps the variance of a rectified unit-variance input (He et al. 2015); 1 that of an unrectified one.
+    Gain 2 keeps the variance of a rectified unit-variance input (He et al. 2015), gain 1 that of an unrectified one.
     """
     conv = nn.Conv2d(
         width_in, width_out, size, padding=dilation * (size // 2), dilation=dilation, groups=groups, bias=False
@@ -127,8 +127,8 @@ def convolution(
 def deconvolution(width: int, size: int) -> nn.ConvTranspose2d:
     """A transposed convolution, stride 2, whose output is exactly twice as large as its input.
 
-    Each output pixel sees size²/4 taps a channel, so that is its fan-in; with it every up operation starts with equal
-    output variance (torch's default would give transposed convolutions a quarter), and scale does not stand in for α.
+    Each output pixel sees size²/4 taps per channel, which is its fan-in. With it every up operation starts with equal
+    output variance (torch's default would give transposed convolutions a quarter), so that scale does not act like α.
     """
     conv = nn.ConvTranspose2d(width, width, size, stride=2, padding=(size - 2) // 2, bias=False)
     nn.init.normal_(conv.weight, std=math.sqrt(2.0 / (width * size * size / 4)))
@@ -144,7 +144,7 @@ def _pool(make: Callable[[], nn.Module]) -> Callable[[Site], Chain]:
 
 
 def _depthwise_pointwise(site: Site, size: int, dilation: int) -> Chain:
-    """ReLU, depthwise, pointwise, with its batch norm first (`preact`) or last (`darts`)."""
+    """ReLU, depthwise, pointwise, with batch norm first (`preact`) or last (`darts`)."""
     width = site.width
     depthwise = convolution(width, width, size, dilation=dilation, groups=width)
     core = [nn.ReLU(), depthwise, convolution(width, width, 1, gain=1.0)]
@@ -189,8 +189,8 @@ _BUILDERS: dict[str, Callable[[Site], Chain]] = {
 def register_operation(name: str, kind: Kind, build: Callable[[Site], Chain]) -> None:
     """Add an operation under `name` to the search space's vocabulary.
 
-    `build(site)` returns a `Chain`. A normal operation keeps (H, W); an up operation doubles them exactly, and is used
-    at larger factors after nearest up-sampling by factor/2. Raises `UserError` if the name is taken.
+    `build(site)` returns a `Chain`. A normal operation keeps (H, W). An up operation doubles them exactly; for a larger
+    factor, nearest up-sampling by factor/2 comes first. Raises `UserError` if the name is taken.
     """
     if name in OPERATION_KINDS or name == "zero":
         raise UserError(f"operation {name!r} is already registered; choose another name")
@@ -210,8 +210,8 @@ def build_operation(
     """The module of one operation.
 
     Args:
-        name: a key of the table; `UserError` otherwise, or where a registered operation has a batch norm of torch's
-            own, which nobody would freeze in a critic's step or recalibrate.
+        name: a key of the table; `UserError` otherwise, or if a registered operation uses torch's own batch norm,
+            which is neither frozen in critic steps nor recalibrated.
         width: channels in and out.
         factor: 1 for a normal edge; 2, 4, … for an up edge (nearest by factor/2 first, then the ×2 operation, so an
             operation has the same parameters at every factor).
@@ -223,5 +223,5 @@ def build_operation(
         raise UserError(f"unknown operation {name!r}{nearest(name, _BUILDERS)}")
     operation = _BUILDERS[name](Site(width, norm, separable_order, pool_norm))
     if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in operation.modules()):
-        raise UserError(f"operation {name!r}: torch's batch norm moves statistics that must hold still; use site.norm")
+        raise UserError(f"operation {name!r}: torch's batch norm cannot freeze its statistics; use site.norm")
     return Chain(Nearest(factor // 2), operation) if factor > 2 else operation

@@ -1,9 +1,9 @@
-"""Convolutions beside a change of size, computed at the smaller size: the same sums with fewer multiplications.
+"""Convolutions next to a change of size, computed at the smaller size: the same sums with fewer multiplications.
 
-Nearest up-sampling and then a k×k convolution is one transposed convolution with a (k + factor − 1)×(k + factor − 1)
-kernel, and a k×k convolution and then a mean pool 2×2 is one convolution of stride 2 with a (k + 1)×(k + 1) kernel.
-For k = 3 and factor 2 both take 16 products where the definition takes 36. Exact but for rounding, derivatives of any
-order included; `as_defined` computes the definitions instead.
+Nearest up-sampling followed by a k×k convolution equals one transposed convolution with a (k + factor − 1)×(k + factor
+− 1) kernel. A k×k convolution followed by a 2×2 mean pool equals one convolution of stride 2 with a (k + 1)×(k + 1)
+kernel. For k = 3 and factor 2 both take 16 products instead of 36. They are exact apart from rounding, including
+derivatives of any order; `as_defined` computes the definitions instead.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _AS_DEFINED: ContextVar[bool] = ContextVar("as_defined", default=False)
 
 @contextmanager
 def as_defined() -> Iterator[None]:
-    """Within it, everything here is computed as it is defined: what costs are counted by, and the tests' twin."""
+    """Inside the block, everything here is computed by its definition: for counting costs, and for tests."""
     token = _AS_DEFINED.set(True)
     try:
         yield
@@ -35,7 +35,7 @@ def repeat_pixels(x: Tensor, factor: int) -> Tensor:
 
 
 def half(x: Tensor) -> Tensor:
-    """Mean pool 2×2, odd sizes halved upwards: (N, C, H, W) → (N, C, ⌈H/2⌉, ⌈W/2⌉)."""
+    """Mean pool 2×2, odd sizes rounded up: (N, C, H, W) → (N, C, ⌈H/2⌉, ⌈W/2⌉)."""
     return F.avg_pool2d(x, 2, ceil_mode=True)
 
 
@@ -46,25 +46,25 @@ def repeat_and_convolve(x: Tensor, conv: nn.Conv2d, factor: int = 2) -> Tensor:
     size = conv.kernel_size[0]
     if size == 1:
         return repeat_pixels(conv(x), factor)
-    # A transposed convolution turns its kernel round; each pixel that nearest makes of one adds a copy of it.
+    # A transposed convolution flips its kernel; each repeated pixel adds a shifted copy of it.
     kernel = spread(conv.weight.flip(2, 3).transpose(0, 1), copies=factor, shift=1)  # (C, C', k + factor − 1, …)
     return up_convolve(x, kernel, factor, conv.bias)
 
 
 def repeat_and_deconvolve(x: Tensor, deconv: nn.ConvTranspose2d, factor: int) -> Tensor:
-    """`deconv(repeat_pixels(x, factor))` of one that doubles the size, → (N, C', 2·factor·H, 2·factor·W)."""
+    """`deconv(repeat_pixels(x, factor))` for a `deconv` that doubles the size, → (N, C', 2·factor·H, 2·factor·W)."""
     if _AS_DEFINED.get() or not doubles_size(deconv):
         return deconv(repeat_pixels(x, factor))
     return up_convolve(x, fold_nearest(deconv.weight, factor), 2 * factor, deconv.bias)
 
 
 def convolve_and_half(x: Tensor, conv: nn.Conv2d) -> Tensor:
-    """`half(conv(x))`, (N, C, H, W) → (N, C', ⌈H/2⌉, ⌈W/2⌉); odd sizes take the long way."""
+    """`half(conv(x))`, (N, C, H, W) → (N, C', ⌈H/2⌉, ⌈W/2⌉); odd sizes are computed by the definition."""
     if _AS_DEFINED.get() or not keeps_size(conv) or x.shape[2] % 2 or x.shape[3] % 2:
         return half(conv(x))
     if conv.kernel_size[0] == 1:
         return conv(half(x))
-    # The mean of four copies of the kernel, a pixel apart: a mean pool over the kernel with zeros around it.
+    # The mean of four copies of the kernel, one pixel apart: a mean pool over the zero-padded kernel.
     kernel = F.avg_pool2d(F.pad(conv.weight, (1, 1, 1, 1)), 2, stride=1)  # (C', C, k + 1, k + 1)
     return F.conv2d(x, kernel, conv.bias, stride=2, padding=conv.kernel_size[0] // 2)
 
@@ -75,15 +75,15 @@ def up_convolve(x: Tensor, kernel: Tensor, stride: int = 2, bias: Tensor | None 
 
 
 def fold_nearest(kernel: Tensor, repeats: int) -> Tensor:
-    """The kernel of stride 2·repeats for nearest up-sampling by `repeats` and then `kernel` with stride 2.
+    """The kernel of stride 2·repeats that equals nearest up-sampling by `repeats`, then `kernel` with stride 2.
 
-    The pixels that nearest makes of one are one apart, hence the copies of the kernel two.
+    Repeated pixels are one apart, so the copies of the kernel are two apart.
     """
     return spread(kernel, repeats, 2) if repeats > 1 else kernel
 
 
 def spread(kernel: Tensor, copies: int, shift: int) -> Tensor:
-    """The sum of copies² copies of a kernel (·, ·, k, k), `shift` apart each way: sides of k + shift·(copies − 1)."""
+    """The sum of copies² copies of a kernel (·, ·, k, k), `shift` apart on each axis: size k + shift·(copies − 1)."""
     margin = shift * (copies - 1)
     for axis in (0, 1):
         pads = [(shift * i, margin - shift * i) for i in range(copies)]
@@ -92,14 +92,14 @@ def spread(kernel: Tensor, copies: int, shift: int) -> Tensor:
 
 
 def keeps_size(conv: nn.Conv2d) -> bool:
-    """Return whether it is a plain, zero-padded convolution with an odd kernel, which keeps the size of its input."""
+    """Return whether `conv` is a plain, zero-padded convolution with an odd kernel, which keeps the input's size."""
     size = conv.kernel_size[0]
     plain = conv.stride == (1, 1) and conv.dilation == (1, 1) and conv.groups == 1 and conv.padding_mode == "zeros"
     return plain and conv.kernel_size == (size, size) and size % 2 == 1 and conv.padding == (size // 2, size // 2)
 
 
 def doubles_size(deconv: nn.ConvTranspose2d) -> bool:
-    """Return whether it is a plain transposed convolution, stride 2, even kernel, that exactly doubles the size."""
+    """Return whether `deconv` is plain, with stride 2 and an even kernel, and doubles the size exactly."""
     size, margin = deconv.kernel_size[0], (deconv.kernel_size[0] - 2) // 2
     plain = deconv.stride == (2, 2) and deconv.dilation == (1, 1) and deconv.groups == 1
     square = deconv.kernel_size == (size, size) and size % 2 == 0
@@ -107,5 +107,5 @@ def doubles_size(deconv: nn.ConvTranspose2d) -> bool:
 
 
 def waits() -> bool:
-    """Return whether an up-sampling may wait for the convolution after it."""
+    """Return whether up-sampling may be deferred to the next convolution."""
     return not _AS_DEFINED.get()

@@ -1,4 +1,4 @@
-"""First weights of a found generator, other than those its modules draw themselves (docs/equations.md)."""
+"""Initial weights of a found generator other than those that its modules draw (docs/equations.md)."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from degas.nets.resampling import doubles_size, spread
 
 @torch.no_grad()
 def start_deconvolutions(network: nn.Module, how: Literal["independent", "nearest", "bilinear"]) -> None:
-    """Give every transposed convolution that doubles the size the kernel of up-sampling and a convolution.
+    """Start every transposed convolution that doubles the size as up-sampling followed by a convolution.
 
-    A k×k one holds nearest up-sampling and a (k − 1)×(k − 1) convolution exactly, and bilinear and a (k − 3)×(k − 3)
-    one (`resampling.spread`, `operations.bilinear_kernel`). Their taps go on by themselves from there. The kernel is
-    scaled to the output power that independent taps have. `independent` leaves them as they are.
+    A k×k kernel can represent nearest up-sampling plus a (k − 1)×(k − 1) convolution exactly, or bilinear plus a
+    (k − 3)×(k − 3) one (`resampling.spread`, `operations.bilinear_kernel`). Training then moves its taps freely. The
+    kernel is scaled to the output power of independent taps. `independent` changes nothing.
     """
     for module in network.modules():
         if how != "independent" and isinstance(module, nn.ConvTranspose2d) and doubles_size(module):
@@ -37,10 +37,10 @@ def _up_kernel(deconv: nn.ConvTranspose2d, how: str) -> Tensor:
 
 
 def _output_power(kernel: Tensor) -> float:
-    """Mean square of the output where the input is rectified white noise of unit variance; 1 for independent taps.
+    """Mean square of the output for rectified white noise of unit variance; 1 for independent taps.
 
-    That input is its mean, of square 1/(2π), and noise of variance ½ − 1/(2π); a pixel of the output sees the taps of
-    one phase, whose sum weighs the mean and whose squares weigh the noise.
+    That input is a mean with square 1/(2π) plus noise of variance ½ − 1/(2π). An output pixel sees the taps of one
+    phase: their sum weighs the mean, their squares weigh the noise.
     """
     phases = kernel.unflatten(3, (-1, 2)).unflatten(2, (-1, 2))  # (C_in, C_out, k/2, 2, k/2, 2)
     squares, sums = phases.square().sum((2, 4)).mean(), phases.sum((2, 4)).square().mean()
@@ -50,7 +50,7 @@ def _output_power(kernel: Tensor) -> float:
 
 @torch.no_grad()
 def start_frame(backbone: nn.Module, how: Literal["unit", "resnet"], image_gain: float = 1.0) -> None:
-    """Start linear layer and convolution to the image as the baseline `resnet` does, or leave them as they are."""
+    """Start the linear layer and the convolution to the image as the baseline `resnet` does, or change nothing."""
     if how == "resnet":
         assert isinstance(backbone, Backbone)
         started(backbone.linear, GLOROT)

@@ -1,4 +1,4 @@
-"""α over epochs, a card per edge: lines, a bar per operation, and the numbers that the page's slider shows."""
+"""α over epochs, one card per edge: lines, a bar per operation, and the numbers for the page's slider."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Values = dict[str, Any]
 
 
 def alpha_cards(run: Run, prefix: str) -> Values | None:
-    """The epochs and the cards, in the graph's order; None for a run without α. `prefix` keeps ids apart."""
+    """The epochs and the cards, in the graph's order; None for a run without α. `prefix` makes ids unique."""
     if not run.alpha:
         return None
     names = [name for name in run.alpha[-1].values if all(name in record.values for record in run.alpha)]

@@ -1,6 +1,6 @@
-"""Reads what a run folder holds, whatever stages it has: finished, still running, or one of them alone.
+"""Reads a run folder with any of its stages, finished or still running.
 
-Nothing here fails on a missing, half-written or foreign file: it is left out, and `Run.notes` says so.
+A missing, half-written or foreign file is no error: it is left out, and `Run.notes` says so.
 """
 
 from __future__ import annotations
@@ -9,22 +9,21 @@ import json
 import math
 import re
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from degas.errors import UserError
+from degas.figures.film import MAX_FRAMES, thin
 from degas.report.pictures import Picture, read_picture
 from degas.runtime.folder_lock import LOCK
 from degas.runtime.json_files import number
 from degas.space.architecture import Architecture
 
 MAX_JSON_BYTES = 64 << 20
-MAX_FRAMES = 40  # pictures in a slider; more are thinned evenly, first and last kept
 MAX_EPOCHS = 120  # α records in a slider, likewise
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
-T = TypeVar("T")
 Record = dict[str, Any]
 
 
@@ -38,7 +37,7 @@ class AlphaRecord:
 
 @dataclass(frozen=True)
 class Frame:
-    """A sample grid, the generator step after which it was drawn, and its file."""
+    """A sample grid: the generator step after which it was drawn, and its file."""
 
     step: int
     path: Path
@@ -47,7 +46,7 @@ class Frame:
 
 @dataclass
 class Stage:
-    """The files that search, training and evaluation all write."""
+    """The files that each of search, training and evaluation writes."""
 
     config: Record = field(default_factory=dict)
     environment: Record = field(default_factory=dict)
@@ -59,7 +58,7 @@ class Stage:
 
 @dataclass
 class Run:
-    """Everything that a report shows of one run; absent parts are None or empty."""
+    """Everything that a report shows about one run; absent parts are None or empty."""
 
     path: Path
     name: str
@@ -83,9 +82,15 @@ class Run:
         named = {"search": self.search, "train": self.train, "evaluation": self.evaluation}
         return {name: stage for name, stage in named.items() if stage is not None}
 
+    @property
+    def fine_tuned_from(self) -> str | None:
+        """The generator whose weights the training began with, as its command named it; None for fresh weights."""
+        init = self.train.config.get("init") if self.train else None
+        return str(init.get("generator")) if isinstance(init, dict) else None
+
 
 def collect_run(path: Path) -> Run:
-    """Read the run folder `path`; raises `UserError` where there is no folder or nothing of a run in it."""
+    """Read the run folder `path`; raises `UserError` if there is no folder or it holds no run."""
     path = Path(path)
     if not path.is_dir():
         raise UserError(f"{path}: no such folder; give a run folder, the --out of an earlier command")
@@ -103,15 +108,17 @@ def collect_run(path: Path) -> Run:
     return run
 
 
-def thin(items: Sequence[T], most: int) -> list[T]:
-    """At most `most` of `items`, evenly spread, the first and the last among them."""
-    if len(items) <= most:
-        return list(items)
-    return [items[round(k * (len(items) - 1) / (most - 1))] for k in range(most)]
+def sample_grids(path: Path) -> dict[int, Path]:
+    """The sample grids of the training in a run folder: generator step → file, in the order of the steps."""
+    found: dict[int, Path] = {}
+    for file in (path / "train" / "samples").glob("step-*.png"):
+        if match := re.fullmatch(r"step-(\d{1,12})\.png", file.name):
+            found[int(match[1])] = file
+    return dict(sorted(found.items()))
 
 
 def flatten(value: Mapping[str, Any], head: str = "") -> Record:
-    """Nested objects as one, with dotted keys; a few levels deep, the rest stays as it is."""
+    """Nested objects as one object with dotted keys; only the first few levels are flattened."""
     flat: Record = {}
     for key, item in value.items():
         name = f"{head}.{key}" if head else str(key)
@@ -160,17 +167,14 @@ def _collect_train(run: Run) -> None:
         where = _where(run, folder / "generator" / "config.json")
         run.architecture = _guarded(run, lambda: Architecture.from_dict(data, where))
     run.num_parameters = count_saved_parameters(folder / "generator" / "model.safetensors")
-    steps: dict[int, Path] = {}
-    for file in (folder / "samples").glob("step-*.png"):
-        if match := re.fullmatch(r"step-(\d{1,12})\.png", file.name):
-            steps[int(match[1])] = file
-    for step in thin(sorted(steps), MAX_FRAMES):
-        if (picture := _picture(run, steps[step])) is not None:
-            run.frames.append(Frame(step, steps[step], picture))
+    grids = sample_grids(run.path)
+    for step in thin(list(grids), MAX_FRAMES):
+        if (picture := _picture(run, grids[step])) is not None:
+            run.frames.append(Frame(step, grids[step], picture))
 
 
 def count_saved_parameters(path: Path) -> int | None:
-    """Learned values in a safetensors file, from its header alone; None where it cannot be read."""
+    """Number of learned values in a safetensors file, from its header; None if it cannot be read."""
     try:
         with path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
@@ -193,7 +197,7 @@ def _alpha_record(record: Record) -> AlphaRecord | None:
 
 
 def _scores(run: Run) -> Record:
-    """The object of scores.json with the malformed scores taken out."""
+    """The object of scores.json without malformed scores."""
     data = _json(run, run.path / "evaluation" / "scores.json")
     scores = data.get("scores")
     entries = scores.items() if isinstance(scores, dict) else ()
@@ -203,7 +207,7 @@ def _scores(run: Run) -> Record:
 
 
 def _degenerate(run: Run, path: Path) -> list[Record]:
-    """Return the problems that a search found without failing, each as a warning of its own kind."""
+    """Return the problems that a search reported without failing, each as a separate kind of warning."""
     found = _value(run, path)
     records = [record for record in found if isinstance(record, dict)] if isinstance(found, list) else []
     return [{"kind": f"degenerate {k}", "warning": record.get("warning")} for k, record in enumerate(records)]
@@ -215,7 +219,7 @@ def _json(run: Run, path: Path) -> Record:
 
 
 def _value(run: Run, path: Path) -> Any:
-    """Return the value in a JSON file; None where there is none, or none that can be read."""
+    """Return the value in a JSON file; None if the file is missing or unreadable."""
     if not path.exists():
         return None
     try:
@@ -231,7 +235,7 @@ def _value(run: Run, path: Path) -> Any:
 
 
 def _jsonl(run: Run, path: Path) -> list[Record]:
-    """The objects of a log; its last line may be half-written, which is no fault of a run still going."""
+    """The objects of a log; its last line may be half-written, which is normal during a run."""
     if not path.exists():
         return []
     try:

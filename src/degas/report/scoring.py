@@ -1,4 +1,4 @@
-"""The scores of runs side by side, their floors, and the paper's rows beside them. Plain values for the template."""
+"""The scores of several runs, their floors, and the paper's rows for comparison. Plain values for the template."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def floor_name(protocol: str) -> str:
 
 
 def score_rows(runs: Sequence[Run]) -> list[Values]:
-    """One row per protocol, one cell per run; says where runs were measured against different images.
+    """One row per protocol, one cell per run; says if runs were measured against different images.
 
-    A floor stands in its score's cell, and gets a row of its own only where no run has that score.
+    A floor is shown in its score's cell; it has a separate row only if no run has that score.
     """
     names = dict.fromkeys(name for run in runs for name in _entries(run))
     floors = {floor_name(name) for name in names}
@@ -43,7 +43,7 @@ def score_rows(runs: Sequence[Run]) -> list[Values]:
 
 
 def score_tiles(run: Run) -> list[Values]:
-    """The headline scores: the first of each kind that matters, with its floor."""
+    """The headline scores: the first of each important kind, with its floor."""
     tiles = []
     entries = _entries(run)
     floors = {floor_name(name) for name in entries}
@@ -57,7 +57,7 @@ def score_tiles(run: Run) -> list[Values]:
 
 
 def paper_rows(runs: Sequence[Run]) -> list[Values]:
-    """The paper's rows, each with our comparable figures of the same kind of run; `first` opens a table."""
+    """The paper's rows, each with our comparable scores of the same kind of run; `first` starts a table."""
     kinds, rows, table = kinds_of(runs), [], None
     for row in ROWS:
         ours = [_ours(run, kind, row) for run, kind in zip(runs, kinds, strict=True)]
@@ -67,22 +67,22 @@ def paper_rows(runs: Sequence[Run]) -> list[Values]:
 
 
 def comparability(runs: Sequence[Run]) -> list[str]:
-    """Say which scores may be read beside the paper's, and what differs all the same: a few sentences per run."""
+    """Say which scores are comparable with the paper's, and what still differs: a few sentences per run."""
     return [_comparability(run, kind) for run, kind in zip(runs, kinds_of(runs), strict=True)]
 
 
 def _comparability(run: Run, kind: Kind) -> str:
     reason = why_not(run.scores)
     if reason is not None:
-        return f"{run.name}: none of its figures may be read beside the paper's, because {reason}."
+        return f"{run.name}: none of its scores is comparable with the paper's, because {reason}."
     names = " and ".join(comparable_scores(run.scores))
-    head = f"{run.name}: {names} may be read beside the paper's figures for {paper_data_set(run.scores)}."
+    head = f"{run.name}: {names} can be compared with the paper's for {paper_data_set(run.scores)}."
     row = next((row for row in ROWS if kind.is_counterpart(row)), None)
     if row is None:
-        return f"{head} None of the paper's rows is a run of this kind ({kind.words}), so that it stands in none."
+        return f"{head} But no row of the paper is a run of this kind ({kind.words})."
     found = differences(run, kind)
-    unlike = f"; unlike the paper's it has {', '.join(found)}" if found else ""
-    return f"{head} It stands beside “{row.what}” of {row.table}{unlike}."
+    unlike = f"; unlike the paper's run it has {', '.join(found)}" if found else ""
+    return f"{head} It corresponds to “{row.what}” of {row.table}{unlike}."
 
 
 def _entries(run: Run) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The contents of the report's sections, as plain values for the template. The template escapes texts."""
+"""The contents of the report's sections, as plain values for the template, which escapes texts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from degas.report.scoring import score_tiles
 from degas.runtime.json_files import number
 
 Values = dict[str, Any]
-MAX_CHARTS = 48  # quantities of a stage; a log with more was not written by degas
+MAX_CHARTS = 48  # quantities of a stage; degas writes no log with more
 NOT_CURVES = {"step", "epoch"}
 SCORE_WORDS = ("fid", "kid", "is_")
 STEP_WORDS = {"search": "search step", "train": "generator step"}
@@ -23,7 +23,7 @@ ELSEWHERE = ("generator.", "generator", "kind", "command")  # of config.json: sh
 
 
 def headline(run: Run) -> list[Values]:
-    """The few figures that matter: label, value, note."""
+    """The few most important numbers: label, value, note."""
     tiles = [*score_tiles(run), _loss_tile(run), _parameter_tile(run), _training_tile(run), *_time_tiles(run)]
     return [tile for tile in tiles if tile is not None]
 
@@ -45,7 +45,7 @@ def data_words(run: Run) -> str:
 
 
 def architecture(run: Run, prefix: str) -> Values | None:
-    """The drawing, what decided and every edge with its α; None for a run without an architecture."""
+    """The drawing, the deciding values and every edge with its α; None for a run without an architecture."""
     if run.architecture is None:
         return None
     alpha = run.alpha[-1].values if run.alpha else None
@@ -63,14 +63,14 @@ def architecture(run: Run, prefix: str) -> Values | None:
 
 
 def _leads_since(run: Run, fact: EdgeFact) -> int | None:
-    """Since which epoch the edge's leader by α has led."""
+    """The epoch from which the edge's leader by α has led."""
     if fact.leader is None:
         return None
     return leading_since([r.values for r in run.alpha], [r.epoch for r in run.alpha], fact.slot.name, fact.leader)
 
 
 def curves(runs: Sequence[Run], stage: str) -> list[Values]:
-    """One chart per logged quantity of a stage, a line per run: the loss, scores, losses, then the rest."""
+    """One chart per logged quantity of a stage, one line per run: the loss, scores, other losses, then the rest."""
     logs = [run.stages[stage].metrics if stage in run.stages else [] for run in runs]
     keys = {key for log in logs for record in log for key in record if number(record[key]) is not None} - NOT_CURVES
     charts = []
@@ -113,7 +113,7 @@ def commands(run: Run) -> list[str]:
 
 
 def warnings(run: Run) -> list[str]:
-    """Return the warnings of the stages: the last message of each kind, and how often it came."""
+    """Return the warnings of the stages: the last message of each kind, and the number of warnings."""
     lines = []
     for name, stage in run.stages.items():
         kinds: dict[str, list[str]] = {}
@@ -167,6 +167,7 @@ def _training_tile(run: Run) -> Values | None:
         return None
     objective = flatten(run.train.config).get("gan.objective", "adversarial")
     note = f"generator steps, {objective}" + ("" if run.train.done else "; not finished")
+    note += f"; fine-tuned from {run.fine_tuned_from}" if run.fine_tuned_from is not None else ""
     return {"label": "adversarial training", "value": f"{max(steps):,}", "note": note}
 
 
@@ -180,7 +181,7 @@ def _time_tiles(run: Run) -> list[Values]:
 
 
 def _total_seconds(stage: Stage) -> float | None:
-    """Wall time from timing.jsonl: seconds a step times steps, or a clock that starts anew with every resume."""
+    """Wall time from timing.jsonl: seconds per step times steps, or a clock that restarts at every resume."""
     total, before_step, before_clock = 0.0, 0.0, 0.0
     for record in stage.timing:
         step, rate, clock = (number(record.get(name)) for name in ("step", "seconds_per_step", "seconds"))

@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from degas_lab.contest.plan import FIRST_FRESH_SEED
-from degas_lab.contest.scores import Records, score_at, trial_name
-from degas_lab.trainings.paired import LEVEL, Table, Verdict, t_probability, t_quantile
+from degas_lab.contest.scores import score_at, trial_name
+from degas_lab.paired import LEVEL, Table, Verdict, t_probability, t_quantile
+from degas_lab.trials import TrialRecords
 
 METRICS = ("fid", "kid")
 
@@ -53,7 +54,7 @@ class Paired:
 
 
 def verdict(
-    records: Records, winner: Contestant, others: list[Contestant], *, seeds: tuple[int, ...], steps: int
+    records: TrialRecords, winner: Contestant, others: list[Contestant], *, seeds: tuple[int, ...], steps: int
 ) -> dict[str, Any]:
     """verdict.json: a comparison of the winner with each other one, by each metric, on the fresh ones of `seeds`.
 
@@ -69,7 +70,7 @@ def verdict(
 
 
 def fresh_scores(
-    records: Records, contestants: list[Contestant], *, seeds: tuple[int, ...], steps: int, metric: str
+    records: TrialRecords, contestants: list[Contestant], *, seeds: tuple[int, ...], steps: int, metric: str
 ) -> Table:
     """Contestant → seed → score of the finished trainings; one that diverged has the worst of all."""
     found = {

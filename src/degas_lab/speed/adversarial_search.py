@@ -14,6 +14,7 @@ from torch import Tensor
 
 from degas.data.loader import Batch, Batches
 from degas.data.pixels import to_symmetric
+from degas.gan.objectives.base import CriticBatch, GeneratorBatch
 from degas.gan.settings import CompleteGan, resolve_gan
 from degas.gan.state import build_critic
 from degas.nas.signal import Moved, Signal, Terms, load_optimizer, register_signal
@@ -62,7 +63,7 @@ class AdversarialSignal(Signal):
         self.critic.requires_grad_(False)
         draws = forked_rng(self.seed, "search generator loss", self.num_drawn, self.engine.rank)  # dropout
         with draws, self.engine.autocast():
-            loss, _ = self.objective.generator_loss(self.critic, fake_images, None, reals)
+            loss, _ = self.objective.generator_loss(GeneratorBatch(self.critic, fake_images, None, reals))
         self.critic.requires_grad_(True)
         return {"generator": loss}
 
@@ -82,7 +83,7 @@ class AdversarialSignal(Signal):
             fake_images = self.network(self.inputs(torch.arange(self.settings.batch_images)))
         draws = forked_rng(self.seed, "search critic loss", self.num_critic_steps, self.engine.rank)
         with draws, self.engine.autocast():
-            loss, _ = self.objective.critic_loss(self.critic, real_images, fake_images)
+            loss, _ = self.objective.critic_loss(CriticBatch(self.critic, real_images, fake_images))
         loss.backward()
         self.engine.all_reduce_mean([weight.grad for weight in self.critic.parameters() if weight.grad is not None])
         for group in self.critic_optimizer.param_groups:

@@ -69,7 +69,7 @@ def _shared(architecture: Architecture, images: ImageSet, settings: GanSettings,
     return {
         "data": images.identity,
         "architecture": architecture.to_dict(),
-        "gan": {name: value for name, value in resolve_gan(settings).record().items() if name != "augment"},
+        "gan": {name: value for name, value in resolve_gan(settings).as_config().items() if name != "augment"},
         "marks": list(plan.marks),
     }
 

@@ -63,15 +63,16 @@ def test_images_in_memory_and_a_home_folder(tmp_path: Path, monkeypatch: pytest.
     assert environment["command"][-1] == "import degas; degas.run(<ndarray>, '~/run')"
     assert finished.report == tmp_path / "run" / "report.html"
     assert finished.generator.channels == 3
+    assert not (tmp_path / "run" / "film.webp").exists()  # one grid of samples is no film
 
 
 def test_it_makes_everything_and_the_second_call_makes_nothing_anew(tmp_path: Path) -> None:
-    finished, stages = run(tmp_path / "run")
+    finished, stages = run(tmp_path / "run", gan={**GAN, "sample_steps": 1})
     assert stages == ["images", "search", "architecture", "train", "evaluate", "report"]
-    for name in ("samples.png", "report.html", "train/generator/README.md", "evaluation/scores.json"):
+    for name in ("samples.png", "film.webp", "report.html", "train/generator/README.md", "evaluation/scores.json"):
         assert (tmp_path / "run" / name).stat().st_size > 0, name
     made = (tmp_path / "run" / "train" / "generator" / "model.safetensors").stat().st_mtime_ns
-    again, _ = run(tmp_path / "run")
+    again, _ = run(tmp_path / "run", gan={**GAN, "sample_steps": 1})
     assert again.scores == finished.scores
     assert (tmp_path / "run" / "train" / "generator" / "model.safetensors").stat().st_mtime_ns == made
 
@@ -87,9 +88,28 @@ def test_an_architecture_skips_the_search(architecture: str, tmp_path: Path) -> 
     assert finished.report.stat().st_size > 0
 
 
+def test_given_weights_skip_the_search_and_are_fine_tuned(tmp_path: Path, capsys: Any) -> None:
+    finished, _ = run(tmp_path / "first", architecture="resnet", search=None, gan={**GAN, "noise_size": 6})
+    tuned, stages = run(tmp_path / "second", init=tmp_path / "first", search=None)
+    assert stages == ["images", "train", "evaluate", "report"]
+    assert tuned.generator.config["sizes"] == finished.generator.config["sizes"]
+    record = json.loads((tmp_path / "second" / "train" / "config.json").read_bytes())["init"]
+    assert record["generator"] == str(tmp_path / "first")
+    assert record["weights"] == finished.scores["generator"]["weights"]
+    again, _ = run(tmp_path / "second", init=tmp_path / "first", search=None)
+    assert again.scores == tuned.scores
+    words = [word for k, word in enumerate(TINY) if not _of(TINY, k, ("--search",))]
+    words = [*words, "--init", str(tmp_path / "first"), "--out", str(tmp_path / "third")]
+    assert cli.main(["run", *words, "--dry-run"]) == 0
+    assert f"fine-tuned from       {tmp_path / 'first'}" in capsys.readouterr().out
+    assert cli.main(["run", *words]) == 0
+    assert f"fine-tuned from {tmp_path / 'first'}" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
+        ({"init": "nowhere"}, "--search.width: there is no search with --init"),
         ({"architecture": "resnt"}, "'resnt'; did you mean 'resnet'?"),
         ({"architecture": "resnet"}, "--search.width: there is no search with --architecture"),
         ({"architecture": "resnet", "search": None, "seeds": 3}, "--seeds: there is no search with --architecture"),

@@ -11,7 +11,7 @@ import pytest
 
 from degas.cli.options import RunOptions, SearchOptions, TrainOptions
 from degas.cli.parse import option_names, parse
-from degas.cli.tool_options import DescribeOptions, RandomOptions, ReportOptions, SampleOptions
+from degas.cli.tool_options import DescribeOptions, RandomOptions, ReportOptions
 from degas.errors import UserError
 from degas.settings.resolve import settings_for
 from degas.settings.sections import SearchSettings
@@ -94,14 +94,12 @@ def test_a_mistake_gets_one_line_that_names_the_setting(arguments: list[str], me
 
 
 def test_missing_options_are_named() -> None:
-    with pytest.raises(UserError, match=r"missing --data SRC, --architecture NAME; see degas train --help"):
+    with pytest.raises(UserError, match=r"missing --data SRC, --architecture NAME or --init; see degas train --help"):
         parse(TrainOptions, "train", ["--out", "x"])
     with pytest.raises(UserError, match="missing FILE"):
         parse(DescribeOptions, "describe", [])
     with pytest.raises(UserError, match="missing RUN …; see degas report --help"):
         parse(ReportOptions, "report", [])
-    with pytest.raises(UserError, match="missing --generator PATH, --out PATH; see degas sample --help"):
-        parse(SampleOptions, "sample", [])
 
 
 def test_help_shows_defaults_and_sources(capsys: pytest.CaptureFixture[str]) -> None:

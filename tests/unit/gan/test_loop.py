@@ -407,7 +407,7 @@ def run(images: ImageSet, generator: Generator, tmp_path: Path, **changes: Any) 
     settings = toy_settings(**changes)
     check_training(settings, images, torch.device("cpu"))
     check_generator(generator, images, settings)
-    with StageFolder(tmp_path, settings=settings.record(), resume=False, kind="train") as folder:
+    with StageFolder(tmp_path, settings=settings.as_config(), resume=False, kind="train") as folder:
         run_training(generator, images, settings, seed=1, folder=folder, engine=Engine(device="cpu"), progress=False)
 
 

@@ -9,6 +9,7 @@ from toy_gan import toy_settings
 
 from degas.gan import losses
 from degas.gan.objectives import OBJECTIVES, Objective
+from degas.gan.objectives.base import CriticBatch, GeneratorBatch
 from degas.gan.objectives.wasserstein import draw_shares
 from degas.nets.critic import Critic, CriticOutput
 
@@ -37,7 +38,7 @@ def objective(name: str, **changes: object) -> Objective:
 
 def test_linear_critic_gives_the_penalty_of_its_weights() -> None:
     critic = LinearCritic()
-    loss, terms = objective("wgan-gp", penalty_weight=7.0).critic_loss(critic, images(0), images(1))
+    loss, terms = objective("wgan-gp", penalty_weight=7.0).critic_loss(CriticBatch(critic, images(0), images(1)))
     expected = (critic.w.norm() - 1) ** 2
     assert torch.allclose(terms["penalty"], expected, atol=1e-9)
     distance = (images(1).flatten(1) @ critic.w).mean() - (images(0).flatten(1) @ critic.w).mean()
@@ -48,9 +49,9 @@ def test_without_dropout_the_consistency_term_is_zero() -> None:
     critic = Critic(width=4, channels=3, image_size=8).double()
     x, y = (torch.randn(3, 3, 8, 8, dtype=torch.float64) for _ in range(2))
     torch.manual_seed(0)
-    loss, terms = objective("ct-gan").critic_loss(critic, x, y)
+    loss, terms = objective("ct-gan").critic_loss(CriticBatch(critic, x, y))
     torch.manual_seed(0)
-    plain, _ = objective("wgan-gp").critic_loss(critic, x, y)
+    plain, _ = objective("wgan-gp").critic_loss(CriticBatch(critic, x, y))
     assert float(terms["consistency"]) < 1e-25
     assert torch.allclose(loss, plain)
 
@@ -58,13 +59,13 @@ def test_without_dropout_the_consistency_term_is_zero() -> None:
 def test_with_dropout_the_consistency_term_is_not() -> None:
     critic = Critic(width=4, channels=3, image_size=8, dropout=(0.2, 0.5, 0.5))
     x, y = torch.randn(3, 3, 8, 8), torch.randn(3, 3, 8, 8)
-    _, terms = objective("ct-gan").critic_loss(critic, x, y)
+    _, terms = objective("ct-gan").critic_loss(CriticBatch(critic, x, y))
     assert float(terms["consistency"]) > 1e-6
 
 
 def test_r3gan_penalties_of_a_linear_critic() -> None:
     critic = LinearCritic()
-    loss, terms = objective("r3gan", gradient_weight=0.3).critic_loss(critic, images(0), images(1))
+    loss, terms = objective("r3gan", gradient_weight=0.3).critic_loss(CriticBatch(critic, images(0), images(1)))
     half = 0.5 * critic.w.square().sum()
     assert torch.allclose(terms["real_penalty"], half)
     assert torch.allclose(terms["fake_penalty"], half)
@@ -73,17 +74,17 @@ def test_r3gan_penalties_of_a_linear_critic() -> None:
 
 def test_r3gan_generator_mirrors_the_critic() -> None:
     critic = LinearCritic()
-    loss, _ = objective("r3gan").generator_loss(critic, images(1), None, images(0))
+    loss, _ = objective("r3gan").generator_loss(GeneratorBatch(critic, images(1), None, images(0)))
     scores = [images(k).flatten(1) @ critic.w for k in (0, 1)]
     assert torch.allclose(loss, nn.functional.softplus(-(scores[1] - scores[0])).mean())
 
 
 def test_hinge_and_its_generator() -> None:
     critic = LinearCritic()
-    loss, _ = objective("sn-gan").critic_loss(critic, images(0), images(1))
+    loss, _ = objective("sn-gan").critic_loss(CriticBatch(critic, images(0), images(1)))
     scores = [images(k).flatten(1) @ critic.w for k in (0, 1)]
     assert torch.allclose(loss, (1 - scores[0]).clamp(min=0).mean() + (1 + scores[1]).clamp(min=0).mean())
-    generator, _ = objective("sn-gan").generator_loss(critic, images(1))
+    generator, _ = objective("sn-gan").generator_loss(GeneratorBatch(critic, images(1)))
     assert torch.allclose(generator, -scores[1].mean())
 
 
@@ -99,9 +100,9 @@ def test_mmd_of_critic_and_generator() -> None:
     critic = VectorCritic()
     real, fake = (0.1 * images(k).flatten(1) @ critic.heads[:, :2] for k in (0, 1))
     mmd = objective("mmd", repulsive_bounds=(3.0, 0.5))
-    loss, _ = mmd.critic_loss(critic, 0.1 * images(0), 0.1 * images(1))
+    loss, _ = mmd.critic_loss(CriticBatch(critic, 0.1 * images(0), 0.1 * images(1)))
     assert torch.allclose(loss, losses.repulsive_critic(real, fake, 3.0, 0.5))
-    generator, _ = mmd.generator_loss(critic, 0.1 * images(1), None, 0.1 * images(0))
+    generator, _ = mmd.generator_loss(GeneratorBatch(critic, 0.1 * images(1), None, 0.1 * images(0)))
     assert torch.allclose(generator, losses.squared_mmd(real, fake))
 
 
@@ -112,10 +113,10 @@ def test_class_loss_is_weighted_and_of_reals_in_the_critics_step() -> None:
             continue
         torch.manual_seed(0)
         with_classes, terms = objective(name, supervised=True, class_weight_critic=3.0).critic_loss(
-            critic, images(0), images(1), labels
+            CriticBatch(critic, images(0), images(1), labels)
         )
         torch.manual_seed(0)
-        without, _ = objective(name).critic_loss(critic, images(0), images(1), labels)
+        without, _ = objective(name).critic_loss(CriticBatch(critic, images(0), images(1), labels))
         expected = losses.class_loss(critic(images(0)).class_logits, labels)
         assert torch.allclose(terms["class"], expected), name
         assert torch.allclose(with_classes, without + 3 * expected), name
@@ -124,9 +125,9 @@ def test_class_loss_is_weighted_and_of_reals_in_the_critics_step() -> None:
 def test_class_loss_of_fakes_in_the_generators_step() -> None:
     critic, labels = LinearCritic(), torch.tensor([0, 1, 1, 0, 1])
     with_classes, _ = objective("sn-gan", supervised=True, class_weight_generator=0.5).generator_loss(
-        critic, images(1), labels
+        GeneratorBatch(critic, images(1), labels)
     )
-    without, _ = objective("sn-gan").generator_loss(critic, images(1))
+    without, _ = objective("sn-gan").generator_loss(GeneratorBatch(critic, images(1)))
     expected = losses.class_loss(critic(images(1)).class_logits, labels)
     assert torch.allclose(with_classes, without + 0.5 * expected)
 
@@ -136,7 +137,7 @@ def test_no_gradient_to_the_generator_in_a_critic_step(name: str) -> None:
     """Detached or not, the critic's loss only ever needs the fakes' values; terms carry no graph."""
     critic = Critic(width=4, channels=3, image_size=8, output_size=16 if name == "mmd" else 1)
     real, fake = torch.randn(3, 3, 8, 8), torch.randn(3, 3, 8, 8)
-    loss, terms = objective(name).critic_loss(critic, real, fake)
+    loss, terms = objective(name).critic_loss(CriticBatch(critic, real, fake))
     assert loss.requires_grad
     assert not any(term.requires_grad for term in terms.values())
     assert real.grad is None
@@ -148,8 +149,8 @@ def test_reals_of_a_generator_step_are_needed_and_constant(name: str) -> None:
     critic = Critic(width=4, channels=3, image_size=8, output_size=16 if name == "mmd" else 1)
     fake, real = (torch.randn(3, 3, 8, 8, requires_grad=True) for _ in range(2))
     with pytest.raises(ValueError, match="real images"):
-        objective(name).generator_loss(critic, fake)
-    loss, _ = objective(name).generator_loss(critic, fake, None, real)
+        objective(name).generator_loss(GeneratorBatch(critic, fake))
+    loss, _ = objective(name).generator_loss(GeneratorBatch(critic, fake, None, real))
     loss.backward()
     assert fake.grad.abs().sum() > 0
     assert real.grad is None
@@ -159,7 +160,9 @@ def test_half_precision_scores_give_float32_losses() -> None:
     critic = Critic(width=4, channels=3, image_size=8)
     for name in ("ct-gan", "r3gan"):
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            loss, terms = objective(name).critic_loss(critic, torch.randn(3, 3, 8, 8), torch.randn(3, 3, 8, 8))
+            loss, terms = objective(name).critic_loss(
+                CriticBatch(critic, torch.randn(3, 3, 8, 8), torch.randn(3, 3, 8, 8))
+            )
         assert loss.dtype == torch.float32
         assert all(term.dtype == torch.float32 for term in terms.values())
 

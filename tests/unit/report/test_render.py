@@ -115,7 +115,7 @@ def test_a_run_that_has_only_begun(tmp_path: Path) -> None:
     (tmp_path / "run" / "search" / "metrics.jsonl").write_text('{"step": 0, "lo')
     text, parsed = page(tmp_path, tmp_path / "run")
     assert parsed.sections == {"headline", "paper", "settings"}
-    assert "no figures yet" in text
+    assert "no numbers yet" in text
 
 
 def test_a_baseline_has_no_architecture(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from degas.errors import UserError, disk_refused, unreadable
+from degas.errors import UserError, unreadable, unwritable
 from degas.evaluation.extractors import classifier
 from degas.evaluation.stage import record_evaluation
 from degas.generator import generator as generators
@@ -75,7 +75,7 @@ def test_the_sentence(error: OSError, said: str) -> None:
 
 
 def test_a_full_disk_is_no_fault_of_the_network() -> None:
-    full = disk_refused("x", OSError(28, "No space left on device"))
+    full = unwritable("x", OSError(28, "No space left on device"))
     assert str(full) == "x: cannot be written (No space left on device); free it, or name another place"
-    assert disk_refused("x", ConnectionResetError(104, "Connection reset by peer")) is None
-    assert disk_refused("x", ValueError("hash")) is None
+    assert unwritable("x", ConnectionResetError(104, "Connection reset by peer")) is None
+    assert unwritable("x", ValueError("hash")) is None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
 import torch
@@ -23,12 +24,49 @@ Terms = dict[str, Tensor]
 Loss = tuple[Tensor, Terms]
 
 
+@dataclass(frozen=True)
+class CriticBatch:
+    """The batch of a critic step: the critic, images (N, C, H, W), and the labels (N,) of the reals, if any."""
+
+    critic: CriticCall
+    real_images: Tensor
+    fake_images: Tensor
+    labels: Tensor | None = None
+
+    def score(self) -> list[CriticOutput]:
+        """The critic's outputs for the reals and for the fakes."""
+        return score_groups(self.critic, self.real_images, self.fake_images)
+
+
+@dataclass(frozen=True)
+class GeneratorBatch:
+    """The batch of a generator step: the critic, images (N, C, H, W), and the labels (N,) of the fakes, if any.
+
+    `real_images` are there where the objective `compares_with_reals`.
+    """
+
+    critic: CriticCall
+    fake_images: Tensor
+    labels: Tensor | None = None
+    real_images: Tensor | None = None
+
+    def score_fakes(self) -> CriticOutput:
+        return score(self.critic, self.fake_images)
+
+    def score_reals(self) -> CriticOutput:
+        """The critic's output for the reals, which are constants here."""
+        if self.real_images is None:
+            raise ValueError("this objective's generator loss compares fakes with real images")
+        with torch.no_grad():
+            return score(self.critic, self.real_images)
+
+
 class Objective(Settings, ABC):
     """An objective with its own settings; each field has its default and, in `source`, where that comes from.
 
-    Images are (N, C, H, W), labels (N,) or None. A subclass adds the fields it needs and gives those below other
-    defaults. `class_weight_critic` and `class_weight_generator` weigh the auxiliary classifier's loss, on reals in the
-    critic's step and on fakes in the generator's (AC-GAN).
+    A subclass adds the fields it needs and gives those below other defaults. `class_weight_critic` and
+    `class_weight_generator` weigh the auxiliary classifier's loss, on reals in the critic's step and on fakes in the
+    generator's (AC-GAN).
     """
 
     name: ClassVar[str] = ""  # what `register_objective` calls it
@@ -38,7 +76,7 @@ class Objective(Settings, ABC):
     score_size: ClassVar[int] = 1  # numbers a score consists of
     critic: ClassVar[str] = "resnet"  # the registered critic that --gan.critic may replace
 
-    critic_steps: Positive = setting(1, "critic steps a generator step")
+    critic_steps: Positive = setting(1, "critic steps per generator step")
     generator_lr: Rate = setting(2e-4, "Adam rate of the generator", source="CT-GAN code")
     critic_lr: Rate = setting(2e-4, "Adam rate of the critic", source="CT-GAN code")
     class_weight_critic: Weight = setting(1.0, "class loss in the critic's loss", source="CT-GAN code")
@@ -50,20 +88,12 @@ class Objective(Settings, ABC):
         return {}
 
     @abstractmethod
-    def critic_loss(
-        self, critic: CriticCall, real_images: Tensor, fake_images: Tensor, labels: Tensor | None = None
-    ) -> Loss:
-        """The critic's loss on one batch; `labels` are those of the reals. No gradient reaches the generator."""
+    def critic_loss(self, batch: CriticBatch) -> Loss:
+        """The critic's loss on one batch. No gradient reaches the generator."""
 
     @abstractmethod
-    def generator_loss(
-        self,
-        critic: CriticCall,
-        fake_images: Tensor,
-        labels: Tensor | None = None,
-        real_images: Tensor | None = None,
-    ) -> Loss:
-        """The generator's loss on one batch; `labels` are those of the fakes."""
+    def generator_loss(self, batch: GeneratorBatch) -> Loss:
+        """The generator's loss on one batch."""
 
     def critic_total(self, loss: Tensor, terms: Terms, real: CriticOutput, labels: Tensor | None) -> Loss:
         """The critic's loss with the class loss of the reals, where there are classes."""
@@ -95,14 +125,6 @@ def score_groups(critic: CriticCall, *groups: Tensor) -> list[CriticOutput]:
     output = score(critic, torch.cat(groups))
     stops = torch.tensor([len(group) for group in groups]).cumsum(0).tolist()
     return [output.rows(stop - len(group), stop) for stop, group in zip(stops, groups, strict=True)]
-
-
-def score_reals(critic: CriticCall, real_images: Tensor | None) -> CriticOutput:
-    """Scores of real images in a generator step, where they are constants."""
-    if real_images is None:
-        raise ValueError("this objective's generator loss compares fakes with real images")
-    with torch.no_grad():
-        return score(critic, real_images)
 
 
 def score(critic: CriticCall, images: Tensor) -> CriticOutput:

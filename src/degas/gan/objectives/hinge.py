@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor
-
 from degas.gan import losses
-from degas.gan.objectives.base import CriticCall, Loss, Objective, register_objective, score, score_groups
+from degas.gan.objectives.base import CriticBatch, GeneratorBatch, Loss, Objective, register_objective
 from degas.settings.base import Rate, setting
 
 
@@ -21,20 +19,12 @@ class SnGan(Objective):
     def critic_options(self) -> dict[str, Any]:
         return {"spectral": True, "score_pool": "sum"}
 
-    def critic_loss(
-        self, critic: CriticCall, real_images: Tensor, fake_images: Tensor, labels: Tensor | None = None
-    ) -> Loss:
-        real, fake = score_groups(critic, real_images, fake_images)
+    def critic_loss(self, batch: CriticBatch) -> Loss:
+        real, fake = batch.score()
         hinge = losses.hinge_critic(real.scores, fake.scores)
         terms = {"hinge": hinge, "real_score": real.scores.mean(), "fake_score": fake.scores.mean()}
-        return self.critic_total(hinge, terms, real, labels)
+        return self.critic_total(hinge, terms, real, batch.labels)
 
-    def generator_loss(
-        self,
-        critic: CriticCall,
-        fake_images: Tensor,
-        labels: Tensor | None = None,
-        real_images: Tensor | None = None,
-    ) -> Loss:
-        fake = score(critic, fake_images)
-        return self.generator_total(losses.wasserstein_generator(fake.scores), {}, fake, labels)
+    def generator_loss(self, batch: GeneratorBatch) -> Loss:
+        fake = batch.score_fakes()
+        return self.generator_total(losses.wasserstein_generator(fake.scores), {}, fake, batch.labels)

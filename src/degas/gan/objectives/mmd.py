@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from torch import Tensor
-
 from degas.gan import losses
 from degas.gan.objectives.base import (
-    CriticCall,
+    CriticBatch,
+    GeneratorBatch,
     Loss,
     Objective,
     register_objective,
-    score,
-    score_groups,
-    score_reals,
 )
 from degas.settings.base import Rate, Weight, setting
 
@@ -42,20 +38,12 @@ class RepulsiveMmd(Objective):
     def critic_options(self) -> dict[str, Any]:
         return {"spectral": True, "score_pool": "sum"}
 
-    def critic_loss(
-        self, critic: CriticCall, real_images: Tensor, fake_images: Tensor, labels: Tensor | None = None
-    ) -> Loss:
-        real, fake = score_groups(critic, real_images, fake_images)
+    def critic_loss(self, batch: CriticBatch) -> Loss:
+        real, fake = batch.score()
         upper, lower = self.repulsive_bounds
         repulsion = losses.repulsive_critic(real.scores, fake.scores, upper, lower)
-        return self.critic_total(repulsion, {"repulsion": repulsion}, real, labels)
+        return self.critic_total(repulsion, {"repulsion": repulsion}, real, batch.labels)
 
-    def generator_loss(
-        self,
-        critic: CriticCall,
-        fake_images: Tensor,
-        labels: Tensor | None = None,
-        real_images: Tensor | None = None,
-    ) -> Loss:
-        fake, real = score(critic, fake_images), score_reals(critic, real_images)
-        return self.generator_total(losses.squared_mmd(real.scores, fake.scores), {}, fake, labels)
+    def generator_loss(self, batch: GeneratorBatch) -> Loss:
+        fake, real = batch.score_fakes(), batch.score_reals()
+        return self.generator_total(losses.squared_mmd(real.scores, fake.scores), {}, fake, batch.labels)

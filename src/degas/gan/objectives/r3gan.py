@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import ClassVar
 
 import torch
-from torch import Tensor
 
 from degas.gan import losses
-from degas.gan.objectives.base import CriticCall, Loss, Objective, register_objective, score, score_reals
+from degas.gan.objectives.base import CriticBatch, GeneratorBatch, Loss, Objective, register_objective, score
 from degas.settings.base import Weight, setting
 
 
@@ -25,25 +24,17 @@ class R3Gan(Objective):
     gradient_weight: Weight = setting(0.05, "γ of the two gradient penalties, at about 32 px", source="R3GAN")
     class_weight_generator: Weight = setting(1.0, "class loss in the generator's loss")
 
-    def critic_loss(
-        self, critic: CriticCall, real_images: Tensor, fake_images: Tensor, labels: Tensor | None = None
-    ) -> Loss:
-        points = torch.cat([real_images, fake_images]).detach().requires_grad_(True)
-        n = len(real_images)
-        output = score(critic, points)
+    def critic_loss(self, batch: CriticBatch) -> Loss:
+        points = torch.cat([batch.real_images, batch.fake_images]).detach().requires_grad_(True)
+        n = len(batch.real_images)
+        output = score(batch.critic, points)
         squares = losses.squared_gradient_norms(output.scores, points)  # (2N,)
         pairs = losses.relativistic(output.scores[:n], output.scores[n:])
         real_penalty, fake_penalty = (losses.zero_centred_penalty(s) for s in (squares[:n], squares[n:]))
         loss = pairs + self.gradient_weight * (real_penalty + fake_penalty)
         terms = {"relativistic": pairs, "real_penalty": real_penalty, "fake_penalty": fake_penalty}
-        return self.critic_total(loss, terms, output.rows(0, n), labels)
+        return self.critic_total(loss, terms, output.rows(0, n), batch.labels)
 
-    def generator_loss(
-        self,
-        critic: CriticCall,
-        fake_images: Tensor,
-        labels: Tensor | None = None,
-        real_images: Tensor | None = None,
-    ) -> Loss:
-        fake, real = score(critic, fake_images), score_reals(critic, real_images)
-        return self.generator_total(losses.relativistic(fake.scores, real.scores), {}, fake, labels)
+    def generator_loss(self, batch: GeneratorBatch) -> Loss:
+        fake, real = batch.score_fakes(), batch.score_reals()
+        return self.generator_total(losses.relativistic(fake.scores, real.scores), {}, fake, batch.labels)

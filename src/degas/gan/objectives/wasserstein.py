@@ -9,7 +9,8 @@ from torch import Tensor
 
 from degas.gan import losses
 from degas.gan.objectives.base import (
-    CriticCall,
+    CriticBatch,
+    GeneratorBatch,
     Loss,
     Objective,
     register_objective,
@@ -23,33 +24,25 @@ from degas.settings.base import Fraction, Positive, Weight, setting
 class Wasserstein(Objective):
     """Wasserstein distance and gradient penalty."""
 
-    critic_steps: Positive = setting(5, "critic steps a generator step", source="CT-GAN code")
+    critic_steps: Positive = setting(5, "critic steps per generator step", source="CT-GAN code")
     penalty_weight: Weight = setting(10.0, "λ of the gradient penalty", source="CT-GAN code")
 
-    def critic_loss(
-        self, critic: CriticCall, real_images: Tensor, fake_images: Tensor, labels: Tensor | None = None
-    ) -> Loss:
-        real, fake = score_groups(critic, real_images, fake_images)
-        penalty = self._penalty(critic, real_images, fake_images)
+    def critic_loss(self, batch: CriticBatch) -> Loss:
+        real, fake = batch.score()
+        penalty = self._penalty(batch)
         distance = losses.wasserstein_critic(real.scores, fake.scores)
         loss = distance + self.penalty_weight * penalty
-        return self.critic_total(loss, {"wasserstein": distance, "penalty": penalty}, real, labels)
+        return self.critic_total(loss, {"wasserstein": distance, "penalty": penalty}, real, batch.labels)
 
-    def generator_loss(
-        self,
-        critic: CriticCall,
-        fake_images: Tensor,
-        labels: Tensor | None = None,
-        real_images: Tensor | None = None,
-    ) -> Loss:
-        fake = score(critic, fake_images)
-        return self.generator_total(losses.wasserstein_generator(fake.scores), {}, fake, labels)
+    def generator_loss(self, batch: GeneratorBatch) -> Loss:
+        fake = batch.score_fakes()
+        return self.generator_total(losses.wasserstein_generator(fake.scores), {}, fake, batch.labels)
 
-    def _penalty(self, critic: CriticCall, real_images: Tensor, fake_images: Tensor) -> Tensor:
+    def _penalty(self, batch: CriticBatch) -> Tensor:
         """The penalty on one interpolate a pair; dropout is on in it, as everywhere."""
-        shares = draw_shares(real_images)
-        points = losses.interpolate(real_images, fake_images, shares).detach().requires_grad_(True)
-        return losses.gradient_penalty(losses.squared_gradient_norms(score(critic, points).scores, points))
+        shares = draw_shares(batch.real_images)
+        points = losses.interpolate(batch.real_images, batch.fake_images, shares).detach().requires_grad_(True)
+        return losses.gradient_penalty(losses.squared_gradient_norms(score(batch.critic, points).scores, points))
 
 
 @register_objective("ct-gan")
@@ -71,12 +64,10 @@ class CtGan(Wasserstein):
     def critic_options(self) -> dict[str, Any]:
         return {"dropout": self.dropout}
 
-    def critic_loss(
-        self, critic: CriticCall, real_images: Tensor, fake_images: Tensor, labels: Tensor | None = None
-    ) -> Loss:
+    def critic_loss(self, batch: CriticBatch) -> Loss:
         # The reals twice in one call: every row draws its own dropout. Scores and classes use the first pass.
-        real, again, fake = score_groups(critic, real_images, real_images, fake_images)
-        penalty = self._penalty(critic, real_images, fake_images)
+        real, again, fake = score_groups(batch.critic, batch.real_images, batch.real_images, batch.fake_images)
+        penalty = self._penalty(batch)
         distance = losses.wasserstein_critic(real.scores, fake.scores)
         assert real.features is not None
         assert again.features is not None
@@ -91,7 +82,7 @@ class CtGan(Wasserstein):
         )
         loss = distance + self.penalty_weight * penalty + consistency
         terms = {"wasserstein": distance, "penalty": penalty, "consistency": consistency}
-        return self.critic_total(loss, terms, real, labels)
+        return self.critic_total(loss, terms, real, batch.labels)
 
 
 def draw_shares(real_images: Tensor) -> Tensor:

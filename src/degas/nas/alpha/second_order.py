@@ -81,7 +81,7 @@ def momenta_of(optimizer: torch.optim.Optimizer, weights: Sequence[Tensor]) -> l
     return [optimizer.state[weight].get("momentum_buffer") if weight in optimizer.state else None for weight in weights]
 
 
-def refusal(settings: SearchSettings) -> str | None:
+def conflict(settings: SearchSettings) -> str | None:
     """Return the reason why `order = second` excludes the other settings, or None."""
     if settings.order == "first":
         return None

@@ -42,7 +42,7 @@ class Darts(ByAlpha):
     decided_by = ""  # it keeps edges, and takes no decisions
 
     @classmethod
-    def refusal(cls, settings: SearchSettings) -> str | None:
+    def conflict(cls, settings: SearchSettings) -> str | None:
         if settings.max_params is None and settings.max_macs is None:
             return None
         return "--search.prune darts does not weigh what fits within a cap; leave out one of them"

@@ -50,7 +50,7 @@ class Measuring(Rule):
         """Return whether `operation` is part of the mix of its edge while `masked` of the same edge is measured."""
 
     @classmethod
-    def refusal(cls, settings: SearchSettings) -> str | None:
+    def conflict(cls, settings: SearchSettings) -> str | None:
         if settings.compare == "raw":
             return None
         return (

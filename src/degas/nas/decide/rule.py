@@ -81,7 +81,7 @@ class Rule(ABC):
         self.settings, self.space, self.budget = settings, space, budget
 
     @classmethod
-    def refusal(cls, settings: SearchSettings) -> str | None:
+    def conflict(cls, settings: SearchSettings) -> str | None:
         """Return the reason why the rule excludes the other settings, in one line, or None."""
         return None
 

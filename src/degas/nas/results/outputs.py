@@ -101,7 +101,7 @@ def _provenance(search: Search) -> dict[str, Any]:
             "num_images": images.num_images,
             "image_size": images.image_size,
         },
-        "search": search.settings.record(),
+        "search": search.settings.as_config(),
         "space": search.space_settings.model_dump(mode="json"),
         "degas": _package_version(),
     }
