@@ -978,6 +978,60 @@ ROWS: tuple[Row, ...] = (
         "images: the generator makes 1×8×8 images and the data are 1×16×16; give --data.image-size 8 --data.channels 1",
     ),
     Row(
+        "neither an architecture nor weights to train",
+        f"train {TINY} --out new",
+        2,
+        "missing --architecture NAME or --init; see degas train --help",
+    ),
+    Row(
+        "weights of another image size",
+        "train --data images --data.image-size 16 --out new --init gen",
+        2,
+        "images: the generator of --init makes 1×8×8 images and the data are 1×16×16; give --data.image-size 8 --data.channels 1",
+    ),
+    Row(
+        "weights of another architecture",
+        f"train {TINY} --out new --architecture resnet --init gen",
+        2,
+        "--architecture: gen has another one; leave it out, for --init gives its own",
+    ),
+    Row(
+        "another width for given weights",
+        f"train {TINY} --out new --init gen --gan.generator-width 8",
+        2,
+        "--gan.generator-width 8: the generator of --init has 4; leave it out",
+    ),
+    Row(
+        "a start for weights that are given",
+        f"train {TINY} --out new --init gen --gan.frame-start resnet",
+        2,
+        "--gan.frame-start: is about fresh weights, and --init gives trained ones; leave out one of them",
+    ),
+    Row(
+        "labels for weights without classes",
+        f"train {TINY} --out new --init gen --gan.supervised",
+        2,
+        "--init gen: it has no classes; leave out --gan.supervised, or give a generator of 2 classes",
+    ),
+    Row(
+        "weights with classes, and no labels",
+        f"train {TINY} --out new --init gen-three",
+        2,
+        "--init gen-three: its batch norms are conditional on 3 classes; add --gan.supervised, or give a generator without classes",
+    ),
+    Row(
+        "weights of other classes",
+        f"train {TINY} --out new --init gen-three --gan.supervised",
+        2,
+        "--init gen-three: it has 3 classes and images has 2; give images of 3 classes, or another generator",
+    ),
+    Row(
+        "seeds of a search that given weights skip",
+        "run --data images --data.image-size 8 --out new --init gen --seeds 3",
+        2,
+        "--seeds: there is no search with --init; leave out one of the two",
+    ),
+    Row(
         "three samples to measure",
         f"{EVALUATE} --evaluate.num-samples 3",
         2,
@@ -1232,6 +1286,7 @@ def _generators(root: Path) -> None:
 
     with forked_rng(0, "bad input"):
         Generator.from_architecture(Architecture.load(root / "arch.json")).save(root / "gen")
+        Generator.from_architecture(Architecture.load(root / "arch.json"), num_classes=3).save(root / "gen-three")
     config = (root / "gen" / "config.json").read_text()
     weights = (root / "gen" / "model.safetensors").read_bytes()
     for name in (

@@ -93,8 +93,10 @@ class Job:
         return search_into(self.folder / "search", work, seed=self.seed, num_seeds=num_seeds, resume=self.resume)
 
     @plain_torch(keep_random_state=True)
-    def train(self, architecture: Architecture | str | Path) -> Generator:
-        """Train the architecture into the run folder."""
+    def train(
+        self, architecture: Architecture | str | Path | None, init: Generator | str | Path | None = None
+    ) -> Generator:
+        """Train the architecture into the run folder, or `init` further."""
         work = TrainJob(
             architecture=architecture,
             images=self.images,
@@ -103,6 +105,7 @@ class Job:
             evaluate=evaluate_config(self.evaluate_settings),
             make_evaluate=self._small_evaluation,
             setup=self.setup,
+            init=init,
         )
         return train_once(work, self.folder / "train", seed=self.seed, resume=self.resume)
 
@@ -153,7 +156,14 @@ def source_of(data: Data) -> str:
     return os.fspath(data) if isinstance(data, str | os.PathLike) else ""
 
 
-def python_call(name: str, *arguments: object) -> list[str]:
-    """Return a command line that stands for a call from Python."""
-    shown = ", ".join(repr(str(a)) if isinstance(a, (str, Path)) else f"<{type(a).__name__}>" for a in arguments)
-    return ["python", "-c", f"import degas; degas.{name}({shown})"]
+def python_call(name: str, *arguments: object, **more: object) -> list[str]:
+    """Return a command line that stands for a call from Python; of `more` what is None is left out."""
+    shown = [_in_call(argument) for argument in arguments]
+    shown += [f"{key}={_in_call(value)}" for key, value in more.items() if value is not None]
+    return ["python", "-c", f"import degas; degas.{name}({', '.join(shown)})"]
+
+
+def _in_call(value: object) -> str:
+    if isinstance(value, (str, Path)):
+        return repr(str(value))
+    return "None" if value is None else f"<{type(value).__name__}>"

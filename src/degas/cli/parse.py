@@ -36,11 +36,12 @@ def parse(model: type[Options], command: str, arguments: Sequence[str]) -> Optio
         raise SystemExit(0)
     given, stray = _tokenise(options, command, arguments)
     _fill_positionals(options, given, stray)
-    missing = [option for option in options if option.info.is_required() and option not in given]
+    names = {option.name for option in given}
+    missing = [option for option in options if option.is_required and not names & {option.name, option.argument.unless}]
     if stray:
         raise UserError(_stray(stray[0], missing, command))
     if missing:
-        raise UserError(f"missing {', '.join(option.usage for option in missing)}; see degas {command} --help")
+        raise UserError(f"missing {', '.join(map(_needed, missing))}; see degas {command} --help")
     values = {option: value_of(option, texts) for option, texts in given.items()}
     return _build(model, options, values)
 
@@ -106,6 +107,10 @@ def _fill_positionals(options: Sequence[Option], given: Typed, stray: list[str])
         if option.argument.positional and stray:
             count = len(stray) if option.count is None else 1
             given[option], stray[:count] = stray[:count], []
+
+
+def _needed(option: Option) -> str:
+    return f"{option.usage} or {option.argument.unless}" if option.argument.unless else option.usage
 
 
 def _stray(word: str, missing: Sequence[Option], command: str) -> str:

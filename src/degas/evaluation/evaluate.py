@@ -14,12 +14,13 @@ from torch import Tensor
 
 from degas.data.image_set import check_size
 from degas.errors import Notice, UserError
-from degas.evaluation.extractors.base import Extractor, device_of, fingerprint_of
+from degas.evaluation.extractors.base import Extractor, device_of
 from degas.evaluation.extractors.build import build_extractor
 from degas.evaluation.progress import ImageProgress
 from degas.evaluation.reference import Reference, num_floor_images, num_reference_images, reference_statistics
 from degas.evaluation.scores import ClassScores, distance_scores
 from degas.evaluation.statistics import collect, extract
+from degas.runtime.fingerprint import fingerprint_of
 from degas.runtime.names import composed
 from degas.settings.sections import EvaluateSettings
 

@@ -19,13 +19,15 @@ from degas.settings.sections import GanSettings, TrainingSettings
 class CompleteGan(TrainingSettings):
     """The settings of a training, with nothing left open; made by `resolve_gan`.
 
-    `own` is the objective with its own settings. `asked` is what the user asked for, for config.json.
+    `own` is the objective with its own settings. `asked` is what the user asked for, for config.json. `fine_tunes`: the
+    generator begins with trained weights (`gan.fine_tune`).
     """
 
     own: Objective
     critic: str
     generator_batch_images: BatchImages
     asked: GanSettings
+    fine_tunes: bool = False
 
     def as_config(self) -> dict[str, Any]:
         """The object of config.json: every setting by its name; null for a setting that is not in force."""

@@ -83,6 +83,12 @@ class Run:
         named = {"search": self.search, "train": self.train, "evaluation": self.evaluation}
         return {name: stage for name, stage in named.items() if stage is not None}
 
+    @property
+    def fine_tuned_from(self) -> str | None:
+        """The generator whose weights the training began with, as its command named it; None for fresh weights."""
+        init = self.train.config.get("init") if self.train else None
+        return str(init.get("generator")) if isinstance(init, dict) else None
+
 
 def collect_run(path: Path) -> Run:
     """Read the run folder `path`; raises `UserError` if there is no folder or it holds no run."""

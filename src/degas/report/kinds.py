@@ -30,7 +30,8 @@ class Kind:
     """`data`: the paper's data set of the measurement, or None. `origin`: where the architecture comes from.
 
     `own` (searched on that data set at full size), `own at 16 px`, `CIFAR-10's` (searched on another of the paper's
-    data sets), `random` (α drawn and pruned, as in §4.2), `resnet` (CT-GAN's own generator); None for anything else.
+    data sets), `random` (α drawn and pruned, as in §4.2), `resnet` (CT-GAN's own generator), `fine-tuned` (training
+    began with another generator's weights, which no row of the paper does); None for anything else.
     """
 
     data: str | None
@@ -52,6 +53,7 @@ class Kind:
             "own": "searched on this data set",
             "random": "a random architecture",
             "resnet": "CT-GAN's own generator",
+            "fine-tuned": "its training began with another generator's weights",
         }
         origin = origins.get(self.origin) or f"the architecture is {self.origin}"
         depth = f", n = {self.num_normal}" if self.num_normal is not None else ""
@@ -91,6 +93,8 @@ def _kind(run: Run, names: Mapping[str, str]) -> Kind:
     data = paper_data_set(run.scores)
     settings = flatten(run.train.config) if run.train else {}
     labels = settings.get("gan.supervised") is True
+    if run.fine_tuned_from is not None:
+        return Kind(data, labels, "fine-tuned", None)
     if not _trained(run):
         return Kind(data, labels, "resnet" if run.generator.get("kind") == "resnet" else None, None)
     depth = _trained(run).get("num_normal")

@@ -72,6 +72,7 @@ def _title(run: Run) -> str:
     kind = "found by DEGAS" if run.generator.get("kind") == "architecture" else "(a hand-made baseline)"
     title = f"# A generator of {size}×{size} images {kind}" if size else f"# A generator {kind}"
     facts = [f"trained on {escape(data_text(run).replace(' · ', ', '))}"] if data_text(run) else []
+    facts += [f"fine-tuned from {escape(run.fine_tuned_from)}"] if run.fine_tuned_from is not None else []
     facts += [f"{run.num_parameters:,} parameters"] if run.num_parameters else []
     classes = run.generator.get("num_classes")
     facts += [f"conditional on {classes} classes"] if isinstance(classes, int) and classes else []
@@ -122,6 +123,8 @@ def _training(run: Run) -> str:
         "gan.num_steps": "generator steps",
         "gan.batch_images": "real images a critic step",
         "gan.supervised": "with labels",
+        "init.generator": "fine-tuned from",
+        "init.weights": "fingerprint of the weights it began with",
         "seed": "seed",
         "data.fingerprint": "fingerprint of the images",
     }

@@ -166,6 +166,7 @@ def _training_tile(run: Run) -> Fields | None:
         return None
     objective = flatten(run.train.config).get("gan.objective", "adversarial")
     note = f"generator steps, {objective}" + ("" if run.train.done else "; not finished")
+    note += f"; fine-tuned from {run.fine_tuned_from}" if run.fine_tuned_from is not None else ""
     return {"label": "adversarial training", "value": f"{max(steps):,}", "note": note}
 
 

@@ -10,7 +10,7 @@ from degas.settings.base import Settings
 
 # Images are known by their content, whatever path leads there; a preset is the settings that it leads to; of an
 # architecture its operations count, whoever found it.
-SAME_RESULT = ("preset", "data.source", "generator.architecture.provenance")
+SAME_RESULT = ("preset", "data.source", "generator.architecture.provenance", "init.generator")
 CONTENTS = {"evaluate.classifier": "evaluate.classifier_fingerprint"}
 DATA_SENTENCES = {
     "data.num_images": "the data changed: {old} → {new} images",
@@ -19,7 +19,10 @@ DATA_SENTENCES = {
     "data.num_classes": "the data changed: {old} → {new} classes",
     "data.fingerprint": "the data changed: as many images as before, with other pixels, labels or class names",
 }
-CLASSIFIER_SENTENCES = {"evaluate.classifier_fingerprint": "--evaluate.classifier holds another classifier than before"}
+CONTENT_SENTENCES = {
+    "init.weights": "--init holds other weights than before ({old} → {new})",
+    "evaluate.classifier_fingerprint": "--evaluate.classifier holds another classifier than before",
+}
 
 
 def resume_rules(*, complete: Mapping[str, Mapping[str, Any]] | None = None, **defaults: Settings) -> Rules:
@@ -39,4 +42,4 @@ def resume_rules(*, complete: Mapping[str, Mapping[str, Any]] | None = None, **d
     ]
     sections = {name: settings.model_dump(mode="json") for name, settings in defaults.items()} | dict(complete or {})
     values = {f"{section}.{name}": value for section, values in sections.items() for name, value in values.items()}
-    return Rules(frozenset([*SAME_RESULT, *ignored]), values, DATA_SENTENCES | CLASSIFIER_SENTENCES, CONTENTS)
+    return Rules(frozenset([*SAME_RESULT, *ignored]), values, DATA_SENTENCES | CONTENT_SENTENCES, CONTENTS)

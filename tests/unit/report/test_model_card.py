@@ -35,6 +35,16 @@ def test_a_card_says_what_the_files_say(tmp_path: Path) -> None:
         assert f"| {edge.source} → {edge.target} | `{edge.operation}` |" in text
 
 
+def test_a_card_says_from_what_the_generator_was_fine_tuned(tmp_path: Path) -> None:
+    path = fake_run(tmp_path / "run")
+    assert "fine-tuned" not in model_card(collect_run(path))
+    write_json(path / "train" / "config.json", {"init": {"generator": "my_digits", "weights": "ab12"}})
+    text = model_card(collect_run(path))
+    assert "fine-tuned from my\\_digits" in text
+    assert "- fine-tuned from: `my_digits`" in text
+    assert "- fingerprint of the weights it began with: `ab12`" in text
+
+
 def test_a_baseline_and_a_run_without_scores(tmp_path: Path) -> None:
     path = fake_run(tmp_path / "run", search=False, evaluate=False)
     sizes = {"base_size": 4, "num_stages": 3, "width": 32, "noise_size": 128, "channels": 3}

@@ -25,6 +25,15 @@ def test_headline_figures(tmp_path: Path) -> None:
     assert tiles["train took"] == {"label": "train took", "value": "2 min", "note": "A Processor @ 2.0 GHz"}
 
 
+def test_the_training_says_from_what_it_was_fine_tuned(tmp_path: Path) -> None:
+    run = collect_run(fake_run(tmp_path / "run"))
+    assert run.train is not None
+    for init, end in ((None, ""), ({"generator": "mine"}, "; fine-tuned from mine")):
+        run.train.config["init"] = init
+        tile = next(t for t in sections.headline(run) if t["label"] == "adversarial training")
+        assert tile["note"] == f"generator steps, sn-gan; not finished{end}"
+
+
 def test_the_search_loss_is_the_last_epochs_where_it_was_logged(tmp_path: Path) -> None:
     path = fake_run(tmp_path / "run")
     write_jsonl(

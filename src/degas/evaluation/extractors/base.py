@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from degas.runtime.fingerprint import fingerprint_of
+
 
 class Extracted(NamedTuple):
     """The output of an extractor for a batch: features (N, D) and, if it has classes, logits (N, K); float32."""
@@ -82,15 +84,6 @@ def freeze(extractor: Extractor) -> Extractor:
 def device_of(module: nn.Module) -> torch.device:
     """Return the device of the module's tensors."""
     return next(iter(module.state_dict().values())).device
-
-
-def fingerprint_of(module: nn.Module) -> str:
-    """SHA-256 (first 16 hex digits) of all tensors of `module` with their names; part of the cache key."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
-        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]
 
 
 def file_sha256(path: Path) -> str:

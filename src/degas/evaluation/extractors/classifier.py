@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from degas.errors import UserError, unreadable
-from degas.evaluation.extractors.base import Extracted, Extractor, fingerprint_of, to_colour
+from degas.evaluation.extractors.base import Extracted, Extractor, to_colour
 from degas.runtime.durable import replace_file
+from degas.runtime.fingerprint import fingerprint_of
 
 VERSION = 1
 WIDTHS = (32, 128, 256)  # of the three blocks; the last is the number of features

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from degas.errors import UserError
-from degas.evaluation.extractors.base import Extractor, fingerprint_of, to_colour
+from degas.evaluation.extractors.base import Extractor, to_colour
 from degas.evaluation.extractors.build import build_extractor
 from degas.settings.sections import EvaluateSettings
 
@@ -31,14 +31,6 @@ def test_grey_is_repeated() -> None:
     assert torch.equal(to_colour(to_colour(grey)), to_colour(grey))
     with pytest.raises(ValueError, match="4 channels"):
         to_colour(torch.zeros(1, 4, 2, 2))
-
-
-def test_fingerprint_sees_values_and_names() -> None:
-    first, second = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
-    assert fingerprint_of(first) != fingerprint_of(second)
-    second.load_state_dict(first.state_dict())
-    assert fingerprint_of(first) == fingerprint_of(second)
-    assert fingerprint_of(torch.nn.Sequential(first)) != fingerprint_of(first)
 
 
 def test_the_extractor_is_chosen_by_the_settings() -> None:
