@@ -41,7 +41,11 @@ def refuse(path: Path, tmp_path: Path, match: str) -> None:
     "name", ["../outside.png", "a/../../outside.png", "/etc/x.png", "..\\outside.png", "C:\\x.png"]
 )
 def test_a_member_that_would_leave_the_folder_is_refused(tmp_path: Path, name: str) -> None:
-    refuse(make_zip(tmp_path / "slip.zip", {"ok.png": picture(), name: picture()}), tmp_path, "would be unpacked outside its folder")
+    refuse(
+        make_zip(tmp_path / "slip.zip", {"ok.png": picture(), name: picture()}),
+        tmp_path,
+        "would be unpacked outside its folder",
+    )
 
 
 def test_an_exploding_archive_is_refused_by_its_ratio(tmp_path: Path, monkeypatch) -> None:
