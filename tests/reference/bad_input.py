@@ -344,7 +344,7 @@ ROWS: tuple[Row, ...] = (
         "a search as CUDA graphs whose steps differ",
         f"{SEARCH} --search.cuda-graphs --search.relaxation gumbel",
         2,
-        "search: --search.cuda-graphs repeats one step, and --search.relaxation gumbel makes every step another one",
+        "search: --search.cuda-graphs replays one step, but --search.relaxation gumbel makes every step different",
     ),
     Row(
         "a training as CUDA graphs without a GPU",
@@ -674,13 +674,13 @@ ROWS: tuple[Row, ...] = (
         "images for steps on α that are not taken",
         f"{SEARCH} --search.alpha-batch held_out",
         2,
-        "search: --search.alpha-batch held_out needs steps of their own on α, and --search.schedule joint has none; say --search.schedule alternate",
+        "search: --search.alpha-batch held_out needs separate steps on α, and --search.schedule joint has none; use --search.schedule alternate",
     ),
     Row(
         "a second-order search with Adam",
         f"{SEARCH} --search.order second",
         2,
-        "search: --search.order second unrolls a step of SGD, and the weights have Adam; add --search.weight-optimizer sgd and a rate for it",
+        "search: --search.order second unrolls a step of SGD, but the weights use Adam; add --search.weight-optimizer sgd and a rate for it",
     ),
     Row(
         "a cap that nothing fits",
@@ -698,13 +698,13 @@ ROWS: tuple[Row, ...] = (
         "a cap with a rule that cannot keep to it",
         f"{SEARCH} --max-params 1000000 --search.prune darts",
         2,
-        "search: --search.prune darts does not weigh what fits within a cap; leave out one of them",
+        "search: --search.prune darts cannot keep within a cap on size; leave out one of them",
     ),
     Row(
         "a way to compare α where losses are compared",
         f"{SEARCH} --search.prune perturbation --search.compare centred",
         2,
-        "search: --search.compare centred compares α, and --search.prune perturbation compares losses; say --search.prune paper to prune by α",
+        "search: --search.compare centred compares α, but --search.prune perturbation compares losses; use --search.prune paper to prune by α",
     ),
     Row(
         "a negative weight of the cost",
@@ -795,7 +795,7 @@ ROWS: tuple[Row, ...] = (
         "a margin to settle by, and no epochs to settle in",
         f"{SEARCH} --search.settle-margin 0.1",
         2,
-        "search: --search.settle-margin counts with --search.settle-epochs only; give both",
+        "search: --search.settle-margin counts only with --search.settle-epochs; give both",
     ),
     Row(
         "other settings on resume",
