@@ -33,7 +33,7 @@ _REMEDIES = {
     (errno.EIO, errno.ENXIO, errno.ENODEV, errno.ETIMEDOUT): "the disk or the network failed; try again, or copy it",
     (errno.EMFILE, errno.ENFILE): "close other programs, or raise the limit that `ulimit -n` shows",
     (errno.ENOSPC, errno.EDQUOT): "free some space",
-    (errno.EISDIR,): "a file is expected; mend the path",
+    (errno.EISDIR,): "a file is expected; correct the path",
     (errno.ENAMETOOLONG, errno.ELOOP): "mend the path",
 }
 
@@ -45,7 +45,7 @@ def system_reason(error: OSError) -> tuple[str, str]:
     return f"cannot be read ({said})", remedy
 
 
-def disk_refused(path: object, error: Exception) -> UserError | None:
+def unwritable(path: object, error: Exception) -> UserError | None:
     """The `UserError` if `error` says that `path` cannot be written; None for a bad network or a bad file."""
     causes = ("ENOSPC", "EDQUOT", "EACCES", "EPERM", "EROFS", "ENOTDIR", "EISDIR", "EEXIST", "ENAMETOOLONG")
     if not isinstance(error, OSError) or errno.errorcode.get(error.errno or 0) not in causes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from degas.runtime.durable import replace_file
 from degas.settings.resume_rules import DATA_SENTENCES, resume_rules
 from degas.settings.sections import GanSettings, SearchSettings
 
+TrialRecords = Mapping[str, Mapping[str, Any]]  # trial name → its record
 # Images are known by their content, architectures by operations; intervals of checkpoints and logs decide nothing.
 SAME_TRIALS = Rules(
     resume_rules(search=SearchSettings(), gan=GanSettings()).ignored | {"architecture.provenance", "found.provenance"},

@@ -10,7 +10,7 @@ from degas.space.architecture import Architecture
 from degas.space.graph import SearchSpace
 from degas.space.pruning import random_alpha
 from degas_lab.contest.candidates import Candidate
-from degas_lab.contest.propose import Family, Proposer, Search, propose
+from degas_lab.contest.propose import Family, Proposer, SearchResult, propose
 from degas_lab.fits.evolution import Edges, decisions
 
 SPACE = SearchSpace(
@@ -25,9 +25,9 @@ def architecture(space: SearchSpace = SPACE, seed: int = 0) -> Architecture:
     return Architecture(*sizes, space.draw(seed), order=space.order)
 
 
-def search(seed: int = 0, space: SearchSpace = SPACE, **rules: Any) -> Search:
+def search(seed: int = 0, space: SearchSpace = SPACE, **rules: Any) -> SearchResult:
     given = {"compare": "above_zero", "zero_rule": "drops_edge", **rules}
-    return Search(random_alpha(space, seed), found=architecture(space), **given)
+    return SearchResult(random_alpha(space, seed), found=architecture(space), **given)
 
 
 def candidates(count: int = 12, proposals: int = 6, seed: int = 0) -> list[Candidate]:

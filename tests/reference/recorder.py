@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from degas.runtime.replay import Values
+from degas.runtime.replay import Tensors
 
 ATEN = torch.ops.aten
 READS = {ATEN._local_scalar_dense.default, ATEN.equal.default}
@@ -62,10 +62,10 @@ class ListRecorder:
     def __init__(self) -> None:
         self.num_recorded = 0
 
-    def warm_up(self, run: Callable[[], Values]) -> Values:
+    def warm_up(self, run: Callable[[], Tensors]) -> Tensors:
         return run()
 
-    def record(self, run: Callable[[], Values]) -> tuple[Callable[[], object], Values]:
+    def record(self, run: Callable[[], Tensors]) -> tuple[Callable[[], object], Tensors]:
         self.num_recorded += 1
         with OperationList() as operations:
             values = run()
@@ -75,6 +75,6 @@ class ListRecorder:
 class NeverRecords(ListRecorder):
     """Runs every time anew, for what a replay should come to: on the same inputs, so with the same rounded rates."""
 
-    def record(self, run: Callable[[], Values]) -> tuple[Callable[[], object], Values]:
+    def record(self, run: Callable[[], Tensors]) -> tuple[Callable[[], object], Tensors]:
         found = run()
         return lambda: found.update(run()), found

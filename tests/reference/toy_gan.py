@@ -57,7 +57,7 @@ def toy_training(
 ) -> Generator:
     settings = toy_settings(**changes)
     generator = toy_generator(2 if settings.supervised else 0)
-    with StageFolder(path, settings=settings.record(), resume=resume, kind="train") as folder:
+    with StageFolder(path, settings=settings.as_config(), resume=resume, kind="train") as folder:
         if not folder.known_done():
             train_into(
                 folder,

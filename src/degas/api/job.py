@@ -15,7 +15,7 @@ from degas.data.image_set import ImageSet, content_fingerprint
 from degas.data.sources import images_from
 from degas.errors import UserError
 from degas.evaluation.evaluate import Evaluator
-from degas.evaluation.extractors.build import evaluate_record
+from degas.evaluation.extractors.build import evaluate_config
 from degas.evaluation.stage import EvaluateJob, evaluate_into
 from degas.gan.bookkeeping import Evaluate
 from degas.gan.checks import check_training
@@ -29,7 +29,7 @@ from degas.runtime.environment import is_rank_0, num_ranks
 from degas.runtime.paths import expanded
 from degas.runtime.setup import Setup
 from degas.runtime.torch_state import plain_torch
-from degas.settings.refusals import whole
+from degas.settings.rejections import whole
 from degas.settings.resolve import Section, begun_search, settings_for
 from degas.settings.sections import DataSettings, EvaluateSettings, GanSettings, SearchSettings, SpaceSettings
 from degas.space.architecture import Architecture
@@ -93,16 +93,19 @@ class Job:
         return search_into(self.folder / "search", work, seed=self.seed, num_seeds=num_seeds, resume=self.resume)
 
     @plain_torch(keep_random_state=True)
-    def train(self, architecture: Architecture | str | Path) -> Generator:
-        """Train the architecture into the run folder."""
+    def train(
+        self, architecture: Architecture | str | Path | None, init: Generator | str | Path | None = None
+    ) -> Generator:
+        """Train the architecture into the run folder, or `init` further."""
         work = TrainJob(
             architecture=architecture,
             images=self.images,
             space=self.space,
             gan=self.gan,
-            evaluate=evaluate_record(self.evaluate_settings),
+            evaluate=evaluate_config(self.evaluate_settings),
             make_evaluate=self._small_evaluation,
             setup=self.setup,
+            init=init,
         )
         return train_once(work, self.folder / "train", seed=self.seed, resume=self.resume)
 
@@ -153,7 +156,14 @@ def source_of(data: Data) -> str:
     return os.fspath(data) if isinstance(data, str | os.PathLike) else ""
 
 
-def python_call(name: str, *arguments: object) -> list[str]:
-    """Return a command line that stands for a call from Python."""
-    shown = ", ".join(repr(str(a)) if isinstance(a, (str, Path)) else f"<{type(a).__name__}>" for a in arguments)
-    return ["python", "-c", f"import degas; degas.{name}({shown})"]
+def python_call(name: str, *arguments: object, **more: object) -> list[str]:
+    """Return a command line that stands for a call from Python; of `more` what is None is left out."""
+    shown = [_in_call(argument) for argument in arguments]
+    shown += [f"{key}={_in_call(value)}" for key, value in more.items() if value is not None]
+    return ["python", "-c", f"import degas; degas.{name}({', '.join(shown)})"]
+
+
+def _in_call(value: object) -> str:
+    if isinstance(value, (str, Path)):
+        return repr(str(value))
+    return "None" if value is None else f"<{type(value).__name__}>"

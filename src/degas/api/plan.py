@@ -10,9 +10,11 @@ from typing import Any
 
 from degas.data.image_set import ImageSet
 from degas.data.sources import load_images
+from degas.gan.fine_tune import start_from
 from degas.gan.fresh import chosen_generator
 from degas.gan.settings import CompleteGan, resolve_gan, source_of_shared, sources
 from degas.gan.state import build_critic
+from degas.generator.generator import Generator
 from degas.nas.settings import resolve_search, steps_of_epoch
 from degas.nas.stage import check_search_job, search_bytes
 from degas.nets.cost import count_parameters, supernet_parameters
@@ -49,21 +51,38 @@ def search_facts(images: ImageSet, settings: SearchSettings, space: SpaceSetting
     return [
         ("search parameters", f"{supernet_parameters(graph, base_size=base_size, **sizes):,}", "the supernet"),
         ("search steps", f"{times}{epochs * per_epoch:,}", f"epochs {epochs:,}, steps each {per_epoch:,}"),
-        ("search memory", f"at least {in_words(search_bytes(images, settings, space))}", "weights and latents"),
+        (
+            "search memory",
+            f"at least {in_words(search_bytes(images, settings, space))}",
+            "weights, and what the signal keeps",
+        ),
     ]
 
 
 def train_facts(
-    images: ImageSet, gan: CompleteGan, space: SpaceSettings, architecture: Architecture | str | Path | None, seed: int
+    images: ImageSet,
+    gan: CompleteGan,
+    space: SpaceSettings,
+    architecture: Architecture | str | Path | None,
+    seed: int,
+    init: Generator | str | Path | None = None,
 ) -> list[Row]:
-    """Return parameters of both networks, steps and memory of a training; `architecture` None: not yet searched."""
+    """Return parameters of both networks, steps and memory of a training.
+
+    Where neither `architecture` nor `init` is given, the architecture is not yet searched.
+    """
     critic = count_parameters(build_critic(gan, images, seed))
     steps = f"{gan.num_steps * gan.own.critic_steps:,} of the critic"
     facts = [("training steps", f"{gan.num_steps:,}", f"of the generator; {steps}")]
     facts += [("critic parameters", f"{critic:,}", "")]
-    if architecture is None:
+    if init is not None:
+        start = start_from(init, architecture, images, gan.asked, space, seed)
+        made, record = start.generator.num_parameters, start.record or {}
+        facts += [("fine-tuned from", record["generator"], f"weights {record['weights']}")]
+    elif architecture is not None:
+        made = chosen_generator(architecture, images, gan.asked, space, seed).num_parameters
+    else:
         return [*facts, ("generator parameters", "what the search finds", "degas space tells least and most")]
-    made = chosen_generator(architecture, images, gan.given, space, seed).num_parameters
     held = 4 * (made * (5 if gan.ema_half_life_images else 4) + 4 * critic)  # weights, gradients, two moments, average
     facts += [("generator parameters", f"{made:,}", "")]
     return [*facts, ("training memory", f"at least {in_words(held)}", "weights, gradients and moments")]

@@ -49,10 +49,11 @@ def search(
 
 
 def train(
-    architecture: Architecture | str | Path,
+    architecture: Architecture | str | Path | None,
     data: Data,
     out: str | Path | None = None,
     *,
+    init: Generator | str | Path | None = None,
     preset: str = "default",
     seed: int = 0,
     resume: bool = False,
@@ -68,14 +69,17 @@ def train(
     """Train a generator adversarially (paper §3.2 "GAN training"; CT-GAN and the objectives beside it).
 
     `architecture` is an `Architecture`, an architecture file, a run folder that holds one, the name of a shipped one,
-    `resnet` or `dcgan`. It is moved to the images' size and channels as the paper does (§4.1). Writes `out`/train and
+    `resnet` or `dcgan`. It is moved to the images' size and channels as the paper does (§4.1). With `init`, a trained
+    generator or its folder, training begins with its weights instead of fresh ones; the images then have its size,
+    channels and number of classes, and `architecture` may be None, for it is that of `init`. Writes `out`/train and
     returns the generator.
     """
-    setup = Setup(preset, device, progress, tracker, command or python_call("train", architecture, data, out))
+    called = command or python_call("train", architecture, data, out, init=init)
+    setup = Setup(preset, device, progress, tracker, called)
     job = Job(
         data, out, seed, setup, resume=resume, data_settings=data_settings, space=space, gan=gan, evaluate=evaluate
     )
-    return job.train(architecture)
+    return job.train(architecture, init)
 
 
 def evaluate(

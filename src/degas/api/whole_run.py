@@ -17,14 +17,14 @@ from degas.nets.generators import GENERATORS
 from degas.runtime.environment import is_rank_0
 from degas.runtime.setup import Setup
 from degas.runtime.tracking import Tracker
-from degas.settings.refusals import whole
+from degas.settings.rejections import whole
 from degas.settings.resolve import Section
 from degas.settings.sections import SearchSettings
 from degas.space.architecture import Architecture
 from degas.space.find import load_architecture
 
 Announce = Callable[[str, Any], None]  # a stage's name, and its input
-FEW_IMAGES = 1000  # with fewer, a critic memorises the images long before a training ends (Zhao et al. 2020)
+FEW_IMAGES = 1000  # our choice; a critic memorises few images (Zhao et al. 2020)
 NUM_SAMPLES, COLUMNS = 100, 10  # of samples.png
 
 
@@ -38,11 +38,23 @@ class Finished:
     warnings: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """What a run trains instead of searching: an architecture, or a generator whose weights it begins with."""
+
+    architecture: Architecture | str | Path | None = None
+    init: Generator | str | Path | None = None
+
+
+NOTHING = Chosen()
+
+
 def run(
     data: Data,
     out: str | Path,
     *,
     architecture: Architecture | str | Path | None = None,
+    init: Generator | str | Path | None = None,
     preset: str = "default",
     seed: int = 0,
     seeds: int | None = None,
@@ -59,7 +71,8 @@ def run(
 ) -> Finished:
     """Search, train, evaluate, sample and report, in `out`; existing results are not made again.
 
-    With `architecture` (as `train` takes it) there is no search; `seeds` and settings of the search are then refused.
+    With `architecture` or `init` (as `train` takes them) there is no search; `seeds` and settings of the search are
+    then refused.
     `told` is called before each stage: `images` with the `ImageSet`, `search`, `architecture` with what was
     found, `train`, `evaluate`, `report`. Raises `UserError` for what a later stage would refuse, before the first one.
     """
@@ -68,15 +81,17 @@ def run(
     job = Job(data, out, seed, setup, resume=True, data_settings=data_settings, **sections)
     seeds = None if seeds is None else whole("seeds", seeds)
     tell = told or (lambda stage, value: None)
-    _check(job, architecture, seeds, tell)
-    chosen = _searched(job, seeds, tell) if architecture is None else architecture
-    said = search_warnings(job.folder) if architecture is None else ()
-    return _finish(job, chosen, said, tell)
+    chosen = Chosen(architecture, init)
+    _check(job, chosen, seeds, tell)
+    if chosen != NOTHING:
+        return _finish(job, chosen, (), tell)
+    found = _searched(job, seeds, tell)
+    return _finish(job, Chosen(found), search_warnings(job.folder), tell)
 
 
-def _check(job: Job, architecture: Architecture | str | Path | None, seeds: int | None, tell: Announce) -> None:
+def _check(job: Job, chosen: Chosen, seeds: int | None, tell: Announce) -> None:
     """Raise the `UserError` of any stage before the first one; warn of too few images."""
-    check_architecture(architecture, job.search_settings, job.unchanged, seeds)
+    check_chosen(chosen, job.search_settings, job.unchanged, seeds)
     tell("images", job.images)
     check_later_stages(job.images, gan=job.gan, evaluate=job.evaluate_settings, device=job.setup.device)
     hint_for_few(job.images, job.gan.augment)
@@ -89,10 +104,10 @@ def _searched(job: Job, seeds: int | None, tell: Announce) -> Architecture:
     return found
 
 
-def _finish(job: Job, architecture: Architecture | str | Path, said: tuple[str, ...], tell: Announce) -> Finished:
+def _finish(job: Job, chosen: Chosen, said: tuple[str, ...], tell: Announce) -> Finished:
     """Train, evaluate and report; `said` are the warnings of the search."""
     tell("train", None)
-    generator = job.train(architecture)
+    generator = job.train(chosen.architecture, chosen.init)
     if not is_rank_0():  # only one of several processes measures and reports
         return Finished(generator, None, None, ())
     tell("evaluate", None)
@@ -101,29 +116,29 @@ def _finish(job: Job, architecture: Architecture | str | Path, said: tuple[str, 
     return Finished(generator, scores, _report(generator, job.folder, job.seed), said)
 
 
-def check_architecture(
-    architecture: Architecture | str | Path | None, search: SearchSettings, unchanged: SearchSettings, seeds: int | None
-) -> None:
-    """Raise `UserError` for an invalid architecture, and for search settings that a given architecture leaves unused.
+def check_chosen(chosen: Chosen, search: SearchSettings, unchanged: SearchSettings, seeds: int | None) -> None:
+    """Raise `UserError` for an invalid architecture, and for search settings that are left unused by what is given.
 
     `unchanged` holds the search's settings if none are given.
     """
-    if architecture is None:
+    architecture = chosen.architecture
+    if chosen == NOTHING:
         return
-    if not (isinstance(architecture, str) and architecture in GENERATORS):
+    if architecture is not None and not (isinstance(architecture, str) and architecture in GENERATORS):
         load_architecture(architecture, GENERATORS)
     changed = [name for name in SearchSettings.model_fields if getattr(search, name) != getattr(unchanged, name)]
     options = ["--seeds"] if seeds is not None else [f"--search.{name.replace('_', '-')}" for name in changed]
     if options:
-        raise UserError(f"{options[0]}: there is no search with --architecture; leave out one of the two")
+        given = "--architecture" if chosen.init is None else "--init"
+        raise UserError(f"{options[0]}: there is no search with {given}; leave out one of the two")
 
 
 def hint_for_few(images: ImageSet, augment: str) -> None:
     """Warn where a training will memorise its images and nothing prevents it."""
     if images.num_images < FEW_IMAGES and augment == "none":
         warnings.warn(
-            f"{images.num_images:,} images are few, and augmentation is off; try --gan.augment diffaugment as well "
-            "and compare",
+            f"{images.num_images:,} images are few; augmentation is off, for with so few it was not better in our "
+            "measurement (docs/results.md#augmentation-of-few-images); compare --gan.augment diffaugment on yours",
             stacklevel=4,
         )
 

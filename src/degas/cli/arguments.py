@@ -17,7 +17,7 @@ class Argument:
     """The place of a field on the command line, where its name and type do not say it.
 
     `endings`: an output file, which has one of these; () for a folder. `hidden`: accepted and not shown.
-    `rare`: shown by `--help-all` only.
+    `rare`: shown by `--help-all` only. `unless`: the option is required unless this other one is given.
     """
 
     name: str | None = None
@@ -26,6 +26,7 @@ class Argument:
     endings: tuple[str, ...] | None = None
     hidden: bool = False
     rare: bool = False
+    unless: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +55,11 @@ class Option:
         """Another name that means the same: `--search.measuring-batches`."""
         alias = self.info.validation_alias
         return "--" + ".".join((*self.path[:-1], alias)).replace("_", "-") if isinstance(alias, str) else None
+
+    @property
+    def is_required(self) -> bool:
+        """Whether it has to be given; where `argument.unless` names another option, whether that one is not given."""
+        return self.info.is_required() or self.argument.unless is not None
 
     @property
     def negative(self) -> str | None:

@@ -26,7 +26,7 @@ def tell_train(options: TrainOptions) -> None:
     gan = resolve_gan(options.gan)
     images = plan.images_of(options.source, options.data)
     check_later_stages(images, gan=options.gan, evaluate=options.evaluate, device=options.device)
-    facts = plan.train_facts(images, gan, options.space, options.architecture, options.seed)
+    facts = plan.train_facts(images, gan, options.space, options.architecture, options.seed, options.init)
     sections = {"data": options.data, "gan": options.gan}
     _tell(options, sections, [*plan.images_facts(images), *facts])
 
@@ -34,21 +34,21 @@ def tell_train(options: TrainOptions) -> None:
 def tell_run(options: RunOptions) -> None:
     from degas.api import plan
     from degas.api.job import check_later_stages
-    from degas.api.whole_run import check_architecture
+    from degas.api.whole_run import Chosen, check_chosen
     from degas.gan.settings import resolve_gan
 
     search, gan = options.search_settings(), resolve_gan(options.gan)
     begun = begun_search(options.out)
     unchanged = settings_for("search", SearchSettings, None, options.preset, options.source, begun)
-    check_architecture(options.architecture, search, unchanged, options.seeds)
+    check_chosen(Chosen(options.architecture, options.init), search, unchanged, options.seeds)
     images = plan.images_of(options.source, options.data)
     check_later_stages(images, gan=options.gan, evaluate=options.evaluate, device=options.device)
     sections: dict[str, Settings] = {"data": options.data, "space": options.space}
     facts = plan.images_facts(images)
-    if options.architecture is None:
+    if options.architecture is None and options.init is None:
         facts += plan.search_facts(images, search, options.space, seeds=options.seeds)
         sections["search"] = search
-    facts += plan.train_facts(images, gan, options.space, options.architecture, options.seed)
+    facts += plan.train_facts(images, gan, options.space, options.architecture, options.seed, options.init)
     sections |= {"gan": options.gan, "evaluate": options.evaluate}
     _tell(options, sections, [*facts, *plan.evaluate_facts(options.evaluate)])
 

@@ -50,8 +50,9 @@ def describe(option: Option, value: Any, *, sources: bool = True) -> str:
     """Return the purpose of an option, the source of its default, and that one default."""
     text, words = meaning_and_unset(option.key, str(option.info.description or "").strip())
     text = text if sources else SOURCE.sub("", text)
-    if option.info.is_required():
-        return f"{text} (required)"
+    if option.is_required:
+        unless = f" unless {option.argument.unless} is given" if option.argument.unless else ""
+        return f"{text} (required{unless})"
     if option.kind is bool:
         return f"turn off: {text}" if value else text
     if value is not None and value != ():
@@ -60,7 +61,7 @@ def describe(option: Option, value: Any, *, sources: bool = True) -> str:
 
 
 def _head(model: type[BaseModel], command: str, options: Sequence[Option]) -> str:
-    needed = [option.usage for option in options if option.info.is_required() or option.argument.positional]
+    needed = [option.usage for option in options if option.is_required or option.argument.positional]
     about = " ".join(str(model.__doc__).split())
     return f"usage: {' '.join(['degas', command, *needed, '[OPTIONS]'])}\n\n{_wrapped(about, 0)}"
 

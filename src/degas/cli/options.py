@@ -18,6 +18,7 @@ AsJson = Annotated[bool, Argument(name="json")]
 SOURCE = "digits, photos, a folder, zip or .npz of images, an official archive, or hub:ID"
 FILE = "architecture.json, a run folder that holds one, or the name of a shipped one"
 GENERATOR = "generator folder, or a run folder that holds one"
+INIT = "trained generator whose weights training begins with: its folder, or a run folder that holds one"
 DRY_RUN = "print settings, images, parameters, memory and steps, and stop; nothing is written"
 Device = Literal["auto", "cpu", "cuda"]
 Seeds = Annotated[int, Field(ge=2, le=1000)]
@@ -85,10 +86,13 @@ class TrainOptions(Tracked):
 
     EXAMPLES: ClassVar[tuple[str, ...]] = (
         "degas train --architecture runs/mine --data my-images --out runs/mine",
-        "degas train --architecture resnet --data digits --out runs/resnet --preset quick",
-        "degas train --architecture runs/mine --data my-images --out runs/classes --gan.supervised",
+        "degas train --architecture resnet --data digits --out runs/classes --preset quick --gan.supervised",
+        "degas train --init runs/mine --data other-images --out runs/tuned",
     )
-    architecture: str = setting(..., f"{FILE}; or resnet, dcgan")
+    architecture: Annotated[str | None, Argument(unless="--init")] = setting(None, f"{FILE}; or resnet, dcgan")
+    init: Annotated[str | None, Argument(metavar="GENERATOR")] = setting(
+        None, f"{INIT}; architecture and sizes are its own; default: fresh weights"
+    )
     resume: bool = setting(False, "go on with the run that the folder holds")
     space: SpaceSettings = SpaceSettings()
     gan: GanSettings = GanSettings()
@@ -126,5 +130,8 @@ class RunOptions(Searching):
     )
     resume: Annotated[bool, Argument(hidden=True)] = setting(False, "for scripts that give it to every stage")
     architecture: str | None = setting(None, f"skip the search: {FILE}; or resnet, dcgan; default: search one")
+    init: Annotated[str | None, Argument(metavar="GENERATOR")] = setting(
+        None, f"skip the search: {INIT}; default: fresh weights"
+    )
     gan: GanSettings = GanSettings()
     evaluate: EvaluateSettings = EvaluateSettings()

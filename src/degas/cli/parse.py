@@ -13,14 +13,14 @@ from degas.cli.arguments import Option, options_of
 from degas.cli.values import value_of
 from degas.errors import UserError, nearest
 from degas.settings.presets import PRESETS, preset_values
-from degas.settings.refusals import complaint
+from degas.settings.rejections import complaint
 from degas.settings.resolve import begun_search
 
 HELP = ("-h", "--help", "--help-all")
 MAX_LISTED = 20  # names in a message; an unknown option unlike all others points to the help instead
 
 Options = TypeVar("Options", bound=BaseModel)
-Given = dict[Option, list[str]]
+Typed = dict[Option, list[str]]
 
 
 def parse(model: type[Options], command: str, arguments: Sequence[str]) -> Options:
@@ -36,11 +36,12 @@ def parse(model: type[Options], command: str, arguments: Sequence[str]) -> Optio
         raise SystemExit(0)
     given, stray = _tokenise(options, command, arguments)
     _fill_positionals(options, given, stray)
-    missing = [option for option in options if option.info.is_required() and option not in given]
+    names = {option.name for option in given}
+    missing = [option for option in options if option.is_required and not names & {option.name, option.argument.unless}]
     if stray:
         raise UserError(_stray(stray[0], missing, command))
     if missing:
-        raise UserError(f"missing {', '.join(option.usage for option in missing)}; see degas {command} --help")
+        raise UserError(f"missing {', '.join(map(_needed, missing))}; see degas {command} --help")
     values = {option: value_of(option, texts) for option, texts in given.items()}
     return _build(model, options, values)
 
@@ -59,12 +60,12 @@ def command_line() -> list[str]:
 # ---------------------------------------------------------------------------------------------------- words
 
 
-def _tokenise(options: Sequence[Option], command: str, arguments: Sequence[str]) -> tuple[Given, list[str]]:
+def _tokenise(options: Sequence[Option], command: str, arguments: Sequence[str]) -> tuple[Typed, list[str]]:
     """Each option with the words that follow it, and the words that follow none."""
     named = {option.name: option for option in options if not option.argument.positional}
     named |= {option.second_name: option for option in options if option.second_name}
     negative = {option.negative: option for option in options if option.negative}
-    given: Given = {}
+    given: Typed = {}
     stray: list[str] = []
     words = list(arguments)
     while words:
@@ -100,12 +101,16 @@ def _values(option: Option, words: list[str]) -> list[str]:
     return taken
 
 
-def _fill_positionals(options: Sequence[Option], given: Given, stray: list[str]) -> None:
+def _fill_positionals(options: Sequence[Option], given: Typed, stray: list[str]) -> None:
     """Give words without an option to the positional fields, in order; the last one may take all the rest."""
     for option in options:
         if option.argument.positional and stray:
             count = len(stray) if option.count is None else 1
             given[option], stray[:count] = stray[:count], []
+
+
+def _needed(option: Option) -> str:
+    return f"{option.usage} or {option.argument.unless}" if option.argument.unless else option.usage
 
 
 def _stray(word: str, missing: Sequence[Option], command: str) -> str:
@@ -151,10 +156,10 @@ def _build(model: type[Options], options: Sequence[Option], values: Mapping[Opti
     try:
         return model(**filled)
     except ValidationError as error:
-        raise UserError(_refused(options, error)) from None
+        raise UserError(_rejected(options, error)) from None
 
 
-def _refused(options: Sequence[Option], error: ValidationError) -> str:
+def _rejected(options: Sequence[Option], error: ValidationError) -> str:
     finding = error.errors()[0]
     place = tuple(part for part in finding["loc"] if isinstance(part, str))
     option = next((option for option in options if place[: len(option.path)] == option.path), None)

@@ -26,6 +26,7 @@ def main(options: Options) -> None:
         options.source,
         options.out,
         architecture=options.architecture,
+        init=options.init,
         preset=options.preset,
         seed=options.seed,
         seeds=options.seeds,
@@ -65,7 +66,10 @@ def tell_end(options: Options, finished: Finished) -> None:
     print()
     print(scores_in_words(finished.scores or {"scores": {}}))
     print(f"parameters      {finished.generator.num_parameters:,}")
-    print(f"architecture    {options.architecture or options.out / 'search' / 'architecture.json'}")
+    if options.init:
+        print(f"fine-tuned from {options.init}")
+    else:
+        print(f"architecture    {options.architecture or options.out / 'search' / 'architecture.json'}")
     print(f"generator       {options.out / 'train' / 'generator'}")
     print(f"samples         {options.out / 'samples.png'}")
     print(f"report          {finished.report}")

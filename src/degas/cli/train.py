@@ -20,6 +20,7 @@ def main(options: Options) -> None:
         options.architecture,
         options.source,
         options.out,
+        init=options.init,
         preset=options.preset,
         seed=options.seed,
         resume=options.resume,

@@ -11,7 +11,7 @@ from typing import Any
 
 from degas.cli.arguments import Option
 from degas.errors import UserError
-from degas.settings.refusals import shown, unknown_value
+from degas.settings.rejections import shown, unknown_value
 
 UNITS = {"k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
 GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+")  # 5,000, as our own pages print it
@@ -21,7 +21,7 @@ LONGEST_NUMBER = 40  # characters; no setting needs more, and 1e999999999 would 
 def value_of(option: Option, texts: Sequence[str]) -> Any:
     """Parse `texts` as the option's value; `UserError` names the option, what is wrong and what it must be."""
     for text in texts:
-        _refuse_empty(option.name, text)
+        _reject_empty(option.name, text)
     count = option.count
     if count == 1:
         return _one(option, texts[0])
@@ -94,7 +94,7 @@ def _of_a_file(ending: str) -> bool:
     return known or ending in (".npz", ".npy", ".pt2", ".onnx", ".safetensors")
 
 
-def _refuse_empty(name: str, text: str) -> None:
+def _reject_empty(name: str, text: str) -> None:
     """Reject an empty path, which would mean the current folder, and a NUL byte, which no path can hold."""
     if not text:
         raise UserError(f"{name}: is empty; give a value")

@@ -1,1 +1,1 @@
-"""Measuring images against a data set: FID, KID, IS, precision and recall. Knows not how they were made."""
+"""Scores of images against a data set: FID, KID, IS, precision and recall, however the images were made."""

@@ -1,4 +1,4 @@
-"""A generator, or any images, against a data set → the object of scores.json."""
+"""Scores of a generator, or of any images, against a data set: the object of scores.json."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from torch import Tensor
 
 from degas.data.image_set import check_size
 from degas.errors import Notice, UserError
-from degas.evaluation.extractors.base import Extractor, device_of, fingerprint_of
+from degas.evaluation.extractors.base import Extractor, device_of
 from degas.evaluation.extractors.build import build_extractor
 from degas.evaluation.progress import ImageProgress
 from degas.evaluation.reference import Reference, num_floor_images, num_reference_images, reference_statistics
 from degas.evaluation.scores import ClassScores, distance_scores
 from degas.evaluation.statistics import collect, extract
+from degas.runtime.fingerprint import fingerprint_of
 from degas.runtime.names import composed
 from degas.settings.sections import EvaluateSettings
 
@@ -27,16 +28,16 @@ if TYPE_CHECKING:
     from degas.data.image_set import ImageSet
     from degas.generator.generator import Generator
 
-FEWEST_IMAGES = 8  # a floor of two halves with four images each, what precision and recall need at least
+FEWEST_IMAGES = 8  # a floor needs two halves of four images, the least for precision and recall
 Fakes = np.ndarray | Tensor | Iterable[Tensor]
 
 
 class Evaluator:
-    """Holds extractor and reference statistics, so that evaluations during training pay for them once.
+    """Holds extractor and reference statistics, so that evaluations during training compute them once.
 
-    Raises `UserError` for too few samples or images, and where the extractor's weights are missing.
+    Raises `UserError` for too few samples or images, or if the extractor's weights are missing.
 
-    `device`: "auto", "cpu", "cuda" or a torch device, for the extractor that is built; the generator stays where it is.
+    `device`: "auto", "cpu", "cuda" or a torch device, for the extractor; the generator is not moved.
     `cache`: folder of cached reference statistics, or None.
     """
 
@@ -58,7 +59,7 @@ class Evaluator:
         self._references: dict[int, Reference] = {}  # by number of floor images
 
     def generator(self, generator: Generator, *, seed: int, progress: bool = True) -> dict[str, Any]:
-        """Scores of `num_samples` samples, those of `generator.images(n, seed)`, labels as frequent as the data's."""
+        """Scores of `num_samples` samples `generator.images(n, seed)`; labels are as frequent as in the data."""
         check_size(self.images, generator)
         labels = _labels(generator, self.images, self.settings.num_samples, seed)
         samples = generator.images(self.settings.num_samples, seed, labels)
@@ -134,8 +135,8 @@ def evaluate_generator(
     """Scores of `settings.num_samples` samples against the training images `images` (paper §4, docs/equations.md).
 
     Returns plain JSON values in the layout of scores.json, with those of the same generator untrained where the
-    settings ask for them. Raises `UserError` where the generator's size is not the images', there are fewer than 8 of
-    either, or the extractor's weights are missing.
+    settings ask for them. Raises `UserError` if generator and images differ in size, there are fewer than 8 samples or
+    images, or the extractor's weights are missing.
     """
     evaluator = Evaluator(images, settings, device=device, cache=cache, extractor=extractor)
     scores = evaluator.generator(generator, seed=seed, progress=progress)
@@ -156,17 +157,17 @@ def evaluate_images(
     extractor: Extractor | None = None,
     labels: Tensor | None = None,
 ) -> dict[str, Any]:
-    """Scores of given images, uint8: an array (N, C, H, W), of which the first `settings.num_samples` are used, or an
-    iterable of chunks (n, C, H, W) that holds exactly so many (else `ValueError`).
+    """Scores of given images, uint8: an array (N, C, H, W), whose first `settings.num_samples` images count, or an
+    iterable of chunks (n, C, H, W) with exactly that many images (else `ValueError`).
 
-    `labels` (N,): the classes they were made for, for `class_agreement` (classifier extractor only).
+    `labels` (N,): the intended classes of the images, for `class_agreement` (classifier extractor only).
     """
     evaluator = Evaluator(images, settings, device=device, cache=cache, extractor=extractor)
     return evaluator.fakes(fake, seed=seed, progress=progress, labels=labels)
 
 
 def _labels(generator: Generator, images: ImageSet, num_samples: int, seed: int) -> Tensor | None:
-    """Labels as frequent as they are in the data: uniform ones would cost a perfect generator of rare classes points.
+    """Labels as frequent as in the data: uniform labels would lower the scores of a perfect generator.
 
     None for an unconditional generator.
     """
@@ -178,7 +179,7 @@ def _labels(generator: Generator, images: ImageSet, num_samples: int, seed: int)
 
 
 def _class_counts(generator: Generator, images: ImageSet) -> list[int] | None:
-    """Return the number of images of each of the generator's classes, by name; warn and return None where all are 0."""
+    """Return the number of images in each of the generator's classes, by name; warn and return None if all are 0."""
     counts = [] if images.labels is None else np.bincount(images.labels, minlength=images.num_classes).tolist()
     if not generator.class_names and len(counts) == generator.num_classes:
         return counts
@@ -187,44 +188,44 @@ def _class_counts(generator: Generator, images: ImageSet) -> list[int] | None:
     if any(found):
         return found
     why = "no labels" if images.labels is None else "none of the generator's classes"
-    warnings.warn(f"labels are drawn uniformly, for {images.source} has {why}", Notice, stacklevel=4)
+    warnings.warn(f"labels are drawn uniformly, since {images.source} has {why}", Notice, stacklevel=4)
     return None
 
 
 def _as_the_extractor_numbers_them(labels: Tensor | None, generator: Generator, extractor: Extractor) -> Tensor | None:
-    """The generator's labels as numbers of the classifier's classes, by name; None where it lacks one of them.
+    """The generator's labels as the classifier's class numbers, matched by name; None if it lacks one of the classes.
 
-    Two sources may list the same classes in another order, and an agreement by number would then be about nothing.
+    Two sources may list the same classes in different orders, so that numbers cannot be compared.
     """
     if labels is None or not extractor.class_names:
         return labels
     known = {composed(name): k for k, name in enumerate(extractor.class_names)}
     missing = [name for name in generator.class_names if composed(name) not in known]
     if missing or len(generator.class_names) < generator.num_classes:
-        why = f"has no class {missing[0]!r}" if missing else "has named classes and the generator's have no names"
+        why = f"has no class {missing[0]!r}" if missing else "has named classes, but the generator's have no names"
         warnings.warn(f"class_agreement is left out: the classifier {why}", stacklevel=3)
         return None
     return torch.tensor([known[composed(name)] for name in generator.class_names])[labels]
 
 
 def check_counts(num_samples: int, num_images: int) -> None:
-    """Raise `UserError` where a score of so many samples against so many images would mean nothing."""
+    """Raise `UserError` if there are too few samples or images for a score."""
     for count, what in ((num_samples, "--evaluate.num-samples"), (num_images, "data")):
         if count < FEWEST_IMAGES:
             raise UserError(f"{what}: {count} images are too few to measure; at least {FEWEST_IMAGES} are needed")
 
 
 def _counted(chunks: Iterable[Tensor], num_samples: int) -> Iterator[Tensor]:
-    """The chunks, held to `num_samples` images in all."""
+    """The chunks; raises `ValueError` unless they hold `num_samples` images in all."""
     seen = 0
     for chunk in chunks:
         seen += len(chunk)
         yield torch.as_tensor(chunk)
     if seen != num_samples:
-        raise ValueError(f"evaluate: {seen} images came, {num_samples} were announced")
+        raise ValueError(f"evaluate: got {seen} images instead of {num_samples}")
 
 
 def _progress(show: bool, title: str, total_images: int) -> AbstractContextManager[Callable[[int], None] | None]:
-    """A callback that is told how many images each step finished; None where nothing is shown."""
-    shorter = "fewer samples (--evaluate.num-samples), which is another score"
+    """A callback that takes the number of images that a step finished; None if nothing is shown."""
+    shorter = "fewer samples (--evaluate.num-samples), which gives another score"
     return ImageProgress(title, total_images, shorter) if show else nullcontext(None)

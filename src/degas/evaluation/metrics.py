@@ -1,6 +1,6 @@
 """FID, KID, Inception Score, precision and recall: pure functions of features, statistics and logits.
 
-Everything is computed in float64 on the processor. Knows no image, network or file.
+Everything is computed in float64 on the CPU. Nothing here handles images, networks or files.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from torch import Tensor
 from degas.runtime.rng import derive_seed
 
 BLOCK_ROWS = 1024  # rows of a kernel or distance matrix held at a time
-_CONDITION = 1e-9  # a squared Cholesky pivot below this share of the largest counts as rank lost
+_CONDITION = 1e-9  # a squared Cholesky pivot below this share of the largest means lost rank
 
 
 class Kid(NamedTuple):
-    """`mean` and `std` (ddof 0) over the subsets; `whole`: the unbiased value of the whole sets at once."""
+    """`mean` and `std` (ddof 0) over the subsets; `whole`: the unbiased value of the whole sets."""
 
     mean: float
     std: float
@@ -41,7 +41,7 @@ class Score(NamedTuple):
 def frechet_distance(mean_a: Tensor, cov_a: Tensor, mean_b: Tensor, cov_b: Tensor) -> float:
     """Fréchet distance of two Gaussians: |μa − μb|² + tr(Σa + Σb − 2 (Σa Σb)^½) (Heusel et al. 2017, eq. 6).
 
-    Means (D,), covariances (D, D) symmetric positive semidefinite. Not clipped: rounding may go just below 0.
+    Means (D,), covariances (D, D) symmetric positive semidefinite. Not clipped: rounding may give a value just below 0.
     """
     mean_a, cov_a, mean_b, cov_b = (t.double().cpu() for t in (mean_a, cov_a, mean_b, cov_b))
     for name, tensor in (("mean", mean_a), ("mean", mean_b), ("covariance", cov_a), ("covariance", cov_b)):
@@ -55,9 +55,9 @@ def trace_sqrt_product(cov_a: Tensor, cov_b: Tensor) -> float:
     """tr((A B)^½) for symmetric positive semidefinite A, B (D, D), float64.
 
     With A = L Lᵀ the eigenvalues of A B are those of the symmetric Lᵀ B L, so one Cholesky factor and one symmetric
-    eigenvalue problem do the work of a general matrix root. Where either matrix has lost rank (fewer samples than
-    features) rounding noise in the null space would enter under the root; there the trace is the sum of the singular
-    values of Fᵀ G with A = F Fᵀ, B = G Gᵀ and the null spaces cut off, in which no root of noise is ever taken.
+    eigenvalue problem replace a general matrix root. If either matrix has lost rank (fewer samples than features),
+    the root would amplify rounding noise of the null space. The trace is then the sum of the singular values of Fᵀ G,
+    with A = F Fᵀ, B = G Gᵀ and the null spaces removed, which needs no root of noise.
     """
     factor = _cholesky(cov_a)
     if factor is not None and _cholesky(cov_b) is not None:
@@ -66,7 +66,7 @@ def trace_sqrt_product(cov_a: Tensor, cov_b: Tensor) -> float:
 
 
 def _cholesky(cov: Tensor) -> Tensor | None:
-    """Lower factor, or None where the matrix is (numerically) rank deficient."""
+    """Lower factor, or None if the matrix is (numerically) rank deficient."""
     factor, failed = torch.linalg.cholesky_ex(cov)
     pivots = factor.diagonal().square()
     return None if failed or float(pivots.min()) <= _CONDITION * float(pivots.max()) else factor
@@ -87,15 +87,15 @@ def kernel_distance(
 ) -> Kid:
     """Kernel Inception Distance: unbiased MMD² with k(x, y) = (x·y/D + 1)³ (Bińkowski et al. 2018).
 
-    Features (M, D), (N, D), at least two rows each. By convention the mean over random subsets without replacement;
-    a subset takes at most half the smaller set, or all subsets would be one and the std nothing. One pass over the
-    kernel in blocks of rows serves all subsets and the whole-set value: with S the 0/1 matrix of subset members,
-    a subset's sum is a diagonal entry of S K Sᵀ.
+    Features (M, D), (N, D), at least two rows each. By convention it is the mean over random subsets without
+    replacement. A subset takes at most half the smaller set; otherwise all subsets would be equal and the std 0. One
+    pass over the kernel in blocks of rows serves all subsets and the whole-set value: with S the 0/1 matrix of subset
+    members, a subset's sum is a diagonal entry of S K Sᵀ.
     """
     size = max(2, min(subset_images, min(len(fake), len(real)) // 2))
     if min(len(fake), len(real)) < 2:
         raise ValueError("kernel_distance: needs at least two images on each side")
-    rng = np.random.default_rng(seed if seed >= 0 else derive_seed(seed, "kid subsets"))  # numpy takes no negative
+    rng = np.random.default_rng(seed if seed >= 0 else derive_seed(seed, "kid subsets"))  # numpy takes no negative seed
     members_fake, members_real = (_subsets(len(f), size, num_subsets, rng) for f in (fake, real))
     fake, real = fake.double().cpu(), real.double().cpu()
     fake_sums, fake_whole = _kernel_sums(fake, fake, members_fake, members_fake, drop_diagonal=True)
@@ -108,7 +108,7 @@ def kernel_distance(
 
 
 def _subsets(num_rows: int, size: int, num_subsets: int, rng: np.random.Generator) -> Tensor:
-    """0/1 matrix (num_subsets, num_rows), float64, with `size` ones a row."""
+    """0/1 matrix (num_subsets, num_rows), float64, with `size` ones per row."""
     members = torch.zeros(num_subsets, num_rows, dtype=torch.float64)
     for row in members:
         row[torch.from_numpy(rng.choice(num_rows, size, replace=False))] = 1
@@ -116,7 +116,7 @@ def _subsets(num_rows: int, size: int, num_subsets: int, rng: np.random.Generato
 
 
 def _kernel_sums(a: Tensor, b: Tensor, in_a: Tensor, in_b: Tensor, *, drop_diagonal: bool) -> tuple[Tensor, float]:
-    """Sum of the kernel over each subset's rows and columns (num_subsets,), and over everything."""
+    """Sum of the kernel over each subset's rows and columns (num_subsets,), and over the whole sets."""
     sums, whole = torch.zeros(len(in_a), dtype=torch.float64), 0.0
     for rows in _row_blocks(len(a)):
         kernel = (a[rows] @ b.T / a.shape[1] + 1) ** 3  # (rows, len(b))
@@ -138,8 +138,8 @@ def _row_blocks(num_rows: int) -> Iterator[slice]:
 class ClassScore:
     """Inception Score (Salimans et al. 2016) of a stream: exp(mean KL(p(y|x) ‖ p(y))) in each of `num_splits` splits.
 
-    Splits are consecutive and in order, split s holds samples ⌊sN/S⌋ … ⌊(s+1)N/S⌋ − 1; mean and std with
-    ddof 0. Only Σp and Σ p·log p of each split are kept, so memory does not grow with N.
+    Splits are consecutive: split s holds samples ⌊sN/S⌋ … ⌊(s+1)N/S⌋ − 1. Mean and std have ddof 0. Only Σp and
+    Σ p·log p of each split are kept, so memory does not grow with N.
     """
 
     def __init__(self, num_samples: int, num_classes: int, num_splits: int = 10) -> None:
@@ -160,9 +160,9 @@ class ClassScore:
         self.num_seen += len(logits)
 
     def compute(self) -> Score:
-        """Mean and std over the splits; raises `ValueError` unless exactly `num_samples` have been seen."""
+        """Mean and std over the splits; raises `ValueError` unless there were exactly `num_samples` samples."""
         if self.num_seen != self.num_samples:
-            raise ValueError(f"class score: {self.num_seen} samples seen, {self.num_samples} announced")
+            raise ValueError(f"class score: got {self.num_seen} samples instead of {self.num_samples}")
         counts = self.bounds.diff().double()
         marginal = self.sums / counts[:, None]
         divergence = self.negentropy / counts - torch.xlogy(marginal, marginal).sum(dim=1)
@@ -171,14 +171,14 @@ class ClassScore:
 
 
 def inception_score(logits: Tensor, num_splits: int = 10) -> Score:
-    """`ClassScore` of logits (N, K) at once."""
+    """`ClassScore` of all logits (N, K) at once."""
     score = ClassScore(len(logits), logits.shape[1], num_splits)
     score.update(logits)
     return score.compute()
 
 
 class Agreement:
-    """Share of samples that a classifier gives the class they were made for, of a stream (0…1; spec: our choice)."""
+    """Share of a stream's samples for which a classifier predicts the intended class (0…1; our choice)."""
 
     def __init__(self, labels: Tensor) -> None:
         self.labels, self.num_seen, self.num_equal = labels.cpu(), 0, 0
@@ -207,8 +207,8 @@ class PrecisionRecall:
 def precision_recall(fake: Tensor, real: Tensor, neighbours: int = 3) -> PrecisionRecall:
     """Improved precision and recall (Kynkäänniemi et al. 2019): shares of each set inside the other's manifold.
 
-    Features (M, D), (N, D). The manifold of a set is the union of balls around its points that reach to their k-th
-    nearest other point. Precision: fakes in the reals' manifold (quality); recall: reals in the fakes' (coverage).
+    Features (M, D), (N, D). The manifold of a set is the union of balls around its points; each ball reaches to the
+    k-th nearest other point. Precision: fakes in the reals' manifold (quality); recall: reals in the fakes' (coverage).
     """
     if min(len(fake), len(real)) <= neighbours:
         raise ValueError(f"precision_recall: needs more than {neighbours} images on each side")
@@ -218,7 +218,7 @@ def precision_recall(fake: Tensor, real: Tensor, neighbours: int = 3) -> Precisi
 
 
 def _squared_distances(a: Tensor, b: Tensor) -> Tensor:
-    """(M, N): |a|² + |b|² − 2 a·b, and exactly 0 where that is rounding, so that equal images are at distance 0."""
+    """(M, N): |a|² + |b|² − 2 a·b, set to 0 if it is only rounding, so that equal images have distance 0."""
     norms = a.square().sum(1)[:, None] + b.square().sum(1)[None]
     distances = norms - 2 * a @ b.T
     return distances.masked_fill_(distances < 1e-12 * norms, 0)
@@ -229,7 +229,7 @@ def _squared_radii(points: Tensor, neighbours: int) -> Tensor:
     radii = []
     for rows in _row_blocks(len(points)):
         distances = _squared_distances(points[rows], points)
-        # Itself is no neighbour, by position: by value, a duplicate image would be skipped in its stead.
+        # The point itself is excluded by position: by value, a duplicate image might be excluded instead.
         distances[torch.arange(len(distances)), torch.arange(rows.start, rows.stop)] = math.inf
         radii.append(distances.kthvalue(neighbours, dim=1).values)
     return torch.cat(radii)

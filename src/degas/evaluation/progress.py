@@ -9,7 +9,7 @@ from degas.runtime.progress import Progress
 
 
 class ImageProgress:
-    """Adds up "so many images more" for `runtime.progress`, which counts absolute steps."""
+    """Adds up the images of each step for `runtime.progress`, which takes the total so far."""
 
     def __init__(self, title: str, total_images: int, shorter: str = "") -> None:
         self.progress = Progress(title, total_images, unit="images", shorter=shorter)

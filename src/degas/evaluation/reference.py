@@ -1,13 +1,12 @@
-"""The real side of every score: statistics of the training images, and of the two parts that give the floor.
+"""The reference of every score: statistics of the training images, and of the two parts that give the floor.
 
-**Reference.** All training images; of a larger set than 50,000, that many drawn with a fixed seed (the
-number of published scores). It does not shrink with the number of samples, so the bias of a score with few samples
-comes from the samples alone.
+**Reference.** All training images, or 50,000 of a larger set, drawn with a fixed seed (the number of published scores).
+It does not depend on the number of samples, so the bias of a score with few samples comes only from the samples.
 
-**Floor.** The images are put in a fixed random order. The first m = min(num_samples, half of them) play the part of
-the samples and the others that of the reference. A generator that had learnt the data perfectly would score about
-this; where the set has fewer than twice `num_samples` images both parts are smaller than the score's own sets, so
-the floor lies somewhat high there.
+**Floor.** The images are in a fixed random order. The first m = min(num_samples, half of them) take the place of the
+samples, the others that of the reference. A generator that has learnt the data perfectly would score about this. If the
+set has fewer than twice `num_samples` images, both parts are smaller than the score's own sets, and the floor is
+somewhat too high.
 """
 
 from __future__ import annotations
@@ -43,24 +42,24 @@ class Reference(NamedTuple):
 
 
 def reference_order(num_images: int) -> np.ndarray:
-    """Rows of the reference in the fixed random order that all seeds and runs share: int64 (min(N, 50,000),)."""
+    """Rows of the reference in a fixed random order, equal for all seeds and runs: int64 (min(N, 50,000),)."""
     return numpy_generator(0, "reference order").permutation(num_images)[:MAX_REFERENCE_IMAGES]
 
 
 def num_reference_images(num_images: int) -> int:
-    """Return the number of a set's images that the reference takes."""
+    """Return the number of images of a set that the reference uses."""
     return min(num_images, MAX_REFERENCE_IMAGES)
 
 
 def num_floor_images(num_images: int, num_samples: int) -> int:
-    """m, the number of reals that play the part of samples."""
+    """m, the number of real images that take the place of samples."""
     return min(num_samples, num_reference_images(num_images) // 2)
 
 
 def image_chunks(images: np.ndarray, rows: np.ndarray, chunk_images: int) -> Iterator[Tensor]:
     """The given rows of uint8 images (N, C, H, W) as tensors of at most `chunk_images`; the array may be a memmap."""
     for start in range(0, len(rows), chunk_images):
-        # The copy detaches the chunk from a read-only memory map.
+        # The copy separates the chunk from a read-only memory map.
         yield torch.from_numpy(np.array(images[rows[start : start + chunk_images]]))
 
 
@@ -74,9 +73,9 @@ def reference_statistics(
     cache: Path | None = None,
     tick: Callable[[int], None] | None = None,
 ) -> Reference:
-    """From the cache where it holds these statistics, else computed (and cached). `num_floor` = 0: no floor.
+    """The statistics from the cache, else computed and cached. `num_floor` = 0: no floor.
 
-    The cache is keyed by the data's fingerprint, the extractor's card (its weights included) and the split.
+    The cache key has the data's fingerprint, the extractor's card (with its weights) and the split.
     """
     order = reference_order(images.num_images)
     key = cache_key(data=images.fingerprint, extractor=extractor.card, images=len(order), floor=num_floor)
@@ -99,7 +98,7 @@ def reference_statistics(
 
 
 def _keep(path: Path, parts: dict[str, Collected]) -> None:
-    """Cache what was computed; a disk that is full or read-only costs time at the next start, not this result."""
+    """Cache the statistics; a full or read-only disk costs time at the next start, but not this result."""
     try:
         save_cached(path, parts)
     except OSError as error:

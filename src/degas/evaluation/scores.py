@@ -1,7 +1,7 @@
-"""From collected statistics to the `scores` object of scores.json, and the names that scores go by.
+"""The `scores` object of scores.json from collected statistics, and the names of scores.
 
-`fid_50k_train` is the metric, the number of samples (exact where it is no multiple of 1,000) and the reference; the
-extractor follows in brackets unless it is Inception. `…_floor` beside a score is real against real.
+`fid_50k_train` gives the metric, the number of samples (exact unless a multiple of 1,000) and the reference; the
+extractor follows in brackets unless it is Inception. `…_floor` is the score of real images against real images.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from degas.evaluation.metrics import Agreement, ClassScore, frechet_distance, ke
 from degas.evaluation.reference import Reference
 from degas.evaluation.statistics import Collected
 
-NUM_SUBSETS, SUBSET_IMAGES = 100, 1000  # of KID, the convention of its authors' code
+NUM_SUBSETS, SUBSET_IMAGES = 100, 1000  # of KID, as in its authors' code
 NEIGHBOURS = 3  # of precision and recall (Kynkäänniemi et al. 2019)
 
 
@@ -34,7 +34,7 @@ def protocol_name(
 
 
 def distance_scores(fake: Collected, reference: Reference, extractor: Extractor, seed: int) -> dict[str, Any]:
-    """FID, KID, precision and recall of the samples, and where the reference has a floor the same of it."""
+    """FID, KID, precision and recall of the samples, and of the floor if the reference has one."""
     scores = _distances(fake, reference.everything, extractor, fake.count, False, seed)
     if reference.floor_fake is not None and reference.floor_real is not None:
         scores |= _distances(reference.floor_fake, reference.floor_real, extractor, fake.count, True, seed)
@@ -46,7 +46,7 @@ def _distances(
 ) -> dict[str, Any]:
     """FID of all images; KID, precision and recall of the kept ones. `named`: the number of samples in the names.
 
-    What needs pairs takes no more reals than samples: precision and recall are defined between sets of one size.
+    Scores from pairs use no more reals than samples: precision and recall are defined for sets of one size.
     """
     fid = frechet_distance(fake.moments.mean, fake.moments.covariance, real.moments.mean, real.moments.covariance)
     others = real.kept[: len(fake.kept)]
@@ -71,7 +71,7 @@ def _distances(
 
 
 class ClassScores:
-    """Scores from logits: Inception Score, or the classifier's score and agreement; none from ImageNet's network."""
+    """Scores from logits: Inception Score, or the classifier's score and agreement; none for the ImageNet network."""
 
     def __init__(self, extractor: Extractor, num_samples: int, num_splits: int, labels: Tensor | None) -> None:
         self.extractor, self.num_samples, self.num_splits = extractor, num_samples, num_splits

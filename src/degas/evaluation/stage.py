@@ -1,4 +1,4 @@
-"""The evaluation as a stage: a generator and images in, RUN/evaluation with scores.json out."""
+"""The evaluation stage: reads a generator and images, writes RUN/evaluation with scores.json."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from degas.runtime.json_files import as_json, write_json
 from degas.runtime.setup import Setup
 from degas.settings.sections import EvaluateSettings
 
-# What makes generator and images the same: their content, whatever paths lead there.
+# Generator and images are the same if their content is, whatever their paths.
 _IDENTITY = (("data", "fingerprint"), ("generator", "weights"), ("generator", "config"))
 
 
 @dataclass(frozen=True)
 class EvaluateJob:
-    """All that an evaluation depends on but its generator, its seed and its folder.
+    """Everything that an evaluation depends on, except generator, seed and folder.
 
-    `cache`: where reference statistics are kept, or None for nowhere.
+    `cache`: folder of reference statistics, or None for no cache.
     """
 
     images: ImageSet
@@ -50,7 +50,7 @@ class EvaluateJob:
 def evaluate_into(
     folder: Path | None, job: EvaluateJob, generator: Generator | str | Path, *, seed: int
 ) -> dict[str, Any]:
-    """One evaluation: the object of scores.json, which `folder` holds afterwards where one is given."""
+    """One evaluation: returns the object of scores.json, which is also written to `folder` if that is given."""
     with nullcontext() if folder is None else owned_folder(folder):
         begun = time.perf_counter()
         where = chosen_device(job.setup.device)
@@ -61,7 +61,7 @@ def evaluate_into(
         if folder is None:
             return scores
         _write_pictures(folder, job.images, loaded, seed)
-        scores = record_evaluation(folder, scores, job.config(seed), job.setup.command)
+        scores = save_evaluation(folder, scores, job.config(seed), job.setup.command)
         _write_time(folder, time.perf_counter() - begun)
         return scores
 
@@ -84,14 +84,13 @@ def _write_time(folder: Path, seconds: float) -> None:
     replace_file(folder / "timing.jsonl", f"{json.dumps({'seconds': seconds})}\n".encode())
 
 
-def record_evaluation(
+def save_evaluation(
     folder: Path, scores: dict[str, Any], settings: dict[str, Any], command: list[str]
 ) -> dict[str, Any]:
     """Write config.json, environment.json and scores.json; returns what scores.json now holds.
 
-    Scores of the same generator and images that the file holds already stay beside the new ones; of two with one
-    name the new one counts. `settings` and `command` are those of this evaluation, the latest: what an older score
-    was measured with stands in its own entry.
+    Existing scores of the same generator and images are kept; a new score replaces one with the same name. `settings`
+    and `command` are those of the latest evaluation; each score's entry says how it was measured.
     """
     scores = _merged(folder / "scores.json", scores)
     write_json(folder / "config.json", as_json({"kind": "evaluation", **settings}))
@@ -101,7 +100,7 @@ def record_evaluation(
 
 
 def _merged(path: Path, scores: dict[str, Any]) -> dict[str, Any]:
-    """`scores` with those of `path` before them, where that is about the same generator and images."""
+    """`scores` after those of `path`, if that is about the same generator and images."""
     try:
         before = json.loads(path.read_text(encoding="utf-8"))
         if all(before[part][key] == scores[part][key] for part, key in _IDENTITY):
@@ -111,7 +110,7 @@ def _merged(path: Path, scores: dict[str, Any]) -> dict[str, Any]:
     except FileNotFoundError:
         pass
     except OSError as error:
-        raise unreadable(path, error) from error  # not to be written over: it may hold an hour's scores
+        raise unreadable(path, error) from error  # not overwritten: it may hold scores that took an hour
     except (ValueError, KeyError, TypeError, RecursionError):
-        pass  # none, or none of ours: it is written anew
+        pass  # no scores.json, or not one of degas: it is written again
     return scores

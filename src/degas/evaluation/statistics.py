@@ -1,4 +1,4 @@
-"""Streams of images → features in batches of one fixed size → statistics whose memory does not grow with N.
+"""Streams of images → features in batches of one fixed size → statistics in constant memory.
 
 Also the cache of reference statistics: one file per data set, extractor and protocol, written atomically.
 """
@@ -22,11 +22,11 @@ from degas.evaluation.extractors.base import Extracted, Extractor
 from degas.runtime.arithmetic import exact_float32
 from degas.runtime.durable import write_new_file
 
-# Convolution kernels differ in the last bits between batch shapes, so every pass has this many images, the last one
-# padded: features, and so scores, depend on neither the stream's chunks nor N. 32 is also the fastest on CPUs.
+# Convolution kernels differ in the last bits between batch shapes, so every pass has this many images (the last one is
+# padded): features, and so scores, depend on neither the stream's chunks nor N. 32 is also the fastest on CPUs.
 FORWARD_IMAGES = 32
-KEPT_IMAGES = 10_000  # features kept for KID, precision and recall; beyond it memory is flat
-BLOCK_ROWS = 1024  # features that enter the moments at a time: each time costs a pass over D × D numbers
+KEPT_IMAGES = 10_000  # features kept for KID, precision and recall; beyond that, memory is constant
+BLOCK_ROWS = 1024  # features added to the moments at a time; each time costs a pass over D × D numbers
 FORMAT = 1  # raise whenever the meaning of cached numbers changes
 
 
@@ -50,7 +50,7 @@ class Moments:
         self.merge(part)
 
     def merge(self, other: Moments) -> None:
-        """Take another stream's moments in, as if its rows had come after ours."""
+        """Add another stream's moments, as if its rows followed this stream's."""
         total = self.count + other.count
         if not other.count:
             return
@@ -61,7 +61,7 @@ class Moments:
 
     @property
     def covariance(self) -> Tensor:
-        """Unbiased covariance (D, D), as numpy.cov and every FID code have it; needs two rows."""
+        """Unbiased covariance (D, D), as in numpy.cov and every FID code; needs two rows."""
         if self.count < 2:
             raise ValueError("a covariance needs at least two images")
         return self.scatter / (self.count - 1)
@@ -80,7 +80,7 @@ class Collected:
 
 
 def fixed_batches(chunks: Iterable[Tensor], size: int = FORWARD_IMAGES) -> Iterator[tuple[Tensor, int]]:
-    """Re-cut chunks of uint8 images (n, C, H, W) into batches of exactly `size`; yields (batch, number that count).
+    """Split chunks of uint8 images (n, C, H, W) into batches of exactly `size`; yields (batch, number of valid images).
 
     The last batch is padded with copies of its first image.
     """
@@ -105,7 +105,7 @@ def extract(
 ) -> Iterator[Extracted]:
     """Features and logits of a stream of uint8 chunks, on the CPU, in the stream's order.
 
-    `tick` is told how many images each step finished.
+    `tick` gets the number of images that each step finished.
     """
     for batch, count in fixed_batches(chunks):
         with exact_float32(one_algorithm=True):
@@ -132,7 +132,7 @@ def collect(
 def _blocks(
     stream: Iterable[Extracted], num_features: int, on_logits: Callable[[Tensor], None] | None
 ) -> Iterator[Tensor]:
-    """Features in blocks of about `BLOCK_ROWS`, each valid until the next is asked for (one buffer holds them all)."""
+    """Features in blocks of about `BLOCK_ROWS`; the next block reuses the buffer of the last."""
     buffer, filled = torch.empty(BLOCK_ROWS, num_features), 0
     for features, logits in stream:
         if on_logits is not None and logits is not None:
@@ -159,13 +159,13 @@ def merged(first: Collected, second: Collected) -> Collected:
 
 
 def cache_key(**facts: Any) -> str:
-    """File stem for statistics of exactly these facts (JSON values): data fingerprint, extractor card, protocol."""
+    """File stem for statistics with exactly these facts (JSON values): data fingerprint, extractor card, protocol."""
     facts |= {"format": FORMAT, "forward_images": FORWARD_IMAGES, "kept_images": KEPT_IMAGES}
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def load_cached(path: Path) -> dict[str, Collected] | None:
-    """Named statistics from `path`; None where there is no file or it does not read (it is then made anew)."""
+    """Named statistics from `path`; None if there is no readable file, which is then made again."""
     if not path.is_file():
         return None
     try:
@@ -177,7 +177,7 @@ def load_cached(path: Path) -> dict[str, Collected] | None:
 
 
 def save_cached(path: Path, statistics: dict[str, Collected]) -> None:
-    """Write named statistics so that a reader sees the old file, the new file, or none: never half of one.
+    """Write named statistics so that a reader sees the old file, the new one or none, never half of one.
 
     Unlike `runtime.durable.replace_file`, several processes may write the same file at a time.
     """

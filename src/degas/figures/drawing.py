@@ -14,7 +14,7 @@ import matplotlib
 
 from degas.errors import UserError
 from degas.figures.facts import Alpha, edge_facts
-from degas.figures.layout import DrawnEdge, Layout, Node, Point, Sizes, lay_out, operation_lines
+from degas.figures.layout import DrawnEdge, Layout, Lengths, Node, Point, lay_out, operation_lines
 from degas.runtime.paths import expanded
 from degas.space.architecture import Architecture
 
@@ -27,8 +27,8 @@ COLOURS = {
 }
 FAINT = "#b9b4aa"
 DOTTED = (0, (1, 2.2))
-ACROSS_PAGE = Sizes(step=1.5, node_along=0.3, node_across=0.27, growth=0.045, label_across=0.19, gap=0.16)
-DOWN_PAGE = Sizes(step=1.1, node_along=0.21, node_across=0.36, growth=0.05, label_across=0.42, gap=0.12)
+ACROSS_PAGE = Lengths(step=1.5, node_along=0.3, node_across=0.27, growth=0.045, label_across=0.19, gap=0.16)
+DOWN_PAGE = Lengths(step=1.1, node_along=0.21, node_across=0.36, growth=0.05, label_across=0.42, gap=0.12)
 LONGEST_ACROSS = 10  # nodes; a longer layout runs down the page, so that labels stay readable
 FIXED_FIRST, FIXED_LAST = "linear\nreshape", "BN, ReLU\nconv 3×3\ntanh"
 

@@ -13,11 +13,11 @@ from markupsafe import Markup, escape
 
 from degas.figures.drawing import FIXED_FIRST, FIXED_LAST
 from degas.figures.facts import EdgeFact
-from degas.figures.layout import DrawnEdge, Layout, Node, Point, Sizes, lay_out, operation_lines
+from degas.figures.layout import DrawnEdge, Layout, Lengths, Node, Point, lay_out, operation_lines
 from degas.space.architecture import Architecture
 from degas.space.graph import ZERO
 
-SIZES = Sizes(step=96, node_along=23, node_across=38, growth=4, label_across=37, gap=12)
+SIZES = Lengths(step=96, node_along=23, node_across=38, growth=4, label_across=37, gap=12)
 HEAD = 9.0  # pixels from the end of a kept edge's line to the tip of its arrow
 LETTER, LINE = 6.3, 13.0  # width of a letter and height of a line in a label
 
@@ -39,7 +39,7 @@ def architecture_svg(facts: Sequence[EdgeFact], architecture: Architecture, pref
     return Markup("".join(parts))
 
 
-def words(fact: EdgeFact) -> str:
+def fact_text(fact: EdgeFact) -> str:
     """An edge in one sentence, for screen readers and tooltips."""
     text = f"{fact.slot.source} to {fact.slot.target}, {'direct' if fact.slot.direct else 'residual'}"
     text += f", kept: {fact.operation}" if fact.kept else ", not kept"
@@ -87,7 +87,7 @@ def _edge(edge: DrawnEdge, prefix: str) -> str:
     state = "kept" if fact.kept else "dropped"
     marker = f' marker-end="url(#{prefix}-head-{kind})"' if fact.kept else ""
     return (
-        f'<g class="edge {kind} {state}" tabindex="0" role="img" aria-label="{escape(words(fact))}" {attributes}>'
+        f'<g class="edge {kind} {state}" tabindex="0" role="img" aria-label="{escape(fact_text(fact))}" {attributes}>'
         f'<path class="hit" d="{path}"/><path class="line" d="{path}"{marker}/>{_label(edge) if fact.kept else ""}</g>'
     )
 

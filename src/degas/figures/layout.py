@@ -20,7 +20,7 @@ ARC_FLARE = 0.13  # distance of an arc's control points from its ends, as a shar
 
 
 @dataclass(frozen=True)
-class Sizes:
+class Lengths:
     """Lengths in the unit of the page (inches or pixels)."""
 
     step: float  # between the centres of neighbouring nodes
@@ -68,7 +68,7 @@ class Layout:
         return next(node for node in self.nodes if node.name == name)
 
 
-def lay_out(architecture: Architecture, facts: Sequence[EdgeFact], sizes: Sizes) -> Layout:
+def lay_out(architecture: Architecture, facts: Sequence[EdgeFact], sizes: Lengths) -> Layout:
     """Place the nodes and every possible edge of `architecture`."""
     nodes = _nodes(architecture, sizes)
     by_name = {node.name: node for node in nodes}
@@ -91,7 +91,7 @@ def operation_lines(operation: str) -> tuple[str, ...]:
     return text[:cut], text[cut + 1 :]
 
 
-def _nodes(architecture: Architecture, sizes: Sizes) -> tuple[Node, ...]:
+def _nodes(architecture: Architecture, sizes: Lengths) -> tuple[Node, ...]:
     def node(name: str, kind: str, note: str, place: int, stage: int) -> Node:
         half = sizes.node_across + sizes.growth * stage
         return Node(name, kind, note, sizes.step * (place + 0.5), sizes.node_along, half)
@@ -108,7 +108,7 @@ def _nodes(architecture: Architecture, sizes: Sizes) -> tuple[Node, ...]:
     return tuple(nodes)
 
 
-def _edge(fact: EdgeFact, nodes: dict[str, Node], num_normal: int, sizes: Sizes) -> DrawnEdge:
+def _edge(fact: EdgeFact, nodes: dict[str, Node], num_normal: int, sizes: Lengths) -> DrawnEdge:
     source, target = nodes[fact.slot.source], nodes[fact.slot.target]
     if fact.slot.direct:
         left, right = source.along + source.half_along, target.along - target.half_along
@@ -130,7 +130,7 @@ def _arc(fact: EdgeFact, start: Point, end: Point, apex: float) -> DrawnEdge:
     return DrawnEdge(fact, start, end, bend, ((start[0] + end[0]) / 2, apex))
 
 
-def _lane(slot: Slot, source: Node, target: Node, num_normal: int, sizes: Sizes) -> tuple[int, int]:
+def _lane(slot: Slot, source: Node, target: Node, num_normal: int, sizes: Lengths) -> tuple[int, int]:
     """The side of a residual arc (−1 or 1) and its distance from the nodes in lanes (1, 2, …).
 
     Long arcs (×4) take one side, the others the other side, nested by span. With n = 0 there are only long ones, which

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 
 import torch
 from torch import nn
@@ -12,7 +13,7 @@ from torch import nn
 RAMP = 0.05
 
 
-def decay_of(images_seen: int, batch_images: int, half_life_images: int) -> float:
+def decay_of(images_seen: float, batch_images: int, half_life_images: int) -> float:
     """β = ½^(batch / half-life), half-life = min(half_life_images, RAMP · images_seen); 0 at the very start."""
     half_life = min(float(half_life_images), RAMP * images_seen)
     return 0.5 ** (batch_images / half_life) if half_life > 0 else 0.0
@@ -23,16 +24,21 @@ class Average:
 
     Batch-norm buffers are averaged by the same β, which keeps them near the statistics of the averaged weights; where
     they matter (`sampling_bn`) they are recalibrated on the averaged weights anyway.
+
+    `trained`: the module has trained weights already, and the average starts from them with its whole half-life; it
+    does not grow from 0, which would forget them in the first step.
     """
 
-    def __init__(self, module: nn.Module, half_life_images: int) -> None:
+    def __init__(self, module: nn.Module, half_life_images: int, *, trained: bool = False) -> None:
         self.module = copy.deepcopy(module).requires_grad_(False)
         self.half_life_images = half_life_images
+        self.trained = trained
 
     @torch.no_grad()
     def update(self, module: nn.Module, images_seen: int, batch_images: int) -> None:
         """Take in `module` after a step of `batch_images`; `images_seen` counts them, this step's included."""
-        decay = decay_of(images_seen, batch_images, self.half_life_images)
+        seen = math.inf if self.trained else images_seen
+        decay = decay_of(seen, batch_images, self.half_life_images)
         pairs = list(zip(self.module.state_dict().values(), module.state_dict().values(), strict=True))
         averages, values = zip(*(pair for pair in pairs if pair[0].is_floating_point()), strict=True)
         torch._foreach_lerp_(averages, values, 1.0 - decay)

@@ -33,7 +33,8 @@ def run_training(
     The stage has checked that the arguments fit together (`gan.checks`).
 
     Args:
-        generator: fresh, conditional if and only if `settings.supervised`; trained in place.
+        generator: fresh, or with weights to fine-tune; conditional if and only if `settings.supervised`; trained in
+            place.
         images: real images of the generator's size and channels; with labels if supervised.
         settings: complete (`gan.settings.resolve_gan`).
         seed: of everything drawn; equal seeds give equal runs.

@@ -12,24 +12,26 @@ from degas.errors import UserError
 from degas.gan.objectives import OBJECTIVES, Objective
 from degas.gan.objectives.base import CLASS_WEIGHTS
 from degas.settings.base import BatchImages, Settings, setting
-from degas.settings.refusals import complaint
+from degas.settings.rejections import complaint
 from degas.settings.sections import GanSettings, TrainingSettings
 
 
 class CompleteGan(TrainingSettings):
     """The settings of a training, with nothing left open; made by `resolve_gan`.
 
-    `own` is the objective with its own settings. `given` is what the user gave, for config.json.
+    `own` is the objective with its own settings. `asked` is what the user asked for, for config.json. `fine_tunes`: the
+    generator begins with trained weights (`gan.fine_tune`).
     """
 
     own: Objective
     critic: str
     generator_batch_images: BatchImages
-    given: GanSettings
+    asked: GanSettings
+    fine_tunes: bool = False
 
-    def record(self) -> dict[str, Any]:
+    def as_config(self) -> dict[str, Any]:
         """The object of config.json: every setting by its name; null for a setting that is not in force."""
-        values = {**self.given.model_dump(mode="json"), "generator_batch_images": self.generator_batch_images}
+        values = {**self.asked.model_dump(mode="json"), "generator_batch_images": self.generator_batch_images}
         shared = {name: getattr(self, name) for name in TrainingSettings.model_fields}
         own = {name: value for name, value in self.own.model_dump(mode="json").items() if self._counts(name)}
         return {**values, **shared, **own}
@@ -77,7 +79,7 @@ def resolve_gan(gan: GanSettings) -> CompleteGan:
         own=own,
         critic=gan.critic or objective.critic,
         generator_batch_images=gan.generator_batch_images or 2 * gan.batch_images,
-        given=gan,
+        asked=gan,
     )
 
 
@@ -115,20 +117,20 @@ def _objectives() -> list[type[Objective]]:
 
 def sources(gan: CompleteGan, preset: Mapping[str, Any]) -> list[tuple[str, Any, str]]:
     """Every setting as (name, value, where the value comes from); `preset` holds what the preset changes of them."""
-    values, own = {**gan.record(), "critic": gan.critic}, own_names()
-    names = dict.fromkeys([*type(gan.given).model_fields, *own])
+    values, own = {**gan.as_config(), "critic": gan.critic}, own_names()
+    names = dict.fromkeys([*type(gan.asked).model_fields, *own])
     return [(name, values.get(name), _source(gan, name, values.get(name), preset)) for name in names]
 
 
 def _source(gan: CompleteGan, name: str, value: Any, preset: Mapping[str, Any]) -> str:
     if name in own_names():
         return _source_of_own(gan, name, value, preset)
-    given = getattr(gan.given, name)
+    given = getattr(gan.asked, name)
     if given is None and value is None:  # generator_width, noise_size
         return "the architecture's"
     if given is None and name == "critic":
         return f"our choice for {gan.objective}"
-    return source_of_shared(gan.given, name, value, preset)
+    return source_of_shared(gan.asked, name, value, preset)
 
 
 def _source_of_own(gan: CompleteGan, name: str, value: Any, preset: Mapping[str, Any]) -> str:

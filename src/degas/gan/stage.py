@@ -10,8 +10,10 @@ from typing import Any
 import torch
 
 from degas.data.image_set import ImageSet, stage_head
+from degas.errors import UserError
 from degas.gan.bookkeeping import Evaluate
 from degas.gan.checks import check_generator, check_training
+from degas.gan.fine_tune import Start, start_from
 from degas.gan.fresh import chosen_generator
 from degas.gan.loop import run_training
 from degas.gan.settings import CompleteGan, resolve_gan
@@ -33,23 +35,36 @@ MakeEvaluate = Callable[[torch.device], Evaluate]
 class TrainJob:
     """All that a training depends on but its seed and its folder.
 
+    `init` is a generator whose weights the training begins with, or None for fresh ones of `architecture`; of the two
+    at least one is given.
     `evaluate` is what config.json says of the measurements that choose the best generator: their settings, and the
     content of the files that they name. `make_evaluate` is called once; it returns the function called every
     `gan.evaluate_steps`.
     """
 
-    architecture: Architecture | str | Path
+    architecture: Architecture | str | Path | None
     images: ImageSet
     space: SpaceSettings
     gan: GanSettings
     evaluate: Mapping[str, Any]
     make_evaluate: MakeEvaluate
     setup: Setup
+    init: Generator | str | Path | None = None
 
-    def config(self, settings: CompleteGan, generator: Generator, seed: int) -> dict[str, Any]:
+    def start(self, seed: int, begun: Path | None = None) -> Start:
+        """Return the generator to begin with; `begun` is the folder of a training to resume."""
+        if self.init is not None:
+            return start_from(self.init, self.architecture, self.images, self.gan, self.space, seed, begun)
+        if self.architecture is None:
+            raise UserError("--architecture: name one, or give a trained generator as --init")
+        return Start(chosen_generator(self.architecture, self.images, self.gan, self.space, seed))
+
+    def config(self, settings: CompleteGan, start: Start, seed: int) -> dict[str, Any]:
         """Return the contents of config.json."""
         head = stage_head(self.images, seed, self.setup.preset)
-        config = {**head, "generator": generator.config, "gan": settings.record()}
+        config = {**head, "generator": start.generator.config, "gan": settings.as_config()}
+        if start.record is not None:
+            config["init"] = start.record
         if settings.evaluate_steps:  # evaluations choose the best generator, and so decide what comes out
             config["evaluate"] = self.evaluate
         return config
@@ -57,18 +72,19 @@ class TrainJob:
 
 def train_once(job: TrainJob, stage: Path, *, seed: int, resume: bool) -> Generator:
     """One training into the folder `stage`; a finished one is read back."""
-    settings = resolve_gan(job.gan)
+    settings = resolve_gan(job.gan).model_copy(update={"fine_tunes": job.init is not None})
     check_training(settings, job.images, chosen_device(job.setup.device), num_ranks())
-    generator = chosen_generator(job.architecture, job.images, job.gan, job.space, seed)
-    check_generator(generator, job.images, settings)
-    config, rules = job.config(settings, generator, seed), _rules(job.gan)
+    start = job.start(seed, stage if resume else None)
+    check_generator(start.generator, job.images, settings)
+    config, rules = job.config(settings, start, seed), _rules(job.gan)
     watcher = make_tracker(job.setup.tracker, stage)
     with StageFolder(stage, settings=config, resume=resume, kind="train", rules=rules) as folder:
         folder.tracker = watcher
+        start.check_weights(folder)
         if not folder.known_done():
             train_into(
                 folder,
-                generator,
+                start.generator,
                 job.images,
                 settings,
                 seed=seed,
@@ -114,4 +130,4 @@ def train_into(
 def _rules(given: GanSettings) -> Rules:
     """Return the rules of what a resumed training may change: nothing that decides its result."""
     plain = resolve_gan(type(given)(objective=given.objective, supervised=given.supervised))
-    return resume_rules(gan=plain.given, evaluate=EvaluateSettings(), complete={"gan": plain.record()})
+    return resume_rules(gan=plain.asked, evaluate=EvaluateSettings(), complete={"gan": plain.as_config()})

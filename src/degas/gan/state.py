@@ -65,7 +65,9 @@ class Steps:
         self.critic = cast(CriticLoss, engine.unwrap(self.critic_loss)).critic
         self.wrapped_generator = engine.prepare(generator)
         self.generator = cast(Generator, engine.unwrap(self.wrapped_generator))
-        self.average = Average(self.generator, settings.ema_half_life_images) if settings.ema_half_life_images else None
+        self.average: Average | None = None
+        if settings.ema_half_life_images:
+            self.average = Average(self.generator, settings.ema_half_life_images, trained=settings.fine_tunes)
         self.critic_optimizer = _adam(self.critic, settings)
         self.generator_optimizer = _adam(self.generator, settings)
         self.recorder: Recorder | None = None

@@ -1,7 +1,7 @@
-"""Generators on a model hub, in the manner of Hugging Face's models; the `huggingface_hub` package is loaded only here.
+"""Generators on a model hub, with the interface of Hugging Face's models; only this module loads `huggingface_hub`.
 
-A generator folder is `model.safetensors`, `config.json`, and a `README.md` that is its model card. Nothing else is
-downloaded, and nothing downloaded is executed.
+A generator folder is `model.safetensors`, `config.json`, and a `README.md`, its model card. Nothing else is downloaded,
+and nothing downloaded is executed.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ images = generator.sample(16, seed=0)  # uint8 (16, {channels}, {size}, {size})
 
 
 class Savable(Protocol):
-    """The part of a generator that a card and an upload need, so that this module need not know its class."""
+    """The part of a generator that a card and an upload need, so that this module does not import its class."""
 
     image_size: int
     channels: int
@@ -55,23 +55,23 @@ class Savable(Protocol):
 def generator_files(path_or_id: str | Path, **download: Any) -> Path:
     """The local folder of a generator: `path_or_id` itself, or the hub's repository of that name, downloaded once.
 
-    `download` goes to `huggingface_hub.snapshot_download`: revision, token, cache_dir, local_files_only, … . A folder
-    that exists is used as it is, without `huggingface_hub`. Raises `UserError` if neither can be found.
+    `download` goes to `huggingface_hub.snapshot_download`: revision, token, cache_dir, local_files_only, … . An
+    existing folder needs no `huggingface_hub`. Raises `UserError` if neither is found.
     """
     path = expanded(path_or_id)
     if path.is_dir():
         return path
     name = str(path_or_id)
     if isinstance(path_or_id, Path) or name.startswith((".", "/", "~")) or name.count("/") != 1:
-        raise UserError(f"{name}: no such folder, and not a repository's name, which is OWNER/NAME")
+        raise UserError(f"{name}: no such folder, and not the name OWNER/NAME of a repository")
     hub = _hub(name)
     with _one_line(name):
         return Path(hub.snapshot_download(name, allow_patterns=[*FILES, *CARD_FILES], **download))
 
 
 def save_with_card(generator: Savable, folder: Path, name: str | None = None) -> None:
-    """`generator.save(folder)`, and a model card: the one it was loaded with if its weights are still those, else a
-    plain one. A card that `folder` holds already is kept.
+    """`generator.save(folder)`, and a model card: the one it was loaded with if the weights are unchanged, else a plain
+    one. An existing card in `folder` is kept.
     """
     generator.save(folder)
     if (folder / "README.md").exists():
@@ -87,13 +87,13 @@ def save_with_card(generator: Savable, folder: Path, name: str | None = None) ->
 
 
 def _same_weights(home: Path, folder: Path) -> bool:
-    """Return whether `folder` holds exactly these weights, to which the scores on its card belong."""
+    """Return whether `folder` holds the same weights as `home`, so that the scores on its card apply."""
     first, second = (place / "model.safetensors" for place in (home, folder))
     return first.is_file() and filecmp.cmp(first, second, shallow=False)
 
 
 def upload(generator: Savable, repo_id: str, *, private: bool | None = None, **options: Any) -> str:
-    """Push a generator with its card to the hub's repository `repo_id`, made if missing; returns the commit's address.
+    """Push a generator with its card to the hub's repository `repo_id`, made if missing; returns the commit's URL.
 
     `options` goes to `huggingface_hub.HfApi.upload_folder`: commit_message, revision, create_pr, … ; `token` to all.
     """
@@ -116,7 +116,7 @@ def _hub(name: str) -> ModuleType:
 
 @contextmanager
 def _one_line(name: str) -> Iterator[None]:
-    """Make the hub's errors (HTTP, missing, offline: all `OSError`; malformed names: `ValueError`) a `UserError`."""
+    """Turn the hub's errors (HTTP, missing, offline: all `OSError`; malformed names: `ValueError`) into `UserError`."""
     try:
         yield
     except (OSError, ValueError) as error:

@@ -1,1 +1,1 @@
-"""Pictures and pages made from the files of a run: JSON, JSONL and PNG in, HTML and drawings out; never a model."""
+"""Reports from the files of a run: reads JSON, JSONL and PNG, writes HTML and drawings; never loads a model."""

@@ -1,17 +1,17 @@
-"""The page's section on several searches, from agreement.json: a sentence and a row a decision."""
+"""The page's section on several searches, from agreement.json: a sentence, and one row per decision."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from degas.figures.agreement import agreement_words
+from degas.figures.agreement import agreement_text
 from degas.runtime.json_files import number
 
 
 def agreement_section(agreement: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the section's contents: the sentence and a row a decision; None for a run of one search."""
-    words = agreement_words(agreement)
+    """Return the section's contents: the sentence and one row per decision; None for a run of one search."""
+    words = agreement_text(agreement)
     return {"words": words, "rows": agreement_rows(agreement)} if words else None
 
 
@@ -39,7 +39,7 @@ def agreement_rows(agreement: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _others(record: Mapping[str, Any]) -> str:
-    """The seeds that chose otherwise: `max_pool_3x3 (seeds 1, 4)`."""
+    """The seeds with another choice: `max_pool_3x3 (seeds 1, 4)`."""
     by_choice: dict[str, list[str]] = {}
     for seed, choice in record["choices"].items():
         if choice != record.get("consensus"):

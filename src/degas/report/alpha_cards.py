@@ -1,19 +1,16 @@
-"""α over epochs, a card per edge: lines, a bar per operation, and the numbers that the page's slider shows."""
+"""α over epochs, one card per edge: lines, a bar per operation, and the numbers for the page's slider."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from degas.figures.curves import alpha_lines, operation_index
 from degas.figures.facts import softmax
-from degas.report.collect import Run
+from degas.report.collect import Fields, Run
 
-Values = dict[str, Any]
 MANY_LINES = 4  # operations of an edge; where one has more, each chart takes a row of its own to be readable
 
 
-def alpha_cards(run: Run, prefix: str) -> Values | None:
-    """The epochs and the cards, in the graph's order; None for a run without α. `prefix` keeps ids apart."""
+def alpha_cards(run: Run, prefix: str) -> Fields | None:
+    """The epochs and the cards, in the graph's order; None for a run without α. `prefix` makes ids unique."""
     if not run.alpha:
         return None
     names = [name for name in run.alpha[-1].values if all(name in record.values for record in run.alpha)]
@@ -29,7 +26,7 @@ def alpha_cards(run: Run, prefix: str) -> Values | None:
     return {"epochs": [record.epoch for record in run.alpha], "cards": cards, "one_a_row": rows}
 
 
-def _card(run: Run, name: str, prefix: str) -> Values:
+def _card(run: Run, name: str, prefix: str) -> Fields:
     history = [record.values[name] for record in run.alpha]
     operations = list(history[-1])
     weights = [softmax(values) for values in history]

@@ -1,6 +1,6 @@
-"""Reads what a run folder holds, whatever stages it has: finished, still running, or one of them alone.
+"""Reads a run folder with any of its stages, finished or still running.
 
-Nothing here fails on a missing, half-written or foreign file: it is left out, and `Run.notes` says so.
+A missing, half-written or foreign file is no error: it is left out, and `Run.notes` says so.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from degas.runtime.json_files import number
 from degas.space.architecture import Architecture
 
 MAX_EPOCHS = 120  # α records in a slider, likewise
+Fields = dict[str, Any]  # what the page's template fills in
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 
 
@@ -36,7 +37,7 @@ class AlphaRecord:
 
 @dataclass(frozen=True)
 class Frame:
-    """A sample grid, the generator step after which it was drawn, and its file."""
+    """A sample grid: the generator step after which it was drawn, and its file."""
 
     step: int
     path: Path
@@ -45,7 +46,7 @@ class Frame:
 
 @dataclass
 class Stage:
-    """The files that search, training and evaluation all write.
+    """The files that each of search, training and evaluation writes.
 
     `timings_of_seeds`: the logs of times of a search with several seeds, one each.
     """
@@ -61,7 +62,7 @@ class Stage:
 
 @dataclass
 class Run:
-    """Everything that a report shows of one run; absent parts are None or empty."""
+    """Everything that a report shows about one run; absent parts are None or empty."""
 
     path: Path
     name: str
@@ -90,13 +91,19 @@ class Run:
         return self.reader.notes
 
     @property
+    def fine_tuned_from(self) -> str | None:
+        """The generator whose weights the training began with, as its command named it; None for fresh weights."""
+        init = self.train.config.get("init") if self.train else None
+        return str(init.get("generator")) if isinstance(init, dict) else None
+
+    @property
     def stages(self) -> dict[str, Stage]:
         named = {"search": self.search, "train": self.train, "evaluation": self.evaluation}
         return {name: stage for name, stage in named.items() if stage is not None}
 
 
 def collect_run(path: Path) -> Run:
-    """Read the run folder `path`; raises `UserError` where there is no folder or nothing of a run in it."""
+    """Read the run folder `path`; raises `UserError` if there is no folder or it holds no run."""
     path = Path(path)
     if not path.is_dir():
         raise UserError(f"{path}: no such folder; give a run folder, the --out of an earlier command")
@@ -125,7 +132,7 @@ def sample_grids(path: Path) -> dict[int, Path]:
 
 
 def flatten(value: Mapping[str, Any], head: str = "") -> Record:
-    """Nested objects as one, with dotted keys; a few levels deep, the rest stays as it is."""
+    """Nested objects as one object with dotted keys; only the first few levels are flattened."""
     flat: Record = {}
     for key, item in value.items():
         name = f"{head}.{key}" if head else str(key)
@@ -197,7 +204,7 @@ def _collect_pictures(run: Run) -> None:
 
 
 def count_saved_parameters(path: Path) -> int | None:
-    """Learned values in a safetensors file, from its header alone; None where it cannot be read."""
+    """Number of learned values in a safetensors file, from its header; None if it cannot be read."""
     try:
         with path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
@@ -220,7 +227,7 @@ def _alpha_record(record: Record) -> AlphaRecord | None:
 
 
 def _scores(run: Run) -> Record:
-    """The object of scores.json with the malformed scores taken out."""
+    """The object of scores.json without malformed scores."""
     data = run.reader.json(run.path / "evaluation" / "scores.json")
     scores = data.get("scores")
     entries = scores.items() if isinstance(scores, dict) else ()
@@ -230,7 +237,7 @@ def _scores(run: Run) -> Record:
 
 
 def _degenerate(run: Run, path: Path) -> list[Record]:
-    """Return the problems that a search found without failing, each as a warning of its own kind."""
+    """Return the problems that a search reported without failing, each as a separate kind of warning."""
     found = run.reader.value(path)
     records = [record for record in found if isinstance(record, dict)] if isinstance(found, list) else []
     return [{"kind": f"degenerate {k}", "warning": record.get("warning")} for k, record in enumerate(records)]

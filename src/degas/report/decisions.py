@@ -1,4 +1,4 @@
-"""The decisions of a search, from pruning.json: what decided them, each of them, and how firm they are.
+"""The decisions of a search, from pruning.json: by which values they were made, the choices, and how firm they are.
 
 Foreign or damaged records are left out.
 """
@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from degas.figures.facts import Decision
+from degas.figures.facts import DecisionFact
 from degas.report.collect import number
 
-# What degas 0.1.0 left unsaid in pruning.json: what its rules decided by.
+# The values by which the rules of degas 0.1.0 decided; its pruning.json does not say.
 BY_LOSSES = {
     "alone": "the loss with each operation alone on its edge",
     "perturbation": "the loss without each operation",
@@ -25,26 +25,26 @@ BY_ALPHA = {
 
 
 def by_losses(pruning: Mapping[str, Any]) -> bool:
-    """Return whether losses of the finished supernet decided, and α did not."""
+    """Return whether losses of the finished supernet decided, not α."""
     return isinstance(pruning.get("measured"), str) or _decided_before(pruning) in BY_LOSSES.values()
 
 
 def decided_by(pruning: Mapping[str, Any]) -> str:
-    """Return in words what decided, which is also what the margins are of; "" where that is not known."""
+    """Return in words the values that decided, to which margins refer too; "" if they are not known."""
     said = pruning.get("decided_by")
     return said if isinstance(said, str) else _decided_before(pruning)
 
 
 def _decided_before(pruning: Mapping[str, Any]) -> str:
-    """`decided_by` of a file that does not say it."""
+    """`decided_by` for a file that does not record it."""
     by_alpha = {"paper": BY_ALPHA.get(str(pruning.get("compare", "raw")), "") if "decisions" in pruning else ""}
     return "" if "decided_by" in pruning else {**by_alpha, **BY_LOSSES}.get(str(pruning.get("rule", "paper")), "")
 
 
-def decisions_of(pruning: Mapping[str, Any]) -> list[Decision]:
-    """The decisions, as they came out in the end: what a cap changed is the cap's choice, without a margin.
+def decisions_of(pruning: Mapping[str, Any]) -> list[DecisionFact]:
+    """The final decisions; one that a cap changed has the cap's choice and no margin.
 
-    None for DARTS' own rule, whose edges are no such decisions.
+    Empty for DARTS' own rule, whose edges are not decided one by one.
     """
     if not decided_by(pruning):
         return []
@@ -55,10 +55,10 @@ def decisions_of(pruning: Mapping[str, Any]) -> list[Decision]:
     for record in records_of(pruning):
         name, loss = str(record.get("name")), number(before.get(record.get("node")))
         if name in changed:
-            found.append(Decision(name, str(changed[name]), before=loss))
+            found.append(DecisionFact(name, str(changed[name]), before=loss))
             continue
         texts = {key: str(record.get(key) or "") for key in ("choice", "runner_up")}
-        found.append(Decision(name, **texts, margin=number(record.get("margin")), before=loss))
+        found.append(DecisionFact(name, **texts, margin=number(record.get("margin")), before=loss))
     return found
 
 
@@ -69,20 +69,20 @@ def records_of(pruning: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def firmness(pruning: Mapping[str, Any]) -> list[str]:
-    """Sentences: how the choice compares under other rules, what a cap changed, and DARTS' own pruning."""
+    """Sentences on the choice under other rules, on the changes by a cap, and on DARTS' own pruning."""
     records = records_of(pruning)
     sentences = [_against_alpha(pruning, len(records)), _capped(pruning)]
     if records and decided_by(pruning) in BY_ALPHA.values():
         sentences.append(_under_other_compares(pruning, records))
     cut = _mapping(pruning.get("darts")).get("disconnected")
     if isinstance(cut, list):
-        words = f"cut off {', '.join(map(str, cut))}" if cut else "have left the graph connected here"
+        words = f"cut off {', '.join(map(str, cut))}" if cut else "leave the graph connected here"
         sentences.append(f"DARTS' own pruning (the two strongest edges into a map) would {words}.")
     return [sentence for sentence in sentences if sentence]
 
 
 def _against_alpha(pruning: Mapping[str, Any], num_decisions: int) -> str:
-    """Return a sentence on how the decisions by losses differ from those by α; "" where losses did not decide."""
+    """Return a sentence on how decisions by losses differ from those by α; "" if losses did not decide."""
     by_alpha = _mapping(pruning.get("perturbation")).get("by_alpha")
     if not by_losses(pruning) or not isinstance(by_alpha, dict):
         return ""

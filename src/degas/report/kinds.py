@@ -1,5 +1,6 @@
-"""The kind of a run: data set, labels, n, and the origin of its architecture; and how it differs from the
-paper's. All from the run's JSON: the architecture's provenance, the settings, scores.json.
+"""The kind of a run: data set, labels, n, origin of its architecture, and its differences from the paper's.
+
+Everything comes from the run's JSON: the architecture's provenance, the settings, scores.json.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ UNSAID = (
     "sample_steps",
     "log_steps",
     "width",
-)  # of the preset: no matter for figures, or told apart
+)  # settings of the preset that do not affect scores, or that `Kind` distinguishes
 PAPER_WIDTH = 128
 
 
@@ -26,10 +27,11 @@ SEARCHED = ("search", "consensus of searches", "contest")  # provenance of an ar
 
 @dataclass(frozen=True)
 class Kind:
-    """`data`: the paper's data set that it was measured on, or None. `origin`: where the architecture came from:
+    """`data`: the paper's data set of the measurement, or None. `origin`: where the architecture comes from.
 
     `own` (searched on that data set at full size), `own at 16 px`, `CIFAR-10's` (searched on another of the paper's
-    data sets), `random` (α drawn and pruned, as in §4.2), `resnet` (CT-GAN's own generator); None for anything else.
+    data sets), `random` (α drawn and pruned, as in §4.2), `resnet` (CT-GAN's own generator), `fine-tuned` (training
+    began with another generator's weights, which no row of the paper does); None for anything else.
     """
 
     data: str | None
@@ -38,19 +40,20 @@ class Kind:
     num_normal: int | None
 
     def is_counterpart(self, row: PaperRow) -> bool:
-        """Return whether the row is about runs of this kind."""
+        """Return whether the paper's row is about runs of this kind."""
         if row.ours is None or self.data is None or self.origin is None:
             return False
         own = {"origin": self.origin, "num_normal": self.num_normal}
         return (self.data, self.labels) == (row.data, row.labels) and own == dict(row.ours)
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         origins = {
             None: "its files do not say that the architecture was searched on one of the paper's data sets",
             "own": "searched on this data set",
             "random": "a random architecture",
             "resnet": "CT-GAN's own generator",
+            "fine-tuned": "its training began with another generator's weights",
         }
         origin = origins.get(self.origin) or f"the architecture is {self.origin}"
         depth = f", n = {self.num_normal}" if self.num_normal is not None else ""
@@ -58,8 +61,8 @@ class Kind:
 
 
 def kinds_of(runs: Sequence[Run]) -> list[Kind]:
-    """The kind of every run. Runs shown together help each other: an architecture's file names no data set, but the
-    fingerprint of its images, which the run that searched it has a name for.
+    """The kind of every run. An architecture's file gives the fingerprint of its images but no data set; the run that
+    searched it, if shown together, gives the name.
     """
     names = _data_sets(runs)
     return [_kind(run, names) for run in runs]
@@ -72,12 +75,12 @@ def differences(run: Run, kind: Kind) -> list[str]:
         {name: provenance[name] for name in ("search", "space") if isinstance(provenance.get(name), dict)}
     )
     settings |= {key: v for key, v in flatten(run.train.config if run.train else {}).items() if key.startswith("gan.")}
-    moved = kind.origin == "CIFAR-10's"  # then the search's rates are those of CIFAR-10
+    moved = kind.origin == "CIFAR-10's"  # then the search has the rates for CIFAR-10
     source = "" if moved else str(run.scores.get("data", {}).get("source", ""))
     found = []
     width = _trained(run).get("width")
     if isinstance(width, int) and width != PAPER_WIDTH:
-        found.append(f"width {width} (paper: not said, {PAPER_WIDTH} fits its sizes)")
+        found.append(f"width {width} (paper: not given, {PAPER_WIDTH} fits its sizes)")
     for section, values in preset_values("paper", source).items():
         for name, wanted in values.items():
             value = settings.get(f"{section}.{name}", wanted)
@@ -90,6 +93,8 @@ def _kind(run: Run, names: Mapping[str, str]) -> Kind:
     data = paper_data_set(run.scores)
     settings = flatten(run.train.config) if run.train else {}
     labels = settings.get("gan.supervised") is True
+    if run.fine_tuned_from is not None:
+        return Kind(data, labels, "fine-tuned", None)
     if not _trained(run):
         return Kind(data, labels, "resnet" if run.generator.get("kind") == "resnet" else None, None)
     depth = _trained(run).get("num_normal")
@@ -113,7 +118,7 @@ def _origin(run: Run, data: str | None, names: Mapping[str, str]) -> str | None:
 
 
 def _data_sets(runs: Sequence[Run]) -> dict[str, str]:
-    """Fingerprint of images → the paper's data set that they are, from whatever the runs say of their data."""
+    """Fingerprint of images → name of the paper's data set, from all that the runs say about their data."""
     names: dict[str, str] = {}
     for run in runs:
         for told in (run.scores, *(stage.config for stage in run.stages.values())):
@@ -124,7 +129,7 @@ def _data_sets(runs: Sequence[Run]) -> dict[str, str]:
 
 
 def _trained(run: Run) -> Mapping[str, Any]:
-    """The architecture that was trained, as its file has it; where none is yet, the one found. {} for a baseline."""
+    """The trained architecture as in its file, or before training the found one; {} for a baseline."""
     if run.generator:
         saved = run.generator.get("architecture")
         return saved if isinstance(saved, dict) else {}

@@ -1,6 +1,6 @@
-"""The README.md of a generator's folder: what it is, how to use it, how it was made and how good it is.
+"""The README.md of a generator's folder: contents, use, training and scores.
 
-Written from the run's JSON alone, so that the card says nothing that the files do not.
+It uses only the run's JSON, so that the card says nothing beyond the files.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from degas.errors import UserError
 from degas.report.collect import Run, collect_run, flatten
 from degas.report.scoring import comparability, score_rows
-from degas.report.sections import commands, data_words
+from degas.report.sections import commands, data_text
 from degas.runtime.paths import expanded
 from degas.space.architecture import Architecture
 
@@ -31,7 +31,7 @@ tags:
 def write_model_card(run: Path) -> Path:
     """Write `RUN/train/generator/README.md`, and the newest sample grid beside it; returns the card's path.
 
-    Raises `UserError` where the run has no trained generator.
+    Raises `UserError` if the run has no trained generator.
     """
     run = expanded(run)
     folder = run / "train" / "generator"
@@ -49,14 +49,14 @@ def write_model_card(run: Path) -> Path:
 
 
 def model_card(run: Run, picture: bool = False) -> str:
-    """The card's text: Markdown with a metadata head as model hubs read it. Foreign text is escaped."""
+    """The card's text: Markdown with the metadata header of model hubs. Foreign text is escaped."""
     parts = [HEAD + _title(run), _picture() if picture else "", _use(run), _architecture(run), _training(run)]
     parts += [_scores(run), _limits(), _repeat(run)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def escape(text: Any) -> str:
-    """Text that Markdown and HTML leave as it is, on one line."""
+    """`text` on one line, escaped so that Markdown and HTML show it literally."""
     return re.sub(r"([\\`*_{}\[\]<>|#!&~$])", r"\\\1", " ".join(str(text).split()))
 
 
@@ -71,11 +71,12 @@ def _title(run: Run) -> str:
     size = sizes["base_size"] * 2 ** sizes["num_stages"] if sizes else None
     kind = "found by DEGAS" if run.generator.get("kind") == "architecture" else "(a hand-made baseline)"
     title = f"# A generator of {size}×{size} images {kind}" if size else f"# A generator {kind}"
-    facts = [f"trained on {escape(data_words(run).replace(' · ', ', '))}"] if data_words(run) else []
+    facts = [f"trained on {escape(data_text(run).replace(' · ', ', '))}"] if data_text(run) else []
+    facts += [f"fine-tuned from {escape(run.fine_tuned_from)}"] if run.fine_tuned_from is not None else []
     facts += [f"{run.num_parameters:,} parameters"] if run.num_parameters else []
     classes = run.generator.get("num_classes")
     facts += [f"conditional on {classes} classes"] if isinstance(classes, int) and classes else []
-    how = "DEGAS searches an architecture by reconstructing the images and then trains it against a critic."
+    how = "DEGAS finds an architecture by reconstructing the images, then trains it against a critic."
     return f"{title}\n\n" + (f"A generator {'; '.join(facts)}. " if facts else "") + how
 
 
@@ -122,6 +123,8 @@ def _training(run: Run) -> str:
         "gan.num_steps": "generator steps",
         "gan.batch_images": "real images a critic step",
         "gan.supervised": "with labels",
+        "init.generator": "fine-tuned from",
+        "init.weights": "fingerprint of the weights it began with",
         "seed": "seed",
         "data.fingerprint": "fingerprint of the images",
     }
@@ -147,17 +150,17 @@ def _scores(run: Run) -> str:
 def _limits() -> str:
     return """## Limits
 
-It makes images like those it was trained on and nothing else; the rights and the bias of those images carry over to it.
-Whether single samples repeat training images was not checked by this card."""
+It makes only images like its training images; their rights and biases carry over to it. This card does not check
+whether single samples repeat training images."""
 
 
 def _repeat(run: Run) -> str:
     lines = [line.replace("```", "'''").replace("\n", " ") for line in commands(run)]
-    return "\n".join(["## How to repeat it", "", "```sh", *lines, "```"]) if lines else ""
+    return "\n".join(["## How to repeat the run", "", "```sh", *lines, "```"]) if lines else ""
 
 
 def _own_architecture(run: Run) -> Architecture | None:
-    """The generator's own architecture, whose sizes may differ from those of the search's file."""
+    """The generator's own architecture; its sizes may differ from those in the search's file."""
     data = run.generator.get("architecture")
     try:
         return Architecture.from_dict(data) if data is not None else None
@@ -176,6 +179,6 @@ def _sizes(run: Run) -> dict[str, int]:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    scratch = path.with_name(f".{path.name}.part")  # a fixed name: what a killed process left is written over
+    scratch = path.with_name(f".{path.name}.part")  # a fixed name, so that a killed process's rest is overwritten
     scratch.write_bytes(data)
     os.replace(scratch, path)

@@ -1,8 +1,8 @@
-"""The paper's rows, and which of our scores may stand beside them.
+"""The paper's rows, and which of our scores can be compared with them.
 
-The rows are data, paper.json: Tables 1 to 4 and section 4.2 as printed, each with a word on what it can be compared
-with. A score of ours is comparable only under the same protocol (50,000 samples, Inception features, the 50,000
-training images as reference) on the same data set.
+The rows are data, paper.json: Tables 1 to 4 and section 4.2 as printed, each with a note on its comparability. A score
+of ours is comparable only under the same protocol (50,000 samples, Inception features, the 50,000 training images as
+reference) on the same data set.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ COMPARABLE = ("fid_50k_train", "is_50k")
 
 @dataclass(frozen=True)
 class PaperRow:
-    """One row: Inception Score (higher is better) and FID (lower is better), as printed; None where not printed.
+    """One row: Inception Score (higher is better) and FID (lower is better), as printed; None if not printed.
 
-    `ours` is the kind of run that is its counterpart (`report.kinds`), None where we have none; `word` says what the
-    row can be compared with.
+    `ours` is the kind of run that corresponds to it (`report.kinds`), None if we have none; `word` says what the row
+    can be compared with.
     """
 
     table: str
@@ -37,7 +37,7 @@ class PaperRow:
 
     @property
     def is_main(self) -> bool:
-        """DEGAS itself, rather than a rival or an ablation."""
+        """Return whether the row is DEGAS itself, not a rival or an ablation."""
         return self.ours is not None and self.ours["num_normal"] == 1 and not self.table.startswith("Table 4")
 
 
@@ -45,7 +45,7 @@ ROWS = tuple(PaperRow(**row) for row in json.loads((Path(__file__).parent / "pap
 
 
 def paper_data_set(scores: Mapping[str, Any]) -> str | None:
-    """The paper's data set that scores.json was measured on, by its source and number of images; None for another."""
+    """The paper's data set of scores.json, by source and number of images; None for another one."""
     data = scores.get("data", {})
     source = str(data.get("source", "")).lower()
     if data.get("num_images") != 50_000 or re.search(r"jpe?g", source):  # a JPEG copy is not the same data set
@@ -56,7 +56,7 @@ def paper_data_set(scores: Mapping[str, Any]) -> str | None:
 
 
 def comparable_scores(scores: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """The scores of one run that may stand in the paper's table: protocol → entry."""
+    """The scores of one run that are comparable with the paper's table: protocol → entry."""
     if paper_data_set(scores) is None:
         return {}
     entries = scores.get("scores", {})
@@ -64,7 +64,7 @@ def comparable_scores(scores: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]
 
 
 def why_not(scores: Mapping[str, Any]) -> str | None:
-    """Return in a sentence why none of a run's scores may stand beside the paper's; None where some may."""
+    """Return in a sentence why none of a run's scores is comparable with the paper's; None if some are."""
     if not scores:
         return "it has not been evaluated"
     if comparable_scores(scores):
@@ -77,7 +77,7 @@ def why_not(scores: Mapping[str, Any]) -> str | None:
 
 
 def describe_protocol(name: str, entry: Mapping[str, Any]) -> str:
-    """A score's protocol in words: what it measures, on how many samples, with which features; which way is better."""
+    """A score's protocol in words: the quantity, the number of samples, the features, and which way is better."""
     extractor = entry.get("extractor")
     features = f", {extractor} features" if extractor else ""
     samples = entry.get("num_samples")
@@ -97,7 +97,7 @@ MEASURES = {
     "density": ("density of samples around the data", "higher is better"),
     "coverage": ("share of the data that samples cover", "higher is better"),
     "classifier_score": ("Inception Score's formula on the data's own classifier", "higher is better"),
-    "class_agreement": ("share of samples that the classifier gives the class they were made for", "higher is better"),
+    "class_agreement": ("share of samples that the classifier puts into their intended class", "higher is better"),
 }
 
 

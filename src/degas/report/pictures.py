@@ -1,4 +1,4 @@
-"""Pictures as `data:` addresses, checked before they enter a page: PNG files, and films as WebP or GIF."""
+"""Pictures as `data:` URLs, checked before they go into a page: PNG files, and films as WebP or GIF."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from pathlib import Path
 from PIL import Image, features
 
 MAX_FILE_BYTES = 32 << 20
-MAX_FILM_BYTES = 8 << 20  # films stand in the page as they are
+MAX_FILM_BYTES = 8 << 20  # films go into the page unchanged
 MAX_PIXELS = 64_000_000  # a grid of 5,000 CIFAR images is 5 million; more is a mistake or an attack
-RECODE_BYTES = 300_000  # larger pictures are stored as WebP, so that a page of forty stays below some megabytes
+RECODE_BYTES = 300_000  # larger pictures are stored as WebP, so that a page with forty takes only some megabytes
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture that a page can hold: its `data:` address and its size in pixels.
+    """A picture for a page: its `data:` URL and its size in pixels.
 
-    `still` is the address of a film's last frame, for readers who want no motion; "" for a picture that stands still.
+    `still` is the URL of a film's last frame, for readers who want no motion; "" for a still picture.
     """
 
     uri: str
@@ -32,14 +32,14 @@ class Picture:
 
 
 def read_picture(path: Path) -> Picture:
-    """The PNG at `path`; raises ValueError where it is missing, half-written, too large or no PNG."""
+    """The PNG at `path`; raises ValueError if it is missing, half-written, too large or not a PNG."""
     with _as_value_errors():
         data = _read(path, MAX_FILE_BYTES)
         return _encode(_open(data, ["PNG"]), data)
 
 
 def read_film(path: Path) -> Picture:
-    """The animated WebP or GIF at `path`, or such a file of one frame; raises ValueError as `read_picture` does."""
+    """The WebP or GIF at `path`, animated or of one frame; raises ValueError as `read_picture` does."""
     with _as_value_errors():
         data = _read(path, MAX_FILM_BYTES)
         film = _open(data, ["WEBP", "GIF"])
@@ -86,7 +86,7 @@ def _address(kind: str, data: bytes) -> str:
 
 @contextmanager
 def _as_value_errors() -> Iterator[None]:
-    """Turn what a damaged or foreign file raises into a ValueError with one line."""
+    """Turn the errors of a damaged or foreign file into a ValueError with one line."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)

@@ -24,12 +24,12 @@ class Reader:
     notes: list[str] = field(default_factory=list)
 
     def json(self, path: Path) -> Record:
-        """The object in a JSON file; {} where there is none, or none that can be read."""
+        """The object in a JSON file; {} if the file is missing or unreadable."""
         value = self.value(path)
         return value if isinstance(value, dict) else {}
 
     def value(self, path: Path) -> Any:
-        """The value in a JSON file; None where there is none, or none that can be read."""
+        """The value in a JSON file; None if the file is missing or unreadable."""
         if not path.exists():
             return None
         try:
@@ -43,7 +43,7 @@ class Reader:
         return None
 
     def jsonl(self, path: Path) -> list[Record]:
-        """The objects of a log; its last line may be half-written, which is no fault of a run still going."""
+        """The objects of a log; its last line may be half-written, which is normal during a run."""
         if not path.exists():
             return []
         try:

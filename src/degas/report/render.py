@@ -1,4 +1,4 @@
-"""Writes the report: one HTML file that holds everything it shows and asks the network for nothing."""
+"""Writes the report: one self-contained HTML file that loads nothing from the network."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ MINUS = "−"
 def write_report(runs: Sequence[Path], out: Path) -> Path:
     """Write the report of one run, or of several side by side, to `out`; returns its path.
 
-    Each run is a folder as `--out` wrote it; stages that it lacks are left out of the report. A folder as `out` gets
-    `report.html` in it. The same files give the same bytes. Raises `UserError` where a run holds nothing of a run.
+    Each run is a folder written by `--out`; missing stages are left out of the report. If `out` is a folder,
+    `report.html` is written in it. The same files give the same bytes. Raises `UserError` if a folder holds no run.
     """
     if not runs:
         raise UserError("report: no run given; name at least one run folder")
@@ -40,7 +40,7 @@ def write_report(runs: Sequence[Path], out: Path) -> Path:
     html = _render(collected)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        scratch = out.with_name(f".{out.name}.part")  # a fixed name: what a killed process left is written over
+        scratch = out.with_name(f".{out.name}.part")  # a fixed name, so that a killed process's rest is overwritten
         scratch.write_text(html, encoding="utf-8", errors="replace")  # a name may hold a lone surrogate
         os.replace(scratch, out)
     except OSError as error:
@@ -49,7 +49,7 @@ def write_report(runs: Sequence[Path], out: Path) -> Path:
 
 
 def _name_apart(runs: Sequence[Run]) -> None:
-    """Give runs whose folders are named alike longer names."""
+    """Give longer names to runs whose folders have the same name."""
     names = [run.name for run in runs]
     for run in runs:
         if names.count(run.name) > 1:
@@ -114,7 +114,7 @@ def _panel(run: Run, k: int) -> dict[str, Any]:
         "colour": k % 6,
         "run": run,
         "name": run.name,
-        "data_words": sections.data_words(run),
+        "data_text": sections.data_text(run),
         "verdict": verdict(run),
         "headline": sections.headline(run),
         "architecture": sections.architecture(run, f"r{k}-arch"),

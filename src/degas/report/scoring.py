@@ -1,4 +1,4 @@
-"""The scores of runs side by side, their floors, and the paper's rows beside them. Plain values for the template."""
+"""The scores of several runs, their floors, and the paper's rows for comparison. Plain values for the template."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from degas.report.collect import Run
+from degas.report.collect import Fields, Run
 from degas.report.kinds import Kind, differences, kinds_of
 from degas.report.paper import ROWS, PaperRow, comparable_scores, describe_protocol, paper_data_set, why_not
 from degas.runtime.json_files import number
 
-Values = dict[str, Any]
 HEADLINES = (("fid", "Fréchet distance (FID)"), ("kid", "kernel distance (KID)"), ("is_", "Inception Score"))
 
 
@@ -26,10 +25,10 @@ def floor_of(entries: Mapping[str, Any], name: str) -> float | None:
     return number(floor.get("value"))
 
 
-def score_rows(runs: Sequence[Run]) -> list[Values]:
-    """One row per protocol, one cell per run; says where runs were measured against different images.
+def score_rows(runs: Sequence[Run]) -> list[Fields]:
+    """One row per protocol, one cell per run; says if runs were measured against different images.
 
-    A floor stands in its score's cell, and gets a row of its own only where no run has that score.
+    A floor is shown in its score's cell; it has a separate row only if no run has that score.
     """
     names = dict.fromkeys(name for run in runs for name in _entries(run))
     floors = {floor_name(name) for name in names}
@@ -48,8 +47,8 @@ def score_rows(runs: Sequence[Run]) -> list[Values]:
     return rows
 
 
-def score_tiles(run: Run) -> list[Values]:
-    """The headline scores: the first of each kind that matters, with its floor."""
+def score_tiles(run: Run) -> list[Fields]:
+    """The headline scores: the first of each important kind, with its floor."""
     tiles = []
     entries = _entries(run)
     floors = {floor_name(name) for name in entries}
@@ -62,8 +61,8 @@ def score_tiles(run: Run) -> list[Values]:
     return tiles
 
 
-def paper_rows(runs: Sequence[Run]) -> list[Values]:
-    """The paper's rows that have figures of ours beside them, of the same kind of run; `first` opens a table."""
+def paper_rows(runs: Sequence[Run]) -> list[Fields]:
+    """The paper's rows that have comparable scores of ours, of the same kind of run; `first` starts a table."""
     kinds, rows, table = kinds_of(runs), [], None
     for row in ROWS:
         ours = [_ours(run, kind, row) for run, kind in zip(runs, kinds, strict=True)]
@@ -79,22 +78,22 @@ def on_the_papers_data(runs: Sequence[Run]) -> bool:
 
 
 def comparability(runs: Sequence[Run]) -> list[str]:
-    """Say which scores may be read beside the paper's, and what differs all the same: a few sentences per run."""
+    """Say which scores are comparable with the paper's, and what still differs: a few sentences per run."""
     return [_comparability(run, kind) for run, kind in zip(runs, kinds_of(runs), strict=True)]
 
 
 def _comparability(run: Run, kind: Kind) -> str:
     reason = why_not(run.scores)
     if reason is not None:
-        return f"{run.name}: none of its figures may be read beside the paper's, because {reason}."
+        return f"{run.name}: none of its scores is comparable with the paper's, because {reason}."
     names = " and ".join(comparable_scores(run.scores))
-    head = f"{run.name}: {names} may be read beside the paper's figures for {paper_data_set(run.scores)}."
+    head = f"{run.name}: {names} can be compared with the paper's for {paper_data_set(run.scores)}."
     row = next((row for row in ROWS if kind.is_counterpart(row)), None)
     if row is None:
-        return f"{head} None of the paper's rows is a run of this kind ({kind.words}), so that it stands in none."
+        return f"{head} But no row of the paper is a run of this kind ({kind.description})."
     found = differences(run, kind)
-    unlike = f"; unlike the paper's it has {', '.join(found)}" if found else ""
-    return f"{head} It stands beside “{row.what}” of {row.table}{unlike}."
+    unlike = f"; unlike the paper's run it has {', '.join(found)}" if found else ""
+    return f"{head} It corresponds to “{row.what}” of {row.table}{unlike}."
 
 
 def _entries(run: Run) -> dict[str, Any]:
@@ -102,7 +101,7 @@ def _entries(run: Run) -> dict[str, Any]:
     return entries
 
 
-def _score_cell(run: Run, name: str) -> Values | None:
+def _score_cell(run: Run, name: str) -> Fields | None:
     entry = _entries(run).get(name)
     if not entry:
         return None
@@ -130,7 +129,7 @@ def _untrained_figure(run: Run, name: str) -> str | None:
     return None if value is None else figure(value)
 
 
-def _ours(run: Run, kind: Kind, row: PaperRow) -> Values:
+def _ours(run: Run, kind: Kind, row: PaperRow) -> Fields:
     good: Mapping[str, Any] = comparable_scores(run.scores) if kind.is_counterpart(row) else {}
     return {"is": _plain(good.get("is_50k")), "fid": _plain(good.get("fid_50k_train"))}
 

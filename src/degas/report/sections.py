@@ -1,4 +1,4 @@
-"""The contents of the report's sections, as plain values for the template. The template escapes texts."""
+"""The contents of the report's sections, as plain values for the template, which escapes texts."""
 
 from __future__ import annotations
 
@@ -9,27 +9,26 @@ from typing import Any
 from degas.figures.curves import Series, curve
 from degas.figures.facts import EdgeFact, edge_facts, leading_since
 from degas.figures.inline_svg import architecture_svg
-from degas.report.collect import Run, flatten
+from degas.report.collect import Fields, Run, flatten
 from degas.report.decisions import by_losses, decided_by, decisions_of, firmness
 from degas.report.scoring import score_tiles
 from degas.report.times import time_tile
 from degas.runtime.json_files import number
 
-Values = dict[str, Any]
-MAX_CHARTS = 48  # quantities of a stage; a log with more was not written by degas
+MAX_CHARTS = 48  # quantities of a stage; degas writes no log with more
 NOT_CURVES = {"step", "epoch"}
-SCORE_WORDS = ("fid", "kid", "is_")
-STEP_WORDS = {"search": "search step", "train": "generator step"}
+SCORE_NAMES = ("fid", "kid", "is_")
+STEP_NAMES = {"search": "search step", "train": "generator step"}
 ELSEWHERE = ("generator.", "generator", "kind", "command")  # of config.json: shown in other sections
 
 
-def headline(run: Run) -> list[Values]:
-    """The few figures that matter: label, value, note."""
+def headline(run: Run) -> list[Fields]:
+    """The few most important numbers: label, value, note."""
     tiles = [time_tile(run), _parameter_tile(run), _training_tile(run), *score_tiles(run), _loss_tile(run)]
     return [tile for tile in tiles if tile is not None]
 
 
-def data_words(run: Run) -> str:
+def data_text(run: Run) -> str:
     """The images of a run in a few words, from scores.json or the settings."""
     settings = [flatten(stage.config) for stage in run.stages.values()]
 
@@ -45,8 +44,8 @@ def data_words(run: Run) -> str:
     return " · ".join(parts)
 
 
-def architecture(run: Run, prefix: str) -> Values | None:
-    """The drawing, what decided and every edge with its α; None for a run without an architecture."""
+def architecture(run: Run, prefix: str) -> Fields | None:
+    """The drawing, the deciding values and every edge with its α; None for a run without an architecture."""
     if run.architecture is None:
         return None
     alpha = run.alpha[-1].values if run.alpha else None
@@ -64,14 +63,14 @@ def architecture(run: Run, prefix: str) -> Values | None:
 
 
 def _leads_since(run: Run, fact: EdgeFact) -> int | None:
-    """Since which epoch the edge's leader by α has led."""
+    """The epoch from which the edge's leader by α has led."""
     if fact.leader is None:
         return None
     return leading_since([r.values for r in run.alpha], [r.epoch for r in run.alpha], fact.slot.name, fact.leader)
 
 
-def curves(runs: Sequence[Run], stage: str) -> list[Values]:
-    """One chart per logged quantity of a stage, a line per run: the loss, scores, losses, then the rest."""
+def curves(runs: Sequence[Run], stage: str) -> list[Fields]:
+    """One chart per logged quantity of a stage, one line per run: the loss, scores, other losses, then the rest."""
     logs = [run.stages[stage].metrics if stage in run.stages else [] for run in runs]
     keys = {key for log in logs for record in log for key in record if number(record[key]) is not None} - NOT_CURVES
     charts = []
@@ -82,12 +81,12 @@ def curves(runs: Sequence[Run], stage: str) -> list[Values]:
         last = "; ".join(f"{one.label}: {one.values[-1]:.4g} at step {one.steps[-1]:.0f}" for one in series)
         title = key.replace("_", " ") if "[" not in key else key
         label = f"{title} over steps. Last values: {last}"
-        chart = curve(series, label=label, x_label=STEP_WORDS[stage], prefix=f"{stage}-{k}", size=(4, 2.2))
+        chart = curve(series, label=label, x_label=STEP_NAMES[stage], prefix=f"{stage}-{k}", size=(4, 2.2))
         charts.append({"title": title, "svg": chart})
     return charts
 
 
-def tables(runs: Sequence[Run], part: str) -> list[Values]:
+def tables(runs: Sequence[Run], part: str) -> list[Fields]:
     """Settings or environment (`part` is "config" or "environment"), stage by stage, runs as columns.
 
     A value differs where the runs that have the stage differ in it; a run without the stage differs in nothing.
@@ -97,7 +96,7 @@ def tables(runs: Sequence[Run], part: str) -> list[Values]:
         columns = [flatten(getattr(run.stages[stage], part)) if stage in run.stages else None for run in runs]
         having = [column for column in columns if column is not None]
         keys = dict.fromkeys(key for column in having for key in column if not key.startswith(ELSEWHERE))
-        rows: list[Values] = [
+        rows: list[Fields] = [
             {
                 "key": key,
                 "values": [None if column is None else column.get(key) for column in columns],
@@ -126,7 +125,7 @@ def commands(run: Run) -> list[str]:
 
 
 def warnings(run: Run) -> list[str]:
-    """Return the warnings of the stages: the last message of each kind, and how often it came."""
+    """Return the warnings of the stages: the last message of each kind, and the number of warnings."""
     lines = []
     for name, stage in run.stages.items():
         kinds: dict[str, list[str]] = {}
@@ -137,7 +136,7 @@ def warnings(run: Run) -> list[str]:
     return lines
 
 
-def _loss_tile(run: Run) -> Values | None:
+def _loss_tile(run: Run) -> Fields | None:
     log = run.search.metrics if run.search else []
     series = _series("", 0, log, "loss")
     if series is None:
@@ -155,7 +154,7 @@ def _loss_tile(run: Run) -> Values | None:
     }
 
 
-def _parameter_tile(run: Run) -> Values | None:
+def _parameter_tile(run: Run) -> Fields | None:
     count = run.num_parameters
     if count is None:
         return None
@@ -165,7 +164,7 @@ def _parameter_tile(run: Run) -> Values | None:
     return {"label": "generator's parameters", "value": value, "note": f"{count:,} learned values{maker}"}
 
 
-def _training_tile(run: Run) -> Values | None:
+def _training_tile(run: Run) -> Fields | None:
     if run.train is None:
         return None
     steps = [int(step) for record in run.train.metrics if (step := number(record.get("step"))) is not None]
@@ -173,10 +172,11 @@ def _training_tile(run: Run) -> Values | None:
         return None
     objective = flatten(run.train.config).get("gan.objective", "adversarial")
     note = f"generator steps, {objective}" + ("" if run.train.done else "; not finished")
+    note += f"; fine-tuned from {run.fine_tuned_from}" if run.fine_tuned_from is not None else ""
     return {"label": "adversarial training", "value": f"{max(steps):,}", "note": note}
 
 
-def _series(label: str, run: int, log: Sequence[Values], key: str) -> Series | None:
+def _series(label: str, run: int, log: Sequence[Fields], key: str) -> Series | None:
     points = [(number(record.get("step")), number(record.get(key))) for record in log]
     good = [(step, value) for step, value in points if step is not None and value is not None]
     return Series(label, run, [step for step, _ in good], [value for _, value in good]) if good else None
@@ -186,6 +186,6 @@ def _rank(key: str) -> tuple[int, str]:
     low = key.lower()
     if low == "loss":
         return 0, ""
-    if low.startswith(SCORE_WORDS):
+    if low.startswith(SCORE_NAMES):
         return 1, low
     return (2 if "loss" in low else 4 if low.endswith(("lr", "rate")) else 3), low

@@ -33,7 +33,7 @@ def stage_seconds(stage: Stage) -> float | None:
 
 
 def log_seconds(log: list[dict[str, Any]]) -> float:
-    """Seconds a step times steps, or a clock that starts anew with every resume."""
+    """Seconds per step times steps, or a clock that restarts at every resume."""
     total, before_step, before_clock = 0.0, 0.0, 0.0
     for record in log:
         step, rate, clock = (number(record.get(name)) for name in ("step", "seconds_per_step", "seconds"))

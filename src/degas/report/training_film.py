@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image, features
 
-from degas.errors import UserError, disk_refused
+from degas.errors import UserError, unwritable
 from degas.figures.film import FORMATS, MAX_FRAMES, MAX_SIDES, bounded_film, captioned, shrunk, thin
 from degas.report.collect import sample_grids
 from degas.report.pictures import open_png
@@ -60,7 +60,7 @@ def _write(frames: list[Image.Image], path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, bounded_film(frames, path.suffix, seconds=SECONDS))
     except OSError as error:
-        raise disk_refused(path, error) or error from None
+        raise unwritable(path, error) or error from None
     return path
 
 

@@ -33,7 +33,7 @@ class Rules:
     contents: Mapping[str, str] = field(default_factory=dict)
 
 
-def refuse_difference(path: Path, old: Mapping[str, Any], new: Mapping[str, Any], rules: Rules | None = None) -> None:
+def reject_difference(path: Path, old: Mapping[str, Any], new: Mapping[str, Any], rules: Rules | None = None) -> None:
     """Raise `UserError` if the settings `old` of the run in `path` differ from those that it would resume with."""
     difference = first_difference(old, new, rules or Rules())
     if difference:

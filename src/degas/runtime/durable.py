@@ -62,7 +62,7 @@ def share_as_umask_says(path: Path) -> None:
         probe.unlink()
 
 
-def refuse_unwritable(path: Path) -> None:
+def reject_unwritable(path: Path) -> None:
     """Raise `UserError` if the file `path` cannot be written, before the work whose result goes there."""
     try:
         if path.is_dir():

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from degas.errors import UserError
+from degas.errors import UserError, unreadable
 from degas.runtime.durable import full_disk_named, replace_file
 
 
@@ -84,15 +84,26 @@ def path_as_text(value: Any) -> str:
     raise TypeError(f"{type(value).__name__} is not a JSON value")
 
 
-def read_config(path: Path) -> dict:
+def read_config(path: Path) -> dict[str, Any]:
+    """Return config.json of a run folder."""
+    missing = f"{path.parent}: holds a run without config.json, so its settings are unknown; give another --out"
+    return read_object(path, missing=missing, advice="give another --out")
+
+
+def read_object(path: Path, *, missing: str, advice: str) -> dict[str, Any]:
+    """Return the object in a JSON file.
+
+    Raises:
+        UserError: `missing` if there is no such file, else what is wrong with it, with `advice`.
+    """
     try:
-        config = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise UserError(
-            f"{path.parent}: holds a run without config.json, so its settings are unknown; give another --out"
-        ) from None
-    except ValueError as error:
-        raise UserError(f"{path}: not readable as JSON ({error}); give another --out") from None
-    if not isinstance(config, dict):
-        raise UserError(f"{path}: not a JSON object; give another --out")
-    return config
+        found = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(missing) from None
+    except OSError as error:
+        raise unreadable(path, error) from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not readable as JSON ({error}); {advice}") from None
+    if not isinstance(found, dict):
+        raise UserError(f"{path}: not a JSON object; {advice}")
+    return found

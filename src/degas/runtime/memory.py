@@ -42,7 +42,7 @@ def _cached_bytes(statistics: Path) -> int:
         return 0
 
 
-def refuse_beyond_memory(what: str, num_bytes: int, lower: str) -> None:
+def reject_beyond_memory(what: str, num_bytes: int, lower: str) -> None:
     """Raise `UserError` if `num_bytes`, the least that `what` needs, exceed the free memory.
 
     `lower` names the settings to lower. Activations are not counted, so passing is no guarantee.

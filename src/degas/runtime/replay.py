@@ -16,7 +16,7 @@ from torch import Tensor
 from degas.errors import UserError
 
 Inputs = Mapping[str, Tensor | float | None]
-Values = dict[str, Tensor]
+Tensors = dict[str, Tensor]
 WARM_UP_CALLS = 3  # before recording: libraries and optimisers initialise in the first calls (torch's advice)
 
 
@@ -31,10 +31,10 @@ def check_graphs(stage: str, device: torch.device, num_ranks: int) -> None:
 class Recorder(Protocol):
     """A way to record a run; `CudaGraphs`, or a test's own."""
 
-    def warm_up(self, run: Callable[[], Values]) -> Values:
+    def warm_up(self, run: Callable[[], Tensors]) -> Tensors:
         """Run it once without recording."""
 
-    def record(self, run: Callable[[], Values]) -> tuple[Callable[[], object], Values]:
+    def record(self, run: Callable[[], Tensors]) -> tuple[Callable[[], object], Tensors]:
         """Run it once; return a function that runs it again, and the tensors that hold its values after each run."""
 
 
@@ -44,7 +44,7 @@ class CudaGraphs:
     def __init__(self) -> None:
         self._stream = torch.cuda.Stream()  # a graph cannot be recorded on the default stream
 
-    def warm_up(self, run: Callable[[], Values]) -> Values:
+    def warm_up(self, run: Callable[[], Tensors]) -> Tensors:
         here = torch.cuda.current_stream()
         self._stream.wait_stream(here)
         with torch.cuda.stream(self._stream):
@@ -52,7 +52,7 @@ class CudaGraphs:
         here.wait_stream(self._stream)
         return values
 
-    def record(self, run: Callable[[], Values]) -> tuple[Callable[[], object], Values]:
+    def record(self, run: Callable[[], Tensors]) -> tuple[Callable[[], object], Tensors]:
         gc.collect()  # else an earlier search's unused graph might free its memory while this one records
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, stream=self._stream):
@@ -73,15 +73,15 @@ class Replayed:
         device: where it computes.
     """
 
-    def __init__(self, function: Callable[[Inputs], Values], device: torch.device, recorder: Recorder) -> None:
+    def __init__(self, function: Callable[[Inputs], Tensors], device: torch.device, recorder: Recorder) -> None:
         self.function, self.device, self.recorder = function, device, recorder
         self._inputs: dict[str, Tensor | None] = {}
         self._kinds: dict[str, str] = {}  # of the inputs, as the first call gave them
         self._replay: Callable[[], object] | None = None
-        self._values: Values = {}
+        self._values: Tensors = {}
         self._num_calls = 0
 
-    def __call__(self, inputs: Inputs) -> Values:
+    def __call__(self, inputs: Inputs) -> Tensors:
         """The values of this call; the next call does not change them.
 
         Raises:
@@ -97,7 +97,7 @@ class Replayed:
             self._replay()
         return {name: value.clone() for name, value in self._values.items()}
 
-    def _run(self) -> Values:
+    def _run(self) -> Tensors:
         return self.function(self._inputs)
 
     def _take(self, inputs: Inputs) -> None:

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from degas.errors import UserError
-from degas.runtime.comparison import Rules, refuse_difference
+from degas.runtime.comparison import Rules, reject_difference
 from degas.runtime.durable import append_line, full_disk_named, replace_file, sync_folder
 from degas.runtime.environment import is_rank_0, num_ranks, write_environment
 from degas.runtime.folder_lock import lock_folder, make_folder, take_back, unlock_folder
@@ -283,7 +283,7 @@ class StageFolder:
         old, new = ({"num_ranks": 1, **each} for each in (read_config(self.path / "config.json"), config))
         if self.done():  # then it is only read
             old["num_ranks"] = new["num_ranks"]
-        refuse_difference(self.path, old, new, self._rules)
+        reject_difference(self.path, old, new, self._rules)
         if old != new and not self.done():
             self.write_json("config.json", config)
         return True

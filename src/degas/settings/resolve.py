@@ -13,7 +13,7 @@ from degas.runtime.json_files import read_config
 from degas.runtime.paths import expanded
 from degas.settings.base import Settings
 from degas.settings.presets import PRESETS, preset_values
-from degas.settings.refusals import complaint
+from degas.settings.rejections import complaint
 
 Section = Mapping[str, Any] | Settings | None
 SettingsType = TypeVar("SettingsType", bound=Settings)
@@ -60,7 +60,7 @@ def begun_search(out: str | Path | None) -> dict[str, Any]:
         return {}
     try:
         return read_config(expanded(out) / "search" / "config.json")
-    except (UserError, OSError):
+    except UserError:
         return {}
 
 

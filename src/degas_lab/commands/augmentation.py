@@ -7,13 +7,13 @@ from typing import ClassVar, Literal
 from degas.cli.options import FILE, Device
 from degas.settings.base import setting
 from degas.settings.sections import DataSettings, EvaluateSettings, GanSettings
-from degas_lab.commands.measurement import Measurement
+from degas_lab.commands.measurement import MeasurementOptions
 from degas_lab.trainings.augmentation_plan import Plan
 
 __all__ = ["Options", "main"]
 
 
-class Options(Plan, Measurement):
+class Options(Plan, MeasurementOptions):
     """From how many images on is augmentation no longer worth it? Paired trainings on subsets of a larger set.
 
     Writes FOLDER/trials (a JSON file a training), and from them summary.json and table.md. A second call goes on.

@@ -7,13 +7,13 @@ from typing import ClassVar
 from degas.cli.options import FILE, Device
 from degas.settings.base import setting
 from degas.settings.sections import DataSettings, SearchSettings, SpaceSettings
-from degas_lab.commands.measurement import Measurement
+from degas_lab.commands.measurement import MeasurementOptions
 from degas_lab.fits.rival_plan import Plan
 
 __all__ = ["Options", "main"]
 
 
-class Options(Plan, Measurement):
+class Options(Plan, MeasurementOptions):
     """Random search and regularised evolution over the same space, with the same GLO budget a candidate.
 
     Writes FOLDER/trials (a JSON file a fit; no architecture is fitted twice), and from them best-METHOD.json,

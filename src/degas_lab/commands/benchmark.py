@@ -53,13 +53,13 @@ def main(options: Options) -> None:
 
     from degas.cli.parse import command_line
     from degas.runtime.distributed import Engine
-    from degas.runtime.durable import refuse_unwritable
+    from degas.runtime.durable import reject_unwritable
     from degas.runtime.json_files import write_json
     from degas_lab.sizes import Sizes
     from degas_lab.speed.benchmark import run_benchmark
     from degas_lab.speed.table import plot, table
 
-    refuse_unwritable(options.out)
+    reject_unwritable(options.out)
     result = run_benchmark(
         Sizes(options.width, options.batch_images, options.image_size),
         parts=options.parts,

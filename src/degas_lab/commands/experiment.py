@@ -12,6 +12,7 @@ from degas.cli.family import Member, find_member
 # Name → (one line of help, module of `degas_lab.commands`). A module has `Options` and `main(options)`.
 EXPERIMENTS = {
     "found-vs-random": ("GLO loss of the found architecture beside drawn ones", "found_vs_random"),
+    "local-optimum": ("is what a search found better than all that differ in one decision?", "local_optimum"),
     "objectives": ("the adversarial objectives at equal time, each tuned alike", "objectives"),
     "baselines": ("random search and regularised evolution with the same GLO budget", "baselines"),
     "pareto": ("loss against parameters over finished trials: the front and its knee", "pareto"),

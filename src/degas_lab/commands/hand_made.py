@@ -7,13 +7,13 @@ from typing import ClassVar, Literal
 from degas.cli.options import Device
 from degas.settings.base import setting
 from degas.settings.sections import DataSettings
-from degas_lab.commands.measurement import Measurement
+from degas_lab.commands.measurement import MeasurementOptions
 from degas_lab.trainings.hand_made_plan import RESNET, Plan
 
 __all__ = ["Options", "main"]
 
 
-class Options(Plan, Measurement):
+class Options(Plan, MeasurementOptions):
     """Generators made by hand, trained alike with paired seeds: which is better, and by how much?
 
     Writes FOLDER/trials (a JSON file a row and seed), and from them summary.json and table.md. A second call goes on,

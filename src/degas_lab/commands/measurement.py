@@ -6,7 +6,7 @@ from degas.cli.options import SOURCE, Folder, Source
 from degas.settings.base import Settings, setting
 
 
-class Measurement(Settings):
+class MeasurementOptions(Settings):
     """Images and a folder. Stands after the plan among the bases: its options then come first in the help."""
 
     source: Source = setting(..., SOURCE)

@@ -7,13 +7,13 @@ from typing import ClassVar
 from degas.cli.options import FILE, Device
 from degas.settings.base import setting
 from degas.settings.sections import DataSettings, EvaluateSettings
-from degas_lab.commands.measurement import Measurement
+from degas_lab.commands.measurement import MeasurementOptions
 from degas_lab.trainings.objectives_plan import Plan
 
 __all__ = ["Options", "main"]
 
 
-class Options(Plan, Measurement):
+class Options(Plan, MeasurementOptions):
     """The adversarial objectives at equal time on equal networks: tuned alike, then run with several seeds.
 
     Writes FOLDER/tune-OBJECTIVE and FOLDER/runs (a JSON file a trial), and from them summary.json, table.md and

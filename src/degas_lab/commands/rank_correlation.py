@@ -9,7 +9,7 @@ from pydantic import Field
 from degas.cli.options import Device
 from degas.settings.base import setting
 from degas.settings.sections import DataSettings, EvaluateSettings, GanSettings, SearchSettings, SpaceSettings
-from degas_lab.commands.measurement import Measurement
+from degas_lab.commands.measurement import MeasurementOptions
 from degas_lab.plan_fields import Share
 from degas_lab.trainings.rank_plan import Plan
 
@@ -18,7 +18,7 @@ __all__ = ["Options", "main"]
 Part = Literal["adversarial", "predictors", "glo-l2", "glo-l2-lap1", "held-out", "proxy", "glo-features"]
 
 
-class Options(Plan, Measurement):
+class Options(Plan, MeasurementOptions):
     """Does the search loss predict adversarial quality? Drawn architectures, trained alike, beside what predicts them.
 
     Writes FOLDER/trials (a JSON file a part, architecture and seed), and from them summary.json, table.md, tau.png and

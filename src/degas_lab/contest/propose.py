@@ -31,7 +31,7 @@ Stage = list[tuple[float, tuple[Edge, ...]]]  # what a node may keep: value and 
 
 
 @dataclass(frozen=True)
-class Search:
+class SearchResult:
     """The results of a finished search: values (more is better), the rules that it pruned by, and what it found."""
 
     values: Alpha
@@ -63,7 +63,7 @@ class Family:
 class Proposer:
     """Makes candidates of `space` in both orders, at the sizes of the search's architecture, within `max_params`."""
 
-    def __init__(self, search: Search, space: SearchSpace, max_params: int | None = None) -> None:
+    def __init__(self, search: SearchResult, space: SearchSpace, max_params: int | None = None) -> None:
         self.search, self.space, self.max_params = search, space, max_params
         self.spaces = {order: replace(space, order=order) for order in orders_of(space)}
         self.values = {order: self._values(order) for order in self.spaces}

@@ -21,7 +21,8 @@ from typing import Any
 from degas.space.graph import Edge, Order, SearchSpace
 from degas_lab.contest.candidates import Candidate, built, choices, options
 from degas_lab.contest.effects import Model, fit
-from degas_lab.contest.scores import Records, diverged, rounded, score_table, with_worst
+from degas_lab.contest.scores import diverged, rounded, score_table, with_worst
+from degas_lab.trials import TrialRecords
 
 Make = Callable[[str, Order, tuple[Edge, ...]], Candidate | None]  # a new candidate, or None where the cap forbids it
 SEES_NEW = 8  # one place in so many of the second rung goes to a new candidate
@@ -63,7 +64,7 @@ class Outcome:
 
 
 def decide(
-    candidates: Sequence[Candidate], records: Records, schedule: Schedule, space: SearchSpace, make: Make
+    candidates: Sequence[Candidate], records: TrialRecords, schedule: Schedule, space: SearchSpace, make: Make
 ) -> Outcome:
     """Go through the rungs as far as the trials reach."""
     outcome = Outcome({one.name: one for one in candidates}, [one.name for one in candidates])

@@ -29,7 +29,7 @@ from degas_lab.contest.candidates import Candidate
 from degas_lab.contest.claims import PATIENCE_SECONDS, alone
 from degas_lab.contest.effects import as_json
 from degas_lab.contest.plan import Plan
-from degas_lab.contest.propose import Proposer, Search, propose
+from degas_lab.contest.propose import Proposer, SearchResult, propose
 from degas_lab.contest.rungs import Outcome, decide
 from degas_lab.contest.scores import trial_name
 from degas_lab.contest.trainer import Described, Trainer, describe_architecture
@@ -42,7 +42,7 @@ class Contest:
     def __init__(
         self,
         images: ImageSet,
-        search: Search,
+        search: SearchResult,
         space: SearchSpace,
         plan: Plan,
         folder: Path,
@@ -146,7 +146,7 @@ class Contest:
             "candidate": outcome.winner.name,
             "proposed_by": outcome.winner.proposed_by,
             "contest": self._contest(),
-            "gan": self.trainer.gan.record(),
+            "gan": self.trainer.gan.as_config(),
         }
 
 

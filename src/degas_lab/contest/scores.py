@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from degas.errors import UserError
-
-Records = Mapping[str, Mapping[str, Any]]  # trial name → its record
+from degas_lab.trials import TrialRecords
 
 
 def trial_name(candidate: str, seed: int) -> str:
@@ -17,7 +16,7 @@ def trial_name(candidate: str, seed: int) -> str:
 
 
 def score_table(
-    names: Sequence[str], records: Records, seeds: Sequence[int], steps: int, score: str
+    names: Sequence[str], records: TrialRecords, seeds: Sequence[int], steps: int, score: str
 ) -> dict[str, dict[int, float | None]]:
     """Candidate → seed → what `score_at` says."""
     return {

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from degas.errors import UserError
 from degas.nas.decide.rule import make_rule
-from degas.runtime.json_files import read_jsonl
+from degas.runtime.json_files import read_jsonl, read_object
 from degas.settings.sections import SearchSettings
 from degas.space.architecture import Architecture
 from degas.space.graph import SearchSpace
 from degas.space.pruning import check_alpha
-from degas_lab.contest.propose import Search
+from degas_lab.contest.propose import SearchResult
 
 
-def read_search(run: Path) -> tuple[Search, SearchSpace]:
+def read_search(run: Path) -> tuple[SearchResult, SearchSpace]:
     """Return the results of the search in `run` (a run folder, or its folder `search`), and its space."""
     folder = run / "search" if (run / "search").is_dir() else run
     pruning, config = (_object(folder / f"{name}.json") for name in ("pruning", "config"))
@@ -28,7 +27,7 @@ def read_search(run: Path) -> tuple[Search, SearchSpace]:
         last = (read_jsonl(folder / "alpha.jsonl") or [{}])[-1]
         values = rule.read(pruning, {name: value for name, value in last.items() if isinstance(value, dict)})
         check_alpha(values, space)
-        return Search(values, pruning["compare"], pruning["zero_rule"], found), space
+        return SearchResult(values, pruning["compare"], pruning["zero_rule"], found), space
     except (KeyError, TypeError) as error:
         raise UserError(f"{folder}: pruning.json and config.json are not those of a search; give another") from error
 
@@ -39,14 +38,5 @@ def _space(found: Architecture, given: Mapping[str, Any]) -> SearchSpace:
 
 
 def _object(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_bytes())
-    except OSError:
-        raise UserError(
-            f"--search {path.parent}: holds no finished search (no {path.name}); give the run folder of degas search"
-        ) from None
-    except ValueError:
-        raise UserError(f"{path}: cannot be read as JSON; search again") from None
-    if not isinstance(found, dict):
-        raise UserError(f"{path}: must be a JSON object; search again")
-    return found
+    missing = f"--search {path.parent}: holds no finished search (no {path.name}); give the run folder of degas search"
+    return read_object(path, missing=missing, advice="search again")

@@ -48,10 +48,10 @@ class Trainer:
         if self.gan.supervised:
             raise UserError("--gan.supervised: a contest trains without labels; leave it out")
         plain = resolve_gan(type(plan.gan)(objective=plan.gan.objective))
-        rules = resume_rules(complete={"gan": plain.record()}, gan=plain.given, evaluate=EvaluateSettings())
+        rules = resume_rules(complete={"gan": plain.as_config()}, gan=plain.asked, evaluate=EvaluateSettings())
         self.protocol = {
             "data": images.identity,
-            "gan": self.gan.record(),
+            "gan": self.gan.as_config(),
             "evaluate": scorer.settings.model_dump(mode="json"),
             **shared,
         }

@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from degas.space.graph import ZERO, Edge, SearchSpace
+from degas.space.graph import Edge, SearchSpace
+from degas.space.neighbours import decision_options
 
 Edges = tuple[Edge, ...]
 Accept = Callable[[Edges], bool]
@@ -41,19 +42,8 @@ class Proposal:
 
 
 def decisions(space: SearchSpace) -> tuple[tuple[Edge | None, ...], ...]:
-    """Return the decisions of an architecture, each as its options: 9 decisions in the paper's space.
-
-    A node's direct edge takes one of its operations; its residual edge, where it may have one, is a source with an
-    operation or None. Choosing all uniformly draws uniformly from the discrete space.
-    """
-    found: list[tuple[Edge | None, ...]] = []
-    for node in space.nodes[1:]:
-        direct, *residual = space.incoming(node)
-        found.append(tuple(Edge(direct.source, node, name) for name in space.operations(direct)))
-        others = [Edge(s.source, node, name) for s in residual for name in space.operations(s) if name != ZERO]
-        if others:
-            found.append((None, *others))
-    return tuple(found)
+    """The decisions of an architecture, each as its options (`decision_options` has their names)."""
+    return tuple(decision_options(space).values())
 
 
 def draw(space: SearchSpace, rng: random.Random) -> Edges:

@@ -8,15 +8,14 @@ fewer than three points, has no knee.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from degas.errors import UserError, unreadable
-from degas.runtime.json_files import write_json
+from degas.errors import UserError
+from degas.runtime.json_files import read_object, write_json
 from degas_lab.figures import COLOURS, GREY, saved_figure, size_axis
 
 KINDS = {  # of trials, and how the picture names them
@@ -31,7 +30,7 @@ COMPARED = ("data", "search", "num_epochs")  # what trials must share, or their 
 
 
 @dataclass(frozen=True)
-class Point:
+class Fitted:
     """One fitted architecture."""
 
     kind: str
@@ -40,16 +39,16 @@ class Point:
     trial: str = ""
 
 
-def pareto_front(points: Sequence[Point]) -> list[Point]:
+def pareto_front(points: Sequence[Fitted]) -> list[Fitted]:
     """The points that none beats, by rising parameters and falling loss; of equal ones the first."""
-    front: list[Point] = []
+    front: list[Fitted] = []
     for point in sorted(points, key=lambda p: (p.num_parameters, p.loss)):
         if not front or point.loss < front[-1].loss:
             front.append(point)
     return front
 
 
-def knee(front: Sequence[Point]) -> Point | None:
+def knee(front: Sequence[Fitted]) -> Fitted | None:
     """The front's point farthest below the chord between its ends (log parameters, both axes scaled to 0 … 1)."""
     if len(front) < 3:
         return None
@@ -57,7 +56,7 @@ def knee(front: Sequence[Point]) -> Point | None:
     width = math.log(last.num_parameters) - math.log(first.num_parameters)
     height = first.loss - last.loss
 
-    def below(point: Point) -> float:
+    def below(point: Fitted) -> float:
         """1 − x − y: √2 times the distance from the chord from (0, 1) to (1, 0)."""
         x = (math.log(point.num_parameters) - math.log(first.num_parameters)) / width
         return 1.0 - x - (point.loss - last.loss) / height
@@ -66,12 +65,12 @@ def knee(front: Sequence[Point]) -> Point | None:
     return best if below(best) > 0 else None
 
 
-def load_points(folders: Sequence[Path]) -> list[Point]:
+def load_points(folders: Sequence[Path]) -> list[Fitted]:
     """Every trial with a kind, a loss and a size in the folders of `found-vs-random` and `baselines`.
 
     Raises `UserError` where a folder holds none, or trials of different data, search settings or epochs would meet.
     """
-    points: list[Point] = []
+    points: list[Fitted] = []
     first: tuple[Path, dict[str, Any]] | None = None
     for given in folders:
         folder = given / "trials" if (given / "trials").is_dir() else given
@@ -88,7 +87,7 @@ def load_points(folders: Sequence[Path]) -> list[Point]:
     return points
 
 
-def write_pareto(points: Sequence[Point], folder: Path) -> dict[str, Any]:
+def write_pareto(points: Sequence[Fitted], folder: Path) -> dict[str, Any]:
     """`pareto.json` and `pareto.png`; returns the object of the file."""
     front = pareto_front(points)
     bend = knee(front)
@@ -103,7 +102,7 @@ def write_pareto(points: Sequence[Point], folder: Path) -> dict[str, Any]:
     return summary
 
 
-def draw_pareto(points: Sequence[Point], front: Sequence[Point], bend: Point | None, path: Path) -> None:
+def draw_pareto(points: Sequence[Fitted], front: Sequence[Fitted], bend: Fitted | None, path: Path) -> None:
     """A dot a trial by kind, the front as stairs, the knee ringed."""
     with saved_figure(path, (6.4, 4.2)) as axes:
         one = axes[0, 0]
@@ -129,28 +128,19 @@ def draw_pareto(points: Sequence[Point], front: Sequence[Point], bend: Point | N
         one.legend(frameon=False, fontsize=8)
 
 
-def _point(path: Path, given: Path) -> Point | None:
+def _point(path: Path, given: Path) -> Fitted | None:
     record = _read(path)
     if record.get("kind") not in KINDS or "failed" in record:
         return None
     size, loss = record.get("num_parameters"), record.get("loss")
     if not isinstance(size, int) or size < 1 or not isinstance(loss, int | float) or not math.isfinite(loss):
         raise UserError(f"{path}: has no loss or no num_parameters; the file is damaged, remove it")
-    return Point(record["kind"], size, float(loss), f"{given.name}/{path.stem}")
+    return Fitted(record["kind"], size, float(loss), f"{given.name}/{path.stem}")
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: is not there; give a folder of found-vs-random or baselines") from None
-    except OSError as error:
-        raise unreadable(path, error) from None
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: cannot be read ({type(error).__name__}); the file is damaged, remove it") from None
-    if not isinstance(value, dict):
-        raise UserError(f"{path}: is no JSON object; the file is damaged, remove it")
-    return value
+    missing = f"{path}: is not there; give a folder of found-vs-random or baselines"
+    return read_object(path, missing=missing, advice="the file is damaged, remove it")
 
 
 def _check_same(first: tuple[Path, dict[str, Any]], other: tuple[Path, dict[str, Any]]) -> None:

@@ -77,16 +77,16 @@ class Benchmark:
         }
 
     def _search(self, schedule: Literal["alternate", "joint"] = "alternate") -> Callable[[], object]:
-        search = self._fresh_search(schedule)
+        search = self._new_search(schedule)
         return lambda: search.step(0)
 
     def _textbook_search(self) -> Callable[[], object]:
-        search = self._fresh_search()
+        search = self._new_search()
         return TextbookSearch(
             search.supernet, search.settings, self._pixels(search), seed=self.seed, engine=self.engine
         ).step
 
-    def _fresh_search(self, schedule: Literal["alternate", "joint"] = "alternate", **options: Any) -> Search:
+    def _new_search(self, schedule: Literal["alternate", "joint"] = "alternate", **options: Any) -> Search:
         settings = self.sizes.search().model_copy(update={"schedule": schedule})
         return Search(
             self.sizes.images(self.seed), settings, SpaceSettings(), seed=self.seed, engine=self.engine, **options
@@ -115,7 +115,7 @@ class Benchmark:
 
     def _adversarial_search(self, objective: str) -> Callable[[], object]:
         settings = GanSettings(objective=objective, width=self.sizes.width, batch_images=self.sizes.batch_images)
-        search = self._fresh_search(make_signal=partial(AdversarialSignal, gan=resolve_gan(settings)))
+        search = self._new_search(make_signal=partial(AdversarialSignal, gan=resolve_gan(settings)))
         return lambda: search.step(0)
 
     def adversarial_steps(self) -> dict[str, dict[str, float]]:

@@ -53,7 +53,7 @@ class HandMade:
                 raise UserError(f"--rows: two are called {name!r}; rename one of the files")
             self.rows[name] = described
         plain = resolve_gan(type(plan.gan)(objective=plan.gan.objective))
-        rules = resume_rules(complete={"gan": plain.record()}, gan=plain.given, evaluate=EvaluateSettings())
+        rules = resume_rules(complete={"gan": plain.as_config()}, gan=plain.asked, evaluate=EvaluateSettings())
         self.trials = Trials(folder / "trials", self._shared(), rules)
 
     def measure(self) -> None:
@@ -123,7 +123,7 @@ class HandMade:
         """Return the settings that all trials share; rows and seeds may be added."""
         return {
             "data": self.images.identity,
-            "gan": self.gan.record(),
+            "gan": self.gan.as_config(),
             "marks": list(self.plan.marks),
             "evaluate": self.scorer.settings.model_dump(mode="json"),
         }

@@ -19,7 +19,7 @@ NOISE_SIZE = 128
 
 
 @dataclass(frozen=True)
-class Row:
+class Pattern:
     """An architecture that repeats one pattern in every stage.
 
     Direct edges have `normal` and `up`; a stage's last map also has `residual` from the up-sampled map before it, as
@@ -47,24 +47,25 @@ class Row:
 
 
 # The first five say whether the order within a stage matters; what follows changes one thing of them.
-ROWS: dict[str, Row | None] = {
+ROWS: dict[str, Pattern | None] = {
     RESNET: None,
-    "up-normal": Row(),
-    "normal-up": Row(order="normal-up"),
-    "up-normal-n2": Row(num_normal=2),
-    "normal-up-n2": Row(order="normal-up", num_normal=2),
-    "up-normal-direct": Row(residual=None),
-    "normal-up-direct": Row(residual=None, order="normal-up"),
-    "up-normal-deconv": Row(up="deconv_4x4"),
-    "normal-up-deconv": Row(up="deconv_4x4", order="normal-up"),
-    "up-normal-separable": Row(normal="sep_conv_5x5"),
-    "up-normal-residual-3x3": Row(residual="nearest_conv_3x3"),
-    "up-normal-deconv-nearest": Row(up="deconv_4x4", gan={"deconv_start": "nearest"}),
-    "up-normal-deconv-bilinear": Row(up="deconv_4x4", gan={"deconv_start": "bilinear"}),
-    "up-normal-resnet-start": Row(gan={"frame_start": "resnet"}),
-    "normal-up-resnet-start": Row(order="normal-up", gan={"frame_start": "resnet"}),
-    "up-normal-nearest-5x5": Row(up="nearest_conv_5x5"),
-    "up-normal-bilinear-3x3": Row(up="bilinear_conv_3x3"),
+    "up-normal": Pattern(),
+    "normal-up": Pattern(order="normal-up"),
+    "up-normal-n2": Pattern(num_normal=2),
+    "normal-up-n2": Pattern(order="normal-up", num_normal=2),
+    "up-normal-direct": Pattern(residual=None),
+    "normal-up-direct": Pattern(residual=None, order="normal-up"),
+    "up-normal-deconv": Pattern(up="deconv_4x4"),
+    "normal-up-deconv": Pattern(up="deconv_4x4", order="normal-up"),
+    "up-normal-separable": Pattern(normal="sep_conv_5x5"),
+    "up-normal-residual-3x3": Pattern(residual="nearest_conv_3x3"),
+    "up-normal-deconv-nearest": Pattern(up="deconv_4x4", gan={"deconv_start": "nearest"}),
+    "up-normal-deconv-bilinear": Pattern(up="deconv_4x4", gan={"deconv_start": "bilinear"}),
+    "up-normal-resnet-start": Pattern(gan={"frame_start": "resnet"}),
+    "normal-up-resnet-start": Pattern(order="normal-up", gan={"frame_start": "resnet"}),
+    "up-normal-n2-resnet-start": Pattern(num_normal=2, gan={"frame_start": "resnet"}),
+    "up-normal-nearest-5x5": Pattern(up="nearest_conv_5x5"),
+    "up-normal-bilinear-3x3": Pattern(up="bilinear_conv_3x3"),
 }
 
 

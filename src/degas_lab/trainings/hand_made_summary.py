@@ -11,9 +11,9 @@ from typing import Any
 from degas.errors import UserError, nearest
 from degas.runtime.json_files import write_json
 from degas_lab.figures import markdown, write_text
-from degas_lab.trainings.paired import Components, Table, by_seed, paired_difference, variance_components
+from degas_lab.paired import Components, Table, by_seed, paired_difference, variance_components
+from degas_lab.trials import TrialRecords
 
-Records = Mapping[str, Mapping[str, Any]]
 WORTH_SEEING = 3.0  # points of the Fréchet distance whose number of seeds is told
 SHOWN = {"fid": ("Fréchet distance", 1.0), "kid": ("KID·1000", 1000.0)}  # score → its name in tables, and its factor
 # How a training's scores become one number, each with the name it has in tables.
@@ -23,7 +23,7 @@ READINGS: dict[str, Callable[[list[float]], float]] = {
 }
 
 
-def score_table(records: Records, score: str, reading: str = "last mark") -> Table:
+def score_table(records: TrialRecords, score: str, reading: str = "last mark") -> Table:
     """Row → seed → score of the trainings that did not diverge, in the units of `SHOWN`."""
     factor, read = SHOWN[score][1], READINGS[reading]
     return by_seed(
@@ -35,7 +35,7 @@ def score_table(records: Records, score: str, reading: str = "last mark") -> Tab
     )
 
 
-def summarise(records: Records, *, against: str, score: str) -> dict[str, Any]:
+def summarise(records: TrialRecords, *, against: str, score: str) -> dict[str, Any]:
     """`rows` (best mean difference first), and `components` of each reading of the scores."""
     table = score_table(records, score)
     if against not in table:
@@ -50,7 +50,7 @@ def summarise(records: Records, *, against: str, score: str) -> dict[str, Any]:
     }
 
 
-def write_summary(records: Records, folder: Path, *, against: str, score: str) -> dict[str, Any]:
+def write_summary(records: TrialRecords, folder: Path, *, against: str, score: str) -> dict[str, Any]:
     """`summary.json` and `table.md` in `folder`; returns the summary."""
     summary = summarise(records, against=against, score=score)
     folder.mkdir(parents=True, exist_ok=True)
@@ -68,7 +68,7 @@ def format_table(summary: Mapping[str, Any]) -> str:
     return lines + ("\n" + "\n".join(noise) + "\n" if noise else "")
 
 
-def _row(name: str, records: Records, table: Table, against: str) -> dict[str, Any]:
+def _row(name: str, records: TrialRecords, table: Table, against: str) -> dict[str, Any]:
     mine = [record for record in records.values() if record["row"] == name]
     paired = None if name == against else paired_difference(table[name], table[against])
     return {

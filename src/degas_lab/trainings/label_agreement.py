@@ -55,7 +55,7 @@ def label_agreement(
     shared = {
         "data": images.identity,
         "architecture": architecture.to_dict(),
-        "gan": settings.record(),
+        "gan": settings.as_config(),
         "seed": seed,
         "num_samples": num_samples,
     }

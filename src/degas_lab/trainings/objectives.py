@@ -159,7 +159,7 @@ class Objectives:
             engine=self.engine,
             clock=self.plan.clock,
         )
-        gan = settings.record()
+        gan = settings.as_config()
         return {"choice": choice.name, "objective": choice.objective, "seed": seed, **record, "gan": gan}
 
     def _generator(self, settings: CompleteGan, seed: int) -> Generator:

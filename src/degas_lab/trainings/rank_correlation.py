@@ -48,7 +48,7 @@ TOLERANCE = 0.1
 
 
 @dataclass(frozen=True)
-class Contestant:
+class RankedArchitecture:
     """An architecture with its name and group, `equal` or `any`."""
 
     name: str
@@ -90,7 +90,7 @@ class RankCorrelation:
             shown = "diverged" if value is None else f"{value:.5g}"
             self.say(f"{name:<28} {shown:<10} {record['seconds']:.0f} s")
 
-    def order(self, parts: Sequence[str]) -> Iterator[tuple[str, Contestant, int]]:
+    def order(self, parts: Sequence[str]) -> Iterator[tuple[str, RankedArchitecture, int]]:
         """Part, architecture and seed of every trial, in the order in which they are made."""
         for seed in range(self.plan.seed, self.plan.seed + self.plan.seeds):
             for part in (ADVERSARIAL, *ALL_PREDICTORS):
@@ -98,7 +98,7 @@ class RankCorrelation:
                     for contestant in self.contestants:
                         yield part, contestant, seed
 
-    def _trial(self, part: str, contestant: Contestant, seed: int) -> dict[str, Any]:
+    def _trial(self, part: str, contestant: RankedArchitecture, seed: int) -> dict[str, Any]:
         """A record with `value`, lower being better, None where a training or fit diverged; and what the part adds."""
         begun = time.perf_counter(), time.process_time()
         try:
@@ -155,14 +155,14 @@ class RankCorrelation:
         return {
             "data": images.identity,
             "sizes": sizes,
-            "gan": self.gan.record(),
+            "gan": self.gan.as_config(),
             "search": {**search, "held_out_fraction": self.search.held_out_fraction},
             "evaluate": self.scorer.settings.model_dump(mode="json"),
             "plan": {**fixed, "marks": list(plan.marks)},
         }
 
 
-def contestants(pattern: Architecture, plan: Plan) -> list[Contestant]:
+def contestants(pattern: Architecture, plan: Plan) -> list[RankedArchitecture]:
     """The architectures, the two groups in turn, so that a prefix holds both.
 
     `equal`: the first draws within 10 % of `equal_parameters`. `any`: of many draws those whose sizes lie nearest to
@@ -174,7 +174,7 @@ def contestants(pattern: Architecture, plan: Plan) -> list[Contestant]:
     spread = _spread(sizes, plan.num_any, taken=set(equal))
     groups = {"equal": equal, "any": spread}
     named = [
-        (k, Contestant(f"{group}{k:02d}", group, replace(pattern, edges=pool[row], provenance={})))
+        (k, RankedArchitecture(f"{group}{k:02d}", group, replace(pattern, edges=pool[row], provenance={})))
         for group, rows in groups.items()
         for k, row in enumerate(rows)
     ]

@@ -11,15 +11,15 @@ from degas.runtime.json_files import write_json
 from degas_lab.figures import COLOURS, GREY, markdown, saved_figure, size_axis, write_text
 from degas_lab.trainings.rank_correlation import ADVERSARIAL, ALL_PREDICTORS, PROXY
 from degas_lab.trainings.rank_statistics import correlation, reliability, seed_means
+from degas_lab.trials import TrialRecords
 
-Records = Mapping[str, dict[str, Any]]
-Values = dict[tuple[str, int], float]  # (architecture, seed) → a number, lower being better
+Lookup = dict[tuple[str, int], float]  # (architecture, seed) → a number, lower being better
 COSTS = {"parameters": "num_parameters", "multiply-adds": "multiply_adds"}  # the trivial predictors: more is better
 SCOPES = {"equal": "equal size", "any": "spread over all sizes", "all": "both together"}
 METRICS = ("kid", "fid")
 
 
-def summarise(records: Records, metric: str = "kid", mark: int = -1) -> dict[str, Any]:
+def summarise(records: TrialRecords, metric: str = "kid", mark: int = -1) -> dict[str, Any]:
     """τ of every predictor with the adversarial score at a mark, the seeds' own agreement, and counts of trials.
 
     `mark`: its place among the marks of a training, from the end if negative. Keys: `metric`; `steps` of the mark;
@@ -49,9 +49,9 @@ def summarise(records: Records, metric: str = "kid", mark: int = -1) -> dict[str
     }
 
 
-def part_values(records: Records, part: str, metric: str, mark: int = -1) -> Values:
+def part_values(records: TrialRecords, part: str, metric: str, mark: int = -1) -> Lookup:
     """Return the values that a part measured: for trainings the metric at a mark (from the end), else the loss."""
-    found: Values = {}
+    found: Lookup = {}
     for record in records.values():
         if record["part"] == part and record["value"] is not None:
             trained = "history" in record
@@ -60,7 +60,7 @@ def part_values(records: Records, part: str, metric: str, mark: int = -1) -> Val
     return found
 
 
-def all_predictors(records: Records, metric: str) -> dict[str, Values]:
+def all_predictors(records: TrialRecords, metric: str) -> dict[str, Lookup]:
     """Every predictor, lower being better: parameters and multiply-adds enter with a minus."""
     found = {part: part_values(records, part, metric) for part in ALL_PREDICTORS}
     for name, key in COSTS.items():
@@ -68,7 +68,7 @@ def all_predictors(records: Records, metric: str) -> dict[str, Values]:
     return found
 
 
-def write_summary(records: Records, folder: Path, metric: str = "kid", mark: int = -1) -> dict[str, Any]:
+def write_summary(records: TrialRecords, folder: Path, metric: str = "kid", mark: int = -1) -> dict[str, Any]:
     """`summary.json`, `table.md`, `tau.png` and `scatter.png`; returns the summary by `metric` at `mark`."""
     summary = summarise(records, metric, mark)
     other = METRICS[1 - METRICS.index(metric)]
@@ -114,7 +114,7 @@ def draw_taus(summary: Mapping[str, Any], path: Path) -> None:
             one.set_yticks(range(len(names)), names if scope == "equal" else [""] * len(names))
 
 
-def draw_scatter(records: Records, summary: Mapping[str, Any], path: Path, mark: int = -1) -> None:
+def draw_scatter(records: TrialRecords, summary: Mapping[str, Any], path: Path, mark: int = -1) -> None:
     """A panel a predictor: its mean over seeds against the score's mean, the groups in two colours."""
     metric = summary["metric"]
     groups = {record["architecture"]: record["group"] for record in records.values()}
@@ -141,12 +141,12 @@ def draw_scatter(records: Records, summary: Mapping[str, Any], path: Path, mark:
         axes[0, 0].legend(frameon=False, fontsize=7)
 
 
-def _row(values: Values, score: Values, names: Sequence[str]) -> dict[str, Any]:
+def _row(values: Lookup, score: Lookup, names: Sequence[str]) -> dict[str, Any]:
     means = seed_means(values, names), seed_means(score, names)
     return {"correlation": correlation(*means), "reliability": reliability(values, names)}
 
 
-def _by_steps(records: Records, metric: str, names: Sequence[str]) -> dict[str, Any]:
+def _by_steps(records: TrialRecords, metric: str, names: Sequence[str]) -> dict[str, Any]:
     """Steps of a mark → agreement of two seeds there: how long a training must be for seeds to rank alike."""
     return {
         str(steps): reliability(part_values(records, ADVERSARIAL, metric, k), names)
@@ -154,7 +154,7 @@ def _by_steps(records: Records, metric: str, names: Sequence[str]) -> dict[str, 
     }
 
 
-def _marks(records: Records) -> list[int]:
+def _marks(records: TrialRecords) -> list[int]:
     """The steps of the marks of a training."""
     trained = [r for r in records.values() if r["part"] == ADVERSARIAL and r["value"] is not None]
     return [entry["steps"] for entry in trained[0]["history"]] if trained else []

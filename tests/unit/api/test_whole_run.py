@@ -88,9 +88,28 @@ def test_an_architecture_skips_the_search(architecture: str, tmp_path: Path) -> 
     assert finished.report.stat().st_size > 0
 
 
+def test_given_weights_skip_the_search_and_are_fine_tuned(tmp_path: Path, capsys: Any) -> None:
+    finished, _ = run(tmp_path / "first", architecture="resnet", search=None, gan={**GAN, "noise_size": 6})
+    tuned, stages = run(tmp_path / "second", init=tmp_path / "first", search=None)
+    assert stages == ["images", "train", "evaluate", "report"]
+    assert tuned.generator.config["sizes"] == finished.generator.config["sizes"]
+    record = json.loads((tmp_path / "second" / "train" / "config.json").read_bytes())["init"]
+    assert record["generator"] == str(tmp_path / "first")
+    assert record["weights"] == finished.scores["generator"]["weights"]
+    again, _ = run(tmp_path / "second", init=tmp_path / "first", search=None)
+    assert again.scores == tuned.scores
+    words = [word for k, word in enumerate(TINY) if not _of(TINY, k, ("--search",))]
+    words = [*words, "--init", str(tmp_path / "first"), "--out", str(tmp_path / "third")]
+    assert cli.main(["run", *words, "--dry-run"]) == 0
+    assert f"fine-tuned from       {tmp_path / 'first'}" in capsys.readouterr().out
+    assert cli.main(["run", *words]) == 0
+    assert f"fine-tuned from {tmp_path / 'first'}" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
+        ({"init": "nowhere"}, "--search.width: there is no search with --init"),
         ({"architecture": "resnt"}, "'resnt'; did you mean 'resnet'?"),
         ({"architecture": "resnet"}, "--search.width: there is no search with --architecture"),
         ({"architecture": "resnet", "search": None, "seeds": 3}, "--seeds: there is no search with --architecture"),
@@ -200,7 +219,7 @@ def test_few_images_without_augmentation_are_told(tmp_path: Path) -> None:
     from degas.settings.sections import DataSettings
 
     few = load_images("digits", DataSettings(max_images=50))
-    with pytest.warns(UserWarning, match="50 images are few, and augmentation is off; try --gan.augment diffaugment"):
+    with pytest.warns(UserWarning, match="50 images are few; augmentation is off, .* diffaugment on yours"):
         hint_for_few(few, "none")
     with warnings.catch_warnings():
         warnings.simplefilter("error")

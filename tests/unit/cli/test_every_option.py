@@ -25,7 +25,7 @@ def needed(model: type[BaseModel]) -> list[str]:
     """Words that give what the command cannot do without."""
     words = []
     for option in options_of(model):
-        if option.info.is_required():
+        if option.is_required:
             value = {"--out": "x.json" if option.argument.endings == (".json",) else "x"}.get(option.name, "x")
             words += [value] if option.argument.positional else [option.name, value]
     return words

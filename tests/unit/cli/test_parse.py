@@ -94,7 +94,7 @@ def test_a_mistake_gets_one_line_that_names_the_setting(arguments: list[str], me
 
 
 def test_missing_options_are_named() -> None:
-    with pytest.raises(UserError, match=r"missing --data SRC, --architecture NAME; see degas train --help"):
+    with pytest.raises(UserError, match=r"missing --data SRC, --architecture NAME or --init; see degas train --help"):
         parse(TrainOptions, "train", ["--out", "x"])
     with pytest.raises(UserError, match="missing FILE"):
         parse(DescribeOptions, "describe", [])

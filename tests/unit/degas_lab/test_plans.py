@@ -14,9 +14,10 @@ import pytest
 import degas_lab
 from degas.cli.commands import find_command
 from degas.settings.base import Settings
-from degas_lab.commands import augmentation, baselines, contest, hand_made, objectives, rank_correlation
+from degas_lab.commands import augmentation, baselines, contest, hand_made, local_optimum, objectives, rank_correlation
 from degas_lab.commands.experiment import EXPERIMENTS
 from degas_lab.contest.plan import Plan as ContestPlan
+from degas_lab.fits.neighbour_plan import Plan as NeighbourPlan
 from degas_lab.fits.rival_plan import Plan as RivalPlan
 from degas_lab.trainings.augmentation_plan import Plan as AugmentationPlan
 from degas_lab.trainings.hand_made_plan import Plan as HandMadePlan
@@ -27,6 +28,7 @@ PLANS = {
     AugmentationPlan: augmentation.Options,
     ContestPlan: contest.Options,
     HandMadePlan: hand_made.Options,
+    NeighbourPlan: local_optimum.Options,
     ObjectivesPlan: objectives.Options,
     RankPlan: rank_correlation.Options,
     RivalPlan: baselines.Options,

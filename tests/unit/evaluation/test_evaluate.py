@@ -149,7 +149,7 @@ def test_without_labels_in_the_data_a_generator_is_asked_for_uniform_ones_and_th
 ) -> None:
     settings = EvaluateSettings(num_samples=50, untrained=False)
     extractor = freeze(TinyExtractor(classifier_score=True))
-    with pytest.warns(Notice, match="labels are drawn uniformly, for made has no labels"):
+    with pytest.warns(Notice, match="labels are drawn uniformly, since made has no labels"):
         result = evaluate_generator(_Toy(), make_images(50), settings, seed=4, progress=False, extractor=extractor)  # type: ignore[arg-type]
     assert 0 <= result["scores"]["class_agreement_50[tiny]"]["value"] <= 1
     assert result["generator"]["config"] == {"kind": "toy"}
@@ -201,7 +201,7 @@ def test_frequencies_go_by_name_and_a_class_without_images_is_not_asked_for() ->
 
 
 def test_data_of_other_classes_are_scored_with_uniform_labels_and_told() -> None:
-    with pytest.warns(Notice, match="uniformly, for made has none of the generator's classes"):
+    with pytest.warns(Notice, match="uniformly, since made has none of the generator's classes"):
         shares, _ = _asked(_labelled({"a": 50, "b": 150}), names=tuple("vwxyz"))
     assert min(shares) > 0.15
 
@@ -251,7 +251,7 @@ def test_no_agreement_with_a_classifier_of_other_classes(
 
 
 def test_a_generator_of_another_size_is_refused(tiny: Extractor, make_images: Make) -> None:
-    with pytest.raises(UserError, match=r"3×8×8 images and the data are 3×16×16"):
+    with pytest.raises(UserError, match=r"3×8×8 images, but the data are 3×16×16"):
         evaluate_generator(_Toy(), make_images(size=16), EvaluateSettings(), seed=0, progress=False, extractor=tiny)  # type: ignore[arg-type]
 
 
@@ -265,7 +265,7 @@ def test_too_few_images_are_refused(tiny: Extractor, make_images: Make) -> None:
 def test_a_short_or_long_stream_is_an_error(tiny: Extractor, make_images: Make) -> None:
     chunks = torch.from_numpy(make_images(40).images).split(10)
     for n in (30, 50):
-        with pytest.raises(ValueError, match="announced"):
+        with pytest.raises(ValueError, match="got 40 images instead of"):
             _evaluate(iter(chunks), make_images(40), tiny, n)
 
 

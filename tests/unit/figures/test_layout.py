@@ -7,14 +7,14 @@ import pytest
 from degas.figures.drawing import ACROSS_PAGE, DOWN_PAGE
 from degas.figures.facts import edge_facts
 from degas.figures.inline_svg import SIZES
-from degas.figures.layout import Layout, Sizes, lay_out, operation_lines
+from degas.figures.layout import Layout, Lengths, lay_out, operation_lines
 from degas.space.architecture import Architecture
 from degas.space.graph import ORDERS, Order, SearchSpace
 
 SHAPES = [(stages, normal) for stages in range(1, 6) for normal in range(4)]
 
 
-def layout(stages: int, normal: int, sizes: Sizes, seed: int = 0, order: Order = "normal-up") -> Layout:
+def layout(stages: int, normal: int, sizes: Lengths, seed: int = 0, order: Order = "normal-up") -> Layout:
     edges = SearchSpace(stages, normal, order=order).draw(seed)
     architecture = Architecture(stages, normal, 4, 8, 16, 3, edges, order=order)
     return lay_out(architecture, edge_facts(architecture, None), sizes)
@@ -24,7 +24,7 @@ def layout(stages: int, normal: int, sizes: Sizes, seed: int = 0, order: Order =
 @pytest.mark.parametrize(("stages", "normal"), SHAPES)
 @pytest.mark.parametrize("sizes", [ACROSS_PAGE, DOWN_PAGE, SIZES])
 def test_every_node_and_slot_has_its_place_and_nothing_lies_outside(
-    stages: int, normal: int, sizes: Sizes, order: Order
+    stages: int, normal: int, sizes: Lengths, order: Order
 ) -> None:
     drawn = layout(stages, normal, sizes, order=order)
     space = SearchSpace(stages, normal, order=order)

@@ -39,6 +39,21 @@ def test_average_is_the_recursion_buffers_included() -> None:
         assert torch.allclose(value, expected[name], atol=1e-6), name
 
 
+def test_trained_weights_are_averaged_in_from_the_first_step() -> None:
+    """Fresh ones are forgotten at once: after one step of an eighth of the half-life they count for nothing."""
+    module = nn.Linear(2, 2)
+    shares = []
+    for trained in (True, False):
+        with torch.no_grad():
+            module.weight.fill_(1)
+        average = Average(module, half_life_images=800, trained=trained)
+        with torch.no_grad():
+            module.weight.fill_(0)
+        average.update(module, 100, 100)
+        shares.append(float(average.module.weight[0, 0]))
+    assert shares == pytest.approx([0.5**0.125, 0.5**20], rel=1e-5)
+
+
 def test_average_shares_nothing_with_the_module_and_needs_no_gradient() -> None:
     module = nn.Linear(2, 2)
     average = Average(module, 50)

@@ -407,7 +407,7 @@ def run(images: ImageSet, generator: Generator, tmp_path: Path, **changes: Any) 
     settings = toy_settings(**changes)
     check_training(settings, images, torch.device("cpu"))
     check_generator(generator, images, settings)
-    with StageFolder(tmp_path, settings=settings.record(), resume=False, kind="train") as folder:
+    with StageFolder(tmp_path, settings=settings.as_config(), resume=False, kind="train") as folder:
         run_training(generator, images, settings, seed=1, folder=folder, engine=Engine(device="cpu"), progress=False)
 
 
@@ -419,7 +419,7 @@ def test_refuses_what_does_not_fit(tmp_path: Path) -> None:
             toy_images(size=16),
             toy_generator(),
             {},
-            "makes 3×8×8 images and the data are 3×16×16",
+            "makes 3×8×8 images, but the data are 3×16×16",
         ),
         (toy_images(channels=1), toy_generator(), {}, "the data are 1×8×8; give .*--data.channels 3"),
         (unlabelled, toy_generator(2), {"supervised": True}, "needs labels"),

@@ -51,7 +51,7 @@ def test_class_weights_need_labels(name: str) -> None:
         resolve_gan(GanSettings(**{name: 1.0}))
     assert getattr(resolve_gan(GanSettings(supervised=True, **{name: 7.0})).own, name) == 7.0
     assert getattr(resolve_gan(GanSettings()).own, name) == 0
-    assert resolve_gan(GanSettings()).record()[name] is None
+    assert resolve_gan(GanSettings()).as_config()[name] is None
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
@@ -90,7 +90,7 @@ def test_the_paper_preset_is_ct_gans_code() -> None:
         "horizontal_flip": False,
         "sampling_bn": "batch",
     }
-    record = gan.record()
+    record = gan.as_config()
     assert {name: as_tuple(record[name]) for name in expected} == expected
     told = {name: source for name, _, source in sources(gan, PRESETS["paper"]["gan"])}
     assert told["objective"].startswith("paper")

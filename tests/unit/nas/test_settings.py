@@ -28,7 +28,7 @@ def test_only_what_was_left_open_is_filled_in(make_settings: Make) -> None:
 
 def test_files_hold_what_was_given(make_settings: Make) -> None:
     given = make_settings(num_epochs=None)
-    assert resolve_search(given, 1000).record() == given.model_dump(mode="json")
+    assert resolve_search(given, 1000).as_config() == given.model_dump(mode="json")
     assert given.model_dump()["num_epochs"] is None
 
 

@@ -37,6 +37,15 @@ def make(
     return collect_run(path)
 
 
+def test_a_fine_tuned_run_stands_beside_no_row_of_the_paper(tmp_path: Path) -> None:
+    assert rows_of(make(tmp_path / "plain", CIFAR, CIFAR)) != []
+    run = make(tmp_path / "tuned", CIFAR, CIFAR)
+    assert run.train is not None
+    run.train.config["init"] = {"generator": "mine", "weights": "0" * 16}
+    assert rows_of(run) == []
+    assert kinds_of([run])[0].description == "its training began with another generator's weights, trained without labels"
+
+
 def searched_only(path: Path, data: dict[str, Any]) -> Run:
     fake_run(path, train=False, evaluate=False)
     write_json(path / "search" / "config.json", {"data": data})

@@ -23,7 +23,7 @@ def test_a_card_says_what_the_files_say(tmp_path: Path) -> None:
         "![generated images](samples.png)",
         "degas.Generator.load",
         "| `fid_1797_train[imagenet-224]` | 21.74 | 4.02 |",
-        "none of its figures may be read beside the paper's",
+        "none of its scores is comparable with the paper's",
         "- objective: `sn-gan`",
         "degas train --data digits --out 'runs/my run' --preset quick",
         "had not finished",
@@ -33,6 +33,16 @@ def test_a_card_says_what_the_files_say(tmp_path: Path) -> None:
     assert architecture is not None
     for edge in architecture.edges:
         assert f"| {edge.source} → {edge.target} | `{edge.operation}` |" in text
+
+
+def test_a_card_says_from_what_the_generator_was_fine_tuned(tmp_path: Path) -> None:
+    path = fake_run(tmp_path / "run")
+    assert "fine-tuned" not in model_card(collect_run(path))
+    write_json(path / "train" / "config.json", {"init": {"generator": "my_digits", "weights": "ab12"}})
+    text = model_card(collect_run(path))
+    assert "fine-tuned from my\\_digits" in text
+    assert "- fine-tuned from: `my_digits`" in text
+    assert "- fingerprint of the weights it began with: `ab12`" in text
 
 
 def test_a_baseline_and_a_run_without_scores(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def test_a_run_that_has_only_begun(tmp_path: Path) -> None:
     text, parsed = page(tmp_path, tmp_path / "run")
     assert parsed.sections == {"headline", "settings"}
     assert "The search is not finished." in text
-    assert "no figures yet" in text
+    assert "no numbers yet" in text
 
 
 def test_the_first_card_has_real_images_beside_generated_ones_and_a_verdict(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_the_first_card_has_real_images_beside_generated_ones_and_a_verdict(tmp_
     assert f"{sentence}; an untrained generator is 75 times as far." in card
     assert 'class="panel hero between"' in card
     assert "A Processor" not in card
-    assert "Beside the paper" not in text
+    assert "with the paper" not in text
     for name in ("real_images.png", "generated_images.png"):
         (run / "evaluation" / name).unlink()
     text, _ = page(tmp_path, run)
@@ -181,7 +181,7 @@ def test_the_papers_rows_stand_there_only_on_its_data_and_only_beside_ours(tmp_p
     assert "paper" in parsed.sections
     section = text[text.index('id="paper"') :]
     section = section[: section.index("</section>")]
-    assert "stands in none" in section
+    assert "no row of the paper is a run of this kind" in section
     assert "<table" not in section  # no row of the paper's is a run of this kind
 
 

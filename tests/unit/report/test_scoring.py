@@ -107,14 +107,14 @@ def test_an_untrained_score_stands_beside_the_trained_one(tmp_path: Path) -> Non
 def test_the_honest_sentence(tmp_path: Path) -> None:
     good, bad = comparability([cifar_run(tmp_path / "c", objective="r3gan"), collect_run(fake_run(tmp_path / "d"))])
     assert good == (
-        "c: fid_50k_train and is_50k may be read beside the paper's figures for CIFAR-10. It stands beside “DEGAS” of "
-        "Table 1, CIFAR-10; unlike the paper's it has width 64 (paper: not said, 128 fits its sizes), "
+        "c: fid_50k_train and is_50k can be compared with the paper's for CIFAR-10. It corresponds to “DEGAS” of "
+        "Table 1, CIFAR-10; unlike the paper's run it has width 64 (paper: not given, 128 fits its sizes), "
         "gan.objective r3gan (paper: ct-gan)."
     )
-    assert "none of its figures may be read beside the paper's" in bad
+    assert "none of its scores is comparable with the paper's" in bad
     (odd,) = comparability([cifar_run(tmp_path / "three", num_normal=3)])
-    assert odd.endswith("stands in none.")
-    assert "searched on this data set, n = 3, trained without labels" in odd
+    kind = "searched on this data set, n = 3, trained without labels"
+    assert odd.endswith(f"no row of the paper is a run of this kind ({kind}).")
 
 
 def test_figures_have_a_real_minus(tmp_path: Path) -> None:

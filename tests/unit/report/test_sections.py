@@ -29,6 +29,15 @@ def test_headline_figures(tmp_path: Path) -> None:
     assert not any("A Processor" in tile["note"] for tile in tiles.values())
 
 
+def test_the_training_says_from_what_it_was_fine_tuned(tmp_path: Path) -> None:
+    run = collect_run(fake_run(tmp_path / "run"))
+    assert run.train is not None
+    for init, end in ((None, ""), ({"generator": "mine"}, "; fine-tuned from mine")):
+        run.train.config["init"] = init
+        tile = next(t for t in sections.headline(run) if t["label"] == "adversarial training")
+        assert tile["note"] == f"generator steps, sn-gan; not finished{end}"
+
+
 def test_the_search_loss_is_the_last_epochs_where_it_was_logged(tmp_path: Path) -> None:
     path = fake_run(tmp_path / "run")
     write_jsonl(
@@ -118,7 +127,7 @@ def test_how_firm_the_choice_is(tmp_path: Path) -> None:
     assert "would cut off N2." in firmness()
     write_json(path / "search" / "pruning.json", {"decisions": decisions[:1], "darts": {"disconnected": []}})
     assert "0 of 1 decisions would differ" in firmness()
-    assert "left the graph connected" in firmness()
+    assert "leave the graph connected" in firmness()
     write_json(
         path / "search" / "pruning.json",
         {
@@ -161,9 +170,9 @@ def test_what_decided_where_losses_did(tmp_path: Path) -> None:
         ("U1 direct", "deconv_4x4", None, None),
     ]
     page = write_report([path], tmp_path / "report.html").read_text()
-    assert "What decided: the loss without each operation" in page
+    assert "Decided by the loss without each operation" in page
     assert "0.0200" in page
-    assert page.index("What decided") < page.index("What α says of each edge") < page.index("leads by α</th>")
+    assert page.index("Decided by") < page.index("α of each edge") < page.index("leads by α</th>")
     assert "it did not decide" in page
     assert decided(decisions=3) == []
     assert decided(rule="darts") == []
@@ -177,12 +186,12 @@ def test_what_a_rule_wrote_of_itself_is_what_the_page_says(tmp_path: Path) -> No
     pruning = {"rule": "of-mine", "compare": "raw", "decisions": [decision], "decided_by": "the weather"}
     write_json(path / "search" / "pruning.json", pruning)
     page = write_report([path], tmp_path / "report.html").read_text()
-    assert "What decided: the weather" in page
+    assert "Decided by the weather" in page
     assert "another way to compare α" not in page
     write_json(
         path / "search" / "pruning.json", {**pruning, "measured": "with rain", "decided_by": "the loss with rain"}
     )
-    assert "What decided: the loss with rain" in write_report([path], tmp_path / "report.html").read_text()
+    assert "Decided by the loss with rain" in write_report([path], tmp_path / "report.html").read_text()
 
 
 def test_a_kept_operation_that_never_led_is_not_said_to_lead(tmp_path: Path) -> None:
@@ -207,7 +216,7 @@ def test_a_kept_operation_that_never_led_is_not_said_to_lead(tmp_path: Path) -> 
     assert all(led[row["since"] - 1 :])
     assert f"margin +0.020 over skip, α −9.000, mixing weight 0.0%; by α {row['fact'].leader} leads" in shown["svg"]
     page = write_report([path], tmp_path / "report.html").read_text()
-    line = page[page.index("What α says of each edge") :]
+    line = page[page.index("α of each edge") :]
     line = line[line.index("U0&thinsp;→&thinsp;N1") : line.index("</tr>", line.index("U0&thinsp;→&thinsp;N1"))]
     assert f"<code>{edge.operation}</code>" in line
     assert f"<code>{row['fact'].leader}</code>" in line

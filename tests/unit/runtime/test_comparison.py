@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from degas.errors import UserError
-from degas.runtime.comparison import Rules, first_difference, refuse_difference
+from degas.runtime.comparison import Rules, first_difference, reject_difference
 from degas.runtime.json_files import as_json
 
 RULES = Rules(
@@ -24,15 +24,15 @@ def changed(section: str, **values: object) -> dict[str, dict[str, object]]:
 
 def test_equal_settings_pass_whatever_the_order_of_their_keys() -> None:
     old = as_json({"a": {"x": (1, 2), "y": 1e-3}, "b": None})
-    refuse_difference(Path("RUN"), old, as_json({"b": None, "a": {"y": 0.001, "x": [1, 2]}}))
+    reject_difference(Path("RUN"), old, as_json({"b": None, "a": {"y": 0.001, "x": [1, 2]}}))
 
 
 def test_of_several_differences_the_first_is_named() -> None:
     old = {"a": {"x": 1, "y": 2}, "b": 3}
     with pytest.raises(UserError, match=r"a\.y was 2 and is 5 now"):
-        refuse_difference(Path("RUN"), old, {"b": 4, "a": {"x": 1, "y": 5}})
+        reject_difference(Path("RUN"), old, {"b": 4, "a": {"x": 1, "y": 5}})
     with pytest.raises(UserError, match=r"b was 3 and is unset now"):
-        refuse_difference(Path("RUN"), old, {"a": {"x": 1, "y": 2}, "c": 1})
+        reject_difference(Path("RUN"), old, {"a": {"x": 1, "y": 2}, "c": 1})
 
 
 @pytest.mark.parametrize(
@@ -80,9 +80,9 @@ def test_a_path_counts_only_where_its_content_is_not_told(old: dict, new: dict, 
 
 
 def test_a_setting_that_is_unset_equals_one_that_a_release_did_not_have() -> None:
-    refuse_difference(Path("RUN"), {"gan": {"a": 1}, "old": None}, {"gan": {"a": 1, "critic": None}})
+    reject_difference(Path("RUN"), {"gan": {"a": 1}, "old": None}, {"gan": {"a": 1, "critic": None}})
     with pytest.raises(UserError, match=r"gan\.critic was unset and is \"mine\" now"):
-        refuse_difference(Path("RUN"), {"gan": {"a": 1}}, {"gan": {"a": 1, "critic": "mine"}})
+        reject_difference(Path("RUN"), {"gan": {"a": 1}}, {"gan": {"a": 1, "critic": "mine"}})
 
 
 def test_of_long_paths_the_ends_are_shown() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from degas.errors import UserError
-from degas.runtime.json_files import read_jsonl, write_json
+from degas.runtime.json_files import read_jsonl, read_object, write_json
 
 
 def test_reading_logs(tmp_path: Path) -> None:
@@ -37,3 +37,22 @@ def test_write_json_replaces_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(UserError, match=f"{tmp_path}: the disk is full"):
         write_json(path, {"a": 2})
     assert json.loads(path.read_text(encoding="utf-8"))["a"] == [1, [2, 3]]
+
+
+def test_an_object_is_read_or_one_line_says_why_not(tmp_path: Path) -> None:
+    def wrong(path: Path) -> str:
+        with pytest.raises(UserError) as caught:
+            read_object(path, missing="there is none", advice="mend it")
+        return str(caught.value)
+
+    path = tmp_path / "a.json"
+    assert wrong(path) == wrong(path / "below") == "there is none"
+    path.write_text('{"a": 1}')
+    assert read_object(path, missing="", advice="") == {"a": 1}
+    assert wrong(path / "below") == "there is none"
+    for content, why in (("[1]", "not a JSON object"), ('{"a', "not readable as JSON ("), ("[" * 9999, "not readable")):
+        path.write_text(content)
+        assert wrong(path).startswith(f"{path}: {why}")
+        assert wrong(path).endswith("; mend it")
+        assert "\n" not in wrong(path)
+    assert wrong(tmp_path) == f"{tmp_path}: cannot be read (Is a directory); a file is expected; correct the path"

@@ -44,7 +44,7 @@ def test_what_caches_files_is_free(prefix: str, files: Path) -> None:
 def test_small_figures_are_told_in_small_units(files: Path) -> None:
     (files / "meminfo").write_text("MemAvailable: 3072 kB\n")
     with pytest.raises(UserError, match=r"needs at least 5 MiB of memory and 3 MiB are free"):
-        memory.refuse_beyond_memory("search", 5 * 2**20, "--search.width")
+        memory.reject_beyond_memory("search", 5 * 2**20, "--search.width")
 
 
 @pytest.mark.parametrize("content", [None, "", "MemAvailable:\n", "MemAvailable: much kB\n"])
@@ -52,11 +52,11 @@ def test_a_system_that_does_not_say(content: str | None, files: Path) -> None:
     if content is not None:
         (files / "meminfo").write_text(content)
     assert memory.available_bytes() is None
-    memory.refuse_beyond_memory("search", 2**60, "--search.width")  # then the allocator decides
+    memory.reject_beyond_memory("search", 2**60, "--search.width")  # then the allocator decides
 
 
 def test_more_than_there_is_is_refused_with_both_figures(files: Path) -> None:
     (files / "meminfo").write_text(f"MemAvailable: {2**20} kB\n")
-    memory.refuse_beyond_memory("search", 2**30, "--search.width")
+    memory.reject_beyond_memory("search", 2**30, "--search.width")
     with pytest.raises(UserError, match=r"search: needs at least 3\.0 GiB of memory and 1\.0 GiB are free; lower --s"):
-        memory.refuse_beyond_memory("search", 3 * 2**30, "--search.width")
+        memory.reject_beyond_memory("search", 3 * 2**30, "--search.width")

@@ -10,16 +10,16 @@ from recorder import ListRecorder
 from torch import Tensor
 
 from degas.errors import UserError
-from degas.runtime.replay import WARM_UP_CALLS, Inputs, Replayed, Values, check_graphs
+from degas.runtime.replay import WARM_UP_CALLS, Inputs, Replayed, Tensors, check_graphs
 
 CPU = torch.device("cpu")
 NUM_CALLS = WARM_UP_CALLS + 4
 
 
-def descend(weight: Tensor, optimizer: torch.optim.Optimizer) -> Callable[[Inputs], Values]:
+def descend(weight: Tensor, optimizer: torch.optim.Optimizer) -> Callable[[Inputs], Tensors]:
     """One step of an optimiser on noisy products, at the rate that is given."""
 
-    def step(inputs: Inputs) -> Values:
+    def step(inputs: Inputs) -> Tensors:
         optimizer.zero_grad(set_to_none=True)
         for group in optimizer.param_groups:
             group["lr"] = inputs["rate"]

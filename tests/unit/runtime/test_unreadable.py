@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 
-from degas.errors import UserError, disk_refused, unreadable
+from degas.errors import UserError, unreadable, unwritable
 from degas.evaluation.extractors import classifier
-from degas.evaluation.stage import record_evaluation
+from degas.evaluation.stage import save_evaluation
 from degas.generator import generator as generators
 from degas.generator.generator import Generator
 from degas.runtime import checkpoint
@@ -51,7 +51,7 @@ def read_classifier(folder: Path, refuse: Callable[..., Any], monkeypatch: pytes
 def read_scores(folder: Path, refuse: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """They must not be written over."""
     monkeypatch.setattr(Path, "read_text", refuse)
-    record_evaluation(folder, {"scores": {}, "data": {}, "generator": {}}, {}, [])
+    save_evaluation(folder, {"scores": {}, "data": {}, "generator": {}}, {}, [])
 
 
 @pytest.mark.parametrize("read", [read_checkpoint, read_generator, read_classifier, read_scores])
@@ -66,7 +66,7 @@ def test_every_reader(
         read(tmp_path, refuse, monkeypatch)
     assert str(caught.value).startswith(str(tmp_path))
     assert said in str(caught.value)
-    assert not {"damaged", "anew"} & set(str(caught.value).split())
+    assert not {"damaged", "download"} & set(str(caught.value).split())
 
 
 @pytest.mark.parametrize(("error", "said"), REFUSALS)
@@ -75,7 +75,7 @@ def test_the_sentence(error: OSError, said: str) -> None:
 
 
 def test_a_full_disk_is_no_fault_of_the_network() -> None:
-    full = disk_refused("x", OSError(28, "No space left on device"))
+    full = unwritable("x", OSError(28, "No space left on device"))
     assert str(full) == "x: cannot be written (No space left on device); free it, or name another place"
-    assert disk_refused("x", ConnectionResetError(104, "Connection reset by peer")) is None
-    assert disk_refused("x", ValueError("hash")) is None
+    assert unwritable("x", ConnectionResetError(104, "Connection reset by peer")) is None
+    assert unwritable("x", ValueError("hash")) is None

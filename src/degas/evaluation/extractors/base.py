@@ -1,7 +1,7 @@
-"""Feature extractors: uint8 images → features, and logits where the network has classes.
+"""Feature extractors: uint8 images → features, and logits if the network has classes.
 
-Every extractor owns its one resize rule, its name in the protocol string and the fingerprint of its weights. Which one
-is used is part of every score's name, so figures of two extractors never meet in one column.
+Every extractor defines its resize rule, its name in the protocol string and the fingerprint of its weights. Its name is
+part of every score's name, so that no column mixes scores of two extractors.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from degas.runtime.fingerprint import fingerprint_of
+
 
 class Extracted(NamedTuple):
-    """The output of an extractor for a batch: features (N, D) and, where it has classes, logits (N, K); float32."""
+    """The output of an extractor for a batch: features (N, D) and, if it has classes, logits (N, K); float32."""
 
     features: Tensor
     logits: Tensor | None
@@ -28,15 +30,15 @@ class Extractor(nn.Module):
     A subclass sets the attributes below and implements `facts`, `prepare` and `extract`.
     """
 
-    name: str  # as it stands in the protocol's brackets: `imagenet`, `imagenet-224`, `inception`, `classifier`
+    name: str  # the name in the protocol's brackets: `imagenet`, `imagenet-224`, `inception`, `classifier`
     num_features: int  # D
     has_inception_score: bool = False  # its logits give the Inception Score (the 2015-12-05 network only)
     has_classifier_score: bool = False  # its logits give `classifier_score`, never IS
-    class_names: tuple[str, ...] = ()  # of its logits, where they are classes of the data at hand
+    class_names: tuple[str, ...] = ()  # of its logits, if they are classes of the data
 
     @cached_property
     def card(self) -> dict[str, Any]:
-        """Facts that stand beside each of its scores in scores.json, and key the cache (plain JSON values)."""
+        """Facts that scores.json holds with each score and that key the cache (plain JSON values)."""
         return {"name": self.name, **self.facts(), "weights": fingerprint_of(self)}
 
     def facts(self) -> dict[str, Any]:
@@ -44,7 +46,7 @@ class Extractor(nn.Module):
         raise NotImplementedError
 
     def prepare(self, images: Tensor) -> Tensor:
-        """uint8 (N, C, H, W) → what the network takes: float32 (N, 3, S, S)."""
+        """uint8 (N, C, H, W) → the network's input, float32 (N, 3, S, S)."""
         raise NotImplementedError
 
     def extract(self, prepared: Tensor) -> Extracted:
@@ -54,14 +56,14 @@ class Extractor(nn.Module):
     def forward(self, images: Tensor) -> Extracted:
         """uint8 (N, C, H, W), C of 1 or 3 → `Extracted`; raises `TypeError` for any other dtype.
 
-        Float images are refused, because guessing their range is how features silently go wrong.
+        Float images are rejected: a wrong guess of their range would give wrong features without an error.
         """
         if images.dtype != torch.uint8 or images.dim() != 4:
             raise TypeError(f"extractors take uint8 images (N, C, H, W), got {images.dtype} {tuple(images.shape)}")
         return self.extract(self.prepare(images))
 
     def train(self, mode: bool = True) -> Extractor:
-        """Extractors never leave evaluation mode: batch norm in training mode would mix the images of a batch."""
+        """Stay in evaluation mode: batch norm in training mode would mix the images of a batch."""
         del mode
         return super().train(False)
 
@@ -82,15 +84,6 @@ def freeze(extractor: Extractor) -> Extractor:
 def device_of(module: nn.Module) -> torch.device:
     """Return the device of the module's tensors."""
     return next(iter(module.state_dict().values())).device
-
-
-def fingerprint_of(module: nn.Module) -> str:
-    """SHA-256 (first 16 hex digits) of all tensors of `module` by name, so that a cache knows its extractor."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
-        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]
 
 
 def file_sha256(path: Path) -> str:

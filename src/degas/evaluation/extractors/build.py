@@ -11,10 +11,10 @@ from degas.evaluation.extractors.base import Extractor, freeze
 from degas.settings.sections import EvaluateSettings
 
 
-def evaluate_record(settings: EvaluateSettings) -> dict[str, Any]:
-    """The settings as the config.json of a training has them, with the classifier's fingerprint where one measures.
+def evaluate_config(settings: EvaluateSettings) -> dict[str, Any]:
+    """The settings as in a training's config.json, with the classifier's fingerprint if the extractor is one.
 
-    A classifier that cannot be read has none; whoever measures with it says why.
+    An unreadable classifier has no fingerprint; loading it later reports why.
     """
     record = settings.model_dump(mode="json")
     if settings.extractor != "classifier" or settings.classifier is None:
@@ -28,8 +28,8 @@ def evaluate_record(settings: EvaluateSettings) -> dict[str, Any]:
 
 
 def build_extractor(settings: EvaluateSettings, device: torch.device | str = "cpu") -> Extractor:
-    """The extractor that `settings` name, frozen, on `device`; raises `UserError` where its weights are missing."""
-    # Imported here: each pulls in its own network, and two of three are not needed.
+    """The extractor that `settings` name, frozen, on `device`; raises `UserError` if its weights are missing."""
+    # Imported here: each import loads its own network, and two of the three are not needed.
     if settings.extractor == "imagenet":
         from degas.evaluation.extractors.imagenet import ImagenetExtractor
 

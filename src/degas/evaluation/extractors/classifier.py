@@ -1,7 +1,7 @@
-"""A small classifier trained on the data at hand: the extractor for labelled images that are no photographs.
+"""A small classifier trained on the data itself: the extractor for labelled images other than photographs.
 
-`degas features train --data SRC` writes one; its features are those before its last layer, and its held-out accuracy
-stands in the card beside every score, because a score is as good as the network behind it. The score made of its
+`degas features train --data SRC` writes one. Its features are the inputs of its last layer. Its card, which scores.json
+holds with every score, gives its held-out accuracy, because a score is only as good as its network. The score from its
 logits is `classifier_score`, never IS.
 """
 
@@ -20,13 +20,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from degas.errors import UserError, unreadable
-from degas.evaluation.extractors.base import Extracted, Extractor, fingerprint_of, to_colour
+from degas.evaluation.extractors.base import Extracted, Extractor, to_colour
 from degas.runtime.durable import replace_file
+from degas.runtime.fingerprint import fingerprint_of
 
 VERSION = 1
 WIDTHS = (32, 128, 256)  # of the three blocks; the last is the number of features
 LOGIT_SCALE = 1 / 9  # keeps the first logits small, whatever the features' size (Jordan 2024)
-_REMEDY = "make it anew with `degas features train --data SRC --out FOLDER`"
+_REMEDY = "make it again with `degas features train --data SRC --out FOLDER`"
 
 
 class _Block(nn.Module):
@@ -39,7 +40,7 @@ class _Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv1(x)
-        # A map below 4 px keeps its odd last row, so that 8 px images survive three pools.
+        # A map below 4 px keeps its odd last row, so that images of 8 px allow three pools.
         x = F.gelu(self.norm1(F.max_pool2d(x, 2, ceil_mode=x.shape[2] < 4)))
         return F.gelu(self.norm2(self.conv2(x)))
 
@@ -47,8 +48,8 @@ class _Block(nn.Module):
 class ClassifierNetwork(nn.Module):
     """Pixels float (N, C, S, S), S ≥ 8 → features (N, 256) and logits (N, K).
 
-    A fixed 2×2 convolution whitens patches (Page 2019), then three blocks, then the maximum over positions; the
-    layout of Jordan's *94 % on CIFAR-10 in 3.29 seconds* (2024) at a third of its width, sized for two cores.
+    A fixed 2×2 convolution whitens patches (Page 2019); three blocks and the maximum over positions follow. The layout
+    is that of Jordan's *94 % on CIFAR-10 in 3.29 seconds* (2024) at a third of its width, for two cores.
     """
 
     def __init__(self, channels: int, num_classes: int, widths: Sequence[int] = WIDTHS) -> None:
@@ -82,7 +83,7 @@ def to_pixels(images: Tensor) -> Tensor:
 
 
 class ClassifierExtractor(Extractor):
-    """Features before the last layer, and logits. Resize rule: none, images must have the size it was trained at."""
+    """Features before the last layer, and logits. Resize rule: none; images must have the size of its training."""
 
     name = "classifier"
     has_classifier_score = True
@@ -95,7 +96,7 @@ class ClassifierExtractor(Extractor):
 
     @classmethod
     def load(cls, folder: Path) -> ClassifierExtractor:
-        """Read a folder written by `save_classifier`; raises `UserError` where it is none or is damaged."""
+        """Read a folder written by `save_classifier`; raises `UserError` if it is not one or is damaged."""
         for name in ("config.json", "model.safetensors"):
             if not (folder / name).is_file():
                 raise UserError(f"--evaluate.classifier: {folder / name} is missing; {_REMEDY}")
@@ -112,7 +113,7 @@ class ClassifierExtractor(Extractor):
 
     @property
     def fingerprint(self) -> str:
-        """Of whatever decides its scores, so that a moved copy has the same: weights, sizes, names of the classes."""
+        """Fingerprint of all that decides its scores: weights, sizes, class names. A moved copy has the same one."""
         decides = [self.config.get(key) for key in ("channels", "image_size", "class_names")]
         return hashlib.sha256(json.dumps([fingerprint_of(self), *decides]).encode()).hexdigest()[:16]
 
@@ -135,7 +136,7 @@ class ClassifierExtractor(Extractor):
 
 
 def save_classifier(network: ClassifierNetwork, config: dict[str, Any], folder: Path) -> None:
-    """Write model.safetensors, then config.json, without which the folder does not count as a classifier."""
+    """Write model.safetensors, then config.json; without it the folder does not count as a classifier."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").unlink(missing_ok=True)
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}

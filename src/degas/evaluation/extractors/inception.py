@@ -1,9 +1,9 @@
-"""Inception-v3 as every published FID and IS has it: the TensorFlow graph of 2015-12-05, in PyTorch.
+"""Inception-v3 of every published FID and IS: the TensorFlow graph of 2015-12-05, in PyTorch.
 
-It differs from the Inception-v3 of the paper and of other libraries, and each difference moves the figures:
-bilinear resize of TensorFlow 1.x (corner-aligned by neither convention), average pools that leave the padding out of
-the mean, a *max* pool in the last block, 1008 classes, and an Inception Score from logits without the bias.
-Names of parameters are torch-fidelity's, so that its weights file loads as it is (566 tensors).
+It differs from the Inception-v3 of the paper and of other libraries, and each difference changes the scores: bilinear
+resize of TensorFlow 1.x (corner-aligned by neither convention), average pools that exclude the padding from the mean, a
+*max* pool in the last block, 1008 classes, and an Inception Score from logits without the bias. Parameter names are
+torch-fidelity's, so that its weights file loads unchanged (566 tensors).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from degas.errors import UserError, disk_refused, unreadable
+from degas.errors import UserError, unreadable, unwritable
 from degas.evaluation.extractors.base import Extracted, Extractor, file_sha256, to_colour
 from degas.runtime.durable import share_as_umask_says
 from degas.runtime.paths import cache_home, expanded
@@ -114,7 +114,7 @@ class _MixedD(nn.Module):
 
 
 class _MixedE(nn.Module):
-    """8×8 with forked ends: 2048 channels. The first such block pools by mean, the last by max."""
+    """8×8 with forked ends: 2048 channels. The first of these blocks pools by mean, the last by max."""
 
     def __init__(self, inputs: int, max_pool: bool) -> None:
         super().__init__()
@@ -162,7 +162,7 @@ class InceptionV3(nn.Module):
 
 
 class InceptionExtractor(Extractor):
-    """FID's and IS's network: `inception`, which no protocol name spells out.
+    """The network of FID and IS: `inception`, which protocol names leave out.
 
     Resize rule: `resize_tensorflow1` to 299 px, then (x − 128)/128.
     """
@@ -177,7 +177,7 @@ class InceptionExtractor(Extractor):
 
     @classmethod
     def from_file(cls, path: Path) -> InceptionExtractor:
-        """Read the weights file (its checksum is `find_weights`' business); `UserError` where it does not fit."""
+        """Read the weights file, whose checksum `find_weights` has checked; `UserError` if it does not fit."""
         network = InceptionV3()
         try:
             network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
@@ -202,7 +202,7 @@ class InceptionExtractor(Extractor):
 def resize_tensorflow1(images: Tensor, size: int) -> Tensor:
     """TensorFlow 1.x `resize_bilinear(align_corners=False)`: float32 (N, C, H, W) → (N, C, size, size).
 
-    Output pixel i lies at i·H/size of the input (no half-pixel shift, no antialiasing), computed in float32.
+    Output pixel i is at i·H/size of the input (no half-pixel shift, no antialiasing), computed in float32.
     """
     top, bottom, down = _taps(images.shape[2], size, images.device)
     left, right, along = _taps(images.shape[3], size, images.device)
@@ -232,12 +232,12 @@ def cache_folders() -> tuple[Path, ...]:
 def find_weights(path: Path | None = None) -> Path:
     """The checked weights file: `path` if given, else from a cache folder, else downloaded into ours.
 
-    Raises `UserError`, with what to do, where the file is missing or is another one: weights are never replaced by
-    something similar.
+    Raises `UserError` with a remedy if the file is missing or has another checksum: similar weights are never used
+    instead.
     """
     if path is not None:
         if not path.is_file():
-            raise UserError(f"--evaluate.inception-weights: {path} is no file; {_REMEDY}")
+            raise UserError(f"--evaluate.inception-weights: {path} is not a file; {_REMEDY}")
         return _checked(path)
     for folder in cache_folders():
         if (folder / WEIGHTS_NAME).is_file():
@@ -257,13 +257,13 @@ def _download(folder: Path) -> Path:
     try:
         import pooch
 
-        pooch.get_logger().setLevel("WARNING")  # one line is ours to say
+        pooch.get_logger().setLevel("WARNING")  # degas prints its own line
     except ImportError:
         raise UserError(f"{missing} and the `data` extra, which downloads them, is not installed; {_REMEDY}") from None
     try:
         path = Path(pooch.retrieve(WEIGHTS_URL, f"sha256:{WEIGHTS_SHA256}", WEIGHTS_NAME, folder, progressbar=False))
-    except Exception as error:  # no network, refused, wrong checksum: for the user all are "not there"
+    except Exception as error:  # no network, access refused, wrong checksum: all mean "not available" to the user
         unavailable = UserError(f"{missing} and cannot be downloaded ({type(error).__name__}); {_REMEDY}")
-        raise disk_refused(folder / WEIGHTS_NAME, error) or unavailable from error
+        raise unwritable(folder / WEIGHTS_NAME, error) or unavailable from error
     share_as_umask_says(path)
     return path

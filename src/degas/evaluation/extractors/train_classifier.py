@@ -5,7 +5,6 @@ Recipe after Jordan 2024 (the numbers are our choice, sized for ten minutes on t
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -20,13 +19,14 @@ from degas.data.image_set import ImageSet
 from degas.data.loader import enough_epochs, split
 from degas.errors import UserError
 from degas.evaluation.extractors.classifier import VERSION, WIDTHS, ClassifierNetwork, save_classifier, to_pixels
+from degas.runtime.finite import FiniteWatch
 from degas.runtime.progress import Progress
 from degas.runtime.rng import forked_rng, numpy_generator, torch_generator
 from degas.runtime.torch_state import plain_torch
 
-HELD_OUT = 0.1  # share of the images that measure the accuracy and train nothing
+HELD_OUT = 0.1  # share of the images that measure the accuracy and are not trained on
 FEWEST_EPOCHS = 8
-FEWEST_STEPS = 600  # small sets are passed over more often
+FEWEST_STEPS = 600  # small sets get more epochs
 WHITENING_IMAGES = 500  # their patches fix the first layer
 SHIFT_PIXELS = 2  # at 32 px; in proportion at other sizes
 
@@ -47,8 +47,8 @@ def train_classifier(
 ) -> float:
     """Train on nine tenths of `images`, save to `folder`, return the accuracy (0…1) on the last tenth.
 
-    `num_epochs` default: 8, or what makes 600 steps. `horizontal_flip` default: colour images only, since mirrored
-    digits and letters are others. Raises `UserError` for images without labels or with one class only.
+    `num_epochs` default: 8, or as many as make 600 steps. `horizontal_flip` default: only for colour images, since
+    mirrored digits and letters differ. Raises `UserError` for images without labels or with a single class.
     """
     if images.labels is None or images.num_classes < 2:
         raise UserError(f"{images.source}: a classifier needs labelled images of two classes or more")
@@ -101,6 +101,7 @@ def _train(
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: cycle(step, num_steps))
     kind = torch.device(device).type
     cast = torch.autocast(kind, torch.bfloat16) if precision == "bfloat16" else nullcontext()
+    watch = FiniteWatch(_not_finite, deferred=False)
     network.train()
     with Progress("classifier", num_steps, quiet=not progress) as display:
         for step, (images, labels) in enumerate(batches, 1):
@@ -108,18 +109,20 @@ def _train(
             with cast:
                 _, logits = network(pixels)
             loss = F.cross_entropy(logits.float(), labels.to(device), label_smoothing=0.1)
-            value = float(loss.detach())
-            if not math.isfinite(value):
-                raise UserError(f"classifier: the loss is {value} at step {step}; lower learning_rate")
+            watch.add(step, {"loss": loss})
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             schedule.step()
-            display.update(step, loss=value)
+            display.update(step, loss=float(loss.detach()))
+
+
+def _not_finite(step: int, name: str, value: float) -> str:
+    return f"classifier: the {name} is {value} at step {step}; lower learning_rate"
 
 
 def cycle(step: int, num_steps: int) -> float:
-    """Share of the peak learning rate at 0-based `step`: up over the first quarter, then down to almost 0."""
+    """Share of the peak learning rate at 0-based `step`: rises over the first quarter, then falls to almost 0."""
     warm = max(1, num_steps // 4)
     return min((step + 1) / warm, (num_steps - step) / max(1, num_steps - warm + 1))
 
@@ -127,7 +130,7 @@ def cycle(step: int, num_steps: int) -> float:
 def _batches(
     images: ImageSet, rows: np.ndarray, size: int, num_epochs: int, seed: int, flip: bool
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """(uint8 (size, C, H, W), labels (size,)): shifted, and in every second epoch the other half mirrored."""
+    """(uint8 (size, C, H, W), labels (size,)): shifted; half is mirrored, and every second epoch the other half."""
     assert images.labels is not None
     start_mirrored = numpy_generator(seed, "classifier/flip").random(images.num_images) < 0.5
     for epoch in range(num_epochs):
@@ -143,13 +146,13 @@ def _batches(
 
 
 def shift(batch: Tensor, generator: torch.Generator) -> Tensor:
-    """Each image (N, C, H, W) moved by up to 2 px in 32 either way, edges repeated by reflection."""
+    """Each image (N, C, H, W) moved by up to 2 px in 32 in each direction; edges are filled by reflection."""
     n, _, height, width = batch.shape
     reach = max(1, SHIFT_PIXELS * height // 32)
     padded = F.pad(batch.float(), [reach] * 4, mode="reflect").to(batch.dtype)
     offsets = torch.randint(0, 2 * reach + 1, (2, n), generator=generator)
     rows, columns = (offsets[i][:, None] + torch.arange(s) for i, s in enumerate((height, width)))
-    # (N, H, W, C): the index arrays (N, 1, 1), (N, H, 1), (N, 1, W) stand apart from the channel slice
+    # (N, H, W, C): the channel slice separates the index arrays (N, 1, 1), (N, H, 1), (N, 1, W)
     moved = padded[torch.arange(n)[:, None, None], :, rows[:, :, None], columns[:, None, :]]
     return moved.permute(0, 3, 1, 2)
 
@@ -171,7 +174,7 @@ def measure_accuracy(
 
 
 def describe(config: dict[str, Any]) -> str:
-    """One line for people: what was trained and how well it does."""
+    """One line for people: the classifier and its accuracy."""
     return (
         f"{len(config['class_names'])} classes, {config['num_train']} images, "
         f"held-out accuracy {100 * config['held_out_accuracy']:.1f} % ({config['num_held_out']} images)"

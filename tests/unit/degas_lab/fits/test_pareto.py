@@ -13,15 +13,15 @@ import pytest
 from degas.cli.main import main
 from degas.errors import UserError
 from degas_lab.figures import short_count
-from degas_lab.fits.pareto import Point, knee, load_points, pareto_front, write_pareto
+from degas_lab.fits.pareto import Fitted, knee, load_points, pareto_front, write_pareto
 
 
-def point(num_parameters: int, loss: float, kind: str = "random") -> Point:
-    return Point(kind, num_parameters, loss)
+def point(num_parameters: int, loss: float, kind: str = "random") -> Fitted:
+    return Fitted(kind, num_parameters, loss)
 
 
-def slow_front(points: list[Point]) -> set[Point]:
-    def beaten(p: Point) -> bool:
+def slow_front(points: list[Fitted]) -> set[Fitted]:
+    def beaten(p: Fitted) -> bool:
         return any(
             q.num_parameters <= p.num_parameters
             and q.loss <= p.loss
@@ -59,12 +59,12 @@ def test_the_knee_agrees_with_the_distance_to_a_line() -> None:
     front = pareto_front([point(round(math.exp(rng.uniform(3, 9))), rng.random()) for _ in range(200)])
     first, last = front[0], front[-1]
 
-    def xy(p: Point) -> tuple[float, float]:
+    def xy(p: Fitted) -> tuple[float, float]:
         span = math.log10(last.num_parameters / first.num_parameters)
         x = math.log10(p.num_parameters / first.num_parameters) / span
         return x, (p.loss - last.loss) / (first.loss - last.loss)
 
-    def distance(p: Point) -> float:
+    def distance(p: Fitted) -> float:
         x, y = xy(p)
         return (1 - x - y) / math.sqrt(2)
 
@@ -118,7 +118,7 @@ def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="damaged"):
         load_points([write_trials(tmp_path / "nan", {"x": {"kind": "random", "loss": None}})])
     (one / "broken.json").write_text("{")
-    with pytest.raises(UserError, match=r"broken\.json: cannot be read"):
+    with pytest.raises(UserError, match=r"broken\.json: not readable as JSON"):
         load_points([one])
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from degas_lab.trainings.paired import (
+from degas_lab.paired import (
     Components,
     by_seed,
     largest_block,

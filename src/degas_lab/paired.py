@@ -32,9 +32,13 @@ class Difference:
 
     @property
     def words(self) -> str:
+        return self.in_words(1)
+
+    def in_words(self, digits: int) -> str:
+        """The verdict, and by how much, to so many digits."""
         if self.verdict == "not told apart":
             return self.verdict
-        return f"{self.verdict} by {abs(self.difference):.1f}"
+        return f"{self.verdict} by {abs(self.difference):.{digits}f}"
 
 
 def paired_difference(scores: Mapping[int, float], other: Mapping[int, float]) -> Difference | None:

@@ -1,0 +1,166 @@
+"""A training that begins with the weights of a finished generator (`--init`): what must fit, and what is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from degas.data.image_set import ImageSet, check_size
+from degas.errors import UserError
+from degas.generator.find import generator_folder
+from degas.generator.generator import Generator
+from degas.nets.generators import GENERATORS
+from degas.runtime.checkpoint import load_newest
+from degas.runtime.fingerprint import fingerprint_of
+from degas.runtime.json_files import read_config
+from degas.runtime.rng import forked_rng
+from degas.runtime.run_folder import StageFolder
+from degas.settings.sections import GanSettings, SpaceSettings, TrainingSettings
+from degas.space.architecture import Architecture
+from degas.space.find import load_architecture
+
+IN_MEMORY = "a generator in memory"
+FIRST_WEIGHTS = ("image_gain", "deconv_start", "frame_start")  # settings of how fresh weights are drawn
+
+
+@dataclass(frozen=True)
+class Start:
+    """The generator that a training begins with.
+
+    `record` is what config.json says of given weights, None for fresh ones: `generator`, the name as given, and
+    `weights`, their digest. `missing` is why given weights could not be read; a checkpoint has to hold newer ones then.
+    """
+
+    generator: Generator
+    record: Mapping[str, str] | None = None
+    missing: UserError | None = None
+
+    def check_weights(self, folder: StageFolder) -> None:
+        """Raise `UserError` where the weights are missing and `folder` holds no usable checkpoint either."""
+        if self.missing is None or folder.done() or load_newest(folder.checkpoints, lambda line: None) is not None:
+            return
+        raise self.missing
+
+
+def start_from(
+    init: Generator | str | Path,
+    architecture: Architecture | str | Path | None,
+    images: ImageSet,
+    gan: GanSettings,
+    space: SpaceSettings,
+    seed: int,
+    begun: Path | None = None,
+) -> Start:
+    """The generator `init`, ready to be trained on `images`; raises `UserError` where the two do not fit.
+
+    Architecture and sizes are those of `init`. `begun` is the folder of a training to resume: where `init` cannot be
+    read any more, and that training began with it, its config.json is enough.
+    """
+    name, missing = name_of(init), None
+    try:
+        trained = init if isinstance(init, Generator) else Generator.load(generator_folder(init))
+        record = {"generator": name, "weights": fingerprint_of(trained)}
+    except UserError as error:
+        held = _begun_with(name, begun)
+        if held is None:
+            raise
+        missing, record = error, dict(held["init"])
+        trained = Generator(held["generator"], f"{begun}/config.json")
+    check_fit(trained, name, architecture, images, gan, space)
+    return Start(_ready(trained, images, gan, seed), record, missing)
+
+
+def name_of(init: Generator | str | Path) -> str:
+    """The name that files and messages give `init`: as it was given, or where it was loaded from."""
+    return str(init) if not isinstance(init, Generator) else str(init.loaded_from or IN_MEMORY)
+
+
+def check_fit(
+    trained: Generator,
+    name: str,
+    architecture: Architecture | str | Path | None,
+    images: ImageSet,
+    gan: GanSettings,
+    space: SpaceSettings,
+) -> None:
+    """Raise `UserError`, one line, where images or settings ask for another generator than the given one."""
+    check_size(images, trained, "generator of --init")
+    if architecture is not None and not _same_architecture(architecture, trained):
+        raise UserError(f"--architecture: {name} has another one; leave it out, for --init gives its own")
+    _check_classes(trained, name, images, gan)
+    _check_settings(trained, gan, space)
+    if not all(bool(value.isfinite().all()) for value in trained.state_dict().values()):
+        raise UserError(f"--init {name}: its weights are not all finite numbers; give another generator")
+
+
+def _same_architecture(architecture: Architecture | str | Path, trained: Generator) -> bool:
+    """Return whether the two have the same operations on the same graph; sizes are the generator's in any case."""
+    if isinstance(architecture, str) and architecture in GENERATORS:
+        return architecture == trained.config["kind"]
+    wanted, own = load_architecture(architecture, GENERATORS), trained.architecture
+    return own is not None and _operations(wanted) == _operations(own)
+
+
+def _operations(architecture: Architecture) -> tuple[object, ...]:
+    return architecture.graph, architecture.edges, architecture.separable_order
+
+
+def _check_classes(trained: Generator, name: str, images: ImageSet, gan: GanSettings) -> None:
+    """One rule: as many classes as before. Class k of the images takes over scale and shift of the old class k."""
+    if trained.num_classes and not gan.supervised:
+        raise UserError(
+            f"--init {name}: its batch norms are conditional on {trained.num_classes} classes; add --gan.supervised, "
+            "or give a generator without classes"
+        )
+    if gan.supervised and not trained.num_classes:
+        raise UserError(
+            f"--init {name}: it has no classes; leave out --gan.supervised, or give a generator of "
+            f"{images.num_classes} classes"
+        )
+    if gan.supervised and trained.num_classes != images.num_classes:
+        raise UserError(
+            f"--init {name}: it has {trained.num_classes} classes and {images.source} has {images.num_classes}; give "
+            f"images of {trained.num_classes} classes, or another generator"
+        )
+
+
+def _check_settings(trained: Generator, gan: GanSettings, space: SpaceSettings) -> None:
+    """Reject settings that would be passed over: other sizes, and how fresh weights are drawn."""
+    sizes: Mapping[str, Any] = trained.config.get("architecture") or trained.config["sizes"]
+    asked = {
+        "--gan.generator-width": (gan.generator_width, sizes["width"]),
+        "--gan.noise-size": (gan.noise_size, sizes["noise_size"]),
+        "--space.base-size": (space.base_size, sizes["base_size"]),
+    }
+    for option, (wanted, own) in asked.items():
+        if wanted not in (None, own):
+            raise UserError(f"{option} {wanted}: the generator of --init has {own}; leave it out")
+    for name in FIRST_WEIGHTS:
+        if getattr(gan, name) != TrainingSettings.model_fields[name].default:
+            option = f"--gan.{name.replace('_', '-')}"
+            raise UserError(f"{option}: is about fresh weights, and --init gives trained ones; leave out one of them")
+
+
+def _ready(trained: Generator, images: ImageSet, gan: GanSettings, seed: int) -> Generator:
+    """Return a copy that trains: on the CPU, in float32, with the classes of the images."""
+    names = list(images.class_names) if gan.supervised else []
+    config = {**trained.config, "class_names": names, "sampling_bn": gan.sampling_bn}
+    with forked_rng(seed, "generator weights"):
+        generator = Generator(config)
+    with torch.no_grad():
+        generator.load_state_dict(trained.state_dict())
+    return generator
+
+
+def _begun_with(name: str, folder: Path | None) -> dict[str, Any] | None:
+    """Return config.json of the training in `folder`, if it began with the generator of that name."""
+    try:
+        held = read_config(folder / "config.json") if folder is not None else {}
+    except (UserError, OSError):
+        return None
+    record = held.get("init")
+    return held if isinstance(record, dict) and record.get("generator") == name else None

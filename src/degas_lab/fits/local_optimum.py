@@ -1,0 +1,113 @@
+"""Is an architecture a local optimum of the loss that its search goes by?
+
+The architecture and each that differs from it in one decision are fitted alone by GLO with the same seeds. Fits of one
+seed share latents and batches, so losses are compared within seeds. Where the search's pruning.json lies beside the
+architecture, the order in which the supernet put the options of each decision is held against the order of the fits.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from degas.data.image_set import ImageSet
+from degas.nas.settings import resolve_search
+from degas.nets.cost import architecture_cost
+from degas.runtime.distributed import Engine
+from degas.runtime.finite import NonFiniteError
+from degas.settings.sections import SearchSettings, SpaceSettings
+from degas.space.architecture import Architecture
+from degas.space.graph import SearchSpace
+from degas.space.neighbours import Neighbour, neighbours
+from degas.space.pruning import choices
+from degas_lab.fits.neighbour_plan import Plan
+from degas_lab.fits.standalone import fit_alone, fit_settings
+from degas_lab.trials import Trials
+
+FOUND = "found"
+
+
+class LocalOptimum:
+    """The measurement in `folder`: `trials/` holds `found-sSEED.json`, `N1-direct-conv_3x3-sSEED.json`, …
+
+    `space` says which operations there are, where it was given any; else the architecture's own search does. Stages,
+    order and sizes are the architecture's.
+    """
+
+    def __init__(
+        self,
+        found: Architecture,
+        images: ImageSet,
+        settings: SearchSettings,
+        space: SpaceSettings,
+        plan: Plan,
+        folder: Path,
+        *,
+        engine: Engine,
+        say: Callable[[str], None] = print,
+    ) -> None:
+        self.found, self.images, self.settings, self.plan = found, images, settings, plan
+        self.engine, self.say = engine, say
+        self.space = searched_space(found, space)
+        self.neighbours = neighbours(found.edges, self.space)
+        lasting = settings.model_copy(update={"num_epochs": plan.num_epochs})
+        self.num_epochs = resolve_search(lasting, images.num_images).num_epochs
+        shared = {"data": images.identity, "search": fit_settings(settings), "num_epochs": self.num_epochs}
+        self.trials = Trials(folder / "trials", {**shared, "found": found.to_dict()})
+
+    def measure(self) -> None:
+        """Make every fit that is missing: a whole seed before the next, the found architecture first."""
+        for seed in self.plan.seeds:
+            for name, described, architecture in self.contestants():
+                record = self.trials.run(f"{name}-s{seed}", partial(self._fit, described, architecture, seed))
+                shown = "diverged" if record["loss"] is None else f"{record['loss']:.4f}"
+                self.say(f"{name:<36} seed {seed}  loss {shown}")
+
+    def contestants(self) -> Iterator[tuple[str, dict[str, str], Architecture]]:
+        """Name, what the record says of it, and architecture: the found one, then its neighbours."""
+        yield FOUND, {"decision": FOUND, "option": FOUND}, self.found
+        for one in self.neighbours:
+            described = {"decision": one.decision, "option": one.option}
+            yield trial_name(one), described, replace(self.found, edges=one.edges)
+
+    @property
+    def chosen(self) -> dict[str, str]:
+        """Decision → the found architecture's option."""
+        return choices(self.found.edges, self.space)
+
+    def _fit(self, described: dict[str, str], architecture: Architecture, seed: int) -> dict[str, Any]:
+        wall, processor = time.perf_counter(), time.process_time()
+        found = self._loss(architecture, seed)
+        spent = {"seconds": time.perf_counter() - wall, "processor_seconds": time.process_time() - processor}
+        nodes = architecture.to_dict()["nodes"]
+        return {**described, "seed": seed, **found, **vars(architecture_cost(architecture)), **spent, "nodes": nodes}
+
+    def _loss(self, architecture: Architecture, seed: int) -> dict[str, Any]:
+        """`loss`; of a fit that diverges None, and `failed` says why."""
+        options: dict[str, Any] = {"seed": seed, "num_epochs": self.num_epochs, "engine": self.engine}
+        try:
+            return {"loss": fit_alone(architecture, self.images, self.settings, **options)}
+        except NonFiniteError as error:
+            return {"loss": None, "failed": str(error)}
+
+
+def searched_space(found: Architecture, given: SpaceSettings) -> SearchSpace:
+    """The space of the architecture's graph with the operations given, else those that its search chose from."""
+    own = found.provenance.get("space", {})
+
+    def operations(kind: str) -> tuple[str, ...]:
+        return tuple(own[kind] if kind in own and kind not in given.model_fields_set else getattr(given, kind))
+
+    normal, up = operations("normal_operations"), operations("up_operations")
+    return SearchSpace(found.num_stages, found.num_normal, normal, up, found.order)
+
+
+def trial_name(one: Neighbour) -> str:
+    """`N1-direct-conv_3x3`, `U1-residual-U0-deconv_4x4`, `U1-residual-none`."""
+    edge, _, operation = one.option.rpartition(" ")
+    source = f"{edge.partition('->')[0]}-" if edge else ""
+    return f"{one.decision.replace(' ', '-')}-{source}{operation}"
