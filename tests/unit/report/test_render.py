@@ -132,7 +132,7 @@ def test_the_first_card_has_real_images_beside_generated_ones_and_a_verdict(tmp_
     assert f"{sentence}; an untrained generator is 75 times as far." in card
     assert 'class="panel hero between"' in card
     assert "A Processor" not in card
-    assert "with the paper" not in text
+    assert "Comparison with the paper" not in text
     for name in ("real_images.png", "generated_images.png"):
         (run / "evaluation" / name).unlink()
     text, _ = page(tmp_path, run)
