@@ -15,7 +15,7 @@ from degas.data.image_set import ImageSet, content_fingerprint
 from degas.data.sources import images_from
 from degas.errors import UserError
 from degas.evaluation.evaluate import Evaluator
-from degas.evaluation.extractors.build import evaluate_record
+from degas.evaluation.extractors.build import evaluate_config
 from degas.evaluation.stage import EvaluateJob, evaluate_into
 from degas.gan.bookkeeping import Evaluate
 from degas.gan.checks import check_training
@@ -102,7 +102,7 @@ class Job:
             images=self.images,
             space=self.space,
             gan=self.gan,
-            evaluate=evaluate_record(self.evaluate_settings),
+            evaluate=evaluate_config(self.evaluate_settings),
             make_evaluate=self._small_evaluation,
             setup=self.setup,
             init=init,

@@ -51,7 +51,11 @@ def search_facts(images: ImageSet, settings: SearchSettings, space: SpaceSetting
     return [
         ("search parameters", f"{supernet_parameters(graph, base_size=base_size, **sizes):,}", "the supernet"),
         ("search steps", f"{times}{epochs * per_epoch:,}", f"epochs {epochs:,}, steps each {per_epoch:,}"),
-        ("search memory", f"at least {in_words(search_bytes(images, settings, space))}", "weights and latents"),
+        (
+            "search memory",
+            f"at least {in_words(search_bytes(images, settings, space))}",
+            "weights, and what the signal keeps",
+        ),
     ]
 
 

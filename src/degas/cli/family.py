@@ -1,4 +1,4 @@
-"""A command that is a family of commands: `degas data info`, `degas experiment pareto`."""
+"""A command that is a family of commands: `degas data info`, `degas data fetch`."""
 
 from __future__ import annotations
 

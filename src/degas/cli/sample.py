@@ -42,7 +42,7 @@ def draw_samples(options: Options) -> None:
     labels, columns = choose_labels(generator, options.label, num_images)
     num_images = len(labels) if isinstance(labels, Sequence) else num_images
     if out.suffix.lower() == ".png":
-        refuse_large(num_images, generator)
+        reject_large(num_images, generator)
         columns = min(options.columns or columns or num_images, num_images)
         chosen = columns if options.columns or labels is not None else None
         images = generator.sample(num_images, seed=options.seed, labels=labels)
@@ -61,7 +61,7 @@ def make_walk(options: Options, num_between: int) -> None:
     from degas.generator.walk import as_legs, walk
 
     needed(options, "generator")
-    refuse_others(options, "interpolate", ("columns",))
+    reject_others(options, "interpolate", ("columns",))
     run = options.generator
     assert run is not None
     out = checked_out(options.out or in_run(Path(run), "walk.webp", "--interpolate"), (".png", ".webp", ".gif"))
@@ -70,7 +70,7 @@ def make_walk(options: Options, num_between: int) -> None:
     num_images = num_samples * (num_between + 1)
     if num_images > MAX_WALK_IMAGES:
         raise UserError(f"--interpolate: {num_images:,} images are too many for one walk; at most {MAX_WALK_IMAGES:,}")
-    refuse_large(num_images + num_samples, generator)
+    reject_large(num_images + num_samples, generator)
     images = walk(generator, num_samples, num_between, options.seed, label_of_walk(generator, options))
     if out.suffix.lower() == ".png":
         save_grid(as_legs(images, num_between), out, columns=num_between + 2)
@@ -84,7 +84,7 @@ def make_film(options: Options, run: Path) -> None:
     """Write the film of a training from its sample grids."""
     from degas.report.training_film import write_film
 
-    refuse_others(options, "film", sorted(options.model_fields_set - {"film", "out"}))
+    reject_others(options, "film", sorted(options.model_fields_set - {"film", "out"}))
     out = None if options.out is None else checked_out(options.out, (".webp", ".gif"))
     print(f"film {write_film(run, out)}")
 
@@ -111,7 +111,7 @@ def needed(options: Options, *names: str) -> Path:
     return value
 
 
-def refuse_others(options: Options, mode: str, others: Sequence[str]) -> None:
+def reject_others(options: Options, mode: str, others: Sequence[str]) -> None:
     """Raise `UserError` where an option is given that this kind of picture leaves unused."""
     for name in others:
         if name in options.model_fields_set:
@@ -138,7 +138,7 @@ def loaded(options: Options) -> Generator:
     return Generator.load(generator_folder(options.generator), Engine(device=options.device).device)
 
 
-def refuse_large(num_images: int, generator: Generator) -> None:
+def reject_large(num_images: int, generator: Generator) -> None:
     if num_images * generator.image_size**2 > MAX_GRID_PIXELS:
         raise UserError("--num-images: too many for one picture; give a folder as --out, or draw fewer")
 

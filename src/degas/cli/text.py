@@ -56,12 +56,12 @@ def _margin_lines(pruning: Mapping[str, Any]) -> list[str]:
 
 def agreement_in_words(agreement: Mapping[str, Any]) -> str:
     """Return agreement.json as text: a line of figures, and a line for each decision."""
-    from degas.figures.agreement import agreement_words
+    from degas.figures.agreement import agreement_text
     from degas.report.agreement import agreement_rows
 
     rows = agreement_rows(agreement)
     names, choices = (max((len(row[key]) for row in rows), default=0) for key in ("name", "consensus"))
-    lines = [f"{agreement_words(agreement)}"]
+    lines = [f"{agreement_text(agreement)}"]
     for row in rows:
         margins = f", margins {row['margins']}" if row["margins"] else ""
         others = f"; others {row['others']}" if row["others"] else ""

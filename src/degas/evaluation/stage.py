@@ -47,7 +47,7 @@ def evaluate_into(
     """One evaluation: returns the object of scores.json, which is also written to `folder` if that is given."""
     with nullcontext() if folder is None else owned_folder(folder):
         scores = _score(job, generator, seed)
-        return scores if folder is None else record_evaluation(folder, scores, job.config(seed), job.setup.command)
+        return scores if folder is None else save_evaluation(folder, scores, job.config(seed), job.setup.command)
 
 
 def _score(job: EvaluateJob, generator: Generator | str | Path, seed: int) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def _score(job: EvaluateJob, generator: Generator | str | Path, seed: int) -> di
     return scores
 
 
-def record_evaluation(
+def save_evaluation(
     folder: Path, scores: dict[str, Any], settings: dict[str, Any], command: list[str]
 ) -> dict[str, Any]:
     """Write config.json, environment.json and scores.json; returns what scores.json now holds.

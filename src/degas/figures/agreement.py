@@ -31,7 +31,7 @@ def draw_agreement(agreement: Mapping[str, Any], path: Path) -> None:
         os.replace(scratch, path)
 
 
-def agreement_words(agreement: Mapping[str, Any]) -> str:
+def agreement_text(agreement: Mapping[str, Any]) -> str:
     """One sentence with the numbers: equal decisions, their interval, chance, τ; empty without them."""
     mean, total = number(agreement.get("mean_equal_decisions")), number(agreement.get("num_decisions"))
     seeds, by_chance = agreement.get("seeds"), number(agreement.get("chance"))
@@ -75,7 +75,7 @@ def _figure(agreement: Mapping[str, Any]) -> Any:
     _draw_cells(add(NAMES, table), records, seeds)
     _draw_shares(add(NAMES + table + GAP, SHARES), records)
     _draw_margins(add(NAMES + table + 2 * GAP + SHARES, MARGINS), records, seeds)
-    figure.text(0.08 / width, 0.14 / height, agreement_words(agreement), color=INK, fontsize=8.5)
+    figure.text(0.08 / width, 0.14 / height, agreement_text(agreement), color=INK, fontsize=8.5)
     return figure
 
 

@@ -17,7 +17,7 @@ Alpha = Mapping[str, Mapping[str, float]]  # edge name "U0->N1" → {operation n
 
 
 @dataclass(frozen=True)
-class Decision:
+class DecisionFact:
     """One choice of the search from pruning.json: `N1 direct`, `U1 residual`.
 
     `margin` is the advantage of the choice over `runner_up`, in the units of the rule's values; `before` is the loss
@@ -45,7 +45,7 @@ class EdgeFact:
     leader: str | None = None
     alpha: float | None = None
     share: float | None = None
-    decision: Decision | None = None
+    decision: DecisionFact | None = None
 
     @property
     def kept(self) -> bool:
@@ -71,7 +71,7 @@ def leader_of(values: Mapping[str, float]) -> str:
 
 
 def edge_facts(
-    architecture: Architecture, alpha: Alpha | None = None, decisions: Sequence[Decision] = ()
+    architecture: Architecture, alpha: Alpha | None = None, decisions: Sequence[DecisionFact] = ()
 ) -> tuple[EdgeFact, ...]:
     """One fact per slot of the graph, in the graph's order."""
     kept = {(edge.source, edge.target): edge for edge in architecture.edges}
@@ -100,7 +100,7 @@ def leading_since(history: Sequence[Alpha], epochs: Sequence[int], edge: str, op
     return since
 
 
-def _decision_of(edge: Edge, slot: Slot, decisions: Sequence[Decision]) -> Decision | None:
+def _decision_of(edge: Edge, slot: Slot, decisions: Sequence[DecisionFact]) -> DecisionFact | None:
     """The decision that chose `edge`; None if another rule overruled it."""
     name = f"{slot.target} {'direct' if slot.direct else 'residual'}"
     choice = edge.operation if slot.direct else f"{slot.name} {edge.operation}"

@@ -39,7 +39,7 @@ def architecture_svg(facts: Sequence[EdgeFact], architecture: Architecture, pref
     return Markup("".join(parts))
 
 
-def words(fact: EdgeFact) -> str:
+def fact_text(fact: EdgeFact) -> str:
     """An edge in one sentence, for screen readers and tooltips."""
     text = f"{fact.slot.source} to {fact.slot.target}, {'direct' if fact.slot.direct else 'residual'}"
     text += f", kept: {fact.operation}" if fact.kept else ", not kept"
@@ -87,7 +87,7 @@ def _edge(edge: DrawnEdge, prefix: str) -> str:
     state = "kept" if fact.kept else "dropped"
     marker = f' marker-end="url(#{prefix}-head-{kind})"' if fact.kept else ""
     return (
-        f'<g class="edge {kind} {state}" tabindex="0" role="img" aria-label="{escape(words(fact))}" {attributes}>'
+        f'<g class="edge {kind} {state}" tabindex="0" role="img" aria-label="{escape(fact_text(fact))}" {attributes}>'
         f'<path class="hit" d="{path}"/><path class="line" d="{path}"{marker}/>{_label(edge) if fact.kept else ""}</g>'
     )
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from degas.figures.agreement import agreement_words
+from degas.figures.agreement import agreement_text
 from degas.runtime.json_files import number
 
 
 def agreement_section(agreement: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the section's contents: the sentence and one row per decision; None for a run of one search."""
-    words = agreement_words(agreement)
+    words = agreement_text(agreement)
     return {"words": words, "rows": agreement_rows(agreement)} if words else None
 
 

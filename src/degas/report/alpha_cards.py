@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from degas.figures.curves import alpha_lines, operation_index
 from degas.figures.facts import softmax
-from degas.report.collect import Run
-
-Values = dict[str, Any]
+from degas.report.collect import Fields, Run
 
 
-def alpha_cards(run: Run, prefix: str) -> Values | None:
+def alpha_cards(run: Run, prefix: str) -> Fields | None:
     """The epochs and the cards, in the graph's order; None for a run without α. `prefix` makes ids unique."""
     if not run.alpha:
         return None
@@ -27,7 +23,7 @@ def alpha_cards(run: Run, prefix: str) -> Values | None:
     return {"epochs": [record.epoch for record in run.alpha], "cards": cards}
 
 
-def _card(run: Run, name: str, prefix: str) -> Values:
+def _card(run: Run, name: str, prefix: str) -> Fields:
     history = [record.values[name] for record in run.alpha]
     operations = list(history[-1])
     weights = [softmax(values) for values in history]

@@ -25,6 +25,7 @@ MAX_JSON_BYTES = 64 << 20
 MAX_EPOCHS = 120  # α records in a slider, likewise
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 Record = dict[str, Any]
+Fields = dict[str, Any]  # what the page's template fills in
 
 
 @dataclass(frozen=True)

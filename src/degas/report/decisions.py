@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from degas.figures.facts import Decision
+from degas.figures.facts import DecisionFact
 from degas.report.collect import number
 
 # The values by which the rules of degas 0.1.0 decided; its pruning.json does not say.
@@ -41,7 +41,7 @@ def _decided_before(pruning: Mapping[str, Any]) -> str:
     return "" if "decided_by" in pruning else {**by_alpha, **BY_LOSSES}.get(str(pruning.get("rule", "paper")), "")
 
 
-def decisions_of(pruning: Mapping[str, Any]) -> list[Decision]:
+def decisions_of(pruning: Mapping[str, Any]) -> list[DecisionFact]:
     """The final decisions; one that a cap changed has the cap's choice and no margin.
 
     Empty for DARTS' own rule, whose edges are not decided one by one.
@@ -55,10 +55,10 @@ def decisions_of(pruning: Mapping[str, Any]) -> list[Decision]:
     for record in records_of(pruning):
         name, loss = str(record.get("name")), number(before.get(record.get("node")))
         if name in changed:
-            found.append(Decision(name, str(changed[name]), before=loss))
+            found.append(DecisionFact(name, str(changed[name]), before=loss))
             continue
         texts = {key: str(record.get(key) or "") for key in ("choice", "runner_up")}
-        found.append(Decision(name, **texts, margin=number(record.get("margin")), before=loss))
+        found.append(DecisionFact(name, **texts, margin=number(record.get("margin")), before=loss))
     return found
 
 

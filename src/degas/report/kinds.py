@@ -47,7 +47,7 @@ class Kind:
         return (self.data, self.labels) == (row.data, row.labels) and own == dict(row.ours)
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         origins = {
             None: "its files do not say that the architecture was searched on one of the paper's data sets",
             "own": "searched on this data set",

@@ -13,7 +13,7 @@ from typing import Any
 from degas.errors import UserError
 from degas.report.collect import Run, collect_run, flatten
 from degas.report.scoring import comparability, score_rows
-from degas.report.sections import commands, data_words
+from degas.report.sections import commands, data_text
 from degas.runtime.paths import expanded
 from degas.space.architecture import Architecture
 
@@ -81,7 +81,7 @@ def _title(run: Run) -> str:
     size = sizes["base_size"] * 2 ** sizes["num_stages"] if sizes else None
     kind = _origin(run)
     title = f"# A generator of {size}×{size} images {kind}" if size else f"# A generator {kind}"
-    facts = [f"trained on {escape(data_words(run).replace(' · ', ', '))}"] if data_words(run) else []
+    facts = [f"trained on {escape(data_text(run).replace(' · ', ', '))}"] if data_text(run) else []
     facts += [f"fine-tuned from {escape(run.fine_tuned_from)}"] if run.fine_tuned_from is not None else []
     facts += [f"{run.num_parameters:,} parameters"] if run.num_parameters else []
     classes = run.generator.get("num_classes")

@@ -101,7 +101,7 @@ def _panel(run: Run, k: int) -> dict[str, Any]:
         "colour": k % 6,
         "run": run,
         "name": run.name,
-        "data_words": sections.data_words(run),
+        "data_text": sections.data_text(run),
         "headline": sections.headline(run),
         "architecture": sections.architecture(run, f"r{k}-arch"),
         "agreement": agreement_section(run.agreement),
@@ -110,11 +110,11 @@ def _panel(run: Run, k: int) -> dict[str, Any]:
         "commands": sections.commands(run),
         "warnings": sections.warnings(run),
         "hero": run.frames[-1].picture if run.frames else run.glo_samples or run.reconstructions,
-        "hero_words": _hero_words(run),
+        "hero_text": _hero_text(run),
     }
 
 
-def _hero_words(run: Run) -> str:
+def _hero_text(run: Run) -> str:
     if run.frames:
         return f"generated images after {run.frames[-1].step:,} generator steps"
     return "samples of the searched model" if run.glo_samples else "originals above reconstructions"

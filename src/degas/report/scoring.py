@@ -6,12 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from degas.report.collect import Run
+from degas.report.collect import Fields, Run
 from degas.report.kinds import Kind, differences, kinds_of
 from degas.report.paper import ROWS, PaperRow, comparable_scores, describe_protocol, paper_data_set, why_not
 from degas.runtime.json_files import number
 
-Values = dict[str, Any]
 HEADLINES = (("fid", "Fréchet distance (FID)"), ("kid", "kernel distance (KID)"), ("is_", "Inception Score"))
 
 
@@ -20,7 +19,7 @@ def floor_name(protocol: str) -> str:
     return re.sub(r"(?=\[)|$", "_floor", protocol, count=1)
 
 
-def score_rows(runs: Sequence[Run]) -> list[Values]:
+def score_rows(runs: Sequence[Run]) -> list[Fields]:
     """One row per protocol, one cell per run; says if runs were measured against different images.
 
     A floor is shown in its score's cell; it has a separate row only if no run has that score.
@@ -42,7 +41,7 @@ def score_rows(runs: Sequence[Run]) -> list[Values]:
     return rows
 
 
-def score_tiles(run: Run) -> list[Values]:
+def score_tiles(run: Run) -> list[Fields]:
     """The headline scores: the first of each important kind, with its floor."""
     tiles = []
     entries = _entries(run)
@@ -56,7 +55,7 @@ def score_tiles(run: Run) -> list[Values]:
     return tiles
 
 
-def paper_rows(runs: Sequence[Run]) -> list[Values]:
+def paper_rows(runs: Sequence[Run]) -> list[Fields]:
     """The paper's rows, each with our comparable scores of the same kind of run; `first` starts a table."""
     kinds, rows, table = kinds_of(runs), [], None
     for row in ROWS:
@@ -79,7 +78,7 @@ def _comparability(run: Run, kind: Kind) -> str:
     head = f"{run.name}: {names} can be compared with the paper's for {paper_data_set(run.scores)}."
     row = next((row for row in ROWS if kind.is_counterpart(row)), None)
     if row is None:
-        return f"{head} But no row of the paper is a run of this kind ({kind.words})."
+        return f"{head} But no row of the paper is a run of this kind ({kind.description})."
     found = differences(run, kind)
     unlike = f"; unlike the paper's run it has {', '.join(found)}" if found else ""
     return f"{head} It corresponds to “{row.what}” of {row.table}{unlike}."
@@ -90,7 +89,7 @@ def _entries(run: Run) -> dict[str, Any]:
     return entries
 
 
-def _score_cell(run: Run, name: str) -> Values | None:
+def _score_cell(run: Run, name: str) -> Fields | None:
     entry = _entries(run).get(name)
     if not entry:
         return None
@@ -106,7 +105,7 @@ def _score_cell(run: Run, name: str) -> Values | None:
     }
 
 
-def _ours(run: Run, kind: Kind, row: PaperRow) -> Values:
+def _ours(run: Run, kind: Kind, row: PaperRow) -> Fields:
     good: Mapping[str, Any] = comparable_scores(run.scores) if kind.is_counterpart(row) else {}
     return {"is": _plain(good.get("is_50k")), "fid": _plain(good.get("fid_50k_train"))}
 

@@ -9,26 +9,25 @@ from typing import Any
 from degas.figures.curves import Series, curve
 from degas.figures.facts import EdgeFact, edge_facts, leading_since
 from degas.figures.inline_svg import architecture_svg
-from degas.report.collect import Run, Stage, flatten
+from degas.report.collect import Fields, Run, Stage, flatten
 from degas.report.decisions import by_losses, decided_by, decisions_of, firmness
 from degas.report.scoring import score_tiles
 from degas.runtime.json_files import number
 
-Values = dict[str, Any]
 MAX_CHARTS = 48  # quantities of a stage; degas writes no log with more
 NOT_CURVES = {"step", "epoch"}
-SCORE_WORDS = ("fid", "kid", "is_")
-STEP_WORDS = {"search": "search step", "train": "generator step"}
+SCORE_NAMES = ("fid", "kid", "is_")
+STEP_NAMES = {"search": "search step", "train": "generator step"}
 ELSEWHERE = ("generator.", "generator", "kind", "command")  # of config.json: shown in other sections
 
 
-def headline(run: Run) -> list[Values]:
+def headline(run: Run) -> list[Fields]:
     """The few most important numbers: label, value, note."""
     tiles = [*score_tiles(run), _loss_tile(run), _parameter_tile(run), _training_tile(run), *_time_tiles(run)]
     return [tile for tile in tiles if tile is not None]
 
 
-def data_words(run: Run) -> str:
+def data_text(run: Run) -> str:
     """The images of a run in a few words, from scores.json or the settings."""
     settings = [flatten(stage.config) for stage in run.stages.values()]
 
@@ -44,7 +43,7 @@ def data_words(run: Run) -> str:
     return " · ".join(parts)
 
 
-def architecture(run: Run, prefix: str) -> Values | None:
+def architecture(run: Run, prefix: str) -> Fields | None:
     """The drawing, the deciding values and every edge with its α; None for a run without an architecture."""
     if run.architecture is None:
         return None
@@ -69,7 +68,7 @@ def _leads_since(run: Run, fact: EdgeFact) -> int | None:
     return leading_since([r.values for r in run.alpha], [r.epoch for r in run.alpha], fact.slot.name, fact.leader)
 
 
-def curves(runs: Sequence[Run], stage: str) -> list[Values]:
+def curves(runs: Sequence[Run], stage: str) -> list[Fields]:
     """One chart per logged quantity of a stage, one line per run: the loss, scores, other losses, then the rest."""
     logs = [run.stages[stage].metrics if stage in run.stages else [] for run in runs]
     keys = {key for log in logs for record in log for key in record if number(record[key]) is not None} - NOT_CURVES
@@ -81,18 +80,18 @@ def curves(runs: Sequence[Run], stage: str) -> list[Values]:
         last = "; ".join(f"{one.label}: {one.values[-1]:.4g} at step {one.steps[-1]:.0f}" for one in series)
         title = key.replace("_", " ") if "[" not in key else key
         label = f"{title} over steps. Last values: {last}"
-        chart = curve(series, label=label, x_label=STEP_WORDS[stage], prefix=f"{stage}-{k}", size=(4, 2.2))
+        chart = curve(series, label=label, x_label=STEP_NAMES[stage], prefix=f"{stage}-{k}", size=(4, 2.2))
         charts.append({"title": title, "svg": chart})
     return charts
 
 
-def tables(runs: Sequence[Run], part: str) -> list[Values]:
+def tables(runs: Sequence[Run], part: str) -> list[Fields]:
     """Settings or environment (`part` is "config" or "environment"), stage by stage, runs as columns."""
     found = []
     for stage in ("search", "train", "evaluation"):
         columns = [flatten(getattr(run.stages[stage], part)) if stage in run.stages else {} for run in runs]
         keys = dict.fromkeys(key for column in columns for key in column if not key.startswith(ELSEWHERE))
-        rows: list[Values] = [{"key": key, "values": [column.get(key) for column in columns]} for key in keys]
+        rows: list[Fields] = [{"key": key, "values": [column.get(key) for column in columns]} for key in keys]
         for row in rows:
             row["differs"] = len({repr(value) for value in row["values"]}) > 1
         if rows:
@@ -131,7 +130,7 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def _loss_tile(run: Run) -> Values | None:
+def _loss_tile(run: Run) -> Fields | None:
     log = run.search.metrics if run.search else []
     series = _series("", 0, log, "loss")
     if series is None:
@@ -149,7 +148,7 @@ def _loss_tile(run: Run) -> Values | None:
     }
 
 
-def _parameter_tile(run: Run) -> Values | None:
+def _parameter_tile(run: Run) -> Fields | None:
     count = run.num_parameters
     if count is None:
         return None
@@ -159,7 +158,7 @@ def _parameter_tile(run: Run) -> Values | None:
     return {"label": "generator's parameters", "value": value, "note": f"{count:,} learned values{maker}"}
 
 
-def _training_tile(run: Run) -> Values | None:
+def _training_tile(run: Run) -> Fields | None:
     if run.train is None:
         return None
     steps = [int(step) for record in run.train.metrics if (step := number(record.get("step"))) is not None]
@@ -171,7 +170,7 @@ def _training_tile(run: Run) -> Values | None:
     return {"label": "adversarial training", "value": f"{max(steps):,}", "note": note}
 
 
-def _time_tiles(run: Run) -> list[Values]:
+def _time_tiles(run: Run) -> list[Fields]:
     tiles = []
     for name, stage in run.stages.items():
         seconds = _total_seconds(stage)
@@ -200,7 +199,7 @@ def _device(stage: Stage) -> str:
     return str(words or device or "wall time")[:60]
 
 
-def _series(label: str, run: int, log: Sequence[Values], key: str) -> Series | None:
+def _series(label: str, run: int, log: Sequence[Fields], key: str) -> Series | None:
     points = [(number(record.get("step")), number(record.get(key))) for record in log]
     good = [(step, value) for step, value in points if step is not None and value is not None]
     return Series(label, run, [step for step, _ in good], [value for _, value in good]) if good else None
@@ -210,6 +209,6 @@ def _rank(key: str) -> tuple[int, str]:
     low = key.lower()
     if low == "loss":
         return 0, ""
-    if low.startswith(SCORE_WORDS):
+    if low.startswith(SCORE_NAMES):
         return 1, low
     return (2 if "loss" in low else 4 if low.endswith(("lr", "rate")) else 3), low

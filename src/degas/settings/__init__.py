@@ -1,1 +1,1 @@
-"""Every setting, the presets, and what a user gives made complete."""
+"""Every setting, the presets, and the completion of a user's settings."""

@@ -1,4 +1,4 @@
-"""The parts of every section of settings: its base class, its fields, and the types of their values."""
+"""The parts of every section of settings: base class, fields, and types of values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Count = Annotated[int, Field(ge=0)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
-# What decides memory is bounded, so that a mistyped size is refused before any is taken.
+# Settings that determine memory are bounded, so that a mistyped size is rejected before memory is allocated.
 Width = Annotated[int, Field(ge=1, le=LIMITS["width"][1])]
 NoiseSize = Annotated[int, Field(ge=1, le=LIMITS["noise_size"][1])]
 ImageSize = Annotated[int, Field(ge=1, le=MAX_IMAGE_SIZE)]
@@ -25,10 +25,10 @@ BatchImages = Annotated[int, Field(ge=1, le=65_536)]
 def setting(
     default: Any, doc: str, *, source: str = "our choice", decides: bool = True, also: str | None = None
 ) -> Any:
-    """A field with its help text and where its default comes from; `source` is shown unless it is our choice.
+    """A field with its help text and the source of its default, which is shown unless it is our choice.
 
-    `decides=False`: the setting changes no result, so that a run may be resumed with another value. `also`: a second,
-    plainer name that it can be given by; files keep the field's.
+    `decides=False`: the setting changes no result, so a run may resume with another value. `also`: a second, plainer
+    name for the option; files keep the field's name.
     """
     described = f"{doc} (or: {also})" if also else doc
     description = described if source == "our choice" else f"{described} [{source}]"
@@ -51,7 +51,7 @@ class Settings(BaseModel):
     @field_validator("*")
     @classmethod
     def _from_home(cls, value: Any) -> Any:
-        """`~` is the home in every path."""
+        """Replace `~` by the home folder in every path."""
         if isinstance(value, tuple):
             return tuple(cls._from_home(entry) for entry in value)
         return expanded(value) if isinstance(value, Path) else value

@@ -1,6 +1,6 @@
 """Groups of settings in `--help-all` and on the settings page, and the list of those that `--help` shows.
 
-A setting that is named nowhere here stands in the group of its section. Knows no torch.
+A setting that is not named here is in the group of its section. No torch.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ GROUPS = (
     "machine",
 )
 SECTIONS = {"data": "data", "space": "space", "search": "search", "gan": "training", "evaluate": "evaluation"}
-# What people set: the options of sections that `--help` shows. Those of a command itself it shows unless they are rare.
+# The settings that `--help` shows. It also shows a command's own options, except rare ones.
 SHOWN = frozenset(
     (
         *("data.image_size", "data.max_images", "search.width", "search.num_epochs"),
@@ -45,12 +45,14 @@ OBJECTIVES_OWN = frozenset(
 )
 
 
-UNSET = re.compile(r"; default: (?P<words>[^\[]*?)(?= \[|$)")  # the text about a setting that is left unset
+UNSET = re.compile(
+    r"; default: (?P<words>[^\[]*?)(?= \[|$)"
+)  # the part of a help text on the default of an unset setting
 
 
 @dataclass(frozen=True)
 class Variant:
-    """Settings of the search that belong together, and in half a sentence what was measured of them."""
+    """A group of search settings, with a short note on its measurements."""
 
     title: str
     measured: str
@@ -61,29 +63,29 @@ class Variant:
         return f"{self.title}: {self.measured}"
 
 
-# Figures: docs/search.md. The loss is that of the found architecture fitted alone; lower is better.
+# Numbers: docs/search.md. The loss is that of the found architecture fitted alone; lower is better.
 VARIANTS = (
     Variant(
-        "steps on weights and α in turn",
-        "twice the time; seeds agree on 5.7 of 9 decisions, with joint on 7.0; losses alike",
+        "alternating steps on weights and α",
+        "twice the time; seeds agree on 5.7 of 9 decisions, against 7.0 with joint; similar losses",
         ("search.schedule", "search.alpha_batch", "search.held_out_fraction", "search.held_out_latent_steps"),
     ),
     Variant(
         "second order",
-        "a step on α takes four backward passes in place of one; what it finds is not measured",
+        "a step on α takes four backward passes instead of one; its results are not measured",
         ("search.order",),
     ),
     Variant(
         "SGD and random latents, as in the paper",
-        "at the paper's rate of 0.3 learning stops within 40 steps, at the loss of one mean image for all",
+        "at the paper's rate of 0.3 learning stops within 40 steps, at the loss of the mean image",
         (
             *("search.weight_optimizer", "search.weight_momentum", "search.latent_optimizer", "search.latent_init"),
             "search.weight_decay",
         ),
     ),
     Variant(
-        "α's own training",
-        "a decay of 1e-3 costs about 0.02 of loss; α untrained came to 0.288 and 0.271, trained to 0.265 and 0.269",
+        "training of α",
+        "a decay of 1e-3 costs about 0.02 of loss; untrained α gave 0.288 and 0.271, trained α 0.265 and 0.269",
         (
             *("search.alpha_weight_decay", "search.alpha_betas", "search.alpha_init_std", "search.train_alpha"),
             "search.beta_weight",
@@ -91,12 +93,12 @@ VARIANTS = (
     ),
     Variant(
         "relaxation",
-        "pruned by α, Gumbel noise came to 0.268, a falling temperature to 0.280 and 0.295, softmax to 0.272 and 0.288",
+        "pruned by α, Gumbel noise gave 0.268, a falling temperature 0.280 and 0.295, softmax 0.272 and 0.288",
         ("search.relaxation", "search.temperature", "search.temperature_end"),
     ),
     Variant(
         "pruning rules",
-        "alone came to 0.265 to 0.269 over five seeds, perturbation to 0.270 and 0.271, paper to 0.272 and more",
+        "alone gave 0.265 to 0.269 over five seeds, perturbation 0.270 and 0.271, paper 0.272 and more",
         (
             *("search.prune", "search.perturbation_batches", "search.perturbation_tune_steps"),
             *("search.compare", "search.zero_rule"),
@@ -104,19 +106,19 @@ VARIANTS = (
     ),
     Variant(
         "small architectures",
-        "a cap came to a lower loss than a weight on the cost that found the same size",
+        "a cap gave a lower loss than a cost weight that found the same size",
         ("max_params", "max_macs", "search.max_params", "search.max_macs", "search.cost_weight", "search.cost"),
     ),
     Variant(
         "stopping early",
-        "searches of five epochs never settle; of 15, settle_epochs 2 stops after 8 to 10 with 8 of 9 decisions",
+        "searches of 5 epochs never settle; settle_epochs 2 stops searches of 15 after 8 to 10, with 8 of 9 decisions",
         ("search.settle_epochs", "search.settle_margin", "search.plateau_share"),
     ),
 )
 
 
 def group_of(key: str) -> str:
-    """The group of a setting, such as `search.width`, or of a command's own option, such as `seed`."""
+    """The group of a setting such as `search.width`, or of a command's own option such as `seed`."""
     if key in MACHINE:
         return "machine"
     if variant_of(key) is not None:
@@ -131,14 +133,14 @@ def variant_of(key: str) -> Variant | None:
 
 
 def meaning_and_unset(key: str, description: str) -> tuple[str, str]:
-    """Return the purpose of a setting, and in words the default of one that is left unset."""
+    """Return the meaning of a setting, and its default in words if it is unset."""
     unset = UNSET.search(description)
     words = unset["words"] if unset else "the objective's" if key.startswith("gan.") else ""
     return UNSET.sub("", description), words
 
 
 def default_text(value: object) -> str:
-    """A value as one would type it."""
+    """A value as typed on the command line."""
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, (tuple, list)):

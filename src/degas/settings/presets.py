@@ -1,6 +1,6 @@
-"""Presets: the defaults of the settings that each of them changes. Knows no torch and no stage.
+"""Presets: the settings that each of them changes. Knows no torch and no stage.
 
-What an objective changes stands in its class (`degas.gan.objectives`).
+An objective's own values are in its class (`degas.gan.objectives`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from degas.runtime.json_files import number
 
-# A preset is what it changes from the defaults above; `default` changes nothing.
+# Each preset lists its changes to the defaults; `default` changes nothing.
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     # `quick` is sized for the demo: digits, under five minutes on two cores.
     "quick": {
@@ -44,7 +44,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         },
         "gan": {
             "objective": "ct-gan",
-            "deconv_start": "independent",  # the paper is silent
+            "deconv_start": "independent",  # the paper does not say
             "frame_start": "unit",
             "num_steps": 100_000,
             "width": 128,
@@ -55,7 +55,9 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "evaluate": {"extractor": "inception", "num_samples": 50_000},
     },
 }
-SLOWER = re.compile(r"(?<![a-z])(stl[-_]?10|celeb[-_]?a)(?![a-z])")  # sets that the paper searches with a lower rate
+SLOWER = re.compile(
+    r"(?<![a-z])(stl[-_]?10|celeb[-_]?a)(?![a-z])"
+)  # data sets for which the paper's search has a lower rate
 SLOWER_RATES = {"weight_lr": 0.03, "latent_lr": 0.03}
 PresetName = Literal["quick", "default", "paper"]
 
@@ -63,8 +65,8 @@ PresetName = Literal["quick", "default", "paper"]
 def preset_values(preset: str, source: str = "", begun: Mapping[str, Any] | None = None) -> dict[str, dict[str, Any]]:
     """Return the values that `preset` changes, section by section.
 
-    The paper's search rate depends on the data set (§4.1), which `source`, a path or a name, tells by a name in it.
-    A search that has begun with the preset keeps its rate, for a moved copy of the images may be named otherwise:
+    The paper's search rate depends on the data set (§4.1), recognised by its name in `source`, a path or a name. A
+    search that has begun with the preset keeps its rate, since a moved copy of the images may have another name:
     `begun` is its config.json.
     """
     values = {section: dict(changes) for section, changes in PRESETS[preset].items()}

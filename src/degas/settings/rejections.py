@@ -1,4 +1,4 @@
-"""Reasons for rejecting a value: pydantic's findings as half a plain sentence. Knows no setting and no torch."""
+"""Reasons for rejecting a value: pydantic's errors as plain clauses. Knows no setting and no torch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from degas.errors import UserError, nearest
 
-# pydantic's kind of finding → half a sentence; `{…}` is what its context holds.
+# pydantic's kind of error → clause; `{…}` is a value of its context.
 _TEXTS = {
     "greater_than_equal": "must be at least {ge}",
     "greater_than": "must be above {gt}",
@@ -28,7 +28,7 @@ _TEXTS = {
 
 
 def complaint(finding: Mapping[str, Any]) -> str:
-    """`must be at least 1, not 0`, of one entry of `ValidationError.errors()`."""
+    """`must be at least 1, not 0`, for one entry of `ValidationError.errors()`."""
     kind, context, value = str(finding["type"]), finding.get("ctx", {}), finding["input"]
     if kind == "literal_error":
         return unknown_value(value, _choices(str(context["expected"])))
@@ -50,13 +50,13 @@ def _bound(value: Any) -> Any:
 
 
 def shown(value: Any) -> str:
-    """The value as it is told: text in quotes, and never longer than a line bears."""
+    """The value for a message: text in quotes, cut to fit a line."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}…"
 
 
 def whole(name: str, value: Any, least: int | None = None) -> int:
-    """`value` where it is a whole number (numpy's too) of at least `least`; else `UserError` names it."""
+    """`value` if it is a whole number (numpy's too) of at least `least`; else `UserError` names it."""
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise UserError(f"{name}: must be a whole number, not {shown(value)}")
     if least is not None and value < least:
@@ -65,5 +65,5 @@ def whole(name: str, value: Any, least: int | None = None) -> int:
 
 
 def _choices(expected: str) -> list[str]:
-    """Of pydantic's `'crop' or 'stretch'`, the choices."""
+    """The choices in pydantic's `'crop' or 'stretch'`."""
     return [choice.strip().strip("'") for choice in expected.replace(" or ", ",").split(",")]

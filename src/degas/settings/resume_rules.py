@@ -1,4 +1,4 @@
-"""Rules of what may differ between a stage's config.json and a command that resumes it. No torch, no stage."""
+"""Rules for resuming: the settings that may differ between config.json and the command. No torch, no stage."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 from degas.runtime.comparison import Rules
 from degas.settings.base import Settings
 
-# Images are known by their content, whatever path leads there; a preset is the settings that it leads to; of an
-# architecture its operations count, whoever found it.
+# Images are compared by content, not by path; a preset by its settings; an architecture by its operations, not by its
+# origin.
 SAME_RESULT = ("preset", "data.source", "generator.architecture.provenance", "init.generator")
 CONTENTS = {"evaluate.classifier": "evaluate.classifier_fingerprint"}
 DATA_SENTENCES = {
@@ -17,7 +17,7 @@ DATA_SENTENCES = {
     "data.image_size": "the data changed: {old} → {new} px",
     "data.channels": "the data changed: {old} → {new} channel(s)",
     "data.num_classes": "the data changed: {old} → {new} classes",
-    "data.fingerprint": "the data changed: as many images as before, with other pixels, labels or class names",
+    "data.fingerprint": "the data changed: the same number of images, with other pixels, labels or class names",
 }
 CONTENT_SENTENCES = {
     "init.weights": "--init holds other weights than before ({old} → {new})",
@@ -28,11 +28,11 @@ CONTENT_SENTENCES = {
 def resume_rules(*, complete: Mapping[str, Mapping[str, Any]] | None = None, **defaults: Settings) -> Rules:
     """The rules of a stage whose config.json holds these sections.
 
-    A setting says itself, by `decides=False`, that it changes no result.
+    A setting with `decides=False` changes no result.
 
     Args:
-        complete: the defaults in full of a section whose settings complete each other.
-        defaults: of each section, the settings where none is given.
+        complete: the full defaults of a section whose settings complete each other.
+        defaults: the default settings of each section.
     """
     ignored = [
         f"{section}.{name}"

@@ -1,7 +1,7 @@
-"""Every setting of every stage: default, unit and source. What presets change of them stands in `settings/presets.py`.
+"""Every setting of every stage: default, unit and source. `settings/presets.py` lists the changes of presets.
 
-Units stand in the names (`_images`, `_steps`, `_epochs`, `_pixels`). The source of a value is the paper's section,
-the authors' code of a system the paper builds on, or "our choice". Knows no torch and no stage.
+Names carry units (`_images`, `_steps`, `_epochs`, `_pixels`). The source of a value is a section of the paper, the
+authors' code of a system that the paper builds on, or "our choice". Knows no torch and no stage.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class DataSettings(Settings):
     image_size: ImageSize | None = setting(
         None, "pixels along each side; default: 16 for digits, 48 for STL-10, else 32"
     )
-    channels: Literal[1, 3] | None = setting(None, "1 grey, 3 colour; default: what the images have")
-    max_images: Positive | None = setting(None, "use the first so many images of a fixed shuffle; default: all")
+    channels: Literal[1, 3] | None = setting(None, "1 grey, 3 colour; default: as the images")
+    max_images: Positive | None = setting(None, "use only this many images, the first of a fixed shuffle; default: all")
     split: str | None = setting(
         None, "part of an official data set: train, test, unlabeled; default: the paper's", source="paper §4"
     )
@@ -53,7 +53,7 @@ class DataSettings(Settings):
         64, "largest picture to decode, in units of 2^20 pixels; a JPEG up to four times that is read at half its size"
     )
     bits: Annotated[int, Field(ge=8, le=16)] = setting(
-        16, "bits in use of 16-bit pictures, of which the upper 8 are kept; 12 where the brightest value is 4,095"
+        16, "bits that 16-bit pictures use; the upper 8 are kept; 12 if the brightest value is 4,095"
     )
     image_column: str | None = setting(
         None, "image column of a hub data set or parquet; default: the first image column"
@@ -62,7 +62,7 @@ class DataSettings(Settings):
         None, "label column of a hub data set, parquet or metadata.csv; default: the first class label, or label"
     )
     cache: Path | None = setting(None, "folder of decoded images; default: ~/.cache/degas")
-    verify: bool = setting(False, "hash file contents, not only names, sizes and times, to find a cached copy")
+    verify: bool = setting(False, "hash file contents, not only names, sizes and times, to find the cached copy")
 
 
 class SpaceSettings(Settings):
@@ -86,37 +86,37 @@ class SpaceSettings(Settings):
     )
 
     def resolve(self, image_size: int) -> tuple[SearchSpace, int]:
-        """The graph for `image_size` pixels, and its base size; raises `UserError` where none fits."""
+        """The graph for `image_size` pixels, and its base size; raises `UserError` if none fits."""
         base, stages = _base_and_stages(image_size, self.base_size)
         return SearchSpace(stages, self.num_normal, self.normal_operations, self.up_operations, self.order), base
 
 
-# Search signals: name → the module that registers it. One with settings of its own has them in `SearchSettings`.
+# Search signals: name → the module that registers it. A signal's own settings are in `SearchSettings`.
 SIGNALS = {"glo": "degas.nas.glo.glo"}
 
 
 class SearchSettings(Settings):
     """The search: paper §3.2 and §4.1, docs/equations.md."""
 
-    signal: str = setting("glo", "what the search goes by: a registered signal", source="paper §3.2: glo")
+    signal: str = setting("glo", "the search's training signal, a registered one", source="paper §3.2: glo")
     width: Width = setting(
         32,
         "channels of every feature map",
-        source="our choice; paper: 128, which its model sizes fit if their MB are millions of parameters",
+        source="our choice; paper: 128, which fits its model sizes if their MB are millions of parameters",
     )
     noise_size: NoiseSize = setting(128, "entries of a latent", source="CT-GAN code")
     num_epochs: Positive | None = setting(
-        None, "passes over the images; default: 5, or what makes 500 steps", source="our choice; DARTS code: 50"
+        None, "passes over the images; default: 5, or as many as make 500 steps", source="our choice; DARTS code: 50"
     )
-    batch_images: BatchImages = setting(64, "images a search step", source="DARTS code")
+    batch_images: BatchImages = setting(64, "images per search step", source="DARTS code")
     loss: Literal["l2-lap1", "l2", "lap1"] = setting("l2-lap1", "reconstruction loss", source="paper eq. 2")
     schedule: Literal["alternate", "joint"] = setting(
         "joint",
-        "weights and α in turn, or from one backward pass, which takes half the time",
+        "step weights and α alternately, or from one backward pass, which takes half the time",
         source="our choice; paper §3.2: alternate",
     )
     alpha_batch: Literal["other", "same", "held_out"] | None = setting(
-        None, "images of an α step, with alternate; default: other", source="our choice; paper: silent"
+        None, "images of an α step, with alternate; default: other", source="our choice; not in the paper"
     )
     held_out_fraction: Fraction = setting(0.2, "share of the images kept for α with alpha_batch = held_out")
     held_out_latent_steps: Count = setting(5, "latent-only steps on a held-out batch before its α step")
@@ -128,12 +128,14 @@ class SearchSettings(Settings):
         "learning rate of the weights",
         source="our choice; paper §4.1: 0.3 CIFAR-10, 0.03 STL-10 and CelebA",
     )
-    weight_lr_min: Weight = setting(3e-4, "their rate at the end of the cosine", source="our choice; DARTS code: 1e-3")
+    weight_lr_min: Weight = setting(
+        3e-4, "their rate at the end of the cosine schedule", source="our choice; DARTS code: 1e-3"
+    )
     weight_momentum: Fraction = setting(0.9, "momentum, with sgd", source="DARTS code")
     weight_decay: Weight = setting(0.0, "weight decay of the weights", source="our choice; DARTS code: 3e-4")
-    clip_norm: Weight = setting(5.0, "gradient norm of the weights is clipped to this; 0: never", source="DARTS code")
+    clip_norm: Weight = setting(5.0, "clip the gradient norm of the weights to this; 0: never", source="DARTS code")
     latent_init: Literal["pca", "random"] = setting(
-        "pca", "whitened principal components, or the unit ball's uniform directions", source="GLO code: pca"
+        "pca", "whitened principal components, or random directions on the unit sphere", source="GLO code: pca"
     )
     latent_optimizer: Literal["adam", "sgd"] = setting(
         "adam", "row-wise Adam or plain SGD on the latents", source="our choice; GLO code: sgd"
@@ -149,57 +151,57 @@ class SearchSettings(Settings):
         0.0, "weight decay of α (added to the gradient)", source="our choice; DARTS code: 1e-3"
     )
     alpha_init_std: Weight = setting(1e-3, "standard deviation of α at the start", source="DARTS code")
-    train_alpha: bool = setting(True, "step α at all; without, a control for rules that look at more than α")
+    train_alpha: bool = setting(True, "train α; without it, a control for rules that use more than α")
     order: Literal["first", "second"] = setting(
-        "first", "α's gradient at the weights, or through one step of SGD on them", source="DARTS code: first"
+        "first", "gradient of α at the weights, or through one SGD step on them", source="DARTS code: first"
     )
     relaxation: Literal["softmax", "gumbel"] = setting(
-        "softmax", "mixing weights: softmax of α, or with fresh Gumbel noise each pass", source="paper eq. 1"
+        "softmax", "mixing weights: softmax of α, or with new Gumbel noise in each pass", source="paper eq. 1"
     )
-    temperature: Rate = setting(1.0, "α is divided by it before the softmax", source="paper eq. 1: 1.0")
+    temperature: Rate = setting(1.0, "divides α before the softmax", source="paper eq. 1: 1.0")
     temperature_end: Rate | None = setting(
-        None, "temperature at the end of num_epochs, reached in equal ratios; default: the same throughout"
+        None, "temperature at the end of num_epochs, reached in equal ratios; default: constant"
     )
     beta_weight: Weight = setting(
         0.0, "weight of the mean logsumexp of α, growing from 0 to this over the search (β-DARTS: 25 to 50)"
     )
     cost_weight: Weight = setting(
-        0.0, "weight of the expected cost, 1 for every edge's costliest operation, in the loss of α"
+        0.0, "weight of the expected cost in the loss of α; the costliest operation on every edge costs 1"
     )
-    cost: Literal["parameters", "multiply-adds"] = setting("parameters", "what cost_weight counts")
+    cost: Literal["parameters", "multiply-adds"] = setting("parameters", "the cost that cost_weight counts")
     max_params: Positive | None = setting(
         None, "most parameters of the architecture, at the search's width; default: no cap"
     )
-    max_macs: Positive | None = setting(None, "most multiply-adds an image, at the search's width; default: no cap")
+    max_macs: Positive | None = setting(None, "most multiply-adds per image, at the search's width; default: no cap")
     prune: str = setting(
         "alone",
-        "pruning rule; paper: by α; alone: by the loss with each operation alone on its edge; perturbation: by that "
-        "without each; darts: an ablation that may disconnect the graph; or a registered one",
+        "pruning rule; paper: by α; alone: by the loss with each operation alone on its edge; perturbation: by the "
+        "loss without each operation; darts: an ablation that may disconnect the graph; or a registered one",
         source="our choice; paper §3.2: paper",
     )
     perturbation_batches: Positive = setting(
-        8, "batches on which a rule that measures losses does so", also="measuring_batches"
+        8, "batches for the losses of a rule that measures them", also="measuring_batches"
     )
     perturbation_tune_steps: Count = setting(
-        0, "weight steps after each node that such a rule decides", also="measuring_tune_steps"
+        0, "weight steps after each node that a rule decides by losses", also="measuring_tune_steps"
     )
     compare: Literal["raw", "centred", "softmax_times_k", "above_zero"] = setting(
-        "raw", "how α compare across edges", source="paper §3.2"
+        "raw", "how to compare α across edges", source="paper §3.2"
     )
     zero_rule: Literal["drops_edge", "ignored"] = setting(
-        "drops_edge", "a residual edge whose largest α is zero is no candidate, or zero is passed over"
+        "drops_edge", "a residual edge is no candidate if zero has its largest α, or zero is ignored"
     )
     plateau_share: Weight = setting(
         0.95, "stop when the loss after epoch 2 (and 100 steps) is above this share of the mean image's; 0: never"
     )
     settle_epochs: Count = setting(
-        0, "stop early once the pruned architecture has stayed the same for so many epochs, no decision close; 0: never"
+        0, "stop early once the pruned architecture is the same for this many epochs, with no close decision; 0: never"
     )
     settle_margin: Weight | None = setting(
         None, "a decision is close up to this margin of α; default: twice its standard deviation over those epochs"
     )
     checkpoint_steps: Count = setting(
-        0, "search steps between checkpoints, beside one a minute; 0: by time alone", decides=False
+        0, "search steps between checkpoints, in addition to one a minute; 0: only by time", decides=False
     )
     log_steps: Positive = setting(10, "search steps between lines of metrics.jsonl", decides=False)
     precision: Literal["float32", "bfloat16"] = setting("float32", "arithmetic of the supernet's convolutions")
@@ -209,21 +211,21 @@ class SearchSettings(Settings):
 
 
 class EvaluateSettings(Settings):
-    """Measuring a generator: paper §4, docs/equations.md."""
+    """The evaluation of a generator: paper §4, docs/equations.md."""
 
     extractor: Extractor = setting("imagenet", "feature network", source="our choice; paper §4: inception")
     num_samples: Positive = setting(5000, "generated images", source="our choice; paper §4: 50,000")
     resize_pixels: Literal[128, 224] = setting(128, "input size of the imagenet extractor")
     batch_images: BatchImages = setting(
         64,
-        "training images read at a time; a forward pass always has 32, so that scores do not depend on it",
+        "training images read at a time; scores do not depend on it, since a forward pass always has 32",
         decides=False,
     )
     inception_weights: Path | None = setting(
         None, "the 2015-12-05 weights as a .pth file; default: the usual cache folder", decides=False
     )
     classifier: Path | None = setting(None, "folder written by `degas features train`; default: none")
-    floor: bool = setting(True, "also score real against real, the least value to hope for")
+    floor: bool = setting(True, "also score real images against real images, the best value to expect")
     splits: Positive = setting(10, "splits of the Inception Score", source="paper §4")
 
 

@@ -1,4 +1,4 @@
-"""The settings of adversarial training that all objectives share; one objective's own are fields of its class."""
+"""The settings of adversarial training that all objectives share; an objective's own settings are in its class."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ FrameStart = Literal["unit", "resnet"]
 
 
 class TrainingSettings(Settings):
-    """Settings of every adversarial training, whatever its objective: CT-GAN as its authors' CIFAR-10 code has it."""
+    """Settings of adversarial training with any objective, after CT-GAN's code for CIFAR-10."""
 
     objective: str = setting(
         "mmd",
-        "adversarial objective: mmd, ct-gan, wgan-gp, sn-gan, r3gan, or one that you register",
+        "adversarial objective: mmd, ct-gan, wgan-gp, sn-gan, r3gan, or a registered one",
         source="our choice; paper §3.2: ct-gan",
     )
     num_steps: Positive = setting(5000, "generator steps", source="our choice; CT-GAN code: 100,000")
@@ -34,21 +34,21 @@ class TrainingSettings(Settings):
         64, "channels of the critic, and of a baseline generator", source="our choice; CT-GAN code: 128"
     )
     image_gain: Rate = setting(
-        1.0, "variance, about, of a found generator's first images before their tanh; fits by GLO have 0.01"
+        1.0, "approximate variance of a found generator's first images before their tanh; GLO fits have 0.01"
     )
     deconv_start: DeconvStart = setting(
         "independent",
-        "first kernels of a found generator's transposed convolutions: taps drawn each for itself, or those of nearest "
-        "or bilinear up-sampling and a convolution",
+        "initial kernels of a found generator's transposed convolutions: independent taps, or nearest or bilinear "
+        "up-sampling with a convolution",
     )
     frame_start: FrameStart = setting(
-        "unit", "first weights of a found generator's linear layer and image head: unit variances, or as resnet's"
+        "unit", "initial weights of a found generator's linear layer and image head: unit variance, or as in resnet"
     )
     supervised: bool = setting(False, "conditional batch norm and an auxiliary classifier", source="paper §4.1")
-    batch_images: BatchImages = setting(64, "real images a critic step", source="CT-GAN code")
-    betas: tuple[Fraction, Fraction] = setting((0.0, 0.9), "Adam betas of both", source="CT-GAN code")
+    batch_images: BatchImages = setting(64, "real images per critic step", source="CT-GAN code")
+    betas: tuple[Fraction, Fraction] = setting((0.0, 0.9), "Adam betas of generator and critic", source="CT-GAN code")
     lr_decay: Literal["linear", "none"] = setting(
-        "linear", "rates fall linearly to 0 over num_steps", source="CT-GAN code"
+        "linear", "linear: learning rates fall to 0 over num_steps", source="CT-GAN code"
     )
     ema_half_life_images: Count = setting(
         20_000,
@@ -56,18 +56,20 @@ class TrainingSettings(Settings):
         source="our choice; CT-GAN code: none",
     )
     augment: Literal["none", "diffaugment"] = setting(
-        "none", "differentiable augmentation of reals and fakes", source="our choice; CT-GAN code: none"
+        "none", "differentiable augmentation of real and fake images", source="our choice; CT-GAN code: none"
     )
-    horizontal_flip: bool = setting(False, "mirror half of the reals", source="our choice; CT-GAN code: no")
+    horizontal_flip: bool = setting(False, "mirror half of the real images", source="our choice; CT-GAN code: no")
     sampling_bn: Literal["recalibrated", "running", "batch"] = setting(
         "recalibrated", "batch-norm statistics of the sampled generator", source="our choice; CT-GAN code: batch"
     )
     checkpoint_steps: Count = setting(
-        0, "generator steps between checkpoints, beside one a minute; 0: by time alone", decides=False
+        0, "generator steps between checkpoints, in addition to one a minute; 0: only by time", decides=False
     )
     log_steps: Positive = setting(10, "generator steps between lines of metrics.jsonl", decides=False)
     sample_steps: Positive = setting(500, "generator steps between sample grids", decides=False)
-    evaluate_steps: Count = setting(0, "generator steps between small evaluations, best generator kept; 0: never")
+    evaluate_steps: Count = setting(
+        0, "generator steps between small evaluations, which keep the best generator; 0: never"
+    )
     precision: Literal["float32", "bfloat16"] = setting("float32", "arithmetic of the convolutions")
     cuda_graphs: bool = setting(
         False, "replay each step as one CUDA graph; experimental: not yet run on a GPU", decides=False
@@ -75,9 +77,9 @@ class TrainingSettings(Settings):
 
 
 class GanSettings(TrainingSettings):
-    """Adversarial training, as it is given: what is unset takes the value of the objective or the architecture.
+    """A user's settings of adversarial training: an unset one takes the value of the objective or the architecture.
 
-    A setting of another objective is refused. The objectives' own values and their sources: `gan/objectives`.
+    A setting of another objective is rejected. The objectives' own values and their sources: `gan/objectives`.
     """
 
     critic: str | None = setting(None, "a registered critic; default: the objective's, resnet")
@@ -88,9 +90,9 @@ class GanSettings(TrainingSettings):
         None, "entries of the noise; default: the architecture file's, or 128", source="CT-GAN code: 128"
     )
     generator_batch_images: BatchImages | None = setting(
-        None, "fake images a generator step; default: twice batch_images", source="CT-GAN code: 128"
+        None, "fake images per generator step; default: twice batch_images", source="CT-GAN code: 128"
     )
-    critic_steps: Positive | None = setting(None, "critic steps a generator step")
+    critic_steps: Positive | None = setting(None, "critic steps per generator step")
     generator_lr: Rate | None = setting(None, "Adam rate of the generator")
     critic_lr: Rate | None = setting(None, "Adam rate of the critic")
     penalty_weight: Weight | None = setting(None, "λ of the gradient penalty")

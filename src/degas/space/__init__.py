@@ -1,1 +1,1 @@
-"""The search space and the choices in it: its graph, the architecture, pruning. No torch."""
+"""The search space: its graph, architectures, pruning. No torch."""

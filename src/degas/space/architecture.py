@@ -1,4 +1,4 @@
-"""The architecture that a search finds in the search space (`space/graph.py`), and its file. Standard library only."""
+"""The architecture that a search finds in its space (`space/graph.py`), and its file. Standard library only."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from degas.space.graph import (
 FORMAT = "degas-architecture"
 VERSION = 1
 MAX_FILE_BYTES = 1 << 20
-WHERE = "architecture"  # how messages name an architecture that came from no file
+WHERE = "architecture"  # the name in messages of an architecture without a file
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Architecture:
     """A generator's architecture: the discrete result of a search (DARTS calls it genotype).
 
     Sizes: `base_size` pixels of the first map, `width` channels of every map, `noise_size` entries of the noise,
-    `channels` of the image. `provenance` says where it came from, as JSON values, and holds no time and no path.
-    Raises `UserError` when the edges do not fit the graph.
+    `channels` of the image. `provenance` gives its origin, as JSON values without times or paths. Raises `UserError` if
+    the edges do not fit the graph.
     """
 
     num_stages: int
@@ -78,7 +78,7 @@ class Architecture:
         noise_size: int | None = None,
         channels: int | None = None,
     ) -> Architecture:
-        """The same operations at other sizes; the paper moves CIFAR-10's to 48 px by base size 4 → 6."""
+        """The same operations at other sizes; the paper uses CIFAR-10's at 48 px by base size 4 → 6."""
         given = {"width": width, "base_size": base_size, "noise_size": noise_size, "channels": channels}
         return replace(self, **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
 
@@ -102,7 +102,7 @@ class Architecture:
         head = {"format": FORMAT, "version": VERSION, **sizes, "separable_order": self.separable_order}
         if (
             self.order != "normal-up"
-        ):  # files of the paper's order stay as they were, and older readers refuse the other
+        ):  # files of the paper's order do not change, and older readers reject the other order
             head["order"] = self.order
         return {**head, "nodes": nodes, "provenance": dict(self.provenance)}
 
@@ -110,10 +110,10 @@ class Architecture:
         return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     def save(self, path: str | Path) -> None:
-        """Write the file whole or not at all."""
+        """Write the file completely or not at all."""
         path = expanded(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_name(f".{path.name}.part")  # a fixed name: what a killed process left is written over
+        scratch = path.with_name(f".{path.name}.part")  # a fixed name, so that a killed process's rest is overwritten
         try:
             scratch.write_text(self.to_json(), encoding="utf-8")
             os.replace(scratch, path)
@@ -130,10 +130,10 @@ class Architecture:
         provenance = data.get("provenance", {})
         if not isinstance(provenance, dict):
             raise UserError(f"{where}: 'provenance' must be an object")
-        try:  # what is read can be written again: no infinite numbers, no halves of characters
+        try:  # only values that can be written again: no infinite numbers, no lone surrogates
             json.dumps(provenance, ensure_ascii=False, allow_nan=False).encode()
         except ValueError:
-            raise UserError(f"{where}: 'provenance' holds a number or a text that JSON does not have") from None
+            raise UserError(f"{where}: 'provenance' holds a number or a text that JSON cannot hold") from None
         orders = {"separable_order": data.get("separable_order", "preact"), "order": data.get("order", "normal-up")}
         try:
             return cls(**sizes, edges=_edges(data, where), **orders, provenance=provenance)
@@ -142,11 +142,11 @@ class Architecture:
 
     @classmethod
     def load(cls, path: str | Path) -> Architecture:
-        """Read and validate an architecture file; raises `UserError` with one line that names what is wrong."""
+        """Read and validate an architecture file; raises `UserError` with one line that names the fault."""
         path = expanded(path)
         try:
             with path.open("rb") as handle:
-                content = handle.read(MAX_FILE_BYTES + 1)  # a size in the file system may be wrong, or a device's
+                content = handle.read(MAX_FILE_BYTES + 1)  # the file system's size may be wrong, or it is a device
             if len(content) > MAX_FILE_BYTES:
                 raise UserError(f"{path}: too large for an architecture file (over {MAX_FILE_BYTES} bytes)")
             data = json.loads(content.decode("utf-8"))
@@ -183,7 +183,7 @@ def _validate(architecture: Architecture, where: str) -> None:
         _check_operation(where, slot, edge.operation, architecture.order)
     for slot in graph.slots:
         if slot.direct and (slot.source, slot.target) not in seen:
-            raise UserError(f"{where}: node {slot.target} lacks its direct edge from {slot.source}")
+            raise UserError(f"{where}: node {slot.target} has no direct edge from {slot.source}")
     order = [(slot.source, slot.target) for slot in graph.slots]
     ordered = sorted(architecture.edges, key=lambda edge: order.index((edge.source, edge.target)))
     object.__setattr__(architecture, "edges", tuple(ordered))

@@ -1,4 +1,4 @@
-"""The architecture that a user names: a file, a run folder, or one that ships with the package. Knows no torch."""
+"""The architecture that a user names: a file, a run folder, or one shipped with the package. No torch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from degas.space.shipped import shipped_file, shipped_names
 
 
 def architecture_file(path: str | Path) -> Path:
-    """The architecture file that `path` means: itself, the one inside a run folder, or the shipped one of that name."""
+    """The architecture file that `path` means: the path itself, a run folder's file, or the shipped one by name."""
     name, path = str(path), expanded(path)
     candidates = [path / "search" / "architecture.json", path / "architecture.json"] if path.is_dir() else [path]
     found = next((candidate for candidate in candidates if candidate.is_file()), None)
@@ -22,7 +22,7 @@ def architecture_file(path: str | Path) -> Path:
 
 
 def load_architecture(architecture: Architecture | str | Path, also: Iterable[str] = ()) -> Architecture:
-    """The architecture that a user names; a bare word that is none gets the nearest of the shipped ones and `also`."""
+    """The architecture that a user names; for an unknown name, the error suggests a shipped one or one of `also`."""
     if isinstance(architecture, Architecture):
         return architecture
     name, path = str(architecture), architecture_file(architecture)

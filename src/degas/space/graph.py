@@ -1,8 +1,8 @@
-"""The search space as a graph: feature maps, the edges that may be, the operations on them. Standard library only.
+"""The search space as a graph: feature maps, possible edges, and their operations. Standard library only.
 
-Feature maps (nodes) are `U0 … US` (up-sampled) and `N1 … NS` (normal; `N1.1, N1.2 …` when more than one stands
-between two up-sampled maps). In each stage the normal maps come before the up-sampling, as in the paper, or after it
-(`Order`). A *slot* is a possible edge between two nodes; an `Edge` is a slot with an operation.
+Feature maps (nodes) are `U0 … US` (up-sampled) and `N1 … NS` (normal; `N1.1, N1.2 …` if there are several between two
+up-sampled maps). In each stage the normal maps come before the up-sampling, as in the paper, or after it (`Order`). A
+*slot* is a possible edge between two nodes; an `Edge` is a slot with an operation.
 Paper section 3.2 and Figure 2.
 """
 
@@ -19,12 +19,12 @@ from degas.errors import UserError, nearest
 ZERO = "zero"  # the absence of a residual edge: a candidate in the search, never an operation of an architecture
 
 Kind = Literal["normal", "up"]
-# Of a stage: normal maps first and then up-sampling (the paper's), or up-sampling first and then the normal maps.
+# The order within a stage: normal maps, then up-sampling (the paper's), or up-sampling, then normal maps.
 Order = Literal["normal-up", "up-normal"]
 ORDERS: tuple[Order, ...] = ("normal-up", "up-normal")
 
-# The names that an architecture file may use, and the kind of edge each belongs to. `nets/operations.py` says what
-# they compute; `register_operation` there adds to both tables.
+# The operation names of architecture files, and the kind of edge for each. `nets/operations.py` implements them;
+# `register_operation` there adds to both tables.
 OPERATION_KINDS: dict[str, Kind] = {
     "conv_1x1": "normal",
     "conv_3x3": "normal",
@@ -42,11 +42,11 @@ OPERATION_KINDS: dict[str, Kind] = {
 }
 NORMAL_OPERATIONS = tuple(name for name, kind in OPERATION_KINDS.items() if kind == "normal")
 UP_OPERATIONS = tuple(name for name, kind in OPERATION_KINDS.items() if kind == "up")
-# Operations that a space has when it is asked for them, and not by default: the paper's space has the above.
+# Further operations, which a space has only on request: the paper's space has those above.
 OPERATION_KINDS.update({"nearest_conv_5x5": "up", "bilinear_conv_3x3": "up"})
 
-# Inclusive bounds of everything an architecture file may ask for, so that a hostile file is refused before any
-# memory is taken (our choice: generous for image generators, small enough that a build cannot exhaust a machine).
+# Inclusive bounds of the numbers in an architecture file, so that a hostile file is rejected before memory is allocated
+# (our choice: generous for image generators, small enough that building one cannot exhaust a machine).
 LIMITS = {
     "num_stages": (1, 8),
     "num_normal": (0, 8),
@@ -80,10 +80,10 @@ class Slot:
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """S up-sampling stages with n normal maps each, and the operations an edge may choose from.
+    """S up-sampling stages with n normal maps each, and the candidate operations of each kind of edge.
 
-    With `order` up-normal a stage's normal maps have twice the size of the map that the stage starts from, as in a
-    residual block of CT-GAN's generator; which maps residual edges join is the same in both orders.
+    With `order` up-normal a stage's normal maps are twice as large as the map at its start, as in a residual block of
+    CT-GAN's generator. Residual edges join the same maps in both orders.
     """
 
     num_stages: int = 3
@@ -102,7 +102,7 @@ class SearchSpace:
 
     @cached_property
     def nodes(self) -> tuple[str, ...]:
-        """Node names in the order in which they are computed."""
+        """Node names in order of computation."""
         names = ["U0"]
         for stage in range(1, self.num_stages + 1):
             names += [self._normal(stage, k) for k in range(1, self.num_normal + 1)] + [f"U{stage}"]
@@ -110,7 +110,7 @@ class SearchSpace:
 
     @cached_property
     def slots(self) -> tuple[Slot, ...]:
-        """Every possible edge, in the order that also breaks ties: by target node, direct first, then by source."""
+        """Every possible edge, by target node, direct first, then by source; this order also breaks ties."""
         place = {node: k for k, node in enumerate(self.nodes)}
         slots = [slot for stage in range(1, self.num_stages + 1) for slot in self._stage_slots(stage)]
         return tuple(sorted(slots, key=lambda slot: (place[slot.target], not slot.direct, place[slot.source])))
@@ -124,7 +124,7 @@ class SearchSpace:
         slots = [Slot(up[0], up[1], "up", True, 2, stage - 1)]
         for k, target in enumerate(chain):
             slots += [Slot(source, target, "normal", source == chain[k - 1], 1, level) for source in chain[:k]]
-        # Residual up edges come from the two up-sampled maps before this one; with n = 0 the nearer one is direct.
+        # Residual up edges come from the two previous up-sampled maps; with n = 0 the edge from the nearer is direct.
         sources = [s for s in (stage - 2, stage - 1) if s >= 0 and (f"U{s}", last) != tuple(up)]
         return slots + [Slot(f"U{s}", last, "up", False, 2 ** (stage - s), s) for s in sources]
 
@@ -133,18 +133,18 @@ class SearchSpace:
         return tuple(slot for slot in self.slots if slot.target == node)
 
     def operations(self, slot: Slot) -> tuple[str, ...]:
-        """The candidates of an edge, in table order; `zero` comes last, on residual edges only."""
+        """The candidates of an edge, in table order; residual edges have `zero` as the last one."""
         names = self.normal_operations if slot.kind == "normal" else self.up_operations
         return names if slot.direct else (*names, ZERO)
 
     def count_continuous(self) -> int:
-        """Ways to choose one candidate on every edge: 145,800,000 for the paper's space, as the paper prints."""
+        """Number of ways to choose one candidate on every edge: 145,800,000 for the paper's space, as in the paper."""
         return math.prod(len(self.operations(slot)) for slot in self.slots)
 
     def count_discrete(self) -> int:
-        """Architectures that pruning can return: 18,895,680 for the paper's space (the paper prints 8,890,560).
+        """Number of architectures that pruning can return: 18,895,680 for the paper's space (the paper: 8,890,560).
 
-        A node keeps either one direct operation, or one residual operation and one direct operation.
+        A node keeps one direct operation, alone or with one residual operation.
         """
         total = 1
         for node in self.nodes[1:]:
@@ -173,7 +173,7 @@ class SearchSpace:
 
 @dataclass(frozen=True)
 class Edge:
-    """A kept edge: the operation that carries `source` to `target`."""
+    """A kept edge: its operation maps `source` to `target`."""
 
     source: str
     target: str

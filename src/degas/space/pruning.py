@@ -1,7 +1,7 @@
-"""From named α to the edges of an architecture: pure functions. Paper §3.2 "Pruning phase", docs/equations.md.
+"""Pruning: from named α to the edges of an architecture, by pure functions (paper §3.2, docs/equations.md).
 
-`alpha` is a mapping from slot name (`U0->N1`) to a mapping from operation name to α. Order never decides: operations
-are looked up by name, and equal values fall to the space's fixed order (node, direct first, source, table).
+`alpha` maps a slot name (`U0->N1`) to a mapping from operation name to α. The order of these mappings does not matter:
+operations are looked up by name, and ties follow the space's fixed order (node, direct first, source, table).
 """
 
 from __future__ import annotations
@@ -30,16 +30,15 @@ def prune(
 ) -> tuple[Edge, ...]:
     """The edges that the paper's two stages keep.
 
-    1. Each node keeps the one incoming operation with the largest value over all its edges.
-    2. If that one lies on a residual edge, the best operation of the direct edge is kept as well.
+    1. Each node keeps the incoming operation with the largest value over all its edges.
+    2. If it is on a residual edge, the best operation of the direct edge is kept as well.
 
-    `compare` says how values of different edges compare: `raw` α, as the paper says; `centred` on the edge's mean,
+    `compare` sets the values that are compared across edges: `raw` α, as in the paper; `centred` on the edge's mean,
     since softmax ignores a shift; `softmax_times_k`, the mixing weight relative to a uniform one, since edges have
-    different numbers of operations (its logarithm is compared, which cannot underflow); `above_zero`, α above that of
-    `zero` on a residual edge and above the best on a direct one, so that a residual edge is weighed against doing
-    without it and not against an edge that is kept in any case (our choice). `zero_rule`: a residual edge
-    whose largest α is `zero` is no candidate, or `zero` is merely passed over. Raises `UserError` when `alpha` does not
-    fit `space`.
+    different numbers of operations (its logarithm, which cannot underflow); `above_zero`, α minus that of `zero` on a
+    residual edge and minus the largest on a direct one, so that a residual edge is compared with its absence, not with
+    an edge that is always kept (our choice). `zero_rule`: a residual edge whose largest α is that of `zero` is no
+    candidate, or `zero` is ignored. Raises `UserError` if `alpha` does not fit `space`.
     """
     values = _values(alpha, space, compare)
     edges: list[Edge] = []
@@ -53,8 +52,8 @@ def node_options(
 ) -> tuple[list[tuple[Edge, float]], list[tuple[Edge | None, float]]]:
     """Return the direct and the residual options of `node`, each with its value, in the fixed order.
 
-    None stands for no residual edge and comes first; its value is the best of the direct edge, the one that `prune`
-    wants a residual operation to beat. So `prune` keeps the first option of the largest value from each list.
+    None means no residual edge and comes first; its value is the largest of the direct edge, which a residual operation
+    must exceed in `prune`. So `prune` keeps the first option with the largest value from each list.
     """
     values = _values(alpha, space, compare)
     direct, *residual = space.incoming(node)
@@ -70,8 +69,8 @@ def node_options(
 def random_alpha(space: SearchSpace, seed: int, std: float = 1.0) -> dict[str, dict[str, float]]:
     """α ~ N(0, std²): a random *continuous* architecture, which the paper's ablation prunes and trains (§4.2).
 
-    Pruned, it is not uniform over the discrete space (a node keeps no residual edge more often); for that see
-    `SearchSpace.draw`.
+    The pruned architecture is not uniform over the discrete space (nodes without a residual edge are more frequent);
+    `SearchSpace.draw` is.
     """
     rng = random.Random(f"degas random alpha {seed}")
     return {slot.name: {name: rng.gauss(0.0, std) for name in space.operations(slot)} for slot in space.slots}
@@ -84,17 +83,17 @@ def prune_random_alpha(space: SearchSpace, seed: int) -> tuple[Edge, ...]:
 
 @dataclass(frozen=True)
 class DartsPruning:
-    """The edges that DARTS' rule keeps, and the nodes that it cuts off: they feed nothing, or nothing feeds them."""
+    """The edges that DARTS' rule keeps, and the disconnected nodes, without input or without effect on the image."""
 
     edges: tuple[Edge, ...]
     disconnected: tuple[str, ...]
 
 
 def prune_darts(alpha: Alpha, space: SearchSpace) -> DartsPruning:
-    """DARTS' own rule, the ablation the paper argues against: each node keeps its two strongest incoming edges.
+    """DARTS' own rule, the ablation that the paper argues against: each node keeps its two strongest incoming edges.
 
-    An edge is as strong as the largest mixing weight (softmax) on it that is not `zero`'s (DARTS' `genotype`). Nothing
-    favours the direct edge, so a node may end up on no path from U0 to the image.
+    The strength of an edge is its largest mixing weight (softmax) other than that of `zero` (DARTS' `genotype`). The
+    direct edge has no priority, so a node may be on no path from U0 to the image.
     """
     weights = _values(alpha, space, "softmax_times_k")
     edges: list[Edge] = []
@@ -108,11 +107,10 @@ def prune_darts(alpha: Alpha, space: SearchSpace) -> DartsPruning:
 
 @dataclass(frozen=True)
 class Decision:
-    """One choice of the pruning: `part` of `node`, what was chosen, what came next and by what margin.
+    """One choice of the pruning: `part` of `node`, the choice, the runner-up and the margin.
 
-    `part` is `direct` (which operation) or `residual` (which source and operation, or none). The margin is in the
-    units of the compare rule, None where there was no alternative. `differs_under` names the compare rules that
-    would have chosen otherwise.
+    `part` is `direct` (which operation) or `residual` (which source and operation, or none). The margin is in the units
+    of the compare rule, None without an alternative. `differs_under` names the compare rules with another choice.
     """
 
     node: str
@@ -149,7 +147,7 @@ def decisions(
 
 
 def choices(edges: tuple[Edge, ...], space: SearchSpace) -> dict[str, str]:
-    """Decision name → what an architecture's edges chose there: `N1 direct` → `conv_3x3`, `U1 residual` → `none`."""
+    """Decision name → the choice in an architecture's edges: `N1 direct` → `conv_3x3`, `U1 residual` → `none`."""
     kept = {(edge.source, edge.target): edge.operation for edge in edges}
     chosen: dict[str, str] = {}
     for node in space.nodes[1:]:
@@ -180,7 +178,7 @@ def check_alpha(alpha: Alpha, space: SearchSpace) -> None:
 
 
 def _values(alpha: Alpha, space: SearchSpace, compare: Compare) -> dict[str, dict[str, float]]:
-    """The values to compare, in the table's order; their order within an edge is α's under every rule."""
+    """The values to compare, in the table's order; every rule keeps the ranking of α within an edge."""
     check_alpha(alpha, space)
     compared = {}
     for slot in space.slots:
@@ -206,7 +204,7 @@ def _compared(raw: dict[str, float], compare: Compare) -> dict[str, float]:
 
 
 def _best(values: Mapping[str, float], operations: tuple[str, ...]) -> str:
-    """The operation, `zero` aside, with the largest value; the first of equal ones."""
+    """The operation other than `zero` with the largest value; the first of equal ones."""
     return max((name for name in operations if name != ZERO), key=lambda name: values[name])
 
 
@@ -237,7 +235,7 @@ def _rank_direct(values: dict[str, dict[str, float]], space: SearchSpace, direct
 def _rank_residual(
     values: dict[str, dict[str, float]], space: SearchSpace, node: str, zero_rule: ZeroRule
 ) -> list[tuple[str, float]]:
-    """Residual candidates and `none`, whose value is the best of the direct edge: the one to beat."""
+    """Residual candidates and `none`, whose value is the largest of the direct edge, the one to exceed."""
     direct, *residual = space.incoming(node)
     on_direct = values[direct.name]
     ranking = [(NO_EDGE, on_direct[_best(on_direct, space.operations(direct))])]

@@ -15,7 +15,7 @@ from degas.space.architecture import Architecture
 from degas.space.find import load_architecture
 from degas_lab.contest.candidates import Candidate
 from degas_lab.contest.claims import alone
-from degas_lab.contest.plan import FIRST_FRESH_SEED
+from degas_lab.contest.plan import FIRST_NEW_SEED
 from degas_lab.contest.rungs import Outcome
 from degas_lab.contest.runner import Contest
 from degas_lab.contest.scores import score_table, with_worst
@@ -42,7 +42,7 @@ class Judge:
     def judge(self, outcome: Outcome, num_seeds: int) -> dict[str, Any]:
         """Make what is missing, seed by seed, and write the comparisons; returns them."""
         rows = self.rows(outcome)
-        seeds = tuple(range(FIRST_FRESH_SEED, FIRST_FRESH_SEED + num_seeds))
+        seeds = tuple(range(FIRST_NEW_SEED, FIRST_NEW_SEED + num_seeds))
         wanted = [(one.trials, described, seed, self.steps) for seed in seeds for one, described in rows]
         self.contest.train_all(wanted)
         winner, *others = [one for one, _ in rows]

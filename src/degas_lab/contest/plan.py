@@ -10,8 +10,8 @@ from degas.errors import UserError
 from degas.settings.sections import EvaluateSettings, GanSettings, Positive, Settings, setting
 from degas_lab.contest.rungs import Schedule
 
-FIRST_FRESH_SEED = 1000  # seeds from here on never choose anything: the verdict's
-Seed = Annotated[int, Field(ge=0, le=FIRST_FRESH_SEED - 1)]
+FIRST_NEW_SEED = 1000  # seeds from here on never choose anything: the verdict's
+Seed = Annotated[int, Field(ge=0, le=FIRST_NEW_SEED - 1)]
 
 
 class Plan(Settings):

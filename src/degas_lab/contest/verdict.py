@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from degas_lab.contest.plan import FIRST_FRESH_SEED
+from degas_lab.contest.plan import FIRST_NEW_SEED
 from degas_lab.contest.scores import score_at, trial_name
 from degas_lab.paired import LEVEL, Table, Verdict, t_probability, t_quantile
 from degas_lab.trials import TrialRecords
@@ -58,18 +58,18 @@ def verdict(
 ) -> dict[str, Any]:
     """verdict.json: a comparison of the winner with each other one, by each metric, on the fresh ones of `seeds`.
 
-    Holm's correction is over the comparisons by one metric. Seeds below `FIRST_FRESH_SEED` are refused: they chose.
+    Holm's correction is over the comparisons by one metric. Seeds below `FIRST_NEW_SEED` are refused: they chose.
     """
-    if any(seed < FIRST_FRESH_SEED for seed in seeds):
-        raise ValueError(f"seeds below {FIRST_FRESH_SEED} chose the winner and cannot judge it")
+    if any(seed < FIRST_NEW_SEED for seed in seeds):
+        raise ValueError(f"seeds below {FIRST_NEW_SEED} chose the winner and cannot judge it")
     comparisons = []
     for metric in METRICS:
-        table = fresh_scores(records, [winner, *others], seeds=seeds, steps=steps, metric=metric)
+        table = new_scores(records, [winner, *others], seeds=seeds, steps=steps, metric=metric)
         comparisons += compare(table, winner.name, metric)
     return {"comparisons": comparisons}
 
 
-def fresh_scores(
+def new_scores(
     records: TrialRecords, contestants: list[Contestant], *, seeds: tuple[int, ...], steps: int, metric: str
 ) -> Table:
     """Contestant → seed → score of the finished trainings; one that diverged has the worst of all."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from degas.figures.facts import Decision, edge_facts, leading_since, softmax
+from degas.figures.facts import DecisionFact, edge_facts, leading_since, softmax
 from degas.report.decisions import decisions_of
 from degas.space.architecture import Architecture
 from degas.space.graph import SearchSpace
@@ -39,7 +39,7 @@ def test_a_kept_operation_is_not_called_the_leader_where_another_leads() -> None
     edges = tuple(
         edge if edge.target != "N1" else type(edge)("U0", "N1", "conv_1x1") for edge in prune(alpha, space)
     )  # conv_1x1 is the table's first, with the smallest α
-    decision = Decision("N1 direct", "conv_1x1", "skip", 0.03, 0.3)
+    decision = DecisionFact("N1 direct", "conv_1x1", "skip", 0.03, 0.3)
     fact = edge_facts(Architecture(1, 1, 4, 8, 16, 3, edges), alpha, [decision])[0]
     assert (fact.operation, fact.leader, fact.leads) == ("conv_1x1", "dil_conv_5x5", False)
     assert (fact.alpha, fact.decision) == (0.0, decision)
@@ -52,7 +52,7 @@ def test_a_decision_that_another_rule_overruled_is_not_claimed() -> None:
     architecture = pruned(alpha, space)
     kept = next(edge for edge in architecture.edges if edge.target == "N1")
     for choice in (kept.operation, "another"):
-        fact = edge_facts(architecture, alpha, [Decision("N1 direct", choice, "x", 0.1)])[0]
+        fact = edge_facts(architecture, alpha, [DecisionFact("N1 direct", choice, "x", 0.1)])[0]
         assert (fact.decision is not None) == (choice == kept.operation)
 
 
@@ -98,7 +98,7 @@ def test_at_most_one_operation_leads_at_the_end(leaders: str) -> None:
 def test_a_cap_has_the_last_word() -> None:
     record = {"name": "N1 direct", "choice": "conv_3x3", "runner_up": "skip", "margin": 0.2}
     pruning = {"rule": "paper", "compare": "raw", "decisions": [record], "cap": {"changed": {"N1 direct": "skip"}}}
-    assert decisions_of(pruning) == [Decision("N1 direct", "skip")]
+    assert decisions_of(pruning) == [DecisionFact("N1 direct", "skip")]
 
 
 @pytest.mark.parametrize("rule", ["darts", "foreign", 3])

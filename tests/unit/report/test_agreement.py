@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from degas.figures.agreement import agreement_words, draw_agreement
+from degas.figures.agreement import agreement_text, draw_agreement
 from degas.report.agreement import agreement_rows, agreement_section
 
 
@@ -35,12 +35,12 @@ def made(num_seeds: int = 3, **more: Any) -> dict[str, Any]:
 
 
 def test_the_sentence_has_the_figures() -> None:
-    words = agreement_words(made())
+    words = agreement_text(made())
     assert words == (
         "3 seeds agree on 1.2 of 2 decisions (95 %: 0.5 to 2.0), 0.3 by chance; Kendall's τ on an edge 0.50"
     )
-    assert "τ" not in agreement_words(made(kendall_tau=None))
-    stays = agreement_words(made(mean_consensus_without=1.5))
+    assert "τ" not in agreement_text(made(kendall_tau=None))
+    stays = agreement_text(made(mean_consensus_without=1.5))
     assert stays == f"{words}; without one of the seeds the consensus keeps 1.5"
 
 

@@ -11,7 +11,7 @@ import torch
 
 from degas.errors import UserError, unreadable, unwritable
 from degas.evaluation.extractors import classifier
-from degas.evaluation.stage import record_evaluation
+from degas.evaluation.stage import save_evaluation
 from degas.generator import generator as generators
 from degas.generator.generator import Generator
 from degas.runtime import checkpoint
@@ -51,7 +51,7 @@ def read_classifier(folder: Path, refuse: Callable[..., Any], monkeypatch: pytes
 def read_scores(folder: Path, refuse: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """They must not be written over."""
     monkeypatch.setattr(Path, "read_text", refuse)
-    record_evaluation(folder, {"scores": {}, "data": {}, "generator": {}}, {}, [])
+    save_evaluation(folder, {"scores": {}, "data": {}, "generator": {}}, {}, [])
 
 
 @pytest.mark.parametrize("read", [read_checkpoint, read_generator, read_classifier, read_scores])

@@ -200,7 +200,7 @@ def with_edge(node: str, **edge: Any) -> dict[str, Any]:
         (with_edge("N1", **{"from": "U0", "operation": "conv_3x4"}), "did you mean 'conv_3x3'"),
         (with_edge("N1", **{"from": "U0", "operation": "deconv_4x4"}), "edge U0->N1 takes a normal operation, not"),
         (with_edge("N1", **{"from": "U1", "operation": "skip"}), "no edge 'U1' -> 'N1'"),
-        (with_edge("U1", **{"from": "U0", "operation": "deconv_4x4"}), "lacks its direct edge from N1"),
+        (with_edge("U1", **{"from": "U0", "operation": "deconv_4x4"}), "has no direct edge from N1"),
         (with_edge("N1", **{"from": "U0", "operation": 3}), "must be strings"),
         (with_edge("N1", **{"from": "U0"}), "exactly 'from' and 'operation'"),
         (with_edge("U1", **{"from": "N1", "operation": ZERO}), "unknown up operation 'zero'"),

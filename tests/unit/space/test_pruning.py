@@ -185,7 +185,7 @@ def test_darts_may_disconnect_and_says_what() -> None:
     found = prune_darts(alpha, SPACE)
     assert ("N2", "U2") not in {(edge.source, edge.target) for edge in found.edges}
     assert found.disconnected == ("N2",)
-    with pytest.raises(UserError, match="U2 lacks its direct edge"):
+    with pytest.raises(UserError, match="U2 has no direct edge"):
         Architecture(3, 1, 4, 8, 8, 3, found.edges)
 
 

@@ -11,7 +11,7 @@ from degas.evaluation.extractors.base import Extractor, freeze
 from degas.settings.sections import EvaluateSettings
 
 
-def evaluate_record(settings: EvaluateSettings) -> dict[str, Any]:
+def evaluate_config(settings: EvaluateSettings) -> dict[str, Any]:
     """The settings as in a training's config.json, with the classifier's fingerprint if the extractor is one.
 
     An unreadable classifier has no fingerprint; loading it later reports why.

@@ -76,7 +76,7 @@ class Objective(Settings, ABC):
     score_size: ClassVar[int] = 1  # numbers a score consists of
     critic: ClassVar[str] = "resnet"  # the registered critic that --gan.critic may replace
 
-    critic_steps: Positive = setting(1, "critic steps a generator step")
+    critic_steps: Positive = setting(1, "critic steps per generator step")
     generator_lr: Rate = setting(2e-4, "Adam rate of the generator", source="CT-GAN code")
     critic_lr: Rate = setting(2e-4, "Adam rate of the critic", source="CT-GAN code")
     class_weight_critic: Weight = setting(1.0, "class loss in the critic's loss", source="CT-GAN code")

@@ -24,7 +24,7 @@ from degas.settings.base import Fraction, Positive, Weight, setting
 class Wasserstein(Objective):
     """Wasserstein distance and gradient penalty."""
 
-    critic_steps: Positive = setting(5, "critic steps a generator step", source="CT-GAN code")
+    critic_steps: Positive = setting(5, "critic steps per generator step", source="CT-GAN code")
     penalty_weight: Weight = setting(10.0, "λ of the gradient penalty", source="CT-GAN code")
 
     def critic_loss(self, batch: CriticBatch) -> Loss:
