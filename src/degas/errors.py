@@ -33,7 +33,7 @@ _REMEDIES = {
     (errno.EIO, errno.ENXIO, errno.ENODEV, errno.ETIMEDOUT): "the disk or the network failed; try again, or copy it",
     (errno.EMFILE, errno.ENFILE): "close other programs, or raise the limit that `ulimit -n` shows",
     (errno.ENOSPC, errno.EDQUOT): "free some space",
-    (errno.EISDIR,): "a file is expected; mend the path",
+    (errno.EISDIR,): "a file is expected; correct the path",
     (errno.ENAMETOOLONG, errno.ELOOP): "mend the path",
 }
 

@@ -77,5 +77,5 @@ def test_a_search_that_stays_at_the_mean_image_stops(tmp_path: Path, capsys: Any
     assert run("search", tmp_path, *rates, "--search.num-epochs", "40") == 2
     said = one_line(capsys)
     assert "nothing was learned" in said
-    assert "one mean image for all has" in said
+    assert "the mean image alone has" in said
     assert "--search.weight-optimizer adam" in said

@@ -173,7 +173,7 @@ def test_from_python(images: Path, tmp_path: Path) -> None:
     for number in (0, 1, -3):
         with pytest.raises(UserError, match="agreement needs two or more"):
             degas.search(images, tmp_path / "other", seeds=number, **given)
-    with pytest.raises(UserError, match="name a tracker"):
+    with pytest.raises(UserError, match="give the name of a tracker"):
         degas.search(images, tmp_path / "other", seeds=2, tracker=Recorder(), **given)
     assert not (tmp_path / "other").exists()
 

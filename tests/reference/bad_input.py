@@ -344,7 +344,7 @@ ROWS: tuple[Row, ...] = (
         "a search as CUDA graphs whose steps differ",
         f"{SEARCH} --search.cuda-graphs --search.relaxation gumbel",
         2,
-        "search: --search.cuda-graphs repeats one step, and --search.relaxation gumbel makes every step another one",
+        "search: --search.cuda-graphs replays one step, but --search.relaxation gumbel makes every step different",
     ),
     Row(
         "a training as CUDA graphs without a GPU",
@@ -464,13 +464,13 @@ ROWS: tuple[Row, ...] = (
         "a link to no picture",
         "search --data link --out new",
         2,
-        "link/a.png: is no file but a broken link, a pipe or a device; remove it",
+        "link/a.png: is not a file but a broken link, a pipe or a device; remove it",
     ),
     Row(
         "a pipe that is called .png",
         "search --data pipe --out new",
         2,
-        "pipe/a.png: is no file but a broken link, a pipe or a device; remove it",
+        "pipe/a.png: is not a file but a broken link, a pipe or a device; remove it",
     ),
     Row(
         "a folder without an architecture",
@@ -482,7 +482,7 @@ ROWS: tuple[Row, ...] = (
         "a generator of a later version",
         f"{EVALUATE} --generator gen-version",
         2,
-        "gen-version/config.json: not a generator's config.json of version 1; update degas, or mend the path",
+        "gen-version/config.json: not a generator's config.json of version 1; update degas, or correct the path",
     ),
     Row(
         "data that are not there",
@@ -518,13 +518,13 @@ ROWS: tuple[Row, ...] = (
         "a truncated picture",
         "search --data truncated --out new",
         2,
-        "truncated/a.png: cannot be read as an image (…); mend or remove it",
+        "truncated/a.png: cannot be read as an image (…); repair or remove it",
     ),
     Row(
         "a text file that is called .png",
         "search --data text --out new",
         2,
-        "text/a.png: cannot be read as an image (…); mend or remove it",
+        "text/a.png: cannot be read as an image (…); repair or remove it",
     ),
     Row(
         "a decompression bomb",
@@ -536,7 +536,7 @@ ROWS: tuple[Row, ...] = (
         "three bad pictures among good ones",
         "search --data some-bad --out new",
         2,
-        "3 of 15 pictures cannot be used: some-bad/bomb.png: 60000×60000 pixels, over the limit of 64 million; scale it down, or raise --data.max-megapixels | some-bad/text.png, some-bad/truncated.png: cannot be read as an image (its format is not known); mend or remove it",
+        "3 of 15 pictures cannot be used: some-bad/bomb.png: 60000×60000 pixels, over the limit of 64 million; scale it down, or raise --data.max-megapixels | some-bad/text.png, some-bad/truncated.png: cannot be read as an image (its format is not known); repair or remove it",
     ),
     Row(
         "a picture of 16 bits that uses more of them than said",
@@ -578,13 +578,13 @@ ROWS: tuple[Row, ...] = (
         "a run as images",
         "search --data run --out new",
         2,
-        "run: holds a run of degas; give the folder of the images alone",
+        "run: holds a run of degas; give only the folder of the images",
     ),
     Row(
         "pictures of a format that is not read",
         "search --data heic --out new",
         2,
-        "heic: no images in it; expected files ending in .jpg, .jpeg, .png, .bmp, …; 1 picture is left out, whose format cannot be read here (.heic); save it as PNG or JPEG: a.heic",
+        "heic: no images in it; expected files ending in .jpg, .jpeg, .png, .bmp, …; 1 picture is left out: its format (.heic) cannot be read here; save it as PNG or JPEG: a.heic",
     ),
     Row(
         "a dataset.json that leaves pictures out",
@@ -596,7 +596,7 @@ ROWS: tuple[Row, ...] = (
         "half a dataset.json",
         "search --data labels-cut --out new",
         2,
-        "labels-cut/dataset.json: not valid JSON; mend it, or remove it to take folders for classes",
+        "labels-cut/dataset.json: not valid JSON; repair it, or remove it to use folders as classes",
     ),
     Row(
         "a column that metadata.csv lacks",
@@ -614,19 +614,19 @@ ROWS: tuple[Row, ...] = (
         "half a zip file",
         "search --data cut.zip --out new",
         2,
-        "cut.zip: damaged or truncated zip file (…); fetch it anew",
+        "cut.zip: damaged or truncated zip file (…); download it again",
     ),
     Row(
         "a zip file with a member outside",
         "search --data out.zip --out new",
         2,
-        "out.zip: member '../a.png' would leave its folder; the archive is not to be trusted",
+        "out.zip: member '../a.png' would be unpacked outside its folder; do not trust this archive",
     ),
     Row(
         "half an .npz",
         "search --data cut.npz --out new",
         2,
-        "cut.npz: damaged or truncated zip file (…); fetch it anew",
+        "cut.npz: damaged or truncated zip file (…); download it again",
     ),
     Row(
         "an .npz of fractions",
@@ -638,7 +638,7 @@ ROWS: tuple[Row, ...] = (
         "an .npz of Python objects",
         "search --data object.npz --out new",
         2,
-        "object.npz: cannot be read (…); save it anew",
+        "object.npz: cannot be read (…); save it again",
     ),
     Row(
         "a hub id that is a path",
@@ -674,13 +674,13 @@ ROWS: tuple[Row, ...] = (
         "images for steps on α that are not taken",
         f"{SEARCH} --search.alpha-batch held_out",
         2,
-        "search: --search.alpha-batch held_out needs steps of their own on α, and --search.schedule joint has none; say --search.schedule alternate",
+        "search: --search.alpha-batch held_out needs separate steps on α, and --search.schedule joint has none; use --search.schedule alternate",
     ),
     Row(
         "a second-order search with Adam",
         f"{SEARCH} --search.order second",
         2,
-        "search: --search.order second unrolls a step of SGD, and the weights have Adam; add --search.weight-optimizer sgd and a rate for it",
+        "search: --search.order second unrolls a step of SGD, but the weights use Adam; add --search.weight-optimizer sgd and a rate for it",
     ),
     Row(
         "a cap that nothing fits",
@@ -698,13 +698,13 @@ ROWS: tuple[Row, ...] = (
         "a cap with a rule that cannot keep to it",
         f"{SEARCH} --max-params 1000000 --search.prune darts",
         2,
-        "search: --search.prune darts does not weigh what fits within a cap; leave out one of them",
+        "search: --search.prune darts cannot keep within a cap on size; leave out one of them",
     ),
     Row(
         "a way to compare α where losses are compared",
         f"{SEARCH} --search.prune perturbation --search.compare centred",
         2,
-        "search: --search.compare centred compares α, and --search.prune perturbation compares losses; say --search.prune paper to prune by α",
+        "search: --search.compare centred compares α, but --search.prune perturbation compares losses; use --search.prune paper to prune by α",
     ),
     Row(
         "a negative weight of the cost",
@@ -795,7 +795,7 @@ ROWS: tuple[Row, ...] = (
         "a margin to settle by, and no epochs to settle in",
         f"{SEARCH} --search.settle-margin 0.1",
         2,
-        "search: --search.settle-margin counts with --search.settle-epochs only; give both",
+        "search: --search.settle-margin counts only with --search.settle-epochs; give both",
     ),
     Row(
         "other settings on resume",
@@ -945,25 +945,25 @@ ROWS: tuple[Row, ...] = (
         "half a weights file",
         "sample --generator gen-cut --out new.png",
         2,
-        "gen-cut/model.safetensors: cannot be read (…); copy the generator folder anew",
+        "gen-cut/model.safetensors: cannot be read (…); copy the generator folder again",
     ),
     Row(
         "a weights file with a huge header",
         "sample --generator gen-header --out new.png",
         2,
-        "gen-header/model.safetensors: cannot be read (…); copy the generator folder anew",
+        "gen-header/model.safetensors: cannot be read (…); copy the generator folder again",
     ),
     Row(
         "a pickle for a weights file",
         "sample --generator gen-pickle --out new.png",
         2,
-        "gen-pickle/model.safetensors: cannot be read (…); copy the generator folder anew",
+        "gen-pickle/model.safetensors: cannot be read (…); copy the generator folder again",
     ),
     Row(
         "weights of another width",
         "sample --generator gen-other --out new.png",
         2,
-        "gen-other/model.safetensors: does not fit config.json beside it: …",
+        "gen-other/model.safetensors: does not fit the config.json next to it: …",
     ),
     Row(
         "a generator of a billion channels",
@@ -987,7 +987,7 @@ ROWS: tuple[Row, ...] = (
         "a generator of another size",
         "evaluate --data images --data.image-size 16 --out new --quiet --generator gen",
         2,
-        "images: the generator makes 1×8×8 images and the data are 1×16×16; give --data.image-size 8 --data.channels 1",
+        "images: the generator makes 1×8×8 images, but the data are 1×16×16; give --data.image-size 8 --data.channels 1",
     ),
     Row(
         "neither an architecture nor weights to train",
@@ -999,7 +999,7 @@ ROWS: tuple[Row, ...] = (
         "weights of another image size",
         "train --data images --data.image-size 16 --out new --init gen",
         2,
-        "images: the generator of --init makes 1×8×8 images and the data are 1×16×16; give --data.image-size 8 --data.channels 1",
+        "images: the generator of --init makes 1×8×8 images, but the data are 1×16×16; give --data.image-size 8 --data.channels 1",
     ),
     Row(
         "weights of another architecture",
@@ -1101,7 +1101,7 @@ ROWS: tuple[Row, ...] = (
         "a walk from one sample to nowhere",
         "sample --generator gen --out new.png --interpolate 3 --num-images 1",
         2,
-        "--num-images: a walk leads from one sample to another; give 2 or more",
+        "--num-images: a walk connects at least two samples; give 2 or more",
     ),
     Row(
         "a walk longer than anyone watches",

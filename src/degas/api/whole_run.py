@@ -24,7 +24,7 @@ from degas.space.architecture import Architecture
 from degas.space.find import load_architecture
 
 Announce = Callable[[str, Any], None]  # a stage's name, and its input
-FEW_IMAGES = 1000  # with fewer, a critic memorises the images long before a training ends (Zhao et al. 2020)
+FEW_IMAGES = 1000  # our choice; a critic memorises few images (Zhao et al. 2020)
 NUM_SAMPLES, COLUMNS = 100, 10  # of samples.png
 
 
@@ -137,8 +137,8 @@ def hint_for_few(images: ImageSet, augment: str) -> None:
     """Warn where a training will memorise its images and nothing prevents it."""
     if images.num_images < FEW_IMAGES and augment == "none":
         warnings.warn(
-            f"{images.num_images:,} images are few, and augmentation is off; try --gan.augment diffaugment as well "
-            "and compare",
+            f"{images.num_images:,} images are few; augmentation is off, for with so few it was not better in our "
+            "measurement (docs/results.md#augmentation-of-few-images); compare --gan.augment diffaugment on yours",
             stacklevel=4,
         )
 

@@ -1,4 +1,4 @@
-"""Untrusted zip and tar files: nothing is unpacked to disk, and nothing larger than expected is read."""
+"""Untrusted zip and tar files: nothing is unpacked to disk, and no member larger than expected is read."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from degas.errors import UserError, system_reason, unreadable
 
 MAX_MEMBER_BYTES = 256 * 2**20  # one encoded picture
 MAX_RATIO = 200  # pictures hardly shrink in a zip; deflate's limit is about 1000
-_UTF8 = 0x800  # the flag of a member whose name is in UTF-8; without it, it is in the PC's first alphabet
+_UTF8 = 0x800  # the flag of a name in UTF-8; without it, names are in code page 437
 # Errors from damaged bytes; bzip2 raises an `OSError` without a number, unlike the operating system.
 DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError)
 _UNPACK = "unpack the archive and name the folder"
 _METHODS = {1: "Shrink", 6: "Implode", 9: "Deflate64", 93: "Zstandard", 95: "XZ", 97: "WavPack", 98: "PPMd"}
-_RATIO_FROM_BYTES = 2**30  # small archives of flat pictures may shrink more, which is harmless
+_RATIO_FROM_BYTES = 2**30  # small archives of uniform pictures may shrink more, which is harmless
 
 
 @contextmanager
 def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
-    """Open an archive and check its members: no name leaves the folder, none expands too far.
+    """Open an archive and check its members: no name leaves the folder, no member expands too much.
 
-    Damage, a system error and a format that Python cannot unpack each raise a `UserError` of their own.
+    Damage, a system error and a format that Python cannot unpack each raise a separate `UserError`.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -41,7 +41,7 @@ def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
 
 
 def read_member(archive: zipfile.ZipFile, name: str, path: Path) -> bytes | BadPictureError:
-    """Return the contents of a picture's member, or the error for it: one bad member does not hide the others."""
+    """Return the contents of a picture's member, or its error: one bad member does not hide the others."""
     info, where = archive.getinfo(name), f"{path}: {name}"
     if info.file_size > MAX_MEMBER_BYTES:
         return BadPictureError(where, f"unpacks to {info.file_size >> 20} MiB, over the limit of 256", "leave it out")
@@ -59,7 +59,7 @@ def read_member(archive: zipfile.ZipFile, name: str, path: Path) -> bytes | BadP
 
 
 def _damaged(path: Path, error: Exception) -> UserError:
-    return UserError(f"{path}: damaged or truncated zip file ({_reason(error)}); fetch it anew")
+    return UserError(f"{path}: damaged or truncated zip file ({_reason(error)}); download it again")
 
 
 def _reason(error: Exception) -> str:
@@ -67,7 +67,7 @@ def _reason(error: Exception) -> str:
 
 
 def member_name(info: zipfile.ZipInfo) -> str:
-    """The member's path with slashes: tools of Windows write backslashes, macOS' writes UTF-8 without saying so."""
+    """The member's path with slashes: Windows' tools write backslashes, macOS' tool writes UTF-8 without the flag."""
     name = info.filename
     if not info.flag_bits & _UTF8:
         with suppress(UnicodeError):
@@ -76,10 +76,10 @@ def member_name(info: zipfile.ZipInfo) -> str:
 
 
 def check_name(path: Path, name: str) -> None:
-    """Raise `UserError` for a member whose path leaves the folder it is unpacked to."""
+    """Raise `UserError` for a member whose path leaves the folder of the unpacked archive."""
     parts = PurePosixPath(name.replace("\\", "/"))
     if parts.is_absolute() or ".." in parts.parts or (parts.parts and parts.parts[0].endswith(":")):
-        raise UserError(f"{path}: member '{name}' would leave its folder; the archive is not to be trusted")
+        raise UserError(f"{path}: member '{name}' would be unpacked outside its folder; do not trust this archive")
 
 
 def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
@@ -88,6 +88,6 @@ def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
     packed = sum(info.compress_size for info in members)
     unpacked = sum(info.file_size for info in members)
     if packed > path.stat().st_size:
-        raise UserError(f"{path}: its members overlap, as in a zip bomb; refused")
+        raise UserError(f"{path}: its members overlap, as in a zip bomb; rejected")
     if unpacked > _RATIO_FROM_BYTES and unpacked > MAX_RATIO * packed:
-        raise UserError(f"{path}: would unpack to {unpacked >> 20} MiB, {MAX_RATIO} times its size and more; refused")
+        raise UserError(f"{path}: would unpack to {unpacked >> 20} MiB, over {MAX_RATIO} times its size; rejected")

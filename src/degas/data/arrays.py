@@ -1,4 +1,4 @@
-"""`.npz` files: images, and labels where there are any."""
+"""`.npz` files: images, and labels if there are any."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from degas.data.origin import Origin, Records, origin_of_file
 from degas.errors import UserError, unreadable
 from degas.settings.sections import DataSettings
 
-# The first name found counts; {} is `split`, as in MedMNIST's files and Keras'.
+# The first name found counts; {} is `split`, as in the files of MedMNIST and Keras.
 _IMAGE_NAMES = ("images", "x", "data", "arr_0")
 _LABEL_NAMES = ("labels", "label", "y", "arr_1")
 _PART_NAMES = (("{}_images", "x_{}"), ("{}_labels", "y_{}"))
@@ -29,7 +29,7 @@ def npz_origin(path: Path, settings: DataSettings) -> Origin:
 
 def _records(path: Path, split: str | None) -> Records:
     with open_zip(path):
-        pass  # checked for names and explosions before numpy reads it
+        pass  # checks names and unpacked sizes before numpy reads it
     try:
         with np.load(path, allow_pickle=False) as archive:
             images_name, labels_name = _names(path, archive.files, split)
@@ -39,7 +39,7 @@ def _records(path: Path, split: str | None) -> Records:
     except (*DAMAGE, OSError, NotImplementedError, ValueError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise unreadable(path, error) from error
-        raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())[:120]}); save it anew") from error
+        raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())[:120]}); save it again") from error
     if labels is not None:
         labels, names = as_labels(f"{path}: {labels_name}", labels, len(images), names)
     return Records(
@@ -78,7 +78,7 @@ def as_pictures(where: str, array: np.ndarray) -> np.ndarray:
 
 
 def as_labels(where: str, labels: np.ndarray, num: int, names: tuple[str, ...]) -> tuple[np.ndarray, tuple[str, ...]]:
-    """int64 (N,) in 0..K−1 and the names of the classes. Without `names` the classes are the values that occur."""
+    """int64 (N,) in 0..K−1 and the class names. Without `names` the classes are the values that occur."""
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.shape != (num,) or not np.issubdtype(labels.dtype, np.integer):

@@ -1,4 +1,4 @@
-"""Pictures that cannot be used: each by its name, and many in one message."""
+"""Pictures that cannot be used, each named, and many in one message."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ NAMED = 20  # in one message; the count is always complete
 class BadPictureError(UserError):
     """One picture that cannot be used: its `name`, the `problem`, the `remedy`."""
 
-    def __init__(self, name: str, problem: str, remedy: str = "mend or remove it") -> None:
+    def __init__(self, name: str, problem: str, remedy: str = "repair or remove it") -> None:
         super().__init__(f"{name}: {problem}; {remedy}")
         self.name, self.problem, self.remedy = name, problem, remedy
 
 
 def in_one_message(bad: Sequence[BadPictureError], num_pictures: int) -> UserError:
-    """Return one error for all of `bad`, one or more, among `num_pictures`: thirty bad files must not take thirty runs.
+    """Return one error for all of `bad` (at least one) among `num_pictures`, so that one run shows all bad files.
 
-    Those with the same problem are named together.
+    Pictures with the same problem are named together.
     """
     if len(bad) == 1:
         return bad[0]

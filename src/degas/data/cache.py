@@ -1,9 +1,9 @@
-"""Images decoded once into a memory-mapped cache, or, where that costs nothing, straight into memory.
+"""Images decoded once into a memory-mapped cache, or directly into memory if that costs nothing.
 
 An entry is a folder `CACHE/images/KEY` with images.npy, labels.npy and about.json. KEY hashes the settings, the
-listing of the source (names, sizes, times; contents with `verify`) and the decoder's version. It is built beside
-its place under a lock and renamed when complete, so that a killed process leaves nothing that could be taken for an
-entry, and two processes do not decode twice.
+listing of the source (names, sizes, times; contents with `verify`) and the decoder's version. An entry is built in a
+temporary folder under a lock, and renamed when complete: a killed process leaves no incomplete entry, and two processes
+do not decode the same images.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from degas.runtime.names import composed
 from degas.runtime.paths import cache_home
 from degas.settings.sections import DataSettings
 
-_FORMAT = 2  # raise it whenever decoding or the layout changes: older entries are then never found
-_PROGRESS_FROM = 5000  # images; below, decoding is over before a display would help
+_FORMAT = 2  # raise it whenever decoding or the layout changes, so that older entries are never found
+_PROGRESS_FROM = 5000  # images; fewer are decoded too quickly for a display
 
 
 def cache_folder(settings: DataSettings) -> Path:
@@ -52,7 +52,7 @@ def fit_rule(origin: Origin, settings: DataSettings) -> FitRule:
 
 
 def decode_in_memory(source: str, origin: Origin, settings: DataSettings) -> ImageSet:
-    """The image set of `origin` without any file."""
+    """The image set of `origin`, without a cache file."""
     records, rows = _chosen(source, origin, settings)
     told = DecodedNotes(fit_rule(origin, settings))
     images = _decode_rows(records, rows, told, np.empty)
@@ -69,14 +69,14 @@ def load_cached(source: str, origin: Origin, settings: DataSettings) -> ImageSet
     if found is not None:
         return found
     with _writing_to(root), _lock(root / f"{entry.name}.lock") as locked:
-        found = _open_entry(entry, source, settings.verify)  # another process may have built it meanwhile
+        found = _open_entry(entry, source, settings.verify)  # another process may have built it by now
         if found is None:
             if locked:
                 _sweep(root, entry.name)
             _build_entry(entry, source, origin, settings)
             found = _open_entry(entry, source, check_pixels=False)
     if found is None:
-        raise UserError(f"--data.cache: {entry} vanished while it was written; run again")
+        raise UserError(f"--data.cache: {entry} disappeared while it was written; run again")
     return found
 
 
@@ -100,7 +100,7 @@ def _chosen(source: str, origin: Origin, settings: DataSettings) -> tuple[Record
 
 
 def _present(records: Records, rows: np.ndarray) -> tuple[np.ndarray | None, tuple[str, ...], tuple[Note, ...]]:
-    """Return labels (len(rows),) and names of the classes that occur in `rows`, and every note."""
+    """Return labels (len(rows),) and names of the classes in `rows`, and all notes."""
     labels = None if records.labels is None else records.labels[rows].astype(np.int64)
     labels, names, notes = present_classes(labels, tuple(map(composed, records.class_names)))
     return labels, names, (*records.notes, *notes)
@@ -155,7 +155,7 @@ def _decode_rows(records: Records, rows: np.ndarray, told: DecodedNotes, allocat
 
 
 def _allocator(folder: Path) -> Callable[..., Any]:
-    """Return a maker of maps of `folder`/images.npy; a second map replaces the file, the first stays readable."""
+    """Return a function that maps `folder`/images.npy; a second map replaces the file, the first stays readable."""
 
     def allocate(shape: tuple[int, ...], dtype: Any) -> Any:
         (folder / "images.npy").unlink(missing_ok=True)
@@ -167,7 +167,7 @@ def _allocator(folder: Path) -> Callable[..., Any]:
 
 
 def _reserve(path: Path) -> None:
-    """Claim the disk space of a sparse file: a full disk is an error here, and a crash once the file is mapped."""
+    """Reserve the disk space of a sparse file: a full disk is an error here, but a crash once the file is mapped."""
     if not hasattr(os, "posix_fallocate"):
         return
     with path.open("r+b") as stream:
@@ -175,14 +175,14 @@ def _reserve(path: Path) -> None:
             os.posix_fallocate(stream.fileno(), 0, os.fstat(stream.fileno()).st_size)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise  # any other: this file system cannot reserve
+                raise  # other errors mean that this file system cannot reserve
 
 
 def _publish(working: Path, entry: Path) -> None:
-    """Make everything durable, then rename: the order that survives a power cut as well as a kill."""
+    """Make everything durable, then rename: this order survives a power cut as well as a kill."""
     for path in [*working.iterdir(), working]:
         _fsync(path)
-    if entry.exists():  # a damaged entry, or on a file system without locks, one that another process has just built
+    if entry.exists():  # a damaged entry, or, on a file system without locks, one that another process has just built
         shutil.rmtree(entry, ignore_errors=True)
     try:
         os.rename(working, entry)
@@ -201,7 +201,7 @@ def _fsync(path: Path) -> None:
 
 
 def _open_entry(entry: Path, source: str, check_pixels: bool) -> ImageSet | None:
-    """The entry, or None where there is none or it is damaged (which a warning says)."""
+    """The entry, or None if there is none or it is damaged (with a warning)."""
     if not entry.is_dir():
         return None
     try:
@@ -214,8 +214,8 @@ def _open_entry(entry: Path, source: str, check_pixels: bool) -> ImageSet | None
         if check_pixels and content_fingerprint(images, labels, names) != about["fingerprint"]:
             raise ValueError("pixels differ from their checksum")
         notes = tuple(map(Note.from_facts, about["notes"]))
-        with suppress(OSError):  # another user's entry: only its owner's uses count
-            os.utime(entry / "about.json")  # when it was last used, for `degas data cache`
+        with suppress(OSError):  # another user's entry: only uses by its owner count
+            os.utime(entry / "about.json")  # the time of the last use, for `degas data cache`
         return ImageSet(images, labels, names, source, about["fingerprint"], notes)
     except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
         if isinstance(error, OSError) and error.errno not in (None, errno.ENOENT, errno.ENOTDIR):
@@ -237,13 +237,13 @@ def _writing_to(root: Path) -> Iterator[None]:
 
 @contextmanager
 def _lock(path: Path) -> Iterator[bool]:
-    """Exclusive among processes; freed by the system when its holder dies. Gives False where locks do not exist."""
+    """Holds a lock that excludes other processes and ends with its process; yields False if locks do not exist."""
     with path.open("a") as stream:
         yield try_lock(stream, fcntl.LOCK_EX)
 
 
 def try_lock(stream: Any, kind: int) -> bool:
-    """True where the lock is held; False where another has it, or the file system has none."""
+    """Return whether the lock is held; False if another process has it, or the file system has no locks."""
     try:
         fcntl.flock(stream, kind)
     except OSError as error:
@@ -254,7 +254,7 @@ def try_lock(stream: Any, kind: int) -> bool:
 
 
 def _sweep(root: Path, own_key: str) -> None:
-    """Remove what killed processes left: half-built entries whose lock nobody holds. We hold that of `own_key`."""
+    """Remove incomplete entries of killed processes: those whose lock is free. This process holds that of `own_key`."""
     for leftover in root.glob(".*.building"):
         key = leftover.name.split(".")[1]
         with (root / f"{key}.lock").open("a") as stream:
@@ -266,12 +266,12 @@ def _require_space(folder: Path, num_bytes: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < num_bytes:
         raise UserError(
-            f"--data.cache: {folder.parent} has {free >> 20} MiB free and needs {num_bytes >> 20}; name another folder"
+            f"--data.cache: {folder.parent} has {free >> 20} MiB free but needs {num_bytes >> 20}; name another folder"
         )
 
 
 def progress_of(title: str, num_images: int) -> Any:
-    """Return a context manager that gives a `Progress`, or None for so few images that it is not worth showing."""
+    """Return a context manager that gives a `Progress`, or None if there are too few images for one."""
     if num_images < _PROGRESS_FROM:
         return nullcontext()
     from degas.runtime.progress import Progress

@@ -1,4 +1,4 @@
-"""The list of the cache folder's contents, and its removal: the cache itself never evicts anything."""
+"""The contents of the cache folder, listed and removed: the cache itself never evicts anything."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DAY_SECONDS = 86_400
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing in the cache: its `kind`, where it lies, its bytes, when it was last used, what it is in words."""
+    """One item in the cache: its kind, path, bytes, last use, and description."""
 
     kind: str
     path: Path
@@ -32,13 +32,13 @@ class Entry:
 
 
 def cache_entries(folder: Path) -> list[Entry]:
-    """Everything in the cache `folder`, the longest unused first; half-built entries are not listed."""
+    """Everything in the cache `folder`, the longest unused first, without incomplete entries."""
     found = [*_image_sets(folder / "images"), *_files(folder)]
     return sorted(found, key=lambda entry: (entry.kind, entry.used))
 
 
 def clear(entries: list[Entry]) -> tuple[int, int]:
-    """Remove `entries` and return their number and bytes. An entry in use or of another owner stays."""
+    """Remove `entries` and return their number and bytes. An entry in use or of another owner is kept."""
     gone = [entry for entry in entries if _removed(entry)]
     return len(gone), sum(entry.num_bytes for entry in gone)
 
@@ -53,7 +53,7 @@ def _image_sets(root: Path) -> Iterator[Entry]:
 
 
 def _image_set(path: Path) -> Entry | None:
-    """The entry whose about.json is `path`, or None where that cannot be read."""
+    """The entry whose about.json is `path`, or None if that cannot be read."""
     with suppress(OSError, ValueError, KeyError, TypeError):
         about = json.loads(path.read_text(encoding="utf-8"))
         sizes = [file.stat().st_size for file in path.parent.iterdir()]
@@ -63,7 +63,7 @@ def _image_set(path: Path) -> Entry | None:
 
 
 def _files(folder: Path) -> Iterator[Entry]:
-    """Yield every other file, by its folder; archives and weights are downloads."""
+    """Yield every other file, grouped by folder; archives and weights are downloads."""
     for path in sorted(folder.rglob("*")):
         part = path.relative_to(folder).parts[0]
         if part == "images" or not path.is_file():

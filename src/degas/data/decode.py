@@ -1,11 +1,11 @@
 """Any picture → (3, S, S) uint8, by one documented rule.
 
-Conversions (our choice): the first frame of an animation; the EXIF orientation applied; transparency over white;
-palette, CMYK, YCbCr and the like to RGB by Pillow; 16-bit values keep their high byte (or the upper 8 of fewer bits);
-floating point and 32-bit pictures are refused; colour profiles are ignored, and no metadata costs a picture; a JPEG
-above the limit of pixels is decoded at half its width and height. Then a centre crop (or a stretch) to a square and
-Pillow's antialiased bicubic resize; a picture that already has the size keeps its pixels. Colour to grey is ITU-R 601
-(Pillow's `L`).
+Conversions (our choice): the first frame of an animation counts; the EXIF orientation is applied; transparency is shown
+over white; Pillow converts palette, CMYK, YCbCr and the like to RGB; 16-bit values keep their high byte (or the upper 8
+of fewer bits); floating-point and 32-bit pictures are rejected; colour profiles are ignored, and bad metadata does not
+make a picture unusable; a JPEG above the limit of pixels is decoded at half its width and height. Then follow a centre
+crop (or a stretch) to a square and Pillow's antialiased bicubic resize; a picture that already has the size keeps its
+pixels. Colour becomes grey by ITU-R 601 (Pillow's `L`).
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from degas.data.encoded import Limits, Opened, open_picture, too_large
 from degas.data.origin import Picture
 from degas.errors import UserError, system_reason
 
-_WINDOW = 64  # pictures decoded at a time: bounds memory, keeps the threads busy
+_WINDOW = 64  # pictures decoded at a time: bounds memory and keeps the threads busy
 
 
 @dataclass(frozen=True)
 class FitRule:
-    """The rule by which pictures become an array: `DataSettings` made complete for a source (`cache.fit_rule`).
+    """The rule by which pictures become an array: `DataSettings` completed for a source (`cache.fit_rule`).
 
-    `crop_pixels` None: the shorter side of each picture. `channels` None: 1 where all pictures are grey, else 3.
+    `crop_pixels` None: the shorter side of each picture. `channels` None: 1 if all pictures are grey, else 3.
     """
 
     image_size: int
@@ -45,13 +45,13 @@ class FitRule:
 
     @property
     def limits(self) -> Limits:
-        """The limits of what is decoded: 2^20 pixels to the megapixel."""
+        """The limits for decoding; a megapixel has 2^20 pixels."""
         return Limits(self.max_megapixels << 20, self.bits)
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """`pixels` (3, S, S) uint8; the picture's own size in pixels; whether it was stored in grey; see `Opened`."""
+    """`pixels` (3, S, S) uint8; the picture's original size in pixels; whether it was stored in grey; see `Opened`."""
 
     pixels: np.ndarray
     width: int
@@ -75,7 +75,7 @@ def decode(picture: Picture, rule: FitRule) -> Decoded:
         raise
     except Image.DecompressionBombError:
         raise too_large(name, "more pixels than Pillow opens", rule.limits) from None
-    except Exception as error:  # Pillow's readers raise nearly anything on damaged bytes
+    except Exception as error:  # Pillow's readers raise nearly any error on damaged bytes
         raise _bad(name, error) from error
     width, height = opened.size
     square = np.ascontiguousarray(pixels.transpose(2, 0, 1))
@@ -90,7 +90,7 @@ def _bad(name: str, error: Exception) -> BadPictureError:
 
 
 def decode_all(pictures: Iterable[Picture], rule: FitRule) -> Iterator[Decoded]:
-    """`decode` over many pictures in order; those that cannot be used raise together at the end."""
+    """`decode` many pictures in order; one error at the end names all that cannot be used."""
     bad: list[BadPictureError] = []
     num_pictures = 0
     for _, result in try_decode_all(pictures, rule):
@@ -104,7 +104,7 @@ def decode_all(pictures: Iterable[Picture], rule: FitRule) -> Iterator[Decoded]:
 
 
 def try_decode_all(pictures: Iterable[Picture], rule: FitRule) -> Iterator[tuple[str, Decoded | BadPictureError]]:
-    """Name and result, or what is wrong with it, in order; a thread a core, for Pillow frees the interpreter."""
+    """Name and result or error of each picture, in order; one thread per core, since Pillow releases the GIL."""
 
     remaining = iter(pictures)
     while window := _decode_window(remaining, rule):
@@ -112,7 +112,7 @@ def try_decode_all(pictures: Iterable[Picture], rule: FitRule) -> Iterator[tuple
 
 
 def _decode_window(pictures: Iterator[Picture], rule: FitRule) -> list[tuple[str, Decoded | BadPictureError]]:
-    """Decode the next few while later ones are read; threads and Pillow's silence end with the call."""
+    """Decode the next few pictures in threads; threads and muted warnings end with the call."""
 
     def attempt(picture: Picture) -> tuple[str, Decoded | BadPictureError]:
         try:
@@ -127,7 +127,7 @@ def _decode_window(pictures: Iterator[Picture], rule: FitRule) -> list[tuple[str
 
 @contextmanager
 def _quiet_pillow() -> Iterator[None]:
-    """Switch off Pillow's warnings, which become a `BadPictureError` or do not matter, and its limit: ours applies."""
+    """Switch off Pillow's warnings, which are irrelevant or become a `BadPictureError`, and its size limit."""
     limit = Image.MAX_IMAGE_PIXELS
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")
@@ -139,7 +139,7 @@ def _quiet_pillow() -> Iterator[None]:
 
 
 def to_grey(pixels: np.ndarray) -> np.ndarray:
-    """(3, S, S) uint8 → (1, S, S): ITU-R 601 luma; a grey picture comes back unchanged."""
+    """(3, S, S) uint8 → (1, S, S): ITU-R 601 luma, which does not change a grey picture."""
     return np.asarray(Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0))).convert("L"))[None]
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from degas.data.decode import Decoded, FitRule
 from degas.data.notes import Note, counted
 
-_NEARLY_BLACK_BITS = 12  # of 16: no pixel is brighter than 15 of 255
+_NEARLY_BLACK_BITS = 12  # of 16: then no pixel is brighter than 15 of 255
 
 
 class DecodedNotes:
-    """A collector of facts about decoded pictures that their pixels no longer show."""
+    """Collects facts about decoded pictures that their pixels no longer show."""
 
     def __init__(self, rule: FitRule) -> None:
         self.rule = rule
@@ -28,7 +28,7 @@ class DecodedNotes:
             self._peak = max(self._peak, picture.peak)
 
     def notes(self) -> tuple[Note, ...]:
-        white = "transparent in places, which become white"
+        white = "partly transparent; transparent pixels become white"
         limit = f"more than {self.rule.max_megapixels} megapixels read at half the width and height"
         return (
             *counted("transparency", self._transparent, f"picture is {white}", f"pictures are {white}"),
@@ -37,10 +37,10 @@ class DecodedNotes:
         )
 
     def _bits(self) -> str:
-        """Say what becomes of 16 bits, and how to use those that are there."""
+        """Say which of the 16 bits are kept, and how to use all bits that the pictures use."""
         used, taken = max(8, self._peak.bit_length()), self.rule.bits
-        text = f"16 bits a channel, of which {'the upper 8' if taken == 16 else f'the upper 8 of {taken}'} are kept"
+        text = f"16 bits per channel, of which {'the upper 8' if taken == 16 else f'the upper 8 of {taken}'} are kept"
         if used >= taken:
             return text
-        dark = "nearly black" if used <= taken - 16 + _NEARLY_BLACK_BITS else "darker than need be"
-        return f"{text}; none is above {self._peak:,}: they come out {dark} (--data.bits {used} uses the whole range)"
+        dark = "nearly black" if used <= taken - 16 + _NEARLY_BLACK_BITS else "darker than necessary"
+        return f"{text}; no value is above {self._peak:,}, so they are {dark} (--data.bits {used} uses the whole range)"

@@ -1,6 +1,6 @@
-"""The two sets that come with scikit-learn, so that everything can be tried without a download.
+"""The two data sets shipped with scikit-learn, for trying everything without a download.
 
-The files are read where scikit-learn keeps them. Importing scikit-learn takes as long as importing PyTorch, and nothing
+The files are read from scikit-learn's folder without importing it: that takes as long as importing PyTorch, and nothing
 else here needs it.
 """
 
@@ -18,7 +18,7 @@ from degas.data.origin import DEFAULT_SIZE, Origin, Picture, Records
 from degas.errors import UserError
 from degas.settings.sections import DataSettings
 
-DIGITS_SIZE = 16  # 8-px digits would leave the search space one up-sampling, a toy
+DIGITS_SIZE = 16  # with the original 8 px the search space would have only one up-sampling
 NUM_PATCHES = 2000
 _PATCH_SEED = 20191  # any constant: the patches are a fixed data set and do not depend on the run's seed
 
@@ -32,8 +32,8 @@ def digits(settings: DataSettings) -> Origin:
 def photos(settings: DataSettings) -> Origin:
     """Colour patches from scikit-learn's two photographs; no labels. `max_images` sets their number, 2,000 by default.
 
-    Patch i does not depend on how many are drawn. Its side is the image size times 1, 2, 4, … up to what the
-    photographs hold (427 px), which is then also the side where the image size is larger.
+    Patch i does not depend on the number of patches. Its side is the image size times 1, 2, 4, …, as far as the
+    photographs allow (427 px); for a larger image size it is 427 px.
     """
     _no_split(settings, "photos")
     size = settings.image_size or DEFAULT_SIZE
@@ -60,7 +60,9 @@ def _photo_records(size: int, num: int) -> Records:
     pictures = [_photograph(name) for name in ("china", "flower")]
     shorter = min(min(p.shape[:2]) for p in pictures)
     sides = [size * 2**k for k in range(16) if size * 2**k <= shorter] or [shorter]
-    draws = np.random.default_rng(_PATCH_SEED).random((num, 4))  # row by row, so that a prefix is a prefix
+    draws = np.random.default_rng(_PATCH_SEED).random(
+        (num, 4)
+    )  # row by row, so that fewer patches are the first of more
 
     def read(rows: np.ndarray) -> Iterator[Picture]:
         for i in rows:
@@ -74,7 +76,7 @@ def _photo_records(size: int, num: int) -> Records:
 
 
 def _photograph(name: str) -> np.ndarray:
-    """Return one of the two as uint8 (427, 640, 3)."""
+    """Return one of the two photographs as uint8 (427, 640, 3)."""
     with Image.open(_file(f"images/{name}.jpg")) as picture:
         return np.asarray(picture)
 
@@ -85,7 +87,7 @@ def _no_split(settings: DataSettings, name: str) -> None:
 
 
 def _file(name: str) -> Path:
-    """Return the path of one of the files that scikit-learn's `datasets` brings."""
+    """Return the path of a file in scikit-learn's `datasets`."""
     found = find_spec("sklearn")
     if found is None or not found.submodule_search_locations:
         raise UserError(

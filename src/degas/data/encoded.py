@@ -1,4 +1,4 @@
-"""An encoded file, or an array of pixels → one upright RGB or grey `Image`, and what was done to get there."""
+"""An encoded file or an array of pixels → one upright RGB or grey `Image`, with a record of the conversions."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from degas.data.bad_pictures import BadPictureError
 from degas.data.metadata import SIDEWAYS, turn_of, without_metadata
 from degas.errors import UserError
 
-# No format that runs a program or reads other files. JPEG's reader takes the two-picture MPO of cameras as well.
+# No format that runs a program or reads other files. JPEG's reader also takes the two-picture MPO of cameras.
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "JPEG2000", "AVIF")
 _GREY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N")
 _ALPHA_MODES = ("RGBA", "RGBa", "LA", "La", "PA")
-_HALVED_UP_TO = 4  # times the limit: half the width and half the height are a quarter of the pixels
-# Of two bytes a value Pillow keeps the high one; told that they stand the other way round, it gives the low one.
+_HALVED_UP_TO = 4  # times the limit: half the width and height make a quarter of the pixels
+# Pillow keeps the high byte of a two-byte value; with the opposite byte order it returns the low byte.
 _OTHER_BYTE = {"16B": "16L", "16L": "16B", "16N": "16B" if sys.byteorder == "little" else "16L"}
 
 
 @dataclass(frozen=True)
 class Limits:
-    """`max_pixels`: of a picture as stored; `bits`: in use of 16-bit values, the high byte being kept with 16."""
+    """`max_pixels`: most pixels of a stored picture; `bits`: bits in use of 16-bit values (16: keep the high byte)."""
 
     max_pixels: int
     bits: int = 16
@@ -36,10 +36,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class Opened:
-    """`image` (RGB or L), upright; the `size` it is stored with, upright too; whether it was stored in grey.
+    """`image` (RGB or L), upright; its stored `size`, upright too; whether it was stored in grey.
 
-    `transparent`: transparent pixels became white; `peak`: the largest value where there are 16 bits
-    a channel, else None; `halved`: a JPEG above the limit, decoded at half its width and height.
+    `transparent`: transparent pixels became white; `peak`: the largest value of 16 bits per channel, else None;
+    `halved`: a JPEG above the limit, decoded at half its width and height.
     """
 
     image: Image.Image
@@ -51,7 +51,7 @@ class Opened:
 
 
 def open_picture(name: str, payload: np.ndarray | bytes | Path, limits: Limits) -> Opened:
-    """Decode one picture. Metadata that its reader cannot read is left out. Raises the reader's errors."""
+    """Decode one picture. Unreadable metadata is left out. Raises the reader's errors."""
     if isinstance(payload, np.ndarray):
         return _from_array(name, payload, limits)
     try:
@@ -68,17 +68,17 @@ def open_picture(name: str, payload: np.ndarray | bytes | Path, limits: Limits) 
 
 
 def is_picture(payload: Path | IO[bytes]) -> bool:
-    """Return whether the file begins as a picture that can be decoded here, whatever its name ends in."""
+    """Return whether the file begins like a picture that can be decoded here, whatever its suffix."""
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(payload, formats=_formats()):
             return True
-    except Exception:  # Pillow's readers raise nearly anything on bytes that are none of theirs
+    except Exception:  # Pillow's readers raise nearly any error on foreign bytes
         return False
 
 
 @cache
 def _formats() -> tuple[str, ...]:
-    """Return the formats that this build of Pillow has: asking for another raises."""
+    """Return the formats of this build of Pillow; requesting another one raises."""
     Image.init()
     return tuple(form for form in _FORMATS if form in Image.OPEN)
 
@@ -98,7 +98,7 @@ def _from_file(name: str, payload: bytes | Path, limits: Limits) -> Opened:
 
 
 def _from_array(name: str, array: np.ndarray, limits: Limits) -> Opened:
-    """(H, W), or (H, W, C) with C = 1, 3 or 4; uint8, or uint16 that keep `limits.bits` as in files."""
+    """(H, W), or (H, W, C) with C = 1, 3 or 4; uint8, or uint16 with `limits.bits` as in files."""
     grey = array.ndim == 2 or array.shape[2] == 1
     flat = np.ascontiguousarray(array.reshape(array.shape[:2]) if grey else array)
     peak = None
@@ -114,7 +114,7 @@ def _opened(payload: bytes | Path) -> ImageFile.ImageFile:
 
 
 def _halve_above(name: str, image: Image.Image, limits: Limits) -> bool:
-    """Return whether a JPEG above the limit will be decoded at half its width and height, which its coding offers."""
+    """Return whether a JPEG above the limit will be decoded at half its width and height, as its coding allows."""
     num_pixels = image.width * image.height
     if num_pixels <= limits.max_pixels:
         return False
@@ -130,14 +130,14 @@ def too_large(name: str, what: str, limits: Limits) -> BadPictureError:
 
 
 def _is_deep(image: ImageFile.ImageFile) -> bool:
-    """Return whether a file that is not yet loaded holds 16 bits a channel."""
+    """Return whether a file that is not loaded yet has 16 bits per channel."""
     return bool(image.tile) and ";16" in str(image.tile[0][3])
 
 
 def _in_8_bits(
     name: str, payload: bytes | Path, image: Image.Image, deep: bool, limits: Limits
 ) -> tuple[Image.Image, int | None]:
-    """The pixels at 8 bits a channel, and the largest value where they had 16."""
+    """The pixels at 8 bits per channel, and the largest value if they had 16."""
     if image.mode.startswith("I"):
         values, peak = _high_bits(name, np.asarray(image), limits.bits)
         return Image.fromarray(values), peak
@@ -173,11 +173,11 @@ def _other_byte(tile: Any) -> Any:
 
 
 def _high_bits(name: str, values: np.ndarray, bits: int) -> tuple[np.ndarray, int]:
-    """The upper 8 of `bits` bits; with 16 the high byte, as Pillow does to 16-bit colours. Alpha always has 16."""
+    """The upper 8 of `bits` bits; with 16 the high byte, as in Pillow for 16-bit colours. Alpha always has 16."""
     colours = _colours(values)
     low, peak = int(colours.min()), int(colours.max())
     if low < 0 or peak > 65535:
-        raise BadPictureError(name, "32-bit pixels have no agreed range", "save it with 8 or 16 bits a channel")
+        raise BadPictureError(name, "32-bit pixels have no standard range", "save it with 8 or 16 bits a channel")
     if peak >= 1 << bits:
         need = peak.bit_length()
         raise BadPictureError(
@@ -190,14 +190,14 @@ def _high_bits(name: str, values: np.ndarray, bits: int) -> tuple[np.ndarray, in
 
 
 def _colours(values: np.ndarray) -> np.ndarray:
-    """Without alpha."""
+    """The values without alpha."""
     return values[..., :-1] if values.ndim == 3 and values.shape[2] in (2, 4) else values
 
 
 def _to_rgb(name: str, image: Image.Image) -> tuple[Image.Image, bool]:
     """Return RGB, or L for grey without transparency, and whether transparent pixels became white."""
     if image.mode == "F":
-        raise BadPictureError(name, "floating-point pixels have no agreed range", "save it with 8 bits a channel")
+        raise BadPictureError(name, "floating-point pixels have no standard range", "save it with 8 bits a channel")
     if image.mode in _ALPHA_MODES or "transparency" in image.info:
         layer = image.convert("RGBA")
         seen_through = bool((np.asarray(layer)[..., 3] < 255).any())

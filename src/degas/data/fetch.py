@@ -18,7 +18,7 @@ from degas.settings.sections import DataSettings
 
 @dataclass(frozen=True)
 class Archive:
-    """An official archive: where it is published, its file name and md5, as its authors or torchvision state it."""
+    """An official archive: its URL, file name and md5, as its authors or torchvision state it."""
 
     url: str
     file_name: str
@@ -37,19 +37,19 @@ ARCHIVES = {
         "91f7769df0f17e558f3565bffb0c7dfb",
     ),
 }
-# For `degas data info`: every official archive that we read, by file name.
+# For `degas data info`: every official archive that degas reads, by file name.
 OFFICIAL_MD5 = {archive.file_name: archive.md5 for archive in ARCHIVES.values()} | {
     "cifar-10-python.tar.gz": "c58f30108f718f92721af3b95e74349a"
 }
 
 
 def archive_path(name: str, folder: Path | None = None) -> Path:
-    """Return the path to which `fetch` saves archive `name`: in `folder`, or in the cache folder's `archives`."""
+    """Return the path where `fetch` saves archive `name`: in `folder`, or in the cache folder's `archives`."""
     return (folder or cache_folder(DataSettings()) / "archives") / ARCHIVES[name].file_name
 
 
 def fetch(name: str, folder: Path | None = None, *, quiet: bool = False) -> Path:
-    """Download archive `name` unless it is there, check its md5, return its path; else one `UserError`."""
+    """Download archive `name` unless present, check its md5 and return its path; else raise one `UserError`."""
     if name not in ARCHIVES:
         raise UserError(f"degas data fetch: unknown data set '{name}'{nearest(name, ARCHIVES)}")
     archive, path = ARCHIVES[name], archive_path(name, folder)
@@ -68,15 +68,15 @@ def fetch(name: str, folder: Path | None = None, *, quiet: bool = False) -> Path
 
 def _instructions(archive: Archive, path: Path, error: Exception) -> str:
     reason = "its checksum is wrong" if "hash" in str(error).lower() else type(error).__name__
-    present = ", and the file that is there is damaged" if path.exists() else ""
+    present = ", and the existing file is damaged" if path.exists() else ""
     return (
-        f"{archive.url} could not be fetched ({reason}){present}; "
+        f"{archive.url} could not be downloaded ({reason}){present}; "
         f"download it elsewhere (md5 {archive.md5}) and put it at {path}"
     )
 
 
 def file_md5(path: Path) -> str:
-    """Return the md5, which data sets are published with: it finds damage, not malice."""
+    """Return the md5, the published checksum of data sets: it detects damage, not tampering."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
@@ -93,7 +93,7 @@ def _pooch() -> Any:
 
 
 class _Bar:
-    """The interface that pooch asks of a progress bar, on a rich one; pooch sets `total` from the server's answer."""
+    """A rich progress bar with pooch's interface; pooch sets `total` from the server's answer."""
 
     def __init__(self, display: Any, task: Any) -> None:
         self._display, self._task = display, task
@@ -122,6 +122,6 @@ def _progress(title: str, quiet: bool) -> Iterator[_Bar | None]:
     columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
     if not is_live(console):
-        console = Console(stderr=True, force_terminal=False)  # its last state alone
+        console = Console(stderr=True, force_terminal=False)  # only its last state
     with Progress(*columns, console=console) as display:
         yield _Bar(display, display.add_task(title, total=None))

@@ -1,11 +1,11 @@
 """Folders and zip files of images: class folders give labels, in sorted order.
 
-Rules (our choice). Hidden files and folders are ignored. A file is a picture if its ending says so, or else its first
-bytes; other files are left out with a note, and so are folders that hold a run. Folders inside a class folder belong to
-the class. Loose images only: no labels. One single folder of images: the same as loose images, for one class says
-nothing. Both loose images and folders of images: refused. Labels in a file beside the pictures (`tables.py`) count
-before folders. Folders called train, test, val, … are parts of a data set (`parts.py`), of which `split` picks one
-(default: train). CelebA (`img_align_celeba`) is such a folder or zip with a centre crop of 108 px.
+Rules (our choice). Hidden files and folders are ignored. A file is a picture by its suffix, or else by its first bytes;
+other files are left out with a note, and so are folders with a run. Folders inside a class folder belong to the class.
+Loose images only: no labels. A single folder of images: no labels either, since one class tells nothing. Both loose
+images and folders of images: rejected. Labels in a file next to the pictures (`tables.py`) take precedence over
+folders. Folders called train, test, val, … are parts of a data set (`parts.py`); `split` selects one (default: train).
+CelebA (`img_align_celeba`) is a folder or zip of images with a centre crop of 108 px.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from degas.errors import UserError
 from degas.settings.sections import DataSettings
 
 CELEBA = "img_align_celeba"
-CELEBA_CROP = 108  # DCGAN's crop of the aligned 178×218 pictures, which GAN papers on CelebA follow
+CELEBA_CROP = 108  # DCGAN's crop of the aligned 178×218 pictures, used in GAN papers on CelebA
 
 
 @dataclass(frozen=True)
 class ChosenPictures:
-    """The pictures that are used, their classes, the files that labels were read from, and notes."""
+    """The selected pictures, their classes, the files with labels, and notes."""
 
     pictures: list[File]
     labels: np.ndarray | None
@@ -44,12 +44,14 @@ class ChosenPictures:
 
 
 def folder_origin(path: Path, settings: DataSettings, out: Path | None = None) -> Origin:
-    """A folder of images (module docstring); `out`, where the caller writes, is not read."""
+    """A folder of images (module docstring); `out`, the caller's output folder, is not read."""
     first: list[ChosenPictures] = [understand(folder_tree(path, out), path.name, settings)]
     layout = first[0]
 
     def listing() -> list[Any]:
-        now = first.pop() if first else understand(folder_tree(path, out), path.name, settings)  # a change shows
+        now = (
+            first.pop() if first else understand(folder_tree(path, out), path.name, settings)
+        )  # read again, to detect changes
         return [str(path.resolve()), _digest_of([*now.pictures, *now.tables])]
 
     def read(rows: np.ndarray) -> Iterator[Picture]:
@@ -94,7 +96,7 @@ def understand(tree: Tree, name: str, settings: DataSettings) -> ChosenPictures:
     chosen = choose_part(tree.where, pictures, settings.split)
     celeba = CELEBA in (name, *shared_folders(chosen.files))
     if celeba and settings.crop_pixels is None and settings.fit == "crop":
-        notes += (Note("crop", f"CelebA's middle {CELEBA_CROP} px are used; --data.crop-pixels sets another side"),)
+        notes += (Note("crop", f"CelebA's middle {CELEBA_CROP} px are used; --data.crop-pixels sets another size"),)
     labelled = table_labels(tree, chosen.files, settings.label_column)
     if labelled is None:
         labelled = _classes(tree.where, chosen.files, chosen.domains)
@@ -106,20 +108,20 @@ def understand(tree: Tree, name: str, settings: DataSettings) -> ChosenPictures:
 
 
 def _celeba_alone(pictures: list[File]) -> tuple[list[File], tuple[Note, ...]]:
-    """Keep only the aligned pictures of a folder that holds CelebA."""
+    """Keep only the aligned pictures of a folder with CelebA."""
     inside = [file for file in pictures if CELEBA in file.folders]
     outside = [file.name for file in pictures if CELEBA not in file.folders] if inside else []
     notes = counted(
         "celeba",
         outside,
-        f"picture is left out, which lies beside {CELEBA}",
-        f"pictures are left out, which lie beside {CELEBA}",
+        f"picture next to {CELEBA} is left out",
+        f"pictures next to {CELEBA} are left out",
     )
     return inside or pictures, notes
 
 
 def _classes(where: str, pictures: list[File], domains: list[str] | None) -> Labelled:
-    """Labels from the first folder below what all pictures share, or from the `domains` that the parts give."""
+    """Labels from the first folder level that differs between pictures, or from the `domains` of the parts."""
     if domains is not None:
         return Labelled(*number_values(domains), [], ())
     depth = len(shared_folders(pictures))
@@ -140,10 +142,10 @@ def _classes(where: str, pictures: list[File], domains: list[str] | None) -> Lab
 
 
 def _shards(names: Sequence[str]) -> tuple[Note, ...]:
-    """Note that folders such as 00000 and 00001 may be classes, or shards of one set with a thousand pictures each."""
+    """A note on folders such as 00000 and 00001: they may be classes, or shards of a thousand pictures each."""
     if not all(name.isdecimal() and len(name) >= 3 for name in names):
         return ()
-    return (Note("class", f"the numbered folders {names[0]} to {names[-1]} are taken for classes", len(names)),)
+    return (Note("class", f"the numbered folders {names[0]} to {names[-1]} count as classes", len(names)),)
 
 
 def _with_notes(labelled: Labelled, notes: tuple[Note, ...]) -> Labelled:
@@ -151,7 +153,7 @@ def _with_notes(labelled: Labelled, notes: tuple[Note, ...]) -> Labelled:
 
 
 def _is_utf8(name: str) -> bool:
-    """Return whether a configuration or a report can hold it; a name in another encoding reads as surrogates."""
+    """Return whether the name is valid UTF-8, as configurations and reports need; other encodings give surrogates."""
     try:
         name.encode()
     except UnicodeEncodeError:

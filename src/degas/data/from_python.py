@@ -1,4 +1,4 @@
-"""Images handed over as Python objects → `Records`: arrays, tensors, lists of pictures, data sets."""
+"""Images given as Python objects → `Records`: arrays, tensors, lists of pictures, data sets."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _PLAIN_MODES = ("L", "RGB", "RGBA", "I;16")
 
 
 def python_origin(data: Any, settings: DataSettings) -> tuple[str, Origin]:
-    """A name for messages and the `Origin` of images in memory; resized as any other source. `UserError` if unknown."""
+    """A name for messages and the `Origin` of images in memory, resized like any source. `UserError` if unknown."""
     parts = data if isinstance(data, tuple) and len(data) in (2, 3) else (data,)
     name = type(parts[0]).__name__
     if not _is_accepted(parts[0]):
-        raise UserError(f"data: {_kind(parts[0])} is no source of images; give {ACCEPTED}")
+        raise UserError(f"data: {_kind(parts[0])} is not a source of images; give {ACCEPTED}")
     if settings.split is not None:
         raise UserError(f"--data.split: {name} has no parts; leave it out")
     if _is_hub_table(data):
@@ -40,7 +40,7 @@ def python_origin(data: Any, settings: DataSettings) -> tuple[str, Origin]:
 
 
 def records_of(name: str, data: Any) -> Records:
-    """Images, or a tuple (images, labels) or (images, labels, class_names), none of them encoded or checked yet."""
+    """`Records` of images, or of a tuple (images, labels) or (images, labels, class_names)."""
     parts = list(data) if isinstance(data, tuple) else [data]
     images, labels, names = parts + [None, ()][len(parts) - 1 :]
     if isinstance(images, np.ndarray | torch.Tensor):
@@ -75,7 +75,7 @@ def _payload(name: str, item: Any) -> Payload:
     array = _as_array(picture)
     if array.dtype not in (np.uint8, np.uint16):
         return BadPictureError(
-            name, f"has {array.dtype} pixels", "give uint8, 0 to 255; of [0, 1] that is 255·x rounded"
+            name, f"has {array.dtype} pixels", "give uint8, 0 to 255 (for values in [0, 1]: 255·x, rounded)"
         )
     try:
         return np.asarray(as_pictures(name, array[None])[0])
@@ -84,7 +84,7 @@ def _payload(name: str, item: Any) -> Payload:
 
 
 def _labels_of(name: str, data_set: Any) -> Any:
-    """A data set's labels: its `targets`, else the second part of each item; None where it has neither."""
+    """A data set's labels: its `targets`, else the second part of each item; None if it has neither."""
     targets = getattr(data_set, "targets", None)
     if targets is not None and len(targets) == len(data_set):
         return targets
@@ -117,7 +117,7 @@ def _is_accepted(images: Any) -> bool:
 
 
 def _is_hub_table(data: Any) -> bool:
-    """Return whether `data` is a table of Hugging Face's library, without importing it."""
+    """Return whether `data` is a table of Hugging Face's library, which is not imported for this."""
     return type(data).__module__.split(".")[0] == "datasets" and hasattr(data, "features")
 
 

@@ -1,7 +1,7 @@
 """Data sets of the Hugging Face hub and local parquet files, through the optional library `datasets`.
 
-Pictures are taken as encoded bytes and decoded by `decode.py`, so that size limits and conversions are those of every
-other source.
+Pictures are taken as encoded bytes and decoded by `decode.py`, so that size limits and conversions are the same as for
+every other source.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def hub_origin(identifier: str, settings: DataSettings) -> Origin:
     source = f"hub:{identifier}"
     if not name:
         raise UserError(f"{source}: the data set's id is missing; write hub:OWNER/NAME")
-    if not _ID.fullmatch(name):  # the library would accept a path, and run code found there
+    if not _ID.fullmatch(name):  # the library would accept a path and run its code
         raise UserError(f"{source}: not a data set's id; write hub:OWNER/NAME, or name a folder without hub:")
 
     @cache
@@ -56,7 +56,7 @@ def hub_origin(identifier: str, settings: DataSettings) -> Origin:
 def parquet_origin(path: Path, settings: DataSettings) -> Origin:
     """One parquet file with a column of pictures: encoded bytes, or the hub's {bytes, path}."""
     if settings.split is not None:
-        raise UserError(f"--data.split: {path} is one part already; leave it out")
+        raise UserError(f"--data.split: {path} is a single part; leave it out")
     return origin_of_file("parquet file", path, lambda: table_records(str(path), _parquet_table(path), settings))
 
 
@@ -70,7 +70,7 @@ def _parquet_table(path: Path) -> Any:
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise unreadable(path, error) from error
-        raise UserError(f"{path}: damaged or no parquet file ({_first_line(error)}); fetch it anew") from error
+        raise UserError(f"{path}: damaged, or not a parquet file ({_first_line(error)}); download it again") from error
 
 
 def _library() -> Any:
@@ -83,7 +83,7 @@ def _library() -> Any:
 
 
 def table_records(source: str, table: Any, settings: DataSettings) -> Records:
-    """The pictures of a table of the library, with the labels of its column of classes."""
+    """The pictures of one of the library's tables, with the labels of its class column."""
     column = _image_column(source, table.features, settings.image_column)
     labels, names = _labels(source, table, settings.label_column)
     pictures = table.select_columns([column])
@@ -139,7 +139,7 @@ def _labels(source: str, table: Any, wanted: str | None) -> tuple[np.ndarray | N
     if names is None:
         return _numbered(source, column, values)
     if wanted is None and all(value is None or value == -1 for value in values):
-        return None, ()  # how the hub marks a part whose labels are withheld
+        return None, ()  # the hub's mark for a part without public labels
     for row, value in enumerate(values):
         if value is None or not 0 <= value < len(names):
             raise UserError(f"{source}: image {row} has label {value}, expected 0 to {len(names) - 1}")
@@ -147,9 +147,9 @@ def _labels(source: str, table: Any, wanted: str | None) -> tuple[np.ndarray | N
 
 
 def _numbered(source: str, column: str, values: list[Any]) -> tuple[np.ndarray, tuple[str, ...]]:
-    """A plain column of integers or texts: its distinct values, sorted, are the classes."""
+    """The labels of a plain column of integers or texts: its distinct values, sorted, are the classes."""
     if not all(isinstance(value, int | str) for value in values) or len({type(value) for value in values}) > 1:
-        raise UserError(f"{source}: column '{column}' holds neither integers nor texts alone; no labels")
+        raise UserError(f"{source}: column '{column}' must hold only integers or only texts to give labels")
     distinct = sorted(set(values))
     number = {value: k for k, value in enumerate(distinct)}
     return np.array([number[value] for value in values], np.int64), tuple(str(value) for value in distinct)

@@ -1,4 +1,4 @@
-"""`ImageSet`, what every source becomes, and the fixed shuffle behind `max_images`."""
+"""`ImageSet`, the result of every source, and the fixed shuffle behind `max_images`."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _SUBSET_SEED = 20190  # any constant: a subset must not depend on the run's seed
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """Images as stored pixels, in the order of the source (class by class for class folders: shuffle before cutting).
+    """Images as stored pixels, in the order of the source (class by class for class folders: shuffle before splitting).
 
-    `images`: uint8 (N, C, H, H), maybe a read-only memory map; `labels`: int64 (N,) in 0..K−1, or None;
-    `source`: SRC as given; `fingerprint`: sha256 of pixels, labels and class names, hence of whatever settings
-    change them; `notes`: what was assumed of the source and left out of it.
+    `images`: uint8 (N, C, H, H), possibly a read-only memory map; `labels`: int64 (N,) in 0..K−1, or None;
+    `source`: SRC as given; `fingerprint`: sha256 of pixels, labels and class names, so it depends on the settings that
+    change them; `notes`: assumptions about the source, and what was left out.
     """
 
     images: np.ndarray
@@ -36,7 +36,7 @@ class ImageSet:
 
     @property
     def identity(self) -> dict[str, str | int]:
-        """The images' identity in scores and trials: `source`, `num_images`, `fingerprint`."""
+        """The identity of the images in scores and trials: `source`, `num_images`, `fingerprint`."""
         return {"source": self.source, "num_images": self.num_images, "fingerprint": self.fingerprint}
 
     @property
@@ -57,9 +57,9 @@ class ImageSet:
 def present_classes(
     labels: np.ndarray | None, class_names: tuple[str, ...]
 ) -> tuple[np.ndarray | None, tuple[str, ...], tuple[Note, ...]]:
-    """Return labels and names without the classes that no image has, and a note on those.
+    """Return labels and names without empty classes, and a note on those.
 
-    Otherwise a class without images would still be drawn: by a training with labels, in samples, in an evaluation.
+    Otherwise training with labels, samples and evaluations would still draw a class without images.
     """
     if labels is None:
         return None, (), ()
@@ -72,7 +72,7 @@ def present_classes(
 
 
 def with_present_classes(images: ImageSet) -> ImageSet:
-    """Return the same images without their empty classes, for a set that was made by hand."""
+    """Return the same images without empty classes, for a set built by hand."""
     labels, names, notes = present_classes(images.labels, images.class_names)
     if not notes:
         return images
@@ -81,7 +81,7 @@ def with_present_classes(images: ImageSet) -> ImageSet:
 
 
 def checked(images: ImageSet) -> ImageSet:
-    """Return the set itself; raise `UserError` where its arrays, perhaps made by hand, are not as described above."""
+    """Return the set itself; raise `UserError` if its arrays, perhaps built by hand, break the description above."""
     pixels, labels = images.images, images.labels
     shape = pixels.shape
     if pixels.dtype != np.uint8 or len(shape) != 4 or shape[1] not in (1, 3) or shape[2] != shape[3] or not len(pixels):
@@ -96,7 +96,7 @@ def checked(images: ImageSet) -> ImageSet:
 def fixed_subset(num_images: int, count: int | None) -> np.ndarray:
     """Row numbers, ascending, of the first `count` images of a fixed shuffle; all rows for None.
 
-    A smaller subset lies inside a larger one, and classes keep their shares up to chance (our choice).
+    A larger subset contains every smaller one, and classes keep their shares up to chance (our choice).
     """
     if count is None or count >= num_images:
         return np.arange(num_images)
@@ -114,16 +114,16 @@ def content_fingerprint(images: np.ndarray, labels: np.ndarray | None, class_nam
 
 
 def check_size(images: ImageSet, maker: Any, what: str = "generator") -> None:
-    """Raise `UserError` where a generator or an architecture makes images of another size than these."""
+    """Raise `UserError` if a generator or an architecture makes images of another size than these."""
     made, real = (maker.channels, maker.image_size), (images.channels, images.image_size)
     if made != real:
         raise UserError(
-            f"{images.source}: the {what} makes {made[0]}×{made[1]}×{made[1]} images and the data are "
+            f"{images.source}: the {what} makes {made[0]}×{made[1]}×{made[1]} images, but the data are "
             f"{real[0]}×{real[1]}×{real[1]}; give --data.image-size {made[1]} --data.channels {made[0]}"
         )
 
 
 def stage_head(images: ImageSet, seed: int, preset: str) -> dict[str, Any]:
-    """Return the part of every stage's config.json about the data and the seed."""
+    """Return the entries on data and seed in every stage's config.json."""
     facts = {name: getattr(images, name) for name in ("source", "fingerprint", "num_images", "image_size", "channels")}
     return {"preset": preset, "seed": seed, "data": {**facts, "num_classes": images.num_classes}}

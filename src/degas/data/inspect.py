@@ -1,4 +1,4 @@
-"""The facts behind `degas data info SRC`: counts, sizes, classes, the mean image, samples, and what is wrong."""
+"""The facts for `degas data info SRC`: counts, sizes, classes, the mean image, samples, and problems."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from degas.errors import UserError
 from degas.figures.grids import save_grid
 from degas.settings.sections import DataSettings
 
-_GRID_IMAGES = 63  # beside the mean image, 8 × 8
+_GRID_IMAGES = 63  # with the mean image, 8 × 8
 _LISTED = 20  # names of a problem; the count is always complete
 
 
 @dataclass
 class _Tally:
-    """The facts gathered in one pass over the pictures; of the pictures it holds only the grid's."""
+    """The facts gathered in one pass over the pictures; it keeps only the grid's pictures."""
 
     total: np.ndarray
     told: DecodedNotes
@@ -58,10 +58,10 @@ class _Tally:
 
 
 def describe_source(source: str, settings: DataSettings, grid: Path | None = None) -> dict[str, Any]:
-    """Facts about SRC as a JSON-able dictionary; with `grid`, also a PNG: the mean image, then 63 samples.
+    """Facts about SRC as a dictionary of JSON values; with `grid`, also a PNG: the mean image, then 63 samples.
 
-    Unlike `load_images` it skips unreadable pictures and lists them under `problems`. Duplicates are pictures
-    whose pixels agree after decoding to the asked size. It reads every picture and writes no cache.
+    Unlike `load_images` it skips unreadable pictures and lists them under `problems`. Duplicates are pictures with
+    equal pixels after decoding to the requested size. It reads every picture and writes no cache.
     """
     if grid is not None and Path(source).is_dir() and grid.resolve().is_relative_to(Path(source).resolve()):
         raise UserError(f"--out: {grid} would be one of the pictures of {source}; give a place outside of it")
@@ -124,7 +124,7 @@ def _grid_images(tally: _Tally, channels: int) -> np.ndarray:
 
 
 def _problems(tally: _Tally, records: Records, path: Path, rule: FitRule) -> list[dict[str, Any]]:
-    """One object a kind of problem: `kind`, `count`, `text` in words, and the first few `examples`."""
+    """One object per kind of problem: `kind`, `count`, `text` in words, and the first few `examples`."""
     found = [
         _problem("unreadable", "cannot be used as they are", tally.unreadable),
         _problem("duplicate", "have the same pixels as an earlier picture", [" = ".join(p) for p in tally.duplicates]),
@@ -140,7 +140,7 @@ def _problems(tally: _Tally, records: Records, path: Path, rule: FitRule) -> lis
         text = f"are smaller than {rule.image_size} px and would be enlarged"
         found.append({"kind": "too_small", "count": tally.too_small, "text": text, "examples": []})
     if tally.looks_grey and not tally.all_grey and tally.num_readable:
-        text = "are grey although stored in colour; --data.channels 1 would do"
+        text = "are grey although stored in colour; --data.channels 1 is enough"
         found.append({"kind": "grey_in_colour", "count": tally.num_readable, "text": text, "examples": []})
     return [problem for problem in found if problem["count"]]
 

@@ -1,4 +1,4 @@
-"""Endless batches whose order is a pure function of (seed, purpose, step, rank), so that resuming saves no state."""
+"""Endless batches in an order that depends only on (seed, purpose, step, rank), so that resuming needs no state."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from degas.runtime.rng import numpy_generator
 class Batch:
     """`index`: int64 (B,), row numbers of the image set; `images`: uint8 (B, C, H, W); `labels`: int64 (B,) or None.
 
-    All on the device of the `Batches` that made it.
+    All are on the device of the `Batches` that made it.
     """
 
     index: Tensor
@@ -27,12 +27,12 @@ class Batch:
 
 
 class Batches:
-    """`batches(step)` → `Batch`. Each epoch is a fresh permutation of `rows` (default: all rows), shared by all ranks.
+    """`batches(step)` → `Batch`. Each epoch is a new permutation of `rows` (default: all rows), shared by all ranks.
 
-    A step takes the next batch_images·num_ranks entries, rank r the r-th slice of them, so that several ranks see
-    together what one with the larger batch sees. The incomplete rest of an epoch is dropped; it differs from
+    A step takes the next batch_images·num_ranks entries, rank r the r-th slice of them, so that several ranks together
+    see the same images as one rank with the larger batch. The incomplete rest of an epoch is dropped; it differs from
     epoch to epoch. With fewer rows than that, an epoch is one step, and each rank takes an equal slice of the whole
-    set. Batches lie where `store` has its images; default: on the CPU.
+    set. Batches are on the device of `store`; default: the CPU.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Batches:
         self._seed, self._purpose = seed, purpose
         self._rank, self._num_ranks = rank, num_ranks
         self._flip = horizontal_flip
-        self._order: tuple[int, np.ndarray] = (-1, self._rows)  # (epoch, its permutation): caches the last one
+        self._order: tuple[int, np.ndarray] = (-1, self._rows)  # (epoch, its permutation): a cache of the last one
 
     def __call__(self, step: int) -> Batch:
         epoch, position = divmod(step, self.steps_per_epoch)
@@ -78,25 +78,25 @@ class Batches:
         return self._order[1]
 
     def _mirrored(self, step: int) -> np.ndarray:
-        """Return a mask of this rank's mirrored images: drawn for all ranks together, as the order is."""
+        """Return a mask of this rank's mirrored images, drawn for all ranks together, like the order."""
         draws = numpy_generator(self._seed, f"{self._purpose}/flip", step).random(self.batch_images * self._num_ranks)
         return draws[self._rank * self.batch_images :][: self.batch_images] < 0.5
 
 
 def steps_per_epoch(num_images: int, batch_images: int, num_ranks: int = 1) -> int:
-    """Return the number of whole batches of all ranks; with fewer images than one takes, a smaller one."""
+    """Return the number of whole batches of all ranks, at least 1: fewer images make one smaller batch."""
     return max(1, num_images // (batch_images * num_ranks))
 
 
 def enough_epochs(steps_per_epoch: int, *, fewest_epochs: int, fewest_steps: int) -> int:
-    """Return `fewest_epochs`, or as many more as the fewest steps need: small sets take more passes."""
+    """Return `fewest_epochs`, or more if `fewest_steps` need them: small sets take more passes."""
     return max(fewest_epochs, -(-fewest_steps // steps_per_epoch))
 
 
 def split(num_images: int, num_held: int, *, seed: int, purpose: str) -> tuple[np.ndarray, np.ndarray]:
-    """Row numbers (n,) of the images that stay and of the `num_held` that are held out, each in rising order.
+    """Row numbers (n,) of the remaining images and of the `num_held` held-out ones, each in ascending order.
 
-    Drawn from `seed` and `purpose` alone.
+    The draw depends only on `seed` and `purpose`.
     """
     order = numpy_generator(seed, purpose).permutation(num_images)
     return np.sort(order[num_held:]), np.sort(order[:num_held])

@@ -1,4 +1,4 @@
-"""The files of an official data set, whether still in their tar archive or unpacked; named by their last part."""
+"""The files of an official data set, in their tar archive or unpacked; each is named by the last part of its path."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Members:
         return str(self.path / name) if self.path.is_dir() else f"{self.path}: {name}"
 
     def first_of(self, names: Iterable[str]) -> str | None:
-        """The first of `names` that is there; in an archive the first to come, so that no 3 GB are unpacked for it."""
+        """The first of `names` that exists; in an archive the first in its order, which avoids unpacking 3 GB."""
         if self.path.is_dir():
             return next((name for name in names if (self.path / name).is_file()), None)
         known = set(names)
@@ -40,7 +40,7 @@ class Members:
             return next((name for m in self._regular(archive) if (name := Path(m.name).name) in known), None)
 
     def sizes_and_contents(self, wanted: Iterable[str]) -> tuple[dict[str, int], dict[str, bytes]]:
-        """Bytes of every file, and the contents of the `wanted` ones that exist, in one pass."""
+        """Sizes in bytes of all files, and the contents of those `wanted` that exist, in one pass."""
         sizes: dict[str, int] = {}
         contents: dict[str, bytes] = {}
         wanted = set(wanted)
@@ -48,14 +48,14 @@ class Members:
             for name, size, stream in files:
                 if name in wanted and name not in sizes:
                     if size > _MAX_WHOLE_BYTES:
-                        raise UserError(f"{self.where(name)}: {size >> 20} MiB, far above the official size; refused")
+                        raise UserError(f"{self.where(name)}: {size >> 20} MiB, far above the official size; rejected")
                     contents[name] = stream.read(size)
                 sizes.setdefault(name, size)
         return sizes, contents
 
     @contextmanager
     def open(self, name: str) -> Iterator[IO[bytes]]:
-        """File `name`, to be read from its beginning."""
+        """File `name`, open at its beginning."""
         with _damage_named(self.path), closing(self._files()) as files:
             for found, _, stream in files:
                 if found == name:
@@ -73,7 +73,7 @@ class Members:
             for member in self._regular(archive):
                 with archive.extractfile(member) or io.BytesIO() as stream:
                     yield Path(member.name).name, member.size, stream
-            # to the very end, where the compression keeps its checksum, unless that end is suspiciously far
+            # read to the end, where compression stores its checksum, unless the end is suspiciously far
             while archive.fileobj is not None and archive.fileobj.tell() < archive.offset + _MAX_PADDING:
                 if not archive.fileobj.read(2**16):
                     break
@@ -82,7 +82,7 @@ class Members:
         for member in archive:
             check_name(self.path, member.name)
             if member.size > _MAX_MEMBER_BYTES:
-                raise UserError(f"{self.path}: {member.name} unpacks to {member.size >> 30} GiB; refused")
+                raise UserError(f"{self.path}: {member.name} unpacks to {member.size >> 30} GiB; rejected")
             if member.isfile():
                 yield member
 
@@ -94,4 +94,4 @@ def _damage_named(path: Path) -> Iterator[None]:
     except _DAMAGE as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise unreadable(error.filename or path, error) from error
-        raise UserError(f"{path}: damaged or truncated ({error or type(error).__name__}); fetch it anew") from error
+        raise UserError(f"{path}: damaged or truncated ({error or type(error).__name__}); download it again") from error

@@ -1,7 +1,7 @@
-"""Metadata of an encoded picture: found, and left out where it keeps the pixels from being decoded.
+"""Metadata of an encoded picture: found, and removed if it prevents decoding.
 
-Metadata never costs a picture. Readers give up on a colour profile or a text that is too large, on a wrong checksum of
-a comment; what is left here after `without_metadata` decodes to the same pixels, and keeps the way the camera was held.
+Bad metadata never makes a picture unusable. Readers fail on a colour profile or a text that is too large, or on a wrong
+checksum of a comment. After `without_metadata` the picture decodes to the same pixels and keeps its orientation.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from PIL import Image
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_KEPT = (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"eXIf")
-_JPEG_KEPT = (0xE0, 0xE1, 0xEE)  # JFIF; Exif; Adobe's, which says how colours are coded
+_JPEG_KEPT = (0xE0, 0xE1, 0xEE)  # JFIF; Exif; Adobe's, which gives the colour coding
 _JPEG_BARE = (0x01, *range(0xD0, 0xD9))  # markers without a length
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 _ORIENTATION = 0x0112
@@ -26,19 +26,19 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-SIDEWAYS = tuple(_TURNS[k] for k in (5, 6, 7, 8))  # width and height change places
+SIDEWAYS = tuple(_TURNS[k] for k in (5, 6, 7, 8))  # these exchange width and height
 
 
 def turn_of(image: Image.Image) -> Image.Transpose | None:
-    """Return the turn that sets the loaded `image` upright as the camera saw it; None where none is read or needed."""
+    """Return the turn that makes the loaded `image` upright, by its Exif; None if there is none or none is needed."""
     try:
         return _TURNS.get(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # damaged Exif raises nearly anything
+    except Exception:  # damaged Exif raises nearly any error
         return None
 
 
 def without_metadata(data: bytes) -> bytes | None:
-    """A PNG or JPEG file without what its pixels do not need, or None where there is nothing to leave out."""
+    """A PNG or JPEG file reduced to what its pixels need, or None if there is nothing to remove."""
     if data.startswith(_PNG):
         kept = _PNG + b"".join(_png_chunks(data))
     elif data.startswith(b"\xff\xd8"):
@@ -49,7 +49,7 @@ def without_metadata(data: bytes) -> bytes | None:
 
 
 def _png_chunks(data: bytes) -> Iterator[bytes]:
-    """Length, name, contents, checksum. A damaged chunk of pixels stays: the reader reports it."""
+    """Chunks: length, name, contents, checksum. A damaged chunk of pixels is kept: the reader reports it."""
     start = len(_PNG)
     while start + 12 <= len(data):
         end = start + 12 + int.from_bytes(data[start : start + 4], "big")
@@ -61,7 +61,7 @@ def _png_chunks(data: bytes) -> Iterator[bytes]:
 
 
 def _jpeg_segments(data: bytes) -> Iterator[bytes]:
-    """Marker, length, contents, up to the first scan; what follows is pixels."""
+    """Segments up to the first scan: marker, length, contents. The pixels follow."""
     start = 2
     while start + 4 <= len(data) and data[start] == 0xFF:
         marker = data[start + 1]

@@ -1,4 +1,4 @@
-"""Notes on what was assumed of a data source and what was left out: one list, for `data info` and every stage."""
+"""Notes on assumptions about a data source and on what was left out: one list for `data info` and every stage."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any
 from degas.errors import Notice
 from degas.runtime.environment import is_rank_0
 
-_LISTED = 20  # examples that are kept; the count is always complete
+_LISTED = 20  # examples kept; the count is always complete
 _SHOWN = 3  # examples in a line
 
 
 @dataclass(frozen=True)
 class Note:
-    """One thing that was assumed or left out; nothing is wrong, yet the user may want to know.
+    """One assumption or omission; nothing is wrong, but the user may want to know.
 
     `kind`: a stable word for `data info --json`; `text`: a sentence without its full stop; `count`: the number of
-    cases; `examples`: the first few of them, by name.
+    cases; `examples`: the names of the first few.
     """
 
     kind: str
@@ -41,7 +41,7 @@ class Note:
 
 
 def counted(kind: str, examples: Sequence[str], one: str, many: str) -> tuple[Note, ...]:
-    """Return a note about `examples`, or none where there are none; `one` or `many` follows their number."""
+    """Return a note about `examples`, or () without any; `one` or `many` follows their number."""
     if not examples:
         return ()
     text = f"{len(examples):,} {one if len(examples) == 1 else many}"
@@ -49,6 +49,6 @@ def counted(kind: str, examples: Sequence[str], one: str, many: str) -> tuple[No
 
 
 def tell(source: str, notes: Iterable[Note]) -> None:
-    """Show each note as a line, once among several processes."""
+    """Show each note as a line, once for all processes."""
     for note in notes if is_rank_0() else ():
         warnings.warn(f"{source}: {note}", Notice, stacklevel=3)

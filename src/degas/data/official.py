@@ -1,4 +1,4 @@
-"""CIFAR-10 (binary and Python version) and STL-10 in their official formats, from the archive or its unpacked folder.
+"""CIFAR-10 (binary and Python version) and STL-10 in their official formats, from the archive or the unpacked folder.
 
 Described at https://www.cs.toronto.edu/~kriz/cifar.html and https://cs.stanford.edu/~acoates/stl10/.
 """
@@ -25,11 +25,11 @@ _BATCHES = tuple(f"data_batch_{k}" for k in range(1, 6))
 _STL_PARTS = ("train", "test", "unlabeled")
 _CIFAR_BYTES = 3 * 32 * 32
 _STL_BYTES = 3 * 96 * 96
-_FOLDERS = ("", "cifar-10-batches-bin", "cifar-10-batches-py", "stl10_binary")  # where the archives unpack to
+_FOLDERS = ("", "cifar-10-batches-bin", "cifar-10-batches-py", "stl10_binary")  # the folders in the archives
 
 
 def official_origin(path: Path, settings: DataSettings) -> Origin | None:
-    """The official data set in `path`, or None where it holds none."""
+    """The official data set in `path`, or None if there is none."""
     if path.is_file() and not path.name.lower().endswith(TAR_SUFFIXES):
         return None
     readers = _readers()
@@ -42,7 +42,7 @@ def official_origin(path: Path, settings: DataSettings) -> Origin | None:
 
 
 def _readers() -> dict[str, Callable[[Members, DataSettings], Origin]]:
-    """File name → the reader of the data set that it gives away."""
+    """File name → the reader of the data set that it identifies."""
     binary = {f"{stem}.bin": _cifar_binary for stem in (*_BATCHES, "test_batch")}
     pickled = dict.fromkeys((*_BATCHES, "test_batch"), _cifar_python)
     return {**binary, **pickled, **{f"{part}_X.bin": _stl for part in _STL_PARTS}}
@@ -85,12 +85,12 @@ def _cifar_binary(members: Members, settings: DataSettings) -> Origin:
 
 def _cifar_table(where: str, data: bytes) -> np.ndarray:
     if len(data) % (1 + _CIFAR_BYTES) or not data:
-        raise UserError(f"{where}: {len(data)} bytes are no whole number of 3,073-byte records; truncated?")
+        raise UserError(f"{where}: {len(data)} bytes are not a whole number of 3,073-byte records; truncated?")
     return np.frombuffer(data, np.uint8).reshape(-1, 1 + _CIFAR_BYTES)
 
 
 def _cifar_python(members: Members, settings: DataSettings) -> Origin:
-    """One pickled dictionary a file: data, uint8 (n, 3072) in the layout of the binary version, and labels, a list."""
+    """One pickled dictionary per file: data, uint8 (n, 3072) in the layout of the binary version; labels, a list."""
     files = _cifar_files(_part(settings, ("train", "test"), "train"))
 
     def records() -> Records:
@@ -112,7 +112,7 @@ def _pickled_batch(where: str, data: bytes) -> tuple[np.ndarray, np.ndarray]:
     numbers = isinstance(labels, list) and all(isinstance(label, int) and abs(label) < 2**31 for label in labels)
     bytes_ = isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8
     if not numbers or not bytes_ or pixels.shape != (len(labels), _CIFAR_BYTES):
-        raise UserError(f"{where}: data and labels are not uint8 (n, {_CIFAR_BYTES}) and n integers; fetch it anew")
+        raise UserError(f"{where}: data and labels are not uint8 (n, {_CIFAR_BYTES}) and n integers; download it again")
     return pixels, np.array(labels, np.int64)
 
 
@@ -140,15 +140,15 @@ def _cifar_records(
     notes = counted(
         "incomplete",
         [members.where(name) for name in missing],
-        "file is missing, so that the set is incomplete",
-        "files are missing, so that the set is incomplete",
+        "file is missing, so the set is incomplete",
+        "files are missing, so the set is incomplete",
     )
     present = [name for name in files if name in found]
     for name, values in zip(present, labels, strict=True):
         _check_labels(members.where(name), values, 0, 9)
     table = np.concatenate(pixels).reshape(-1, 3, 32, 32)
     if len(names) != len(CIFAR_CLASSES):
-        raise UserError(f"{members.path}: names {len(names)} classes where CIFAR-10 has 10")
+        raise UserError(f"{members.path}: names {len(names)} classes, but CIFAR-10 has 10")
 
     def read(rows: np.ndarray) -> Iterator[Picture]:
         return ((f"{members.path}: image {i}", table[i].transpose(1, 2, 0)) for i in rows)
@@ -160,7 +160,8 @@ def _check_labels(where: str, labels: np.ndarray, low: int, high: int) -> None:
     wrong = np.flatnonzero((labels < low) | (labels > high))
     if len(wrong):
         raise UserError(
-            f"{where}: image {wrong[0]} has label {labels[wrong[0]]}, expected {low} to {high}; damaged, fetch it anew"
+            f"{where}: image {wrong[0]} has label {labels[wrong[0]]}, expected {low} to {high}; "
+            "damaged, download it again"
         )
 
 
@@ -176,7 +177,9 @@ def _stl(members: Members, settings: DataSettings) -> Origin:
             raise UserError(f"{members.where(images)}: missing; there is --data.split {' or '.join(others)}")
         num, rest = divmod(sizes[images], _STL_BYTES)
         if rest or not num:
-            raise UserError(f"{members.where(images)}: {sizes[images]} bytes are no whole number of images; truncated?")
+            raise UserError(
+                f"{members.where(images)}: {sizes[images]} bytes are not a whole number of images; truncated?"
+            )
         labels = _stl_labels(members.where(answers), contents.get(answers), num) if part != "unlabeled" else None
         named = contents.get("class_names.txt", b"").decode("utf-8", "replace").split()
         names = tuple(named or STL_CLASSES) if labels is not None else ()
@@ -190,14 +193,14 @@ def _stl_labels(where: str, data: bytes | None, num_images: int) -> np.ndarray:
     if data is None:
         raise UserError(f"{where}: missing")
     if len(data) != num_images:
-        raise UserError(f"{where}: {len(data)} labels for {num_images} images; damaged, fetch it anew")
+        raise UserError(f"{where}: {len(data)} labels for {num_images} images; damaged, download it again")
     labels = np.frombuffer(data, np.uint8).astype(np.int64)
     _check_labels(where, labels, 1, 10)
     return labels - 1
 
 
 def _stl_pictures(members: Members, name: str, rows: np.ndarray) -> Iterator[Picture]:
-    """Reads on to each wanted image in turn: 2.8 GB never lie in memory."""
+    """Reads forward to each image in turn, so that the 2.8 GB are never all in memory."""
     with members.open(name) as stream:
         position = 0
         for row in rows:
@@ -205,6 +208,6 @@ def _stl_pictures(members: Members, name: str, rows: np.ndarray) -> Iterator[Pic
             data = stream.read(_STL_BYTES)
             position = row + 1
             if len(data) != _STL_BYTES:
-                raise UserError(f"{members.where(name)}: ends within image {row}; truncated, fetch it anew")
+                raise UserError(f"{members.where(name)}: ends within image {row}; truncated, download it again")
             pixels = np.frombuffer(data, np.uint8).reshape(3, 96, 96)  # (C, W, H): columns first
             yield f"{members.where(name)}, image {row}", pixels.transpose(2, 1, 0)

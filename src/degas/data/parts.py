@@ -1,4 +1,4 @@
-"""Folders that are parts of a data set, such as train and test, and the choice among them."""
+"""Folders that are parts of a data set, such as train and test, and the choice of one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PARTS = (
 
 @dataclass(frozen=True)
 class Chosen:
-    """Files of the chosen part; `domains`: class of each, where folders such as trainA and trainB name them."""
+    """Files of the chosen part; `domains`: the class of each, if folders such as trainA and trainB name classes."""
 
     files: list[File]
     domains: list[str] | None = None
@@ -28,7 +28,7 @@ class Chosen:
 
 
 def choose_part(where: str, files: list[File], split: str | None) -> Chosen:
-    """The files of part `split` (default: train) where the folder has parts; all of them where it has none."""
+    """The files of part `split` (default: train) if the folder has parts, else all files."""
     depth = _common_depth(files)
     tops = _by_top(files, depth)
     parts = _parts_of(list(tops)) if not any(len(file.parts) == depth + 1 for file in files) else {}
@@ -44,14 +44,14 @@ def choose_part(where: str, files: list[File], split: str | None) -> Chosen:
 
 
 def shared_folders(files: Sequence[File]) -> tuple[str, ...]:
-    """The folders that all files lie in."""
+    """The folders that contain all files."""
     folders = [file.folders for file in files]
-    low, high = min(folders), max(folders)  # what these two share, all share
+    low, high = min(folders), max(folders)  # a prefix of these two is a prefix of all
     return low[: next((k for k, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)))]
 
 
 def _common_depth(files: Sequence[File]) -> int:
-    """Return the number of leading folders that all files share, never counting one that is a part of a data set."""
+    """Return the number of leading folders that all files share, without any that is a part of a data set."""
     common = shared_folders(files)
     return next((depth for depth, folder in enumerate(common) if folder.lower() in PARTS), len(common))
 
@@ -65,11 +65,10 @@ def _by_top(files: Iterable[File], depth: int) -> dict[str, list[File]]:
 
 
 def _parts_of(tops: list[str]) -> dict[str, tuple[str, str]]:
-    """Folder → (part, what else its name says), where the folders are parts; empty where they are classes.
+    """Folder → (part, rest of its name), if the folders are parts; empty if they are classes.
 
-    They are parts where all have parts' names, where train and another part are among them, or where each name holds a
-    part and every part comes with the same rest: seg_train and seg_test, train2017 and val2017, trainA, trainB,
-    testA, testB.
+    They are parts if all have names of parts, if train and another part are among them, or if each name contains a part
+    and all parts have the same rests: seg_train and seg_test, train2017 and val2017, trainA, trainB, testA, testB.
     """
     named = {top: (top.lower(), "") for top in tops if top.lower() in PARTS}
     if named and (len(named) == len(tops) or (len(named) > 1 and any(part in _TRAIN for part, _ in named.values()))):
@@ -85,7 +84,7 @@ def _parts_of(tops: list[str]) -> dict[str, tuple[str, str]]:
 
 
 def _read(top: str) -> tuple[str, str] | None:
-    """(part, the other words) of a name such as seg_train or trainA; None where it is not that of one part."""
+    """(part, the other words) of a name such as seg_train or trainA; None if it does not name one part."""
     words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+|\d+", top) if top.isascii() else []
     parts = [word for word in words if word.lower() in PARTS]
     return (parts[0].lower(), "_".join(word for word in words if word != parts[0])) if len(parts) == 1 else None
@@ -110,17 +109,17 @@ def _part_notes(wanted: list[str], rest: dict[str, int], domains: list[str] | No
     notes: list[Note] = []
     if rest:
         others = ", ".join(f"{top} ({count:,})" for top, count in rest.items())
-        text = f"{' and '.join(wanted)} is used and {others} left out; --data.split chooses"
+        text = f"{' and '.join(wanted)} is used and {others} left out; choose with --data.split"
         notes.append(Note("part", text, sum(rest.values())))
     if domains:
         classes = " and ".join(dict.fromkeys(domains))
-        notes.append(Note("part", f"{' and '.join(wanted)} give the classes {classes}; --data.split takes one alone"))
+        notes.append(Note("part", f"{' and '.join(wanted)} give the classes {classes}; --data.split selects only one"))
     return tuple(notes)
 
 
 def _lone_part(tops: list[str]) -> tuple[Note, ...]:
-    """Note a class folder that has a part's name: it may be a class (cars, trains) or a part."""
+    """A note on a class folder with the name of a part: it may be a class (cars, trains) or a part."""
     called = [top for top in tops if top.lower() in PARTS]
     if not called or len(tops) < 2:
         return ()
-    return (Note("class", f"{', '.join(called)} is taken for a class, like the folders beside it"),)
+    return (Note("class", f"{', '.join(called)} counts as a class, like the folders next to it"),)

@@ -1,8 +1,8 @@
-"""Reads the few shapes of pickle that CIFAR-10's Python version consists of, and executes nothing.
+"""Reads the few kinds of pickle in CIFAR-10's Python version, and executes nothing.
 
 `pickle.load` runs whatever a file names. Here the file is only *parsed* (`pickletools.genops` never imports or calls
-anything) and replayed on a stack by the small table below: dictionaries, lists, tuples, numbers, texts, and numpy
-arrays of integers, which are built from their bytes by `np.frombuffer`. A name outside `_CALLS` ends the reading.
+anything), and the small table below replays it on a stack: dictionaries, lists, tuples, numbers, texts, and numpy
+arrays of integers, built from their bytes by `np.frombuffer`. A name outside `_CALLS` is an error.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _INTEGER = re.compile(r"[<>|=]?[iu][1248]")
 
 
 class _Global(str):
-    """A name the file refers to, "module name"; it stays a name."""
+    """A name in the file, "module name"; it stays a name."""
 
     __slots__ = ()
 
@@ -53,7 +53,7 @@ class _Array:
 
 
 def read_pickled_data(data: bytes, name: str) -> Any:
-    """The object pickled in `data`; texts of Python 2 come as str (latin-1). Raises `UserError` naming `name`."""
+    """The object pickled in `data`; texts of Python 2 become str (latin-1). Raises `UserError` with `name`."""
     machine = _Machine()
     try:
         for opcode, argument, _ in pickletools.genops(data):
@@ -61,7 +61,7 @@ def read_pickled_data(data: bytes, name: str) -> Any:
         return _plain(machine.stack.pop())
     except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         reason = " ".join(str(error).split())[:120]
-        raise UserError(f"{name}: not CIFAR-10's Python format, or damaged ({reason}); fetch it anew") from error
+        raise UserError(f"{name}: not CIFAR-10's Python format, or damaged ({reason}); download it again") from error
 
 
 class _Machine:
@@ -88,7 +88,7 @@ class _Machine:
             raise ValueError(f"opcode {name}")
 
     def to_mark(self) -> list[Any]:
-        """Pop what lies above the last mark, and the mark."""
+        """Pop the items above the last mark, and the mark."""
         position = max(k for k, item in enumerate(self.stack) if item is _MARK)
         items = self.stack[position + 1 :]
         del self.stack[position:]
@@ -159,7 +159,7 @@ def _frombuffer(raw: Any, dtype: _Dtype, shape: Any, order: Any) -> _Array:
     return shell
 
 
-# What numpy 1 and 2 write at protocols 0 to 5, and how Python 3 writes bytes at protocol 2.
+# The calls that numpy 1 and 2 write at protocols 0 to 5, and the one for bytes of Python 3 at protocol 2.
 _CALLS: dict[str, Callable[..., Any]] = {
     "numpy.core.multiarray _reconstruct": lambda *_: _Array(),
     "numpy._core.multiarray _reconstruct": lambda *_: _Array(),
@@ -171,7 +171,7 @@ _CALLS: dict[str, Callable[..., Any]] = {
 
 
 def _plain(value: Any) -> Any:
-    """Array shells → arrays, byte keys → text, in the dictionary that a batch file is."""
+    """Array shells → arrays and byte keys → text, in the dictionary of a batch file."""
     if isinstance(value, dict):
         return {k.decode("latin-1") if isinstance(k, bytes) else k: _plain(v) for k, v in value.items()}
     return value.value if isinstance(value, _Array) else value

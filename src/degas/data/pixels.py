@@ -1,4 +1,4 @@
-"""The three conversions between stored pixels and network values; each has one name and one use."""
+"""The three conversions between stored pixels and network values, each with one name and one use."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from torch import Tensor
 
 from degas.runtime.transfer import to_device
 
-# Noise levels inside one grey level. With 2^16 of them every dequantised value is exact in float32, so that
-# `to_uint8` gives the stored pixel back without exception; torch.rand's 2^24 would round up to the next level
-# about once in a million pixels.
+# Noise levels inside one grey level. With 2^16 levels every dequantised value is exact in float32, so that `to_uint8`
+# always returns the stored pixel; torch.rand's 2^24 would round up to the next level about once in a million pixels.
 _LEVELS = 2**16
 
 
@@ -22,7 +21,7 @@ def to_symmetric(images: Tensor) -> Tensor:
 def dequantise(images: Tensor, generator: torch.Generator) -> Tensor:
     """2·(x/256 − ½) + U(0, 1/128): uint8 of any shape → float32 in [−1, 1), for GAN training (CT-GAN's code).
 
-    The noise is drawn where `generator` lives, so that one on the CPU gives the same values on any device.
+    The noise is drawn on the device of `generator`, so that a CPU generator gives the same values for any device.
     `to_uint8` inverts this exactly.
     """
     _require_uint8(images)

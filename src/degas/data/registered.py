@@ -1,4 +1,4 @@
-"""Data sources of the user's own, by name: a function that returns images in memory."""
+"""A user's own data sources, by name: functions that return images in memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SOURCES: dict[str, Callable[[], Any]] = {}
 
 
 def registered_origin(name: str, settings: DataSettings) -> Origin:
-    """The registered source as any other: resized to `image_size` (default: 32), subset, decoded in memory."""
+    """The registered source, like any other: resized to `image_size` (default: 32), subset, decoded in memory."""
     if settings.split is not None:
         raise UserError(f"--data.split: {name} has no parts; leave it out")
     return Origin(f"source {name}", lambda: records_of(name, SOURCES[name]()), listing=list, content=str, cached=False)

@@ -1,4 +1,4 @@
-"""SRC → `ImageSet`: recognises what the user named and hands it to its reader.
+"""SRC → `ImageSet`: recognises the kind of source and calls its reader.
 
 SRC is `digits`, `photos`, a folder or zip file of images, an `.npz`, an official archive of CIFAR-10, STL-10 or CelebA
 or its unpacked folder, a `.parquet`, `hub:ID`, or `cifar10` / `stl10` after `degas data fetch`.
@@ -33,17 +33,16 @@ _READERS = {".zip": folders.zip_origin, ".npz": arrays.npz_origin, ".parquet": h
 def load_images(source: str, settings: DataSettings, out: Path | None = None) -> ImageSet:
     """Every image of `source` (or `settings.max_images` of them) at one size, decoded once and cached.
 
-    Rows keep the order of the source. Raises `UserError` for anything that cannot be read, and warns of what was
-    assumed and left out (a `Notice` each; they are `ImageSet.notes`). `out`, the folder that the caller writes to, is
-    never read.
+    Rows keep the order of the source. Raises `UserError` for anything unreadable. Assumptions and omissions are warned
+    about (one `Notice` each; also in `ImageSet.notes`). `out`, the caller's output folder, is never read.
     """
     origin = find_origin(source, settings, out)
-    source = source.rstrip("/") or source  # photos/ and photos are one folder; resuming accepts either
+    source = source.rstrip("/") or source  # photos/ and photos are the same folder; resuming accepts either
     return _loaded(source, origin, settings)
 
 
 def images_from(data: Any, settings: DataSettings, out: Path | None = None) -> ImageSet:
-    """`load_images` for what Python code hands over: a name or path, an `ImageSet`, or images in memory."""
+    """`load_images` for Python callers: takes a name or path, an `ImageSet`, or images in memory."""
     if isinstance(data, ImageSet):
         return with_present_classes(checked(data))
     if isinstance(data, str | os.PathLike):
@@ -62,11 +61,11 @@ def _loaded(source: str, origin: Origin, settings: DataSettings) -> ImageSet:
 
 
 def register_source(name: str, function: Callable[[], Any]) -> None:
-    """Make `name` a SRC: `function()` returns images, or (images, labels), or (images, labels, class_names).
+    """Register `name` as a SRC: `function()` returns images, (images, labels), or (images, labels, class_names).
 
-    Images: whatever `degas.search` takes as images in memory, such as uint8 (N, H, W), (N, H, W, C) or (N, C, H, W),
-    C = 1, 3 or 4; labels: integers (N,) from 0. The function is called each time the source is read. Raises `UserError`
-    if the name is taken or could be a path.
+    Images are of any kind that `degas.search` takes in memory, such as uint8 (N, H, W), (N, H, W, C) or (N, C, H, W),
+    C = 1, 3 or 4; labels are integers (N,) from 0. The function is called each time the source is read. Raises
+    `UserError` if the name is taken or could be a path.
     """
     if name in (*_EMBEDDED, *fetch.ARCHIVES, *registered.SOURCES):
         raise UserError(f"data source {name!r} is already registered; choose another name")
@@ -76,7 +75,7 @@ def register_source(name: str, function: Callable[[], Any]) -> None:
 
 
 def find_origin(source: str, settings: DataSettings, out: Path | None = None) -> Origin:
-    """Find what kind of source `source` is. Looks at names and first members; decodes nothing."""
+    """Find the kind of `source` from names and first members, without decoding."""
     if source in _EMBEDDED:
         return _EMBEDDED[source](settings)
     if source in registered.SOURCES:
@@ -104,5 +103,5 @@ def _by_suffix(path: Path, settings: DataSettings, out: Path | None) -> Origin:
 
 
 def _hint(source: str) -> str:
-    """Return a hint for a bare word, which may be meant as one of our sources."""
+    """Return a hint for a bare word, which may be a misspelt source."""
     return "" if "/" in source or "." in source else nearest(source, [*_EMBEDDED, *fetch.ARCHIVES, *registered.SOURCES])

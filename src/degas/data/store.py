@@ -1,4 +1,4 @@
-"""The store of a data set's pixels during training: on a GPU, if they leave room there, else on the host."""
+"""The store of a data set's pixels during training: on a GPU if there is enough room, else on the host."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 from degas.runtime.transfer import to_device
 
 CHUNK_IMAGES = 4096
-RESIDENT_SHARE = 0.25  # of a GPU's free memory that pixels may take; our choice, the rest is for the networks
+RESIDENT_SHARE = 0.25  # the share of a GPU's free memory for pixels; our choice, the rest is for the networks
 
 
 class Store:
@@ -17,8 +17,8 @@ class Store:
 
     Args:
         images: uint8 (N, C, H, W).
-        device: where the images are wanted. 50,000 of CIFAR-10's take 150 MB; on a GPU with four times that to spare
-            all of them move there at once, else each batch does.
+        device: the device of the batches. The 50,000 images of CIFAR-10 take 150 MB; a GPU with four times that free
+            holds all of them, else each batch is copied.
     """
 
     def __init__(self, images: np.ndarray, device: torch.device) -> None:
@@ -37,7 +37,7 @@ class Store:
 
 
 def _moved(images: np.ndarray, device: torch.device) -> Tensor:
-    """Move a few at a time, since they may lie on a disk, and copy each time, since memory maps are read-only."""
+    """Move a few images at a time, since they may be on disk, and copy them, since memory maps are read-only."""
     moved = torch.empty(images.shape, dtype=torch.uint8, device=device)
     for start in range(0, len(images), CHUNK_IMAGES):
         moved[start : start + CHUNK_IMAGES] = torch.from_numpy(np.array(images[start : start + CHUNK_IMAGES]))

@@ -1,4 +1,4 @@
-"""Labels that stand in a file beside the pictures: StyleGAN's dataset.json, the hub's metadata.csv or .jsonl."""
+"""Labels in a file next to the pictures: StyleGAN's dataset.json, the hub's metadata.csv or .jsonl."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MAX_BYTES = 512 * 2**20
 
 @dataclass(frozen=True)
 class Labelled:
-    """Labels of the pictures, or None where the table says that there are none; the tables they were read from."""
+    """Labels of the pictures, or None if the table says that there are none; and the tables."""
 
     labels: np.ndarray | None
     class_names: tuple[str, ...]
@@ -32,12 +32,12 @@ class Labelled:
 
 
 def table_labels(tree: Tree, pictures: Sequence[File], column: str | None) -> Labelled | None:
-    """Return the labels in a table beside `pictures`; None where there is no table, or none that names classes."""
+    """Return the labels in a table next to `pictures`; None without a table that names classes."""
     return _dataset_labels(tree, pictures) or _metadata_labels(tree, pictures, column)
 
 
 def unread_metadata(tree: Tree, pictures: Sequence[File]) -> tuple[Note, ...]:
-    """Return a note on metadata.csv where its columns name no classes."""
+    """Return a note on metadata.csv if its columns name no classes."""
     for table in _metadata_files(tree, pictures):
         columns = _columns(_rows(tree, table))
         if "file_name" in columns:
@@ -47,7 +47,7 @@ def unread_metadata(tree: Tree, pictures: Sequence[File]) -> tuple[Note, ...]:
 
 
 def number_values(values: Iterable[Any]) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Distinct values, in order, are the classes: labels (N,) and names. Whole numbers are in order as numbers."""
+    """Labels (N,) and class names; the classes are the distinct values, sorted (whole numbers as numbers)."""
     values = list(values)
     distinct = sorted(set(values))
     if all(isinstance(value, str) and value.isdecimal() for value in distinct):
@@ -68,7 +68,7 @@ def _dataset_labels(tree: Tree, pictures: Sequence[File]) -> Labelled | None:
     if rows is None:
         return None
     if not rows:
-        text = f"{table.name} gives no labels, and the folders are taken for parts of one set, not for classes"
+        text = f"{table.name} gives no labels; the folders count as parts of one set, not as classes"
         return Labelled(None, (), [table], (Note("labels", text),) if any(p.folders for p in pictures) else ())
     values = _look_up(tree.place(table), pictures, _named(table, rows))
     if any(isinstance(value, list) for value in values):
@@ -78,12 +78,12 @@ def _dataset_labels(tree: Tree, pictures: Sequence[File]) -> Labelled | None:
 
 
 def _dataset_rows(tree: Tree, table: File) -> list[tuple[str, Any]] | None:
-    """(name, label) of each row, none for `"labels": null`; None where the file is not StyleGAN's."""
+    """(name, label) of each row, [] for `"labels": null`; None if the file is not StyleGAN's."""
     where = tree.place(table)
     try:
         content = json.loads(_contents(tree, table))
     except (ValueError, RecursionError):
-        raise UserError(f"{where}: not valid JSON; mend it, or remove it to take folders for classes") from None
+        raise UserError(f"{where}: not valid JSON; repair it, or remove it to use folders as classes") from None
     if not isinstance(content, dict) or "labels" not in content:
         return None
     rows = content["labels"]
@@ -97,11 +97,11 @@ def _dataset_rows(tree: Tree, table: File) -> list[tuple[str, Any]] | None:
 
 
 def _from_vectors(tree: Tree, table: File, values: list[Any]) -> Labelled:
-    """Turn one-hot labels into classes; any other vector names no class."""
+    """Turn one-hot labels into classes; other vectors name no class."""
     vectors = [value for value in values if isinstance(value, list)]
     one_hot = all(sorted(set(map(float, vector))) in ([0.0, 1.0], [1.0]) and sum(vector) == 1 for vector in vectors)
     if len(vectors) < len(values) or not one_hot or len({len(vector) for vector in vectors}) > 1:
-        note = Note("labels", f"the labels of {table.name} are no classes and are left out")
+        note = Note("labels", f"the labels of {table.name} are not classes and are left out")
         return Labelled(None, (), [table], (note,))
     labels, names = number_values([vector.index(1) for vector in vectors])
     return Labelled(labels, names, [table], (Note("labels", f"classes are those of {table.name}, not the folders"),))
@@ -147,7 +147,9 @@ def _rows(tree: Tree, table: File) -> list[dict[str, Any]]:
         rows = [json.loads(line) for line in text.splitlines() if line.strip()]
     except (ValueError, csv.Error, RecursionError) as error:
         where = tree.place(table)
-        raise UserError(f"{where}: cannot be read ({' '.join(str(error).split())[:120]}); mend or remove it") from error
+        raise UserError(
+            f"{where}: cannot be read ({' '.join(str(error).split())[:120]}); repair or remove it"
+        ) from error
     return [row for row in rows if isinstance(row, dict)]
 
 
@@ -170,7 +172,7 @@ def _holds(table: File, pictures: Sequence[File]) -> bool:
 
 
 def _named(table: File, rows: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """Name of a picture below the source → its label; a table names them from the folder it lies in."""
+    """Path of a picture below the source → its label; paths in a table start at the table's folder."""
     prefix = "".join(f"{folder}/" for folder in table.folders)
     return {prefix + composed(name.replace("\\", "/").removeprefix("./")): label for name, label in rows}
 

@@ -1,4 +1,4 @@
-"""The files of a folder or a zip file: pictures, files beside them, and notes on what is not entered."""
+"""The files of a folder or a zip file: pictures, other files, and notes on folders that are not read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp",
     ".ppm", ".pgm", ".pbm", ".pnm", ".jp2"
 )  # fmt: skip
-# Never pictures, so they are not opened to see.
+# Suffixes that are never pictures: these files are not opened.
 TEXTS = (
     ".txt",
     ".csv",
@@ -38,7 +38,7 @@ TEXTS = (
     ".mat",
     ".npy",
 )
-# Pictures by their ending that are left out unless this build of Pillow reads them.
+# Suffixes of pictures that are left out unless this build of Pillow reads them.
 FOREIGN = (
     ".avif", ".heic", ".heif", ".hif", ".jxl", ".svg", ".psd", ".exr", ".hdr", ".tga", ".ico",
     ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raw", ".orf", ".rw2",
@@ -47,9 +47,9 @@ _LITTER = ("thumbs.db", "desktop.ini", "icon\r")  # of file managers
 
 
 class File(NamedTuple):
-    """`parts`: its path below the source, composed; `key`: what opens it; `stamp`: its bytes and times.
+    """`parts`: its path below the source, composed; `key`: opens it; `stamp`: its bytes and times.
 
-    A plain tuple, for there may be hundreds of thousands.
+    A plain tuple, since there may be hundreds of thousands.
     """
 
     parts: tuple[str, ...]
@@ -67,10 +67,10 @@ class File(NamedTuple):
 
 @dataclass
 class Tree:
-    """Pictures and other files in order: folder by folder, for a plain sort would put a-b/ before a/.
+    """Pictures and other files, sorted folder by folder: a plain sort would put a-b/ before a/.
 
-    `where` names the source in messages; `read(file)` gives the contents of a small file; `notes` tells what was not
-    entered. `hidden` files are in neither list.
+    `where` names the source in messages; `read(file)` gives the contents of a small file; `notes` lists what was not
+    read. Hidden files are in neither list.
     """
 
     where: str
@@ -86,13 +86,13 @@ class Tree:
 
 
 def folder_tree(root: Path, out: Path | None = None) -> Tree:
-    """The files below `root`. A folder that holds a run is not entered, nor is `out`, where the caller writes.
+    """The files below `root`, except in a folder with a run and in `out`, the caller's output folder.
 
-    Links to files are followed, and links to folders that lie elsewhere. A link to a folder that is read anyway is left
-    out, so that what is found does not depend on the order in which a file system lists it, and loops end.
+    Links to files and to folders outside are followed. A link to a folder that is read anyway is left out, so that the
+    result does not depend on the file system's order, and loops end.
     """
     if holds_run(root):
-        raise UserError(f"{root}: holds a run of degas; give the folder of the images alone")
+        raise UserError(f"{root}: holds a run of degas; give only the folder of the images")
     if out is not None and out.is_dir() and out.samefile(root):
         raise UserError(f"--out: {out} is the folder of the images; give another one")
     walk = _Walk(out.resolve() if out is not None else None)
@@ -106,13 +106,16 @@ def folder_tree(root: Path, out: Path | None = None) -> Tree:
 
 
 def zip_tree(path: Path) -> Tree:
-    """The members of a zip file, from its directory alone."""
+    """The members of a zip file, from its directory."""
     with open_zip(path) as archive:
         members = [info for info in archive.infolist() if not info.is_dir()]
         found = {member_name(info): info for info in members if not _hidden(member_name(info))}
 
         def readable(file: File) -> bool:
-            with suppress(RuntimeError, *DAMAGE), archive.open(file.key) as stream:  # encrypted, or packed unreadably
+            with (
+                suppress(RuntimeError, *DAMAGE),
+                archive.open(file.key) as stream,
+            ):  # encrypted, or of unknown compression
                 return is_picture(stream)
             return False
 
@@ -132,7 +135,7 @@ def zip_tree(path: Path) -> Tree:
 
 @dataclass
 class _Walk:
-    """One pass over a folder; what is found does not depend on the order in which the file system lists it."""
+    """One pass over a folder; the result does not depend on the file system's order."""
 
     out: Path | None
     found: list[File] = field(default_factory=list)
@@ -165,8 +168,8 @@ class _Walk:
         links = counted(
             "link",
             sorted(self.idle_links),
-            "link is left out, whose folder is read under its own name",
-            "links are left out, whose folders are read under their own names",
+            "link is left out, since its folder is read under its own name",
+            "links are left out, since their folders are read under their own names",
         )
         return (*_runs_notes(sorted(self.runs)), *links)
 
@@ -185,25 +188,25 @@ class _Walk:
             stamp = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
             self.found.append(File(_parts(name), name, stamp))
         elif name.lower().endswith(SUFFIXES):
-            raise UserError(f"{entry.path}: is no file but a broken link, a pipe or a device; remove it")
+            raise UserError(f"{entry.path}: is not a file but a broken link, a pipe or a device; remove it")
 
     def _is_out(self, entry: os.DirEntry[str]) -> bool:
         return self.out is not None and entry.name == self.out.name and Path(entry.path).resolve() == self.out
 
 
 def _reject_pictures(out: Path) -> None:
-    """Raise `UserError` where the folder that is to be written to holds pictures of the user's."""
+    """Raise `UserError` if the output folder holds pictures of the user."""
     found = sorted(path.name for path in out.rglob("*") if path.name.lower().endswith(SUFFIXES))
     if found:
         raise UserError(f"--out: {out} lies among the images and holds {found[0]}; give a new folder")
 
 
 def _runs_notes(runs: list[str]) -> tuple[Note, ...]:
-    return counted("run", runs, "folder is left out, which holds a run", "folders are left out, which hold runs")
+    return counted("run", runs, "folder with a run is left out", "folders with runs are left out")
 
 
 def _runs_among(names: Iterable[str]) -> tuple[str, ...]:
-    """The folders of runs, with a slash, among the names in an archive; `holds_run` for what is packed."""
+    """The folders of runs, with a slash, among the names in an archive; `holds_run` for archives."""
     names = set(names)
     configs = [name.removesuffix("config.json") for name in names if name.endswith("/config.json")]
     stages = [folder for folder in configs if any(folder + entry in names for entry in STAGE_ENTRIES)]
@@ -222,12 +225,12 @@ def _hidden(name: str) -> bool:
 
 
 def _hidden_name(name: str) -> bool:
-    """Return whether a file or folder of this name is never looked at; asked of every entry of a large folder."""
+    """Return whether a file or folder of this name is ignored; called for every entry of a large folder."""
     return name.startswith(".") or name == "__MACOSX" or name.lower() in _LITTER
 
 
 def _sorted_out(files: Iterable[File], readable: Callable[[File], bool]) -> tuple[list[File], list[File]]:
-    """Return pictures and the rest, each in order. A file with an unknown ending is opened to see."""
+    """Return pictures and other files, each in order. A file with an unknown suffix is opened to find out."""
     pictures: list[File] = []
     others: list[File] = []
     for file in sorted(files):
@@ -247,8 +250,8 @@ def left_out(files: Iterable[File]) -> tuple[Note, ...]:
         *counted(
             "unread_format",
             foreign,
-            f"picture is left out, whose format cannot be read here ({endings}); save it as PNG or JPEG",
-            f"pictures are left out, whose format cannot be read here ({endings}); save them as PNG or JPEG",
+            f"picture is left out: its format ({endings}) cannot be read here; save it as PNG or JPEG",
+            f"pictures are left out: their format ({endings}) cannot be read here; save them as PNG or JPEG",
         ),
         *counted("other_file", rest, "other file is left out", "other files are left out"),
     )

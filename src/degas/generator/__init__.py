@@ -1,1 +1,1 @@
-"""The public artefact: a generator that loads without the code that trained it."""
+"""The public artefact: a generator that loads without the training code."""

@@ -1,4 +1,4 @@
-"""A generator's `config.json`: made, read and validated before any memory is taken."""
+"""A generator's `config.json`: made, read, and validated before memory is allocated."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def make_config(
 ) -> dict[str, Any]:
     """The configuration of a new generator; `sizes` is an architecture file's object or a registered one's sizes.
 
-    `module` names the module that registers a generator of the user's own.
+    `module` names the module that registers a user's own generator.
     """
     key = "architecture" if kind == "architecture" else "sizes"
     head = {"format": FORMAT, "version": VERSION, "kind": kind}
@@ -35,9 +35,11 @@ def make_config(
 
 
 def checked_config(config: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """The configuration with every value validated, before any memory is taken."""
+    """The configuration, with every value validated before memory is allocated."""
     if not isinstance(config, Mapping) or config.get("format") != FORMAT or config.get("version") != VERSION:
-        raise UserError(f"{where}: not a generator's config.json of version {VERSION}; update degas, or mend the path")
+        raise UserError(
+            f"{where}: not a generator's config.json of version {VERSION}; update degas, or correct the path"
+        )
     if config.get("kind") != "architecture":
         check_registered(str(config.get("kind")), config.get("module"), where)
     if config["kind"] == "architecture":

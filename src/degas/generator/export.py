@@ -1,7 +1,7 @@
 """A generator as an ONNX file or a `torch.export` program, checked against PyTorch before the file appears.
 
-Both take noise (N, noise_size) float32, and labels (N,) int64 where the generator is conditional, for any N ≥ 1, and
-give images (N, C, H, W) float32 in [−1, 1]. The generator's `config.json` travels inside the file.
+Both take noise (N, noise_size) float32, and labels (N,) int64 if the generator is conditional, for any N ≥ 1, and give
+images (N, C, H, W) float32 in [−1, 1]. The file contains the generator's `config.json`.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from degas.runtime.torch_state import plain_torch
 Format = Literal["onnx", "torch-export"]
 FORMATS = ("onnx", "torch-export")
 ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
-MAX_BYTES = 2**31 - 2**20  # an ONNX file is one protobuf message, which ends at 2 GiB
-CHECK_BATCHES = (1, 2, 5)  # the example has 2: a check that the file does not fix this number
-TOLERANCE = 1e-4  # of a range of 2; a step of an 8-bit image is 8e-3 (our choice; errors seen: about 1e-6)
+MAX_BYTES = 2**31 - 2**20  # an ONNX file is one protobuf message, which is limited to 2 GiB
+CHECK_BATCHES = (1, 2, 5)  # the example has 2: this checks that the file does not fix the number
+TOLERANCE = 1e-4  # of a range of 2; one level of an 8-bit image is 8e-3 (our choice; observed errors: about 1e-6)
 CONFIG_KEY = "degas_generator"
 
 Runner = Callable[[Tensor, Tensor | None], Tensor]
@@ -40,7 +40,7 @@ Runner = Callable[[Tensor, Tensor | None], Tensor]
 
 @dataclass(frozen=True)
 class Exported:
-    """A written file, the largest absolute difference from PyTorch's images in [−1, 1], and what to know about it."""
+    """A written file, the largest absolute difference from PyTorch's images in [−1, 1], and a note."""
 
     path: Path
     largest_difference: float
@@ -51,12 +51,12 @@ class Exported:
 def export_generator(generator: Generator, path: str | Path, file_format: Format = "onnx") -> Exported:
     """Write `generator` to the file `path` and compare the file with PyTorch at several batch sizes.
 
-    The exported network uses stored batch-norm statistics. A generator with `sampling_bn` = batch has none to
-    sample with, so a copy is recalibrated first (the mean of 20 batches of 100, as `sampling_bn` = recalibrated does).
+    The exported network uses stored batch-norm statistics. A generator with `sampling_bn` = batch has none for
+    sampling, so a copy is recalibrated first (the mean of 20 batches of 100, as with `sampling_bn` = recalibrated).
 
     Raises:
         UserError: an unknown format, a missing extra, a file that cannot be written, a generator too large for ONNX.
-        RuntimeError: the file's images differ from PyTorch's; then no file is left.
+        RuntimeError: the file's images differ from PyTorch's; no file is kept.
     """
     path = expanded(path)
     _check(generator, path, file_format)
@@ -82,9 +82,9 @@ def export_generator(generator: Generator, path: str | Path, file_format: Format
 @plain_torch()
 @torch.no_grad()
 def largest_difference(generator: Generator, run: Runner) -> float:
-    """The largest absolute difference of `run`'s images from the generator's, over several batch sizes.
+    """The largest absolute difference between the images of `run` and the generator, over several batch sizes.
 
-    Noise and labels differ from those of the tracing. NaN where either output is not finite.
+    Noise and labels differ from those of the tracing. NaN if either output is not finite.
     """
     found = []
     for seed, n in enumerate(CHECK_BATCHES, start=1):
@@ -109,11 +109,13 @@ def _check(generator: Generator, path: Path, file_format: str) -> None:
         raise UserError(f"--format onnx needs {', '.join(missing)}; in degas' folder: pip install -e '.[export]'")
     size = sum(value.numel() * value.element_size() for value in generator.state_dict().values())
     if size > MAX_BYTES:
-        raise UserError(f"{path}: the generator has {size >> 20} MiB and ONNX ends at 2 GiB; use --format torch-export")
+        raise UserError(
+            f"{path}: the generator has {size >> 20} MiB, but ONNX is limited to 2 GiB; use --format torch-export"
+        )
 
 
 def _fixed_statistics(generator: Generator) -> tuple[Generator, str]:
-    """A copy on the CPU in evaluation mode, with stored statistics that may be sampled with, and a note if new."""
+    """A copy on the CPU in evaluation mode with stored statistics for sampling, and a note if they are new."""
     fixed: Generator = copy.deepcopy(generator).to("cpu", torch.float32).requires_grad_(False)
     if fixed.sampling_bn != "batch":
         return fixed.eval(), ""
@@ -131,7 +133,7 @@ def _fixed_statistics(generator: Generator) -> tuple[Generator, str]:
 
 
 def _example(generator: Generator) -> tuple[tuple[Tensor, ...], dict[str, Any]]:
-    """Inputs to trace with, and which of their axes may vary: axis 0, the batch."""
+    """Inputs for tracing, and their variable axes: axis 0, the batch."""
     batch = torch.export.Dim("batch")
     noise = draw_noise(2, generator.noise_size, seed=0)
     if not generator.num_classes:
@@ -172,7 +174,7 @@ def _write_program(generator: Generator, path: Path) -> None:
     arguments, dynamic = _example(generator)
     program = torch.export.export(generator, arguments, dynamic_shapes=dynamic)
     config = json.dumps(generator.config, ensure_ascii=False)
-    with path.open("wb") as file:  # torch's own errors speak of its C++ code
+    with path.open("wb") as file:  # torch's own errors refer to its C++ code
         torch.export.save(program, file, extra_files={f"{CONFIG_KEY}.json": config})
 
 

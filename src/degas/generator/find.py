@@ -1,6 +1,4 @@
-"""The generator that a user names: its folder, a file of it, the run folder around it, or one that ships with the
-package. Knows no torch.
-"""
+"""The generator that a user names: its folder, one of its files, the run folder around it, or a shipped one. No torch."""
 
 from __future__ import annotations
 
@@ -28,7 +26,7 @@ def generator_folder(path: str | Path) -> Path:
 
 
 def own_folder(path: str | Path) -> Path | None:
-    """The user's generator folder that `path` means: itself, that of one of its files, or the one in a run folder."""
+    """The user's generator folder: `path` itself, the folder of one of its files, or a run folder's."""
     path = expanded(path)
     if path.is_file() and path.name in FILES:
         path = path.parent

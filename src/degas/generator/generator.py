@@ -1,6 +1,6 @@
 """The generator: a plain module, saved as `model.safetensors` + `config.json`, loadable without the training code.
 
-`config.json` holds the whole architecture, so that the two files are enough to build, load and sample it anywhere.
+`config.json` holds the whole architecture, so that these two files suffice to build, load and sample it anywhere.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ from degas.runtime.torch_state import plain_torch
 from degas.settings.rejections import whole
 from degas.space.architecture import Architecture
 
-NOISE_ROWS = 64  # rows of noise drawn from one seed
+NOISE_ROWS = 64  # rows of noise per seed
 
 
 class Generator(nn.Module):
     """Noise (N, noise_size) ~ N(0, I) → images (N, channels, image_size, image_size) in [−1, 1].
 
     Build one with `from_architecture`, `from_baseline` or `load`. `num_classes` is 0 for an unconditional generator,
-    which ignores labels; a conditional one takes labels (N,) in 0 … num_classes − 1. `sampling_bn` says which
-    batch-norm statistics `sample` uses: the stored ones, or with `batch` those of each batch of samples (CT-GAN).
-    `image_gain` sets the scale of an architecture's first images, untrained (`nets.backbone`).
+    which ignores labels; a conditional one takes labels (N,) in 0 … num_classes − 1. `sampling_bn` sets the batch-norm
+    statistics of `sample`: the stored ones, or with `batch` those of each batch of samples (CT-GAN). `image_gain` sets
+    the scale of an untrained architecture's images (`nets.backbone`).
     """
 
     def __init__(self, config: Mapping[str, Any], where: str = "generator", *, image_gain: float = 1.0) -> None:
@@ -67,9 +67,9 @@ class Generator(nn.Module):
         sampling_bn: SamplingBn = "running",
         image_gain: float = 1.0,
     ) -> Generator:
-        """The generator of an architecture file, with fresh weights.
+        """The generator of an architecture file, with initial weights.
 
-        Its first images are of unit variance before their tanh, which suits a critic; for a fit by reconstruction say
+        Its first images have unit variance before their tanh, which suits a critic; for a fit by reconstruction use
         `image_gain=backbone.FLAT` (docs/results.md).
         """
         config = make_config("architecture", architecture.to_dict(), num_classes, class_names, sampling_bn)
@@ -89,7 +89,7 @@ class Generator(nn.Module):
         class_names: Sequence[str] = (),
         sampling_bn: SamplingBn = "running",
     ) -> Generator:
-        """A registered generator, such as `resnet` (CT-GAN's) or `dcgan`, with fresh weights."""
+        """A registered generator, such as `resnet` (CT-GAN's) or `dcgan`, with initial weights."""
         GENERATORS.find(kind, "--architecture")
         sizes = dict(zip(SIZES, (width, noise_size, base_size, num_stages, channels), strict=True))
         generator = cls(make_config(kind, sizes, num_classes, class_names, sampling_bn))
@@ -109,12 +109,14 @@ class Generator(nn.Module):
         if noise.ndim != 2 or noise.shape[1] != self.noise_size:
             raise UserError(f"noise: this generator takes (N, {self.noise_size}), not {tuple(noise.shape)}")
         if self.num_classes and labels is None:
-            raise UserError(f"labels: this generator has {self.num_classes} classes; give one label an image")
+            raise UserError(f"labels: this generator has {self.num_classes} classes; give one label per image")
         if not self.num_classes and labels is not None:
             raise UserError("labels: this generator is unconditional; train one with --gan.supervised")
         if labels is None:
             return self.network(noise)
-        looked_at = not isinstance(labels, Tensor) or labels.device.type == "cpu"  # elsewhere it would wait for the GPU
+        looked_at = (
+            not isinstance(labels, Tensor) or labels.device.type == "cpu"
+        )  # on a GPU the check would wait for it
         if looked_at and not self.training and not torch.compiler.is_compiling() and not torch.jit.is_tracing():
             self._check_labels(labels, len(noise))
         try:
@@ -126,10 +128,10 @@ class Generator(nn.Module):
     def images(
         self, n: int, seed: int = 0, labels: Tensor | Sequence[int] | int | None = None, batch_images: int = 100
     ) -> Iterator[Tensor]:
-        """Stream `n` samples as uint8 batches on the CPU; image i depends on (seed, i) and its label alone.
+        """Stream `n` samples as uint8 batches on the CPU; image i depends only on (seed, i) and its label.
 
-        A conditional generator without given labels draws them uniformly. With `sampling_bn` = batch an image
-        also depends on its batch; only then does `batch_images` matter.
+        A conditional generator draws labels uniformly unless they are given. With `sampling_bn` = batch an image also
+        depends on its batch, and so on `batch_images`.
         """
         n, seed = whole("n", n, least=0), whole("seed", seed)
         chosen = self._labels(n, seed, labels)
@@ -141,9 +143,9 @@ class Generator(nn.Module):
     @plain_torch()
     @torch.no_grad()
     def draw(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
-        """The images of `noise` (N, noise_size), uint8 on the CPU; autograd and the module's mode stay as they were.
+        """The images of `noise` (N, noise_size), uint8 on the CPU; autograd and the module's mode do not change.
 
-        A separate function, because the caller of `images` runs code of their own, or stops, between two batches.
+        A separate function, because the caller of `images` runs other code, or stops, between two batches.
         """
         was_training, device = self.training, next(self.parameters()).device
         self.train(self.sampling_bn == "batch")
@@ -164,7 +166,7 @@ class Generator(nn.Module):
             return torch.cat(batches) if batches else none
 
     def save(self, folder: str | Path) -> None:
-        """Write `model.safetensors` and `config.json` into `folder`; each file is whole or absent."""
+        """Write `model.safetensors` and `config.json` into `folder`; each file is complete or absent."""
         folder = expanded(folder)
         folder.mkdir(parents=True, exist_ok=True)
         tensors = {name: value.detach().cpu().contiguous() for name, value in self.state_dict().items()}
@@ -174,7 +176,7 @@ class Generator(nn.Module):
     @classmethod
     @plain_torch(keep_random_state=True)
     def load(cls, folder: str | Path, device: str | torch.device = "cpu") -> Generator:
-        """Read a generator folder; raises `UserError` with one line when it is not one or is damaged."""
+        """Read a generator folder; raises `UserError` if it is not one or is damaged."""
         folder = expanded(folder)
         generator = cls(read_config(folder / "config.json"), str(folder / "config.json"))
         weights = folder / "model.safetensors"
@@ -183,9 +185,9 @@ class Generator(nn.Module):
         except (OSError, SafetensorError) as error:
             if isinstance(error, OSError) and error.errno not in (None, errno.ENOENT):
                 raise unreadable(weights, error) from None
-            raise UserError(f"{weights}: cannot be read ({one_line(error)}); copy the generator folder anew") from None
+            raise UserError(f"{weights}: cannot be read ({one_line(error)}); copy the generator folder again") from None
         except RuntimeError as error:
-            raise UserError(f"{weights}: does not fit config.json beside it: {one_line(error)}") from None
+            raise UserError(f"{weights}: does not fit the config.json next to it: {one_line(error)}") from None
         generator.loaded_from = folder
         return generator.to(device).eval()
 
@@ -204,7 +206,7 @@ class Generator(nn.Module):
     def save_pretrained(
         self, folder: str | Path, *, repo_id: str | None = None, push_to_hub: bool = False, **options: Any
     ) -> None:
-        """`save` with a model card beside it; with `push_to_hub` also to the hub (default name: the folder's)."""
+        """`save` with a model card; with `push_to_hub` also to the hub (default name: the folder's)."""
         from degas.generator.hub import save_with_card
 
         save_with_card(self, expanded(folder), repo_id)
@@ -230,12 +232,12 @@ class Generator(nn.Module):
         return chosen.long()
 
     def _check_labels(self, labels: Any, n: int) -> None:
-        """Raise `UserError` unless `labels` are `n` whole numbers that name classes."""
+        """Raise `UserError` unless `labels` are `n` valid class numbers."""
         sound = isinstance(labels, Tensor) and labels.shape == (n,) and not labels.dtype.is_floating_point
         if not sound or labels.dtype == torch.bool:
-            raise UserError(f"labels: {n} whole numbers are needed, one an image")
+            raise UserError(f"labels: {n} whole numbers are needed, one per image")
         if n and not 0 <= int(labels.min()) <= int(labels.max()) < self.num_classes:
-            raise UserError(f"labels: must lie in 0 … {self.num_classes - 1}")
+            raise UserError(f"labels: must be in 0 … {self.num_classes - 1}")
 
 
 @plain_torch()
@@ -253,9 +255,9 @@ def draw_noise(n: int, noise_size: int, seed: int, start: int = 0) -> Tensor:
 
 @plain_torch()
 def draw_labels(n: int, num_classes: int, seed: int, counts: Sequence[int] | None = None) -> Tensor:
-    """Labels int64 (n,), uniform, or each as frequent as `counts` says; row i depends on (seed, i) alone.
+    """Labels int64 (n,), uniform or with the frequencies of `counts`; row i depends only on (seed, i).
 
-    Equal `counts` give the same labels as no counts.
+    Equal `counts` give the same labels as no `counts`.
     """
     shares = torch.tensor([1] * num_classes if counts is None else [count // math.gcd(*counts) for count in counts])
     ends = shares.cumsum(0)  # class k has the whole numbers from ends[k − 1] to ends[k] − 1

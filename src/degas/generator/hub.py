@@ -1,7 +1,7 @@
-"""Generators on a model hub, in the manner of Hugging Face's models; the `huggingface_hub` package is loaded only here.
+"""Generators on a model hub, with the interface of Hugging Face's models; only this module loads `huggingface_hub`.
 
-A generator folder is `model.safetensors`, `config.json`, and a `README.md` that is its model card. Nothing else is
-downloaded, and nothing downloaded is executed.
+A generator folder is `model.safetensors`, `config.json`, and a `README.md`, its model card. Nothing else is downloaded,
+and nothing downloaded is executed.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ images = generator.sample(16, seed=0)  # uint8 (16, {channels}, {size}, {size})
 
 
 class Savable(Protocol):
-    """The part of a generator that a card and an upload need, so that this module need not know its class."""
+    """The part of a generator that a card and an upload need, so that this module does not import its class."""
 
     image_size: int
     channels: int
@@ -58,8 +58,8 @@ class Savable(Protocol):
 def generator_files(path_or_id: str | Path, **download: Any) -> Path:
     """The local folder of a generator: the user's own, a shipped one, or the hub's repository, downloaded once.
 
-    `download` goes to `huggingface_hub.snapshot_download`: revision, token, cache_dir, local_files_only, … . What is
-    at hand is used as it is, offline and without `huggingface_hub`. Raises `UserError` if nothing can be found.
+    `download` goes to `huggingface_hub.snapshot_download`: revision, token, cache_dir, local_files_only, … . Own
+    folders and shipped generators need no `huggingface_hub` and no network. Raises `UserError` if nothing is found.
     """
     name, path = str(path_or_id), expanded(path_or_id)
     found = own_folder(path) or shipped_folder(name) or (path if path.is_dir() else None)
@@ -68,8 +68,8 @@ def generator_files(path_or_id: str | Path, **download: Any) -> Path:
     if isinstance(path_or_id, Path) or name.startswith((".", "/", "~")) or name.count("/") != 1:
         shipped = ", ".join(shipped_generators()) or "none"
         raise UserError(
-            f"{name}: no such folder, not one of the shipped generators ({shipped}), and not a repository's name, "
-            "which is OWNER/NAME"
+            f"{name}: no such folder, not one of the shipped generators ({shipped}), and not the name "
+            "OWNER/NAME of a repository"
         )
     hub = _hub(name)
     with _one_line(name):
@@ -77,8 +77,8 @@ def generator_files(path_or_id: str | Path, **download: Any) -> Path:
 
 
 def save_with_card(generator: Savable, folder: Path, name: str | None = None) -> None:
-    """`generator.save(folder)`, and a model card: the one it was loaded with if its weights are still those, else a
-    plain one. A card that `folder` holds already is kept.
+    """`generator.save(folder)`, and a model card: the one it was loaded with if the weights are unchanged, else a plain
+    one. An existing card in `folder` is kept.
     """
     generator.save(folder)
     if (folder / "README.md").exists():
@@ -94,7 +94,7 @@ def save_with_card(generator: Savable, folder: Path, name: str | None = None) ->
 
 
 def _same_weights(home: Path, folder: Path) -> bool:
-    """Return whether `folder` holds exactly these weights, to which the scores on its card belong."""
+    """Return whether `folder` holds the weights of `home`, so that the scores on its card apply."""
     if not (home / "model.safetensors").is_file():
         return False
     before, now = (load_file(place / "model.safetensors") for place in (home, folder))
@@ -104,7 +104,7 @@ def _same_weights(home: Path, folder: Path) -> bool:
 
 
 def upload(generator: Savable, repo_id: str, *, private: bool | None = None, **options: Any) -> str:
-    """Push a generator with its card to the hub's repository `repo_id`, made if missing; returns the commit's address.
+    """Push a generator with its card to the hub's repository `repo_id`, made if missing; returns the commit's URL.
 
     `options` goes to `huggingface_hub.HfApi.upload_folder`: commit_message, revision, create_pr, … ; `token` to all.
     """
@@ -127,7 +127,7 @@ def _hub(name: str) -> ModuleType:
 
 @contextmanager
 def _one_line(name: str) -> Iterator[None]:
-    """Make the hub's errors (HTTP, missing, offline: all `OSError`; malformed names: `ValueError`) a `UserError`."""
+    """Turn the hub's errors (HTTP, missing, offline: all `OSError`; malformed names: `ValueError`) into `UserError`."""
     try:
         yield
     except (OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""A walk between samples: noise that moves from one sample's to the next one's along the sphere, and its images."""
+"""A walk between samples: the noise moves along the sphere from each sample to the next."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from degas.generator.generator import Generator, draw_noise
 from degas.runtime.torch_state import plain_torch
 
 BATCH_IMAGES = 100  # as `Generator.images` draws them
-SMALLEST_SINE = 1e-6  # of the angle between two noises; below it their great circle is not defined
+SMALLEST_SINE = 1e-6  # of the angle between two noise vectors; below it their great circle is undefined
 
 
 @plain_torch()
 def walk(generator: Generator, num_samples: int, num_between: int, seed: int = 0, label: int | None = None) -> Tensor:
     """The images of a closed walk through samples 0 … K − 1 of `seed`: uint8 (K·(N + 1), C, H, W) on the CPU.
 
-    Sample k is image k·(N + 1); N = `num_between` images follow it on the way to the next sample, after the last one
-    on the way back to the first. A conditional generator makes one class, `label`. With `sampling_bn` = batch an image
-    also depends on the others of its batch.
+    Sample k is image k·(N + 1). N = `num_between` images lead from each sample to the next, and from the last back to
+    the first. A conditional generator makes one class, `label`. With `sampling_bn` = batch an image also depends on the
+    others of its batch.
     """
     if num_samples < 2:
-        raise UserError("--num-images: a walk leads from one sample to another; give 2 or more")
+        raise UserError("--num-images: a walk connects at least two samples; give 2 or more")
     noise = walk_noise(draw_noise(num_samples, generator.noise_size, seed), num_between)
     labels = None if label is None else torch.full((len(noise),), label)
     parts = range(0, len(noise), BATCH_IMAGES)
@@ -34,7 +34,7 @@ def walk(generator: Generator, num_samples: int, num_between: int, seed: int = 0
 
 @plain_torch()
 def walk_noise(ends: Tensor, num_between: int) -> Tensor:
-    """Noise of a closed walk through `ends` (K, d): float32 (K·(N + 1), d), `ends` themselves in rows k·(N + 1)."""
+    """Noise of a closed walk through `ends` (K, d): float32 (K·(N + 1), d); rows k·(N + 1) are `ends`."""
     legs = [
         torch.cat([ends[k : k + 1], between(ends[k], ends[(k + 1) % len(ends)], num_between)]) for k in range(len(ends))
     ]
@@ -42,11 +42,10 @@ def walk_noise(ends: Tensor, num_between: int) -> Tensor:
 
 
 def between(start: Tensor, end: Tensor, num: int) -> Tensor:
-    """`num` noises at equal angles on the way from `start` to `end`, both (d,): float32 (num, d).
+    """`num` noise vectors at equal angles from `start` to `end`, both (d,): float32 (num, d).
 
-    The direction turns along the great circle through both, the length changes evenly; normal noise lies near a
-    sphere, of which a straight line would leave the surface. Where the two point the same or the opposite way, it is
-    the straight line.
+    The direction turns along the great circle through both, and the length changes linearly: normal noise is near a
+    sphere, which a straight line would leave. If the two have the same or opposite directions, it is the straight line.
     """
     share = (torch.arange(1, num + 1, dtype=torch.float64) / (num + 1))[:, None]  # (num, 1)
     first, last = start.double(), end.double()
@@ -61,7 +60,7 @@ def between(start: Tensor, end: Tensor, num: int) -> Tensor:
 
 
 def as_legs(images: Tensor, num_between: int) -> Tensor:
-    """A walk's images as rows of a picture: (K·(N + 2), C, H, W), each leg with the sample that it leads to."""
+    """A walk's images as rows of a picture: (K·(N + 2), C, H, W), each row with the sample at its end."""
     legs = images.unflatten(0, (-1, num_between + 1))  # (K, N + 1, C, H, W)
     goals = legs[:, :1].roll(-1, 0)
     return torch.cat([legs, goals], 1).flatten(0, 1)

@@ -1,4 +1,4 @@
-"""Checks before a search begins: settings that exclude each other, caps that nothing fits."""
+"""Checks before a search begins: settings that exclude each other, caps that no architecture meets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from degas.space.graph import SearchSpace
 
 
 def check_search(settings: SearchSettings, space: SpaceSettings, *, image_size: int, channels: int) -> None:
-    """Raise `UserError`, one line, for settings that no search can use."""
+    """Raise `UserError` for settings that no search can use."""
     check_settings(settings)
     check_on_images(settings, space, image_size=image_size, channels=channels)
 
@@ -36,19 +36,19 @@ def check_settings(settings: SearchSettings) -> None:
         raise UserError(f"search: --search.order second {why}")
     if settings.schedule == "joint" and settings.alpha_batch not in (None, "same"):
         raise UserError(
-            f"search: --search.alpha-batch {settings.alpha_batch} needs steps of their own on α, and "
-            f"--search.schedule joint has none; say --search.schedule alternate"
+            f"search: --search.alpha-batch {settings.alpha_batch} needs separate steps on α, and "
+            f"--search.schedule joint has none; use --search.schedule alternate"
         )
     if settings.settle_margin is not None and not settings.settle_epochs:
-        raise UserError("search: --search.settle-margin counts with --search.settle-epochs only; give both")
+        raise UserError("search: --search.settle-margin counts only with --search.settle-epochs; give both")
     if settings.cuda_graphs and (why := _step_dependent_setting(settings, signal)):
-        raise UserError(f"search: --search.cuda-graphs repeats one step, and {why} makes every step another one")
+        raise UserError(f"search: --search.cuda-graphs replays one step, but {why} makes every step different")
     if why := rule.conflict(settings):
         raise UserError(f"search: {why}")
 
 
 def _step_dependent_setting(settings: SearchSettings, signal: type[Signal]) -> str:
-    """Return a setting by which a search step depends on more than its batches and rates; "" if there is none."""
+    """Return a setting that makes a search step depend on more than its batches and rates; "" without one."""
     found = {
         f"--search.signal {settings.signal}": not signal.replayable,
         "--search.order second": settings.order == "second",
@@ -63,7 +63,7 @@ def _step_dependent_setting(settings: SearchSettings, signal: type[Signal]) -> s
 def search_budget(
     settings: SearchSettings, space: SpaceSettings, graph: SearchSpace, *, base_size: int, channels: int
 ) -> Budget | None:
-    """Return the costs of a search's choices, and its caps; None where no setting needs costs."""
+    """Return the costs of a search's choices, and its caps; None if no setting needs costs."""
     if settings.max_params is None and settings.max_macs is None and not settings.cost_weight:
         return None
     sizes = Architecture(

@@ -1,4 +1,4 @@
-"""The split of images into those that a search fits and those that it holds out."""
+"""The split of images into fitted and held-out ones."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ def num_held_out(num_images: int, fraction: float) -> int:
 
 
 def split_held_out(num_images: int, fraction: float, *, seed: int, purpose: str) -> tuple[np.ndarray, np.ndarray]:
-    """Row numbers (n,) that are fitted and that are held out, each in rising order; drawn from `seed` and `purpose`.
+    """Row numbers (n,) of fitted and of held-out images, each in ascending order; drawn from `seed` and `purpose`.
 
-    Raises `UserError` where either part would be empty.
+    Raises `UserError` if either part would be empty.
     """
     num_held = num_held_out(num_images, fraction)
     if not 0 < num_held < num_images:

@@ -12,15 +12,15 @@ from degas.runtime.progress import Progress
 from degas.runtime.run_folder import StageFolder
 from degas.runtime.save_clock import SaveClock
 
-SHORT_EPOCHS = 3  # decide much as five do (docs/search.md)
+SHORT_EPOCHS = 3  # decide much like five (docs/search.md)
 
 
 def run_steps(search: Search, folder: StageFolder, *, progress: bool) -> int:
-    """Take all steps that are left, from the folder's newest checkpoint on; return the number of steps taken in all.
+    """Take all remaining steps from the folder's newest checkpoint; return the total number of steps.
 
     Raises:
-        UserError: a loss or gradient that is not finite (naming step and term), a search that learns nothing.
-        Terminated, Interrupted: asked to stop, after saving.
+        UserError: a loss or gradient is not finite (with step and term), or the search learns nothing.
+        Terminated, Interrupted: stopped by a signal, after saving.
     """
     step = search.restore(folder)
     quiet = not (progress and search.engine.is_main)
@@ -28,19 +28,19 @@ def run_steps(search: Search, folder: StageFolder, *, progress: bool) -> int:
         follower = Follower(search, folder, bar, step)
         while follower.goes_on(step):
             terms = search.step(step)
-            step += 1  # from here on, `step` counts finished steps
+            step += 1  # from here, `step` counts finished steps
             follower.after_step(step, terms)
             stopping = search.engine.all_stop(stop.requested, step)
             follower.save_if_due(step, stopping=stopping)
             if stopping and follower.goes_on(step):
                 stop.leave()
         follower.end(step)
-    search.replayed = None  # its graph's memory is not needed from here on
+    search.replayed = None  # releases its graph's memory
     return step
 
 
 def progress_of(search: Search, step: int, quiet: bool) -> Progress:
-    """Return the progress display of a search that begins after `step` steps; it says how to shorten the search."""
+    """Return the progress display of a search that begins after `step` steps, with ways to shorten the search."""
     ways = [f"--search.num-epochs {SHORT_EPOCHS}"] if search.settings.num_epochs > SHORT_EPOCHS else []
     ways += ["fewer images (--data.max-images)", "a smaller --search.width"]
     ways += ["a GPU"] if search.engine.device.type == "cpu" else []
@@ -53,7 +53,7 @@ class Follower:
     """The logs and checkpoints of a search that begins after `step` finished steps.
 
     Attributes:
-        settled: no decision is open any more (`--search.settle-epochs`), and the search may end early.
+        settled: no decision is open (`--search.settle-epochs`), so the search may end early.
     """
 
     def __init__(self, search: Search, folder: StageFolder, bar: Progress, step: int) -> None:
@@ -64,11 +64,11 @@ class Follower:
         self.settled = search.is_settled(step)
 
     def goes_on(self, step: int) -> bool:
-        """Return whether there is more to do after `step` steps."""
+        """Return whether steps remain after `step` steps."""
         return step < self.search.total_steps and not self.settled
 
     def after_step(self, step: int, terms: Terms) -> None:
-        """Log and save as is due after `step` finished steps; `terms` are those of the last one."""
+        """Log and save if due after `step` finished steps; `terms` are those of the last one."""
         epoch = (step - 1) // self.search.steps_per_epoch + 1
         ends_epoch = step % self.search.steps_per_epoch == 0
         note = f"epoch {epoch}/{self.search.settings.num_epochs}"
@@ -86,15 +86,15 @@ class Follower:
             self._end_epoch(step, epoch, values["epoch_loss"])
 
     def save_if_due(self, step: int, *, stopping: bool) -> None:
-        """Checkpoint now and then, at the end, and before stopping."""
+        """Save a checkpoint if due, at the end, and before stopping."""
         due = self.saves.due_at(step) or self.search.engine.all_stop(self.saves.due_now(), step)
         if stopping or due or not self.goes_on(step):
-            self.watch.check()  # never save what is not finite
+            self.watch.check()  # never save values that are not finite
             with self.saves.saving():
                 self.folder.save(step, self.search.state_dict())
 
     def end(self, step: int) -> None:
-        """Print a line where the search ended early."""
+        """Print a line if the search ended early."""
         if self.settled:
             self.bar.end_at(step)
             self.bar.say(

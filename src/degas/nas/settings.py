@@ -1,4 +1,4 @@
-"""Search settings as a user gives them → the complete ones that a search has."""
+"""A user's search settings → the complete settings of a search."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from degas.nas.held_out import num_held_out
 from degas.settings.base import Positive, Rate
 from degas.settings.sections import SearchSettings
 
-# Where num_epochs is unset: more found nothing better, fewer agree less between seeds (docs/search.md).
+# The default of num_epochs: more found nothing better, fewer agree less between seeds (docs/search.md).
 FEWEST_EPOCHS = 5
 FEWEST_STEPS = 500
 
 
 class CompleteSearch(SearchSettings):
-    """The settings of a search, with nothing left open; made by `resolve_search`.
+    """The complete settings of a search, made by `resolve_search`.
 
-    None remains where it says that there is no such thing: no cap on the size, no fixed margin for settling.
-    `asked` is what the user asked for, as config.json holds it.
+    None remains only where it means absence: no cap on the size, no fixed margin for settling. `asked` are the user's
+    settings, as config.json holds them.
     """
 
     num_epochs: Positive
@@ -30,12 +30,12 @@ class CompleteSearch(SearchSettings):
     asked: SearchSettings = Field(exclude=True)
 
     def as_config(self) -> dict[str, Any]:
-        """The object of config.json: every setting as the user gave it."""
+        """The object of config.json: the user's settings."""
         return self.asked.model_dump(mode="json")
 
 
 def resolve_search(asked: SearchSettings, num_images: int, num_ranks: int = 1) -> CompleteSearch:
-    """Complete settings for so many images and processes: what is given, and what follows from it for the rest."""
+    """The complete settings for this number of images and processes: the given ones, and the rest derived from them."""
     epoch_steps = steps_of_epoch(asked, num_images, num_ranks)
     num_epochs = asked.num_epochs or enough_epochs(epoch_steps, fewest_epochs=FEWEST_EPOCHS, fewest_steps=FEWEST_STEPS)
     derived = {
@@ -49,7 +49,7 @@ def resolve_search(asked: SearchSettings, num_images: int, num_ranks: int = 1) -
 
 
 def steps_of_epoch(asked: SearchSettings, num_images: int, num_ranks: int = 1) -> int:
-    """Return the number of steps in which the weights see each of their images once."""
+    """Return the number of steps in one pass of the weights over their images."""
     held_out = num_held_out(num_images, asked.held_out_fraction) if asked.alpha_batch == "held_out" else 0
     return steps_per_epoch(num_images - held_out, asked.batch_images, num_ranks)
 
@@ -57,7 +57,8 @@ def steps_of_epoch(asked: SearchSettings, num_images: int, num_ranks: int = 1) -
 def alpha_rate(total_steps: int) -> float:
     """Adam's rate for α unless one is given: 15/steps, within bounds.
 
-    α moves at most rate·steps, and most steps cancel, since its gradient is mostly noise: over 500 steps at 0.03 it has
-    moved by 2 at most. Of 0.002, 0.01, 0.03 and 0.1, 0.03 found the best architecture in 500 steps (docs/search.md).
+    α moves by at most rate·steps, and most steps cancel, since its gradient is mostly noise: in 500 steps at 0.03 it
+    moved by at most 2. Among 0.002, 0.01, 0.03 and 0.1, the rate 0.03 found the best architecture in 500 steps
+    (docs/search.md).
     """
     return max(3e-4, min(0.03, 15.0 / total_steps))

@@ -1,8 +1,8 @@
-"""The interface of a search signal. It says how good a network's images are, and trains the network's weights by that.
+"""The interface of a search signal: a loss for a network's images, and the training of its weights by that loss.
 
-The search knows of no loss: it draws batches, hands them to its signal, mixes operations by α, and prunes. GLO is the
-first signal (`--search.signal glo`). Another one is a subclass with two methods, `inputs` and `loss`; one that keeps
-more than the network's weights also has a `step` and a state of its own.
+The search itself has no loss: it draws batches, gives them to its signal, mixes operations by α, and prunes. GLO is the
+default signal (`--search.signal glo`). Another one is a subclass with two methods, `inputs` and `loss`; one that holds
+more than the network's weights also has a `step` and its own state.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from degas.runtime.run_folder import StageFolder
 from degas.settings.sections import SIGNALS, SearchSettings
 
 Terms = dict[str, Tensor]  # name → scalar
-ENTRY_POINTS = "degas.signals"  # of other packages: the name, and the module that registers it
+ENTRY_POINTS = "degas.signals"  # entry point group of other packages: name, and module that registers it
 REGISTERED: Registry[type[Signal]] = Registry("search signal")
 SignalClass = TypeVar("SignalClass", bound="type[Signal]")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A problem that raised no error: `kind` for programs; `where`, `what` and `mend` make up the line."""
+    """A problem without an error: `kind` for programs; `where`, `what` and `mend` form the message."""
 
     kind: str
     where: str
@@ -50,7 +50,7 @@ class Finding:
 
 
 class Moved(NamedTuple):
-    """Values of a step, detached: the terms of its loss, which add up to it, and others that are worth a log."""
+    """Detached values of a step: the terms of its loss, which add up to it, and others for the log."""
 
     terms: Terms
     others: Terms
@@ -64,14 +64,14 @@ class Signal(ABC):
 
     Args:
         network: on any device; moved to the engine's, in channels-last memory.
-        weights: its parameters to fit (a supernet's without α).
-        images, settings: what to fit, and how.
+        weights: its parameters to fit (without α for a supernet).
+        images, settings: the images to fit, and the search settings.
         noise_size: d.
-        total_steps: length of the cosine along which the rates fall.
+        total_steps: length of the cosine schedule of the rates.
 
     Attributes:
-        replayable: a step depends on its batch and rates alone, so that a CUDA graph can repeat it.
-        rates: the settings to lower where a number is not finite.
+        replayable: a step depends only on its batch and rates, so that a CUDA graph can replay it.
+        rates: the settings to lower if a number is not finite.
     """
 
     replayable: ClassVar[bool] = False
@@ -100,23 +100,23 @@ class Signal(ABC):
 
     @abstractmethod
     def inputs(self, index: Tensor) -> Tensor:
-        """The network's inputs (B, d) for the images `index` (B,); constants, for α and for pruning."""
+        """The network's inputs (B, d) for the images `index` (B,); constants for α and for pruning."""
 
     @abstractmethod
     def loss(self, fake_images: Tensor, batch: Batch) -> Terms:
-        """The terms of the loss of `fake_images` (B, C, H, W), made from the inputs of `batch`; less is better."""
+        """The terms of the loss of `fake_images` (B, C, H, W), made from the inputs of `batch`; smaller is better."""
 
     def step(self, batch: Batch, rate_share: float | Tensor) -> Moved:
-        """One update of the weights, and of whatever else the signal keeps, on a batch.
+        """One update of the weights and of the signal's other values on a batch.
 
-        `rate_share`: that of the rates, 0 to 1 (`rate_share(step)`). α's gradient is left where it arrives, if α wants
+        `rate_share`: the share of the rates, 0 to 1 (`rate_share(step)`). The gradient of α remains on α if α requires
         one. Nothing here waits for the device: the values are tensors.
         """
         terms, norm = self.fit_weights(self.inputs(batch.index), batch, rate_share)
         return Moved(terms, {"gradient_norm": norm})
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that a resumed search needs: network, optimiser, and what the signal keeps."""
+        """Everything that a resumed search needs: network, optimiser, and the signal's own values."""
         return {"network": dict(self.network.state_dict()), "optimizer": self.optimizer.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -126,42 +126,42 @@ class Signal(ABC):
     # ------------------------------------------------------------------------------------------ of some signals
 
     def start(self) -> None:  # noqa: B027
-        """Make what a fit begins with and a checkpoint has, so that a resumed one does without."""
+        """Make the initial values of a fit, which a resumed fit loads from its checkpoint instead."""
 
     def adapt(self, batch: Batch, step: int) -> None:  # noqa: B027
-        """Fit what the signal keeps of images that no step on the weights sees (`alpha_batch = held_out`)."""
+        """Fit the signal's values of held-out images, which no weight step sees (`alpha_batch = held_out`)."""
 
     def learned_nothing(self, loss: float) -> str | None:
-        """Return what the search's `loss` fails to beat, and how to mend it; None where something was learned."""
+        """Return the baseline that the search's `loss` does not beat, with a remedy; None if something was learned."""
         return None
 
     def findings(self, batches: Batches, num_steps: int, metrics: Sequence[Mapping[str, Any]]) -> list[Finding]:
-        """Return the problems of a search of `num_steps` steps on `batches`, by its metrics.jsonl."""
+        """Return the problems of a search of `num_steps` steps on `batches`; `metrics` is its metrics.jsonl."""
         return []
 
     def write_pictures(self, folder: StageFolder, step: int) -> None:  # noqa: B027
-        """Pictures of what the network has learned; every process calls it, and the one that writes does."""
+        """Write pictures of the fit; every process calls this, and only the one that writes does so."""
 
     @classmethod
     def num_own_values(cls, settings: SearchSettings, num_images: int) -> int:
-        """Return the count of numbers that the signal keeps beside network and optimiser, for the check of memory."""
+        """Return how many numbers the signal holds besides network and optimiser, for the check of memory."""
         return 0
 
     # ------------------------------------------------------------------------------------------ shared by all
 
     def rate_share(self, step: int) -> float:
-        """The cosine from 1 to weight_lr_min/weight_lr, which all rates but α's follow."""
+        """The cosine from 1 to weight_lr_min/weight_lr, for all rates except that of α."""
         last = min(1.0, self.settings.weight_lr_min / self.settings.weight_lr)
         return last + 0.5 * (1.0 - last) * (1.0 + math.cos(math.pi * step / self.total_steps))
 
     def terms(self, inputs: Tensor, batch: Batch) -> Terms:
-        """The loss's terms of inputs (B, d), outside autocast."""
+        """The terms of the loss for inputs (B, d), outside autocast."""
         with self.engine.autocast():
             fake_images = self.network(inputs)
         return self.loss(fake_images, batch)
 
     def fit_weights(self, inputs: Tensor, batch: Batch, rate_share: float | Tensor) -> tuple[Terms, Tensor]:
-        """Step the weights on a batch's inputs; returns the terms, detached, and the norm of the gradient."""
+        """Step the weights on a batch's inputs; return the detached terms and the norm of the gradient."""
         self.optimizer.zero_grad(set_to_none=True)
         terms = self.terms(inputs, batch)
         total(terms).backward()
@@ -186,7 +186,7 @@ def weight_optimizer(weights: list[nn.Parameter], settings: SearchSettings) -> t
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """`optimizer.load_state_dict`, with each moment in its parameter's memory format: fused kernels rely on that."""
+    """`optimizer.load_state_dict` with each moment in its parameter's memory format, as fused kernels need."""
     optimizer.load_state_dict(state)
     for parameter, moments in optimizer.state.items():
         for name, value in moments.items():
@@ -205,9 +205,9 @@ def register_signal(name: str) -> Callable[[SignalClass], SignalClass]:
 
 
 def find_signal(settings: SearchSettings) -> type[Signal]:
-    """The class of signals that the settings name; raises `UserError` where there is none.
+    """The signal class that the settings name; raises `UserError` if there is none.
 
-    Imports the module that registers it: our own by `config.SIGNALS`, those of other packages by their entry points.
+    Imports the module that registers it: degas' own by `sections.SIGNALS`, those of other packages by entry points.
     """
     if settings.signal not in REGISTERED:
         for home in SIGNALS.values():
@@ -219,5 +219,5 @@ def find_signal(settings: SearchSettings) -> type[Signal]:
 
 
 def fit_watch(what: str, rates: str) -> FiniteWatch:
-    """The watch over a fit's terms and gradients; `rates` are the settings to lower."""
+    """The watch for a fit's terms and gradients; `rates` are the settings to lower."""
     return FiniteWatch(lambda step, name, value: f"{what}: {name} is {value} at step {step}; lower {rates}")

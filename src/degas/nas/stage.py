@@ -1,4 +1,4 @@
-"""The search as a stage: one search in a folder, or several seeds and their consensus, which meet only by files."""
+"""The search stage: one search in a folder, or several seeds and their consensus, which meet only by files."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ RULES = resume_rules(space=SpaceSettings(), search=SearchSettings())
 
 @dataclass(frozen=True)
 class SearchJob:
-    """All that a search depends on but its seed and its folder."""
+    """Everything that a search depends on, except seed and folder."""
 
     images: ImageSet
     space: SpaceSettings
@@ -54,9 +54,9 @@ def search_into(
 ) -> Architecture:
     """Search into the folder `stage`; a finished search is read back, an unfinished one continues with `resume`.
 
-    With `num_seeds` (two or more): searches with `seed`, `seed` + 1, … in `stage`/seed-N each, and in `stage` itself
-    their consensus, which is returned. Every check that is possible before the work begins is made here,
-    once. Raises `UserError`; warns of degenerate ends.
+    With `num_seeds` (two or more): searches with `seed`, `seed` + 1, … are in `stage`/seed-N; `stage` itself holds
+    their consensus, which is returned. Every check that is possible before the work is made here, once. Raises
+    `UserError`; warns of degenerate results.
     """
     _check(job, num_seeds)
     if num_seeds is None:
@@ -76,15 +76,15 @@ def run_search(
 ) -> Architecture:
     """Search an architecture for `images` and write everything about it into `folder`: state, loop, results.
 
-    Files: architecture.json, alpha.jsonl (one object an epoch: step, epoch, and edge name → {operation name: α}),
+    Files: architecture.json, alpha.jsonl (one object per epoch: step, epoch, and edge name → {operation name: α}),
     mixing.jsonl (likewise, the mixing weight w and w·‖kernel‖), metrics.jsonl, timing.jsonl, pruning.json (every
-    decision with its margin), degenerate.json (what has gone wrong although nothing failed), the signal's pictures,
-    checkpoints/. A folder opened with resume continues from its newest checkpoint, bit for bit as if never stopped.
+    decision with its margin), degenerate.json (problems without an error), the signal's pictures, checkpoints/. A
+    folder opened with resume continues from its newest checkpoint, to the same bits as an uninterrupted search.
 
     Raises:
-        UserError: images that fit no graph, a loss or gradient that is not finite (naming step and term), a search that
-            learns nothing, a pruning rule that leaves the graph disconnected.
-        Terminated, Interrupted: asked to stop, after saving.
+        UserError: images fit no graph, a loss or gradient is not finite (with step and term), the search learns
+            nothing, or the pruning rule leaves the graph disconnected.
+        Terminated, Interrupted: stopped by a signal, after saving.
     """
     from degas.nas.loop import run_steps
     from degas.nas.results.outputs import write_results
@@ -98,7 +98,7 @@ def run_search(
 def _search_one(
     stage: Path, job: SearchJob, *, seed: int, resume: bool, engine: Engine | None = None, warn: bool = True
 ) -> Architecture:
-    """One search into the folder `stage`, on an engine of its own unless one is handed over."""
+    """One search into the folder `stage`, on a new engine unless one is given."""
     from degas.figures.drawing import draw_architecture
 
     watcher = make_tracker(job.setup.tracker, stage)
@@ -141,7 +141,7 @@ def _search_several(stage: Path, job: SearchJob, *, seed: int, num_seeds: int, r
                     print(f"search: seed {one}, {k} of {num_seeds}", file=sys.stderr)
                 inner = folder.path / f"seed-{one}"
                 _search_one(inner, job, seed=one, resume=folder.resuming, engine=engine, warn=False)
-                engine.wait()  # the other ranks read what the first one wrote
+                engine.wait()  # the other ranks read the files of rank 0
             architecture = _write_consensus(job, folder, seeds)
             engine.wait()
         folder.mark_done()
@@ -151,7 +151,7 @@ def _search_several(stage: Path, job: SearchJob, *, seed: int, num_seeds: int, r
 
 
 def _write_consensus(job: SearchJob, folder: StageFolder, seeds: Sequence[int]) -> Architecture:
-    """Write what the finished searches in `folder`/seed-N agree on, with both drawings; returns the consensus."""
+    """Write the consensus of the finished searches in `folder`/seed-N, with both drawings; returns it."""
     from degas.figures.agreement import draw_agreement
     from degas.figures.drawing import draw_architecture
     from degas.nas.checks import search_budget
@@ -170,7 +170,7 @@ def _write_consensus(job: SearchJob, folder: StageFolder, seeds: Sequence[int]) 
 
 
 def _warn_of_degenerate(folder: Path) -> None:
-    """A warning for each line of degenerate.json, which searches of early releases did not write."""
+    """Warn for each line of degenerate.json; searches of early releases have no such file."""
     path = folder / "degenerate.json"
     for record in json.loads(path.read_bytes()) if path.is_file() else ():
         warnings.warn(record["warning"], stacklevel=7)
@@ -181,9 +181,9 @@ def _check(job: SearchJob, num_seeds: int | None) -> None:
     from degas.nas.checks import check_on_images
 
     if num_seeds is not None and num_seeds < 2:
-        raise UserError(f"search: seeds is {num_seeds}; agreement needs two or more, and one search needs none given")
+        raise UserError(f"search: seeds is {num_seeds}; agreement needs two or more; leave it out for one search")
     if num_seeds is not None and not isinstance(job.setup.tracker, str):
-        raise UserError("search: several seeds make several runs; name a tracker instead of handing over an object")
+        raise UserError("search: several seeds make several runs; give the name of a tracker instead of an object")
     if job.search.cuda_graphs:
         check_graphs("search", chosen_device(job.setup.device), num_ranks())
     check_on_images(job.search, job.space, image_size=job.images.image_size, channels=job.images.channels)
@@ -191,7 +191,7 @@ def _check(job: SearchJob, num_seeds: int | None) -> None:
 
 
 def check_search_job(images: ImageSet, search: SearchSettings, space: SpaceSettings, device: str = "auto") -> None:
-    """Raise `UserError` for settings that no search of these images can follow, and for one beyond the memory."""
+    """Raise `UserError` for settings that do not suit these images, or that need more than the free memory."""
     from degas.nas.checks import check_on_images, check_settings
 
     check_settings(search)
@@ -206,7 +206,7 @@ def _check_memory(images: ImageSet, search: SearchSettings, space: SpaceSettings
 
 
 def search_bytes(images: ImageSet, settings: SearchSettings, space: SpaceSettings) -> int:
-    """Return the memory of a search: weights, gradients and moments of the supernet, and the signal's, in float32."""
+    """Return the bytes of a search: weights, gradients and moments of the supernet, and the signal's, in float32."""
     from degas.nas.signal import find_signal
 
     graph, base_size = space.resolve(images.image_size)

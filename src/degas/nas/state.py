@@ -1,7 +1,7 @@
-"""The state of a search, and one step of it: the signal moves the weights, then α is stepped (paper §3.2).
+"""The state of a search, and one step of it: the signal updates the weights, then α is updated (paper §3.2).
 
-One search step is one update of the weights by the search's signal, then one of α on another batch, in which all else
-is constant: neither the weights and what the signal keeps, nor their moments, nor any batch norm buffer change.
+The update of α uses another batch, and everything else is constant in it: weights, the signal's values, their moments,
+and batch-norm buffers do not change.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from degas.runtime.rng import forked_rng
 from degas.runtime.run_folder import StageFolder, read_jsonl
 from degas.settings.sections import SearchSettings, SpaceSettings
 
-# The plateau check (after epoch 2) also waits for this many steps: an epoch of a small set has only a few.
+# The plateau check (after epoch 2) also waits for this many steps: an epoch of a small data set has only a few.
 PLATEAU_EPOCHS = 2
 PLATEAU_STEPS = 100
 
@@ -43,12 +43,11 @@ class Search:
     """The state of a search: supernet, signal, the step on α, and the order of the batches.
 
     Args:
-        images, settings, space: what to search with, the settings as they are given; those that no search can follow
-            are rejected before (`checks.check_search`).
-        make_signal: called like a class of signals, instead of the one that the settings name.
+        images, settings, space: images and the user's settings; `checks.check_search` has rejected unusable ones.
+        make_signal: called like a signal class, instead of the one that the settings name.
 
     Attributes:
-        settings: the complete ones.
+        settings: the complete settings.
     """
 
     def __init__(
@@ -109,10 +108,10 @@ class Search:
                 separable_order=self.space_settings.separable_order,
                 alpha_std=self.settings.alpha_init_std,
             )
-        return supernet.to(self.engine.device)  # now, so that the optimisers list the moved weights
+        return supernet.to(self.engine.device)  # before the optimisers, so that they list the moved weights
 
     def make_batches(self, purpose: str, rows: np.ndarray | None) -> Batches:
-        """Batches of the images `rows` in an order of their own."""
+        """Batches of the images `rows` in a separate order for each purpose."""
         return Batches(
             self.images,
             self.settings.batch_images,
@@ -127,7 +126,7 @@ class Search:
     # ------------------------------------------------------------------------------------------ one step
 
     def step(self, step: int) -> Terms:
-        """Search step `step` (from 0): weights, then α; with `joint` both from one backward pass."""
+        """Take search step `step` (from 0): weights, then α; with `joint` both from one backward pass."""
         batch = self.weight_batches(step)
         alpha_batch = self.alpha_step.batch(batch, step)
         if self.replayed is None:
@@ -139,7 +138,7 @@ class Search:
         return self.replayed(inputs)
 
     def _move(self, batch: Batch, alpha_batch: Batch, step: int, rate_share: float | Tensor) -> Terms:
-        """Take the step on its batches; return loss, terms and other logged values. `rate_share`: of the rates."""
+        """Take the step on its batches; return loss, terms and other logged values. `rate_share`: share of rates."""
         trained, joint = self.settings.train_alpha, self.settings.schedule == "joint"
         self.relaxation.draw(step, "weights")
         self.alpha_step.require_gradients(weights=True, alphas=trained and joint)
@@ -153,17 +152,17 @@ class Search:
         return {**named, "loss": loss}
 
     def _replayable(self, inputs: Inputs) -> Terms:
-        """`_move` as a function of tensors. It does not depend on the step's number: `check_search` ensures that."""
+        """`_move` as a function of tensors, independent of the step's number; `check_search` ensures that."""
         tensors = cast(dict[str, Tensor], inputs)
         batch = alpha_batch = Batch(tensors["index"], tensors["images"], None)
         if "alpha_index" in tensors:
             alpha_batch = Batch(tensors["alpha_index"], tensors["alpha_images"], None)
         return self._move(batch, alpha_batch, 0, tensors["rate_share"])
 
-    # ------------------------------------------------------------------------------------------ what is written
+    # ------------------------------------------------------------------------------------------ logs
 
     def log_values(self, terms: Terms, step: int) -> dict[str, float]:
-        """The step's values as numbers, means over the ranks."""
+        """The step's values as numbers, averaged over the ranks."""
         values = {"loss": terms["loss"], **terms}
         stacked = torch.stack([value.double() for value in values.values()])
         self.engine.all_reduce_mean([stacked])
@@ -171,32 +170,32 @@ class Search:
         return {**numbers, "weight_lr": self.signal.weight_lr * self.signal.rate_share(step)}
 
     def take_epoch_loss(self) -> float:
-        """The mean loss of the weight steps of the epoch that ends; starts the next one's sum."""
+        """The mean loss of the weight steps in the finished epoch; starts the next epoch's sum."""
         self.engine.all_reduce_mean([self.epoch_loss])
         mean = float(self.epoch_loss) / self.steps_per_epoch
         self.epoch_loss.zero_()
         return mean
 
     def check_plateau(self, epoch: int, loss: float) -> None:
-        """Raise `UserError` if the signal finds that nothing was learned so far."""
+        """Raise `UserError` if the signal finds that nothing has been learned."""
         first = max(PLATEAU_EPOCHS, -(-PLATEAU_STEPS // self.steps_per_epoch))
         if epoch != first or not self.settings.plateau_share:
             return
         if why := self.signal.learned_nothing(loss):
             raise UserError(
                 f"search: nothing was learned: the loss of epoch {epoch} is {loss:.4f}, and {why} "
-                f"(--search.plateau-share 0 goes on anyway)"
+                f"(--search.plateau-share 0 continues anyway)"
             )
 
     def is_settled(self, step: int) -> bool:
-        """Return whether `step` ends an epoch after which nothing is open; it depends on α after each epoch alone."""
+        """Return whether `step` ends an epoch with no open decision; this depends only on α after each epoch."""
         ends = step == len(self.alpha_history) * self.steps_per_epoch
         return ends and has_settled(self.alpha_history, self.space, self.settings)
 
     # ------------------------------------------------------------------------------------------ checkpoints
 
     def state_dict(self) -> dict[str, Any]:
-        # Each rank's own until now; unused in training.
+        # Until here each rank has its own; training does not use them.
         self.engine.all_reduce_mean(b for b in self.supernet.buffers() if b.is_floating_point())
         return {
             "signal": self.signal.state_dict(),
@@ -205,7 +204,7 @@ class Search:
         }
 
     def restore(self, folder: StageFolder) -> int:
-        """Return the step to resume from: 0, or that of the newest usable checkpoint, whose state is loaded."""
+        """Load the newest usable checkpoint and return its step; 0 without one."""
         found = folder.restore(lambda line: print(line, file=sys.stderr), self.engine)
         if found is None:
             self.signal.start()
@@ -221,7 +220,7 @@ class Search:
 
 
 def split_rows(images: ImageSet, settings: SearchSettings, seed: int) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Image numbers for the weights and for α: all for both (None), or a held-out share for α."""
+    """Row numbers of the images for the weights and for α: all for both (None), or a held-out share for α."""
     if settings.alpha_batch != "held_out":
         return None, None
     return split_held_out(images.num_images, settings.held_out_fraction, seed=seed, purpose="search held out")

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any
 
 from degas.data.image_set import ImageSet, content_fingerprint, fixed_subset
@@ -23,6 +23,7 @@ from degas.runtime.json_files import write_json
 from degas.settings.sections import GanSettings
 from degas.space.architecture import Architecture
 from degas_lab.figures import markdown, write_text
+from degas_lab.paired import paired_difference
 from degas_lab.trainings.adversarial import Score, train_and_score
 from degas_lab.trainings.augmentation_plan import WAYS, Plan
 from degas_lab.trials import Trials
@@ -85,7 +86,7 @@ def subset(images: ImageSet, num_images: int) -> ImageSet:
 def summarise(records: Sequence[dict[str, Any]], metric: str) -> list[dict[str, Any]]:
     """A row a subset and mark: both means of `metric` and the paired difference, with − without, over seeds.
 
-    Pairs of which a training diverged are left out and counted. The standard error needs two pairs.
+    Pairs of which a training diverged are left out and counted.
     """
     pairs: dict[tuple[int, int], dict[str, dict[str, Any]]] = {}
     for record in records:
@@ -102,16 +103,16 @@ def summarise(records: Sequence[dict[str, Any]], metric: str) -> list[dict[str, 
 
 
 def _row(pairs: Sequence[dict[str, dict[str, Any]]], place: int, metric: str) -> dict[str, Any]:
-    values = {way: [float(pair[way]["history"][place][metric]) for pair in pairs] for way in WAYS}
-    differences = [b - a for a, b in zip(values["none"], values["diffaugment"], strict=True)]
+    values = {
+        way: {int(pair[way]["seed"]): float(pair[way]["history"][place][metric]) for pair in pairs} for way in WAYS
+    }
+    paired = paired_difference(values["diffaugment"], values["none"])
     return {
         "steps": pairs[0]["none"]["history"][place]["steps"],
         "metric": metric,
-        "num_pairs": len(pairs),
-        **{way: mean(values[way]) for way in WAYS},
-        "differences": differences,
-        "difference": mean(differences),
-        "standard_error": stdev(differences) / len(pairs) ** 0.5 if len(pairs) > 1 else None,
+        **{way: mean(values[way].values()) for way in WAYS},
+        "differences": [values["diffaugment"][seed] - values["none"][seed] for seed in values["none"]],
+        "paired": paired and asdict(paired),
     }
 
 
@@ -128,15 +129,26 @@ def write_summary(folder: Path, source: str, metric: str) -> str:
 
 def format_table(rows: Sequence[dict[str, Any]]) -> str:
     """Markdown, a line a subset and mark."""
-    head = ("images", "steps", "without", "with", "difference", "better in")
-    lines = []
-    for row in rows:
-        error = "" if row["standard_error"] is None else f" ± {row['standard_error']:.3g}"
-        wins = sum(difference < 0 for difference in row["differences"])
-        values = [f"{row[way]:.4g}" for way in WAYS]
-        difference, better = f"{row['difference']:+.3g}{error}", f"{wins} of {row['num_pairs']}"
-        lines.append([f"{row['num_images']:,}", f"{row['steps']:,}", *values, difference, better])
-    return markdown(head, lines, numbers_from=0)
+    head = ("images", "steps", "pairs", "without", "with", "with − without", "95 %", "")
+    return markdown(head, [_cells(row) for row in rows], numbers_from=0)
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    paired = row["paired"]
+    interval = "–" if paired["low"] is None else f"{_signed(paired['low'])} to {_signed(paired['high'])}"
+    cells = [f"{row['num_images']:,}", f"{row['steps']:,}", str(paired["num_seeds"])]
+    return [*cells, *(f"{row[way]:.3f}" for way in WAYS), _signed(paired["difference"]), interval, _verdict(row)]
+
+
+def _verdict(row: dict[str, Any]) -> str:
+    """Return the verdict on training with augmentation; precision and recall are better when they are higher."""
+    found: str = row["paired"]["verdict"]
+    turned = {"better": "worse", "worse": "better"} if row["metric"] in ("precision", "recall") else {}
+    return turned.get(found, found)
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}".replace("-", "−")
 
 
 def _score_text(record: dict[str, Any]) -> str:

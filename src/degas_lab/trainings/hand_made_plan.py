@@ -63,6 +63,7 @@ ROWS: dict[str, Pattern | None] = {
     "up-normal-deconv-bilinear": Pattern(up="deconv_4x4", gan={"deconv_start": "bilinear"}),
     "up-normal-resnet-start": Pattern(gan={"frame_start": "resnet"}),
     "normal-up-resnet-start": Pattern(order="normal-up", gan={"frame_start": "resnet"}),
+    "up-normal-n2-resnet-start": Pattern(num_normal=2, gan={"frame_start": "resnet"}),
     "up-normal-nearest-5x5": Pattern(up="nearest_conv_5x5"),
     "up-normal-bilinear-3x3": Pattern(up="bilinear_conv_3x3"),
 }

@@ -41,7 +41,11 @@ def refuse(path: Path, tmp_path: Path, match: str) -> None:
     "name", ["../outside.png", "a/../../outside.png", "/etc/x.png", "..\\outside.png", "C:\\x.png"]
 )
 def test_a_member_that_would_leave_the_folder_is_refused(tmp_path: Path, name: str) -> None:
-    refuse(make_zip(tmp_path / "slip.zip", {"ok.png": picture(), name: picture()}), tmp_path, "would leave its folder")
+    refuse(
+        make_zip(tmp_path / "slip.zip", {"ok.png": picture(), name: picture()}),
+        tmp_path,
+        "would be unpacked outside its folder",
+    )
 
 
 def test_an_exploding_archive_is_refused_by_its_ratio(tmp_path: Path, monkeypatch) -> None:
@@ -79,7 +83,7 @@ def test_a_flipped_bit_is_found_by_the_checksum(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[500] ^= 1
     path.write_bytes(data)
-    refuse(path, tmp_path, r"flipped\.zip: x\.png: damaged \(Bad CRC-32.*\); mend or remove it")
+    refuse(path, tmp_path, r"flipped\.zip: x\.png: damaged \(Bad CRC-32.*\); repair or remove it")
 
 
 def test_every_bad_member_is_named_at_once(tmp_path: Path) -> None:
@@ -139,7 +143,7 @@ def test_what_the_operating_system_refuses_is_no_damage(
     with pytest.raises(UserError) as caught:
         load_images(str(path), DataSettings(cache=tmp_path / "cache"))
     assert str(caught.value).startswith(f"{path}: cannot be read ({error.strerror}); ")
-    assert not {"damaged", "anew"} & set(str(caught.value).split())
+    assert not {"damaged", "download"} & set(str(caught.value).split())
 
 
 def test_an_encrypted_member_is_named(tmp_path: Path) -> None:

@@ -322,7 +322,7 @@ def test_an_entry_whose_parts_do_not_fit_together_is_built_again(source: Path, c
 
 def test_an_entry_that_vanishes_at_once_is_named(source: Path, monkeypatch) -> None:
     monkeypatch.setattr(cache, "_build_entry", lambda *_: None)
-    with pytest.raises(UserError, match=r"--data\.cache: .* vanished while it was written; run again"):
+    with pytest.raises(UserError, match=r"--data\.cache: .* disappeared while it was written; run again"):
         load(source)
 
 

@@ -100,7 +100,7 @@ def png_rgb16(values: np.ndarray) -> bytes:
 
 @pytest.mark.parametrize("array", [np.zeros((8, 8), np.float32), np.full((8, 8), 70000, np.int32)])
 def test_pixels_without_an_agreed_range_are_refused(array: np.ndarray) -> None:
-    with pytest.raises(UserError, match=r"^picture\.tif: .*no agreed range"):
+    with pytest.raises(UserError, match=r"^picture\.tif: .*no standard range"):
         decode(("picture.tif", encoded(Image.fromarray(array), "TIFF")), RULE)
 
 
@@ -324,14 +324,14 @@ def test_many_bad_pictures_are_named_together_with_their_count(tmp_path: Path) -
     assert said.startswith("30 of 100 pictures cannot be used: ")
     assert said.endswith(" | and 10 more")
     assert [f"bad{k:02}" in said for k in range(1, 30)] == [k < NAMED for k in range(1, 30)]
-    assert "gone: cannot be read (No such file or directory); see whether it was moved" in said
+    assert "gone: cannot be read (No such file or directory); check whether it was moved" in said
     assert said.count("its format is not known") == 1  # said once for all that share it
 
 
 def test_one_bad_picture_is_told_as_itself() -> None:
     bad = BadPictureError("a.png", "is upside down")
     assert in_one_message([bad], 7) is bad
-    assert str(bad) == "a.png: is upside down; mend or remove it"
+    assert str(bad) == "a.png: is upside down; repair or remove it"
 
 
 @pytest.mark.parametrize(

@@ -46,14 +46,14 @@ def test_transparency_is_counted(tmp_path: Path) -> None:
         save(tmp_path / "data" / f"{k}.png", pixels)
     notes = told(tmp_path / "data")
     assert list(notes) == ["transparency"]
-    assert notes["transparency"].startswith("2 pictures are transparent in places")
+    assert notes["transparency"].startswith("2 pictures are partly transparent")
 
 
 @pytest.mark.parametrize(
     ("largest", "bits", "said"),
     [
         (4095, 16, "nearly black (--data.bits 12 uses the whole range)"),
-        (20_000, 16, "darker than need be (--data.bits 15 uses the whole range)"),
+        (20_000, 16, "darker than necessary (--data.bits 15 uses the whole range)"),
         (65_535, 16, "the upper 8 are kept"),
         (4095, 12, "the upper 8 of 12 are kept"),
         (100, 12, "nearly black (--data.bits 8 uses the whole range)"),
@@ -64,7 +64,7 @@ def test_sixteen_bits_and_what_they_use(tmp_path: Path, largest: int, bits: int,
         save(tmp_path / "data" / f"{k}.png", np.full((8, 8), largest if k == 1 else 50, np.uint16))
     notes = told(tmp_path / "data", bits=bits)
     assert list(notes) == ["sixteen_bits"]
-    assert notes["sixteen_bits"].startswith("3 pictures have 16 bits a channel")
+    assert notes["sixteen_bits"].startswith("3 pictures have 16 bits per channel")
     assert notes["sixteen_bits"].endswith(said)
 
 

@@ -129,14 +129,14 @@ def test_settings_hold_for_images_in_memory() -> None:
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (None, "^data: an object of type NoneType is no source of images; give a source's name or path, an array"),
-        (7, "^data: an object of type int is no source"),
-        ({"images": PIXELS}, "^data: an object of type dict is no source"),
+        (None, "^data: an object of type NoneType is not a source of images; give a source's name or path, an array"),
+        (7, "^data: an object of type int is not a source"),
+        ({"images": PIXELS}, "^data: an object of type dict is not a source"),
         (
             torch.utils.data.DataLoader(Items(PICTURES)),
-            "^data: an object of type torch.utils.data.*DataLoader is no source",
+            "^data: an object of type torch.utils.data.*DataLoader is not a source",
         ),
-        ((x for x in PICTURES), "^data: an object of type generator is no source"),
+        ((x for x in PICTURES), "^data: an object of type generator is not a source"),
         (PIXELS / 255, "^ndarray: images: float64 pixels; save them as uint8, 0 to 255"),
         (PIXELS[0, 0], "^ndarray: images: shape"),
         (np.array(PICTURES[:0]), "^ndarray: images: float64"),

@@ -83,7 +83,7 @@ def test_a_parquet_of_plain_bytes_comes_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", [lambda d: d[:200], lambda d: b"PAR1", lambda d: b""])
 def test_a_damaged_parquet_is_named(parquet: Path, tmp_path: Path, damage) -> None:
     parquet.write_bytes(damage(parquet.read_bytes()))
-    with pytest.raises(UserError, match=r"data\.parquet: damaged or no parquet file") as caught:
+    with pytest.raises(UserError, match=r"data\.parquet: damaged, or not a parquet file") as caught:
         load(parquet, tmp_path)
     assert "\n" not in str(caught.value)
 
@@ -140,7 +140,7 @@ def test_a_file_beside_the_table_is_read_and_no_images_at_all_are_named(tmp_path
 
 def test_a_column_of_mixed_or_broken_numbers_gives_no_labels() -> None:
     table = dataset().add_column("score", [0.5, 1.5, 0.5, 1.0])
-    with pytest.raises(UserError, match="column 'score' holds neither integers nor texts alone"):
+    with pytest.raises(UserError, match="column 'score' must hold only integers or only texts"):
         hub.table_records("x", table, DataSettings(label_column="score"))
 
 
@@ -153,7 +153,7 @@ def test_a_path_behind_hub_is_refused_unread(name: str, tmp_path: Path, monkeypa
 
 
 def test_a_part_of_a_single_file_is_refused(parquet: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"--data\.split: .*data\.parquet is one part already"):
+    with pytest.raises(UserError, match=r"--data\.split: .*data\.parquet is a single part"):
         load(parquet, tmp_path, split="test")
 
 

@@ -66,7 +66,7 @@ def test_a_run_among_the_images_is_not_read(source: Source, stage: str) -> None:
     run = {f"run/{name}": content for name, content in a_run(stage).items()}
     images = load(source({**pictures(["a/0", "b/0"]), **run}))
     assert by_class(images) == {"a": [0], "b": [1]}
-    assert told(images) == "1 folder is left out, which holds a run: run"
+    assert told(images) == "1 folder with a run is left out: run"
 
 
 def test_a_run_deep_inside_a_class_folder_is_not_read_either(source: Source) -> None:
@@ -92,7 +92,7 @@ def test_a_measurement_is_left_out_like_a_run(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_itself_a_run_is_refused(tmp_path: Path) -> None:
     put(tmp_path / "run", a_run())
-    with pytest.raises(UserError, match=r"run: holds a run of degas; give the folder of the images alone"):
+    with pytest.raises(UserError, match=r"run: holds a run of degas; give only the folder of the images"):
         load(tmp_path / "run")
 
 
@@ -127,7 +127,7 @@ def test_labels_of_dataset_json_count_and_not_the_numbered_folders(source: Sourc
 def test_dataset_json_without_labels_leaves_none(source: Source) -> None:
     images = load(source(stylegan(None)))
     assert (images.labels, images.num_images) == (None, 6)
-    assert "dataset.json gives no labels, and the folders are taken for parts of one set" in told(images)
+    assert "dataset.json gives no labels; the folders count as parts of one set" in told(images)
 
 
 def test_dataset_json_in_a_folder_names_pictures_from_there(source: Source) -> None:
@@ -138,7 +138,7 @@ def test_dataset_json_in_a_folder_names_pictures_from_there(source: Source) -> N
 def test_labels_that_are_no_classes_are_left_out_and_told(source: Source) -> None:
     images = load(source(stylegan([[0.1, 0.2]] * 6)))
     assert images.labels is None
-    assert "the labels of dataset.json are no classes and are left out" in told(images)
+    assert "the labels of dataset.json are not classes and are left out" in told(images)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_labels_that_are_no_classes_are_left_out_and_told(source: Source) -> Non
             r"dataset\.json: gives no label for 5 pictures \(00000/img00000001\.png",
         ),
         ('{"labels": [["x", "cat"]]}', "must be pairs of a file's name and a whole number"),
-        ('{"labels": [', "not valid JSON; mend it, or remove it to take folders for classes"),
+        ('{"labels": [', "not valid JSON; repair it, or remove it to use folders as classes"),
     ],
 )
 def test_a_dataset_json_that_does_not_fit_is_named(source: Source, content: str, message: str) -> None:
@@ -166,7 +166,7 @@ def test_a_dataset_json_of_another_program_is_one_more_file(source: Source) -> N
 def test_numbered_folders_alone_are_classes_and_that_is_told(source: Source) -> None:
     images = load(source(pictures(["00000/0", "00001/0"])))
     assert images.class_names == ("00000", "00001")
-    assert told(images) == "the numbered folders 00000 to 00001 are taken for classes"
+    assert told(images) == "the numbered folders 00000 to 00001 count as classes"
 
 
 def test_a_change_of_labels_in_dataset_json_is_seen(tmp_path: Path) -> None:
@@ -238,8 +238,8 @@ def test_metadata_that_leaves_a_picture_out_is_named(source: Source) -> None:
 def test_parts_under_other_names_are_no_classes(source: Source, tops: tuple[str, ...]) -> None:
     images = load(source(pictures([f"{tops[0]}/a/0", f"{tops[0]}/b/0", f"{tops[1]}/a/0", f"{tops[2]}/0"])))
     assert by_class(images) == {"a": [0], "b": [1]}
-    assert told(images) == f"{tops[0]} is used and {tops[2]} (1), {tops[1]} (1) left out; --data.split chooses" or (
-        told(images) == f"{tops[0]} is used and {tops[1]} (1), {tops[2]} (1) left out; --data.split chooses"
+    assert told(images) == f"{tops[0]} is used and {tops[2]} (1), {tops[1]} (1) left out; choose with --data.split" or (
+        told(images) == f"{tops[0]} is used and {tops[1]} (1), {tops[2]} (1) left out; choose with --data.split"
     )
     assert values(load(source(pictures([f"{tops[0]}/a/0", f"{tops[1]}/b/0", f"{tops[2]}/0"])), split=tops[2])) == [2]
 
@@ -248,8 +248,8 @@ def test_two_domains_of_one_part_are_its_classes(source: Source) -> None:
     path = source(pictures(["trainA/0", "trainA/1", "trainB/0", "testA/0", "testB/0"]))
     images = load(path)
     assert by_class(images) == {"A": [0, 1], "B": [2]}
-    assert "trainA and trainB is used and testA (1), testB (1) left out; --data.split chooses" in told(images)
-    assert "trainA and trainB give the classes A and B; --data.split takes one alone" in told(images)
+    assert "trainA and trainB is used and testA (1), testB (1) left out; choose with --data.split" in told(images)
+    assert "trainA and trainB give the classes A and B; --data.split selects only one" in told(images)
     assert by_class(load(path, split="test")) == {"A": [3], "B": [4]}
     alone = load(path, split="trainB")
     assert (values(alone), alone.labels, alone.notes) == ([2], None, ())
@@ -267,7 +267,7 @@ def test_classes_whose_names_hold_a_part_stay_classes(source: Source, tops: tupl
 def test_trains_among_vehicles_are_a_class_and_told(source: Source) -> None:
     images = load(source(pictures(["bus/0", "car/0", "train/0"])))
     assert images.class_names == ("bus", "car", "train")
-    assert told(images) == "train is taken for a class, like the folders beside it"
+    assert told(images) == "train counts as a class, like the folders next to it"
 
 
 # ------------------------------------------------------------------------------------------ CelebA
@@ -288,8 +288,8 @@ def test_celeba_keeps_its_crop_wherever_its_folder_lies(tmp_path: Path, above: s
     images = load_images(str(path), DataSettings(image_size=108, cache=tmp_path / "cache"))
     assert np.array_equal(images.images[0], pixels[55:163, 35:143].transpose(2, 0, 1))
     assert images.num_images == 1
-    assert "CelebA's middle 108 px are used; --data.crop-pixels sets another side" in told(images)
-    assert "1 picture is left out, which lies beside img_align_celeba: elsewhere/0.png" in told(images)
+    assert "CelebA's middle 108 px are used; --data.crop-pixels sets another size" in told(images)
+    assert "1 picture next to img_align_celeba is left out: elsewhere/0.png" in told(images)
 
 
 # ------------------------------------------------------------------------------------------ zips of other systems
@@ -361,7 +361,7 @@ def test_links_beside_the_folders_they_name_are_left_out_in_any_order(tmp_path: 
     monkeypatch.setattr(os, "scandir", Ordered)
     images = load(root)
     assert by_class(images) == {"a": [0], "b": [1]}
-    assert told(images) == "2 links are left out, whose folders are read under their own names: 0-latest, zz"
+    assert told(images) == "2 links are left out, since their folders are read under their own names: 0-latest, zz"
 
 
 def test_two_links_to_one_folder_elsewhere_are_one_class_by_name(tmp_path: Path) -> None:
@@ -394,11 +394,11 @@ def test_what_cannot_be_decoded_here_is_counted_and_named(source: Source) -> Non
     images = load(source(files))
     assert values(images) == [0]
     assert told(images) == (
-        "5 pictures are left out, whose format cannot be read here (.avif, .heic); save them as PNG or JPEG: "
+        "5 pictures are left out: their format (.avif, .heic) cannot be read here; save them as PNG or JPEG: "
         "a.avif, p0.HEIC, p1.HEIC, …"
     )
 
 
 def test_a_folder_of_nothing_but_foreign_pictures_says_why_there_are_none(source: Source) -> None:
-    with pytest.raises(UserError, match=r"no images in it; .*; 1 picture is left out, whose format .*\(\.heic\)"):
+    with pytest.raises(UserError, match=r"no images in it; .*; 1 picture is left out: its format \(\.heic\)"):
         load(source({"a.heic": b"\0\0\0\x18ftypheic" + bytes(200)}))

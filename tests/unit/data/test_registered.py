@@ -47,7 +47,7 @@ def test_size_and_subset_apply_as_everywhere() -> None:
 @pytest.mark.parametrize("name", ["digits", "cifar10", "mine"])
 def test_a_taken_name(name: str) -> None:
     register_source("mine", lambda: IMAGES)
-    with pytest.raises(UserError, match="already there"):
+    with pytest.raises(UserError, match="already registered"):
         register_source(name, lambda: IMAGES)
 
 

@@ -251,7 +251,7 @@ def test_no_agreement_with_a_classifier_of_other_classes(
 
 
 def test_a_generator_of_another_size_is_refused(tiny: Extractor, make_images: Make) -> None:
-    with pytest.raises(UserError, match=r"3×8×8 images and the data are 3×16×16"):
+    with pytest.raises(UserError, match=r"3×8×8 images, but the data are 3×16×16"):
         evaluate_generator(_Toy(), make_images(size=16), EvaluateSettings(), seed=0, progress=False, extractor=tiny)  # type: ignore[arg-type]
 
 

@@ -232,7 +232,7 @@ def test_a_fresh_run_is_not_resumed_with_weights(tmp_path: Path, killed: list[in
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({"images": toy_images(size=16)}, "toy: the generator of --init makes 3×8×8 images and the data are 3×16×16"),
+        ({"images": toy_images(size=16)}, "toy: the generator of --init makes 3×8×8 images, but the data are 3×16×16"),
         ({"images": toy_images(channels=1)}, "data are 1×8×8; give --data.image-size 8 --data.channels 3"),
         ({"architecture": "dcgan"}, "--architecture: .*init has another one; leave it out"),
         ({"architecture": drawn()}, "--architecture: .*init has another one; leave it out"),

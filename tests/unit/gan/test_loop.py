@@ -419,7 +419,7 @@ def test_refuses_what_does_not_fit(tmp_path: Path) -> None:
             toy_images(size=16),
             toy_generator(),
             {},
-            "makes 3×8×8 images and the data are 3×16×16",
+            "makes 3×8×8 images, but the data are 3×16×16",
         ),
         (toy_images(channels=1), toy_generator(), {}, "the data are 1×8×8; give .*--data.channels 3"),
         (unlabelled, toy_generator(2), {"supervised": True}, "needs labels"),

@@ -164,7 +164,7 @@ def edited(folder: Path, **values: Any) -> None:
         ({"architecture": {}}, "not an architecture file"),
         ({"kind": "resnet", "sizes": {**SIZES, "width": 10**9}}, "width"),
         ({"kind": "resnet", "sizes": {"width": 3}}, "exactly"),
-        ({"kind": "resnet", "sizes": SIZES}, "does not fit config.json"),
+        ({"kind": "resnet", "sizes": SIZES}, "does not fit the config.json"),
     ],
 )
 def test_a_damaged_configuration_gets_one_clear_line(values: dict[str, Any], message: str, tmp_path: Path) -> None:
@@ -203,16 +203,16 @@ def test_what_it_cannot_take_is_refused_in_one_line() -> None:
     for call, message in (
         (lambda: plain(torch.randn(2, 7)), r"noise: this generator takes \(N, 8\), not \(2, 7\)"),
         (lambda: plain(torch.randn(8)), r"not \(8,\)"),
-        (lambda: conditional(noise), "labels: this generator has 3 classes; give one label an image"),
+        (lambda: conditional(noise), "labels: this generator has 3 classes; give one label per image"),
         (lambda: plain(noise, labels), "labels: this generator is unconditional"),
         (lambda: plain.sample(-1), "n: must be at least 0, not -1"),
         (lambda: plain.sample("a"), "n: must be a whole number, not 'a'"),
         (lambda: plain.sample(2, seed="a"), "seed: must be a whole number, not 'a'"),
-        (lambda: conditional(noise, torch.tensor([0, 3])), "labels: must lie in 0 … 2"),
-        (lambda: conditional(noise, torch.tensor([-1, 0])), "labels: must lie in 0 … 2"),
-        (lambda: conditional(noise, torch.tensor([0, 1, 2])), "labels: 2 whole numbers are needed, one an image"),
-        (lambda: conditional(noise, torch.tensor([0.0, 1.0])), "labels: 2 whole numbers are needed, one an image"),
-        (lambda: conditional(noise, [0, 1]), "labels: 2 whole numbers are needed, one an image"),
+        (lambda: conditional(noise, torch.tensor([0, 3])), "labels: must be in 0 … 2"),
+        (lambda: conditional(noise, torch.tensor([-1, 0])), "labels: must be in 0 … 2"),
+        (lambda: conditional(noise, torch.tensor([0, 1, 2])), "labels: 2 whole numbers are needed, one per image"),
+        (lambda: conditional(noise, torch.tensor([0.0, 1.0])), "labels: 2 whole numbers are needed, one per image"),
+        (lambda: conditional(noise, [0, 1]), "labels: 2 whole numbers are needed, one per image"),
     ):
         with pytest.raises(UserError, match=message):
             call()

@@ -69,5 +69,5 @@ def test_each_leg_shows_the_sample_that_it_leads_to() -> None:
 
 
 def test_one_sample_is_no_walk() -> None:
-    with pytest.raises(UserError, match="--num-images: a walk leads from one sample to another"):
+    with pytest.raises(UserError, match="--num-images: a walk connects at least two samples"):
         walk(make(), 1, 3)

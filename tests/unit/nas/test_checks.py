@@ -19,17 +19,17 @@ Make = Callable[..., Any]
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"order": "second"}, "the weights have Adam; add --search.weight-optimizer sgd"),
+        ({"order": "second"}, "the weights use Adam; add --search.weight-optimizer sgd"),
         ({"order": "second", "weight_optimizer": "sgd", "schedule": "joint"}, "use --search.schedule alternate"),
         ({"order": "second", "weight_optimizer": "sgd", "precision": "bfloat16"}, "use --search.precision float32"),
         (
             {"schedule": "joint", "alpha_batch": "held_out"},
-            "--search.schedule joint has none; say --search.schedule alt",
+            "--search.schedule joint has none; use --search.schedule alt",
         ),
-        ({"schedule": "joint", "alpha_batch": "other"}, "--search.alpha-batch other needs steps of their own on α"),
-        ({"max_params": 10_000, "prune": "darts"}, "does not weigh what fits within a cap"),
-        ({"max_macs": 10**9, "prune": "darts"}, "does not weigh what fits within a cap"),
-        ({"prune": "perturbation", "compare": "centred"}, "say --search.prune paper to prune by α"),
+        ({"schedule": "joint", "alpha_batch": "other"}, "--search.alpha-batch other needs separate steps on α"),
+        ({"max_params": 10_000, "prune": "darts"}, "cannot keep within a cap on size"),
+        ({"max_macs": 10**9, "prune": "darts"}, "cannot keep within a cap on size"),
+        ({"prune": "perturbation", "compare": "centred"}, "use --search.prune paper to prune by α"),
         ({"prune": "perturb"}, "--search.prune: unknown pruning rule 'perturb'; known are alone, darts, paper"),
         ({"signal": "gol"}, "--search.signal: unknown search signal 'gol'; known are"),
         ({"max_params": 10}, "no architecture has at most 10 parameters; the smallest has "),

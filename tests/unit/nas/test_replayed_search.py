@@ -75,7 +75,7 @@ def test_a_replayed_search_is_the_same_search(changes: dict[str, Any], make_imag
 )
 def test_what_changes_from_step_to_step_is_refused(changes: dict[str, Any], named: str, make_settings: Make) -> None:
     settings = make_settings(cuda_graphs=True, **changes)
-    with pytest.raises(UserError, match=f"{named} makes every step another one"):
+    with pytest.raises(UserError, match=f"{named} makes every step different"):
         check_settings(settings)
 
 

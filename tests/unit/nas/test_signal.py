@@ -105,7 +105,7 @@ def test_a_step_on_alpha_takes_the_signals_loss_on_its_inputs(make_images: Make,
 
 
 def test_a_signal_that_is_not_replayable_is_refused_with_graphs(make_settings: Make) -> None:
-    with pytest.raises(UserError, match=r"--search.signal regression makes every step another one"):
+    with pytest.raises(UserError, match=r"--search.signal regression makes every step different"):
         check_settings(make_settings(signal="regression", cuda_graphs=True))
 
 

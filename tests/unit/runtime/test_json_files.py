@@ -55,4 +55,4 @@ def test_an_object_is_read_or_one_line_says_why_not(tmp_path: Path) -> None:
         assert wrong(path).startswith(f"{path}: {why}")
         assert wrong(path).endswith("; mend it")
         assert "\n" not in wrong(path)
-    assert wrong(tmp_path) == f"{tmp_path}: cannot be read (Is a directory); a file is expected; mend the path"
+    assert wrong(tmp_path) == f"{tmp_path}: cannot be read (Is a directory); a file is expected; correct the path"

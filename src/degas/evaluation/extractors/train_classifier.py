@@ -5,7 +5,6 @@ Recipe after Jordan 2024 (the numbers are our choice, sized for ten minutes on t
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -20,6 +19,7 @@ from degas.data.image_set import ImageSet
 from degas.data.loader import enough_epochs, split
 from degas.errors import UserError
 from degas.evaluation.extractors.classifier import VERSION, WIDTHS, ClassifierNetwork, save_classifier, to_pixels
+from degas.runtime.finite import FiniteWatch
 from degas.runtime.progress import Progress
 from degas.runtime.rng import forked_rng, numpy_generator, torch_generator
 from degas.runtime.torch_state import plain_torch
@@ -101,6 +101,7 @@ def _train(
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: cycle(step, num_steps))
     kind = torch.device(device).type
     cast = torch.autocast(kind, torch.bfloat16) if precision == "bfloat16" else nullcontext()
+    watch = FiniteWatch(_not_finite, deferred=False)
     network.train()
     with Progress("classifier", num_steps, quiet=not progress) as display:
         for step, (images, labels) in enumerate(batches, 1):
@@ -108,14 +109,16 @@ def _train(
             with cast:
                 _, logits = network(pixels)
             loss = F.cross_entropy(logits.float(), labels.to(device), label_smoothing=0.1)
-            value = float(loss.detach())
-            if not math.isfinite(value):
-                raise UserError(f"classifier: the loss is {value} at step {step}; lower learning_rate")
+            watch.add(step, {"loss": loss})
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             schedule.step()
-            display.update(step, loss=value)
+            display.update(step, loss=float(loss.detach()))
+
+
+def _not_finite(step: int, name: str, value: float) -> str:
+    return f"classifier: the {name} is {value} at step {step}; lower learning_rate"
 
 
 def cycle(step: int, num_steps: int) -> float:

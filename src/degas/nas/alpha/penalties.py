@@ -1,6 +1,6 @@
-"""Terms of the loss of α beside the signal's: the expected cost, and the penalty of β-DARTS. Our options.
+"""Additional terms in the loss of α: the expected cost, and the penalty of β-DARTS. Our options.
 
-Both are functions of α alone, so their gradients cost nothing beside a forward pass.
+Both are functions of α alone, so their gradients cost almost nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Penalties:
     """The penalty terms that `settings` switch on.
 
     Args:
-        budget: what operations cost; needed with `cost_weight` alone.
+        budget: the costs of operations; needed only with `cost_weight`.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Penalties:
             self.shares = cost_shares(supernet, budget.costs, MEASURES[settings.cost])
 
     def values(self) -> dict[str, Tensor]:
-        """Each term that is on, without its weight: `expected_cost` from 0 to 1, `alpha_logsumexp`."""
+        """Each active term without its weight: `expected_cost` from 0 to 1, `alpha_logsumexp`."""
         found: dict[str, Tensor] = {}
         if self.settings.cost_weight:
             found["expected_cost"] = expected_cost(self.supernet.alphas(), self.shares)
@@ -48,12 +48,12 @@ class Penalties:
         return found
 
     def weights(self, step: int) -> dict[str, float]:
-        """Their weights in search step `step`; β-DARTS' grows in proportion to the steps done."""
+        """The weights of the terms in search step `step`; that of β-DARTS grows in proportion to the steps."""
         beta = self.settings.beta_weight * step / self.total_steps
         return {"expected_cost": self.settings.cost_weight, "alpha_logsumexp": beta}
 
     def backward(self, step: int) -> dict[str, Tensor]:
-        """Add the terms' gradients to those of α; returns their values."""
+        """Add the gradients of the terms to α; return the terms' values."""
         values, weights = self.values(), self.weights(step)
         if values:
             torch.stack([weights[name] * value for name, value in values.items()]).sum().backward()
@@ -61,9 +61,9 @@ class Penalties:
 
 
 def cost_shares(supernet: Supernet, costs: Mapping[str, Mapping[str, Cost]], measure: str) -> list[Tensor]:
-    """For every edge the costs (K,) of its operations, as shares of the sum of all edges' costliest operations.
+    """For every edge the costs (K,) of its operations, as shares of the sum over edges of the largest cost.
 
-    So the weight of the expected cost does not depend on width, image size or unit.
+    Shares make the weight of the expected cost independent of width, image size and unit.
     """
     space, device = supernet.space, supernet.alphas()[0].device
     rows = [[float(getattr(costs[s.name][name], measure)) for name in space.operations(s)] for s in space.slots]

@@ -1,8 +1,8 @@
 """The parts of the mixing weights that depend on a search's progress: temperature and Gumbel noise.
 
 Gumbel-softmax (Jang et al. 2017; used for α by SNAS and GDAS): softmax((α + g)/τ) with g = −log(−log u), u uniform, a
-sample that is nearly one-hot when τ is low. Each forward pass of a search step mixes by noise of its own, which is a
-pure function of (seed, step, purpose), the same on every rank; recorded and pruned weights have no noise.
+sample that is nearly one-hot for low τ. Each forward pass of a search step has its own noise, a pure function of
+(seed, step, purpose) that is equal on every rank. Logged and pruned weights have no noise.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from degas.runtime.transfer import to_device
 
 
 class Relaxation:
-    """Sets the `mixing` of every edge of a supernet in the course of a search."""
+    """Sets the `mixing` of every edge of a supernet during a search."""
 
     def __init__(self, supernet: Supernet, settings: CompleteSearch, *, total_steps: int, seed: int) -> None:
         self.supernet, self.settings = supernet, settings
@@ -30,7 +30,7 @@ class Relaxation:
         return start * (end / start) ** (step / self.total_steps)
 
     def draw(self, step: int, purpose: str) -> None:
-        """Set the mixing of a forward pass of search step `step`, with new noise if the relaxation has any."""
+        """Set the mixing for a forward pass of search step `step`, with new noise if the relaxation has any."""
         noises: list[Tensor | None] = [None] * len(self.supernet.space.slots)
         if self.settings.relaxation == "gumbel":
             generator = torch_generator(self.seed, f"gumbel {purpose}", step)
@@ -46,7 +46,7 @@ class Relaxation:
 
 
 def gumbel(like: Tensor, generator: torch.Generator) -> Tensor:
-    """Standard Gumbel noise of the shape and on the device of `like`; drawn on the CPU, so on any device the same."""
+    """Standard Gumbel noise with shape and device of `like`; drawn on the CPU, so that all devices get the same."""
     uniform = torch.rand(like.shape, generator=generator, dtype=torch.float64)
     tiny = torch.finfo(torch.float64).tiny  # u = 0 would be −∞
     return to_device(-torch.log(-torch.log(uniform.clamp(min=tiny))).to(like.dtype), like.device)

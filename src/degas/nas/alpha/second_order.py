@@ -1,11 +1,11 @@
 """DARTS' second-order gradient of α: through one step of SGD on the weights. Liu et al. 2019, §2.3.
 
-With w′(α) = w − ξ·(μ·m + ∇_w L_w(w, α) + λ·w), m the momentum, μ its share, λ the weight decay and ξ the rate:
+With w′(α) = w − ξ·(μ·m + ∇_w L_w(w, α) + λ·w), momentum m, momentum factor μ, weight decay λ and rate ξ:
 
     ∇_α L_α(w′, α) − ξ · ∇²_{α,w} L_w(w, α) · ∇_{w′} L_α(w′, α)
 
-and the product with the matrix is a difference of two gradients at w ± ε·∇_{w′} L_α, ε = 0.01/‖∇_{w′} L_α‖.
-Convolutions and matrix products keep to float32 meanwhile: TF32, CUDA's default of the former, rounds it away.
+The product with the matrix is a difference of two gradients at w ± ε·∇_{w′} L_α, ε = 0.01/‖∇_{w′} L_α‖. Convolutions
+and matrix products are in float32 for it: TF32, CUDA's default for convolutions, rounds the difference away.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor
 from degas.runtime.arithmetic import exact_float32
 from degas.settings.sections import SearchSettings
 
-LENGTH = 0.01  # of the move of the weights to either side (DARTS code)
+LENGTH = 0.01  # length of the move of the weights in each direction (DARTS code)
 
 
 @exact_float32()
@@ -34,12 +34,12 @@ def unrolled_gradient(
     momenta: Sequence[Tensor | None],
     reduce: Callable[[Sequence[Tensor]], None] = lambda gradients: None,
 ) -> tuple[Tensor, list[Tensor]]:
-    """The loss of α at the unrolled weights, and the gradient of every α. The weights end as they were, to the bit.
+    """The loss of α at the unrolled weights, and the gradient of every α. The weights are restored to the bit.
 
     Args:
-        weight_loss, alpha_loss: compute L_w and L_α with `weights` and `alphas` as they stand.
+        weight_loss, alpha_loss: compute L_w and L_α with the current `weights` and `alphas`.
         weights, alphas: leaves that require gradients; the weights are moved in place and moved back.
-        momenta: m of every weight, None for one that has not been stepped yet.
+        momenta: m of every weight, None for a weight without a step yet.
         reduce: averages gradients over the ranks, in place.
     """
     before = [weight.detach().clone() for weight in weights]
@@ -71,13 +71,13 @@ def _place(
     along: Sequence[Tensor] | None = None,
     distance: Tensor | None = None,
 ) -> None:
-    """weights = origin + distance · along, or the origin itself."""
+    """Set weights = origin + distance · along, or to the origin itself."""
     for number, (weight, start) in enumerate(zip(weights, origin, strict=True)):
         weight.copy_(start if along is None or distance is None else start + distance * along[number])
 
 
 def momenta_of(optimizer: torch.optim.Optimizer, weights: Sequence[Tensor]) -> list[Tensor | None]:
-    """The momentum that SGD keeps of every weight, None before its first step."""
+    """The momentum of every weight in SGD, None before its first step."""
     return [optimizer.state[weight].get("momentum_buffer") if weight in optimizer.state else None for weight in weights]
 
 
@@ -86,9 +86,9 @@ def conflict(settings: SearchSettings) -> str | None:
     if settings.order == "first":
         return None
     if settings.weight_optimizer != "sgd":
-        return "unrolls a step of SGD, and the weights have Adam; add --search.weight-optimizer sgd and a rate for it"
+        return "unrolls a step of SGD, but the weights use Adam; add --search.weight-optimizer sgd and a rate for it"
     if settings.schedule == "joint":
-        return "needs steps of their own on α; use --search.schedule alternate"
+        return "needs separate steps on α; use --search.schedule alternate"
     if settings.precision != "float32":
         return "takes differences that bfloat16 rounds away; use --search.precision float32"
     return None

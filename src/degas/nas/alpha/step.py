@@ -1,4 +1,4 @@
-"""The update of α: its optimiser, its rate, and what is held constant while it moves. Paper §3.2, docs/equations.md."""
+"""The update of α: its optimiser, its rate, and the constants of the step. Paper §3.2, docs/equations.md."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from degas.nets.normalisation import frozen_buffers
 
 
 class AlphaStep:
-    """One Adam step on α a call, on a batch of its own; all weights, buffers and inputs are constants in it.
+    """One Adam step on α per call, on its own batch; all weights, buffers and inputs are constant.
 
     Args:
-        signal: what the search goes by; `signal.network` is `supernet`.
-        batches: the batches of α; with `alpha_batch = same` the weight step's batch is taken instead.
+        signal: the search signal; `signal.network` is `supernet`.
+        batches: the batches of α; `alpha_batch = same` uses the weight step's batch instead.
         weight_batches: those of the weights, for `order = second`.
-        relaxation, penalties: how α mixes, and what its loss holds beside the signal's.
+        relaxation, penalties: the mixing rule of α, and additional terms of its loss.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class AlphaStep:
         )
 
     def batch(self, weight_batch: Batch, step: int) -> Batch:
-        """Return the batch for α in search step `step`, whose weights are trained on `weight_batch`."""
+        """Return the batch for α in search step `step`, which trains the weights on `weight_batch`."""
         other = self.settings.alpha_batch != "same" and self.settings.train_alpha
         return self.batches(step) if other else weight_batch
 
@@ -72,7 +72,7 @@ class AlphaStep:
         return loss.detach()
 
     def _second_order_loss(self, batch: Batch, step: int) -> Tensor:
-        """Put the second-order gradient on α, through the weight step that comes next, on its batch (DARTS)."""
+        """Put the second-order gradient on α, through the next weight step on its batch (DARTS)."""
         next_batch, alphas = self.weight_batches(step + 1), self.supernet.alphas()
         loss, gradients = unrolled_gradient(
             lambda: self._loss(next_batch),
@@ -93,14 +93,14 @@ class AlphaStep:
         return total(self.signal.terms(self.signal.inputs(batch.index), batch))
 
     def apply(self, step: int) -> dict[str, Tensor]:
-        """Move α by the gradient that is there and the penalties', the mean over the ranks; returns the penalties."""
+        """Add the penalties' gradients, average over the ranks and step α; return the penalties."""
         penalties = self.penalties.backward(step)
         self.signal.engine.all_reduce_mean([alpha.grad for alpha in self.supernet.alphas() if alpha.grad is not None])
         self.optimizer.step()
         return penalties
 
     def require_gradients(self, *, weights: bool, alphas: bool) -> None:
-        """Let autograd compute only the gradients that a step uses."""
+        """Make autograd compute only the gradients that a step uses."""
         for weight in self.signal.weights:
             weight.requires_grad_(weights)
         for alpha in self.supernet.alphas():

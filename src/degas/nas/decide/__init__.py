@@ -1,4 +1,4 @@
-"""Rules by which a search's supernet becomes an architecture, one a module. A new file is enough: all are imported."""
+"""Pruning rules, which turn a supernet into an architecture, one per module. All modules here are imported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rule by the loss with each operation alone on its edge, as in the architecture. The default; our choice."""
+"""The pruning rule by the loss with each operation alone on its edge, as in the architecture. Default; our choice."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from degas.nas.decide.rule import register_rule
 
 @register_rule("alone")
 class Alone(Measuring):
-    """A node keeps the direct operation of the least loss, and the residual one that gains most over its `zero`."""
+    """A node keeps the direct operation with the least loss, and the residual one that gains most over its `zero`."""
 
     measured = "with each operation alone on its edge"
     mask, sign = "with", -1.0

@@ -1,4 +1,4 @@
-"""Rules by the size of α: the paper's rule (§3.2 "Pruning phase"), and DARTS' own, which the paper argues against."""
+"""Rules by the size of α: the paper's (§3.2 "Pruning phase"), and DARTS' own, which the paper argues against."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BY_ALPHA: dict[Compare, str] = {
 
 @register_rule("paper")
 class ByAlpha(Rule):
-    """Each node keeps the operation of the largest α, and if that is on a residual edge, the direct edge's best too."""
+    """Each node keeps the operation with the largest α; if it is residual, also the best one of the direct edge."""
 
     def values(self, searched: Searched) -> Values:
         return Values(searched.supernet.alpha_by_name())
@@ -30,7 +30,7 @@ class ByAlpha(Rule):
         return BY_ALPHA[self.compare]
 
     def beside(self, found: list[dict[str, Any]], values: Alpha) -> dict[str, Any]:
-        """Return what DARTS' rule would keep and cut off."""
+        """Return the edges that DARTS' rule would keep and the nodes that it would cut off."""
         darts = prune_darts(values, self.space)
         return {"darts": {"edges": [vars(edge) for edge in darts.edges], "disconnected": darts.disconnected}}
 
@@ -39,19 +39,19 @@ class ByAlpha(Rule):
 class Darts(ByAlpha):
     """Each node keeps its two strongest incoming edges. This may cut nodes off; then there is no generator."""
 
-    decided_by = ""  # it keeps edges, and takes no decisions
+    decided_by = ""  # it keeps edges and makes no decisions
 
     @classmethod
     def conflict(cls, settings: SearchSettings) -> str | None:
         if settings.max_params is None and settings.max_macs is None:
             return None
-        return "--search.prune darts does not weigh what fits within a cap; leave out one of them"
+        return "--search.prune darts cannot keep within a cap on size; leave out one of them"
 
     def keep(self, values: Alpha) -> tuple[Edge, ...]:
         found = prune_darts(values, self.space)
         if found.disconnected:
             raise UserError(
                 f"search: the darts pruning rule cuts off {', '.join(found.disconnected)}, so there is no generator to "
-                f"build (pruning.json says what it kept); use --search.prune paper"
+                f"build (pruning.json lists the kept edges); use --search.prune paper"
             )
         return found.edges

@@ -1,11 +1,11 @@
 """The best architecture by the paper's rule among those within a cap on parameters or multiply-adds.
 
-Pruning (paper §3.2) decides node by node: the direct operation of the largest α, and the residual operation of the
-largest α if that is above the best direct one. So it is the architecture of the largest sum of values over all
-decisions, where "no residual edge" has the value of the best direct operation. Under a cap that same sum is maximised
-over the architectures within it; a cap that excludes nothing changes nothing. Costs add up edge by edge and nodes
-decide apart from each other, so the maximum is found exactly, node by node, keeping only the partial choices that no
-other beats in value and in every capped cost. Our choice; the paper has no cap.
+Pruning (paper §3.2) decides node by node: it keeps the direct operation with the largest α, and the residual operation
+with the largest α if that exceeds the best direct one. So the result maximises the sum of values over all decisions,
+where "no residual edge" has the value of the best direct operation. Under a cap the same sum is maximised over the
+architectures within it; a cap that excludes nothing changes nothing. Costs add up over edges and decisions of nodes are
+independent, so the maximum is found exactly, node by node: only the partial choices remain that no other one beats in
+value and in every capped cost. Our choice; the paper has no cap.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from degas.space.pruning import Alpha, Compare, ZeroRule, node_options, prune
 
 @dataclass(frozen=True)
 class Budget:
-    """The cost of every choice, and how much an architecture may cost in all.
+    """The cost of every choice, and the caps on an architecture's total cost.
 
-    `frame` is what every architecture has; `costs` is slot name → operation name → cost. A cap of None is no cap.
+    `frame` is the cost of the parts of every architecture; `costs` is slot name → operation name → cost. None: no cap.
     """
 
     frame: Cost
@@ -36,7 +36,7 @@ class Budget:
 
     @classmethod
     def of(cls, space: SearchSpace, sizes: Architecture, max_params: int | None, max_macs: int | None) -> Budget:
-        """The costs in `space` of generators of the sizes that `sizes` has."""
+        """The costs in `space` for generators with the sizes of `sizes`."""
         costs = slot_costs(space, base_size=sizes.base_size, width=sizes.width, separable_order=sizes.separable_order)
         return cls(frame_cost(sizes), costs, max_params, max_macs)
 
@@ -45,7 +45,7 @@ class Budget:
         return self.max_params is not None or self.max_macs is not None
 
     def cost(self, edges: Iterable[Edge]) -> Cost:
-        """The whole generator's."""
+        """The cost of the whole generator."""
         return self.frame + self.edges_cost(edges)
 
     def edges_cost(self, edges: Iterable[Edge]) -> Cost:
@@ -60,10 +60,10 @@ class Budget:
 def prune_capped(
     alpha: Alpha, space: SearchSpace, budget: Budget, *, compare: Compare = "raw", zero_rule: ZeroRule = "drops_edge"
 ) -> tuple[Edge, ...]:
-    """The edges of the largest sum of values within the budget; `prune`'s own whenever those are within it.
+    """The edges with the largest sum of values within the budget; those of `prune` if they are within it.
 
-    Of equal sums the cheaper one is kept (parameters, then multiply-adds), then the first in the fixed order. Raises
-    `UserError`, naming the smallest architecture, when nothing is within the budget.
+    Among equal sums the cheaper one is kept (parameters, then multiply-adds), then the first in the fixed order. Raises
+    `UserError` with the smallest architecture if nothing is within the budget.
     """
     freely = prune(alpha, space, compare=compare, zero_rule=zero_rule)
     if budget.allows(budget.cost(freely)):
@@ -76,12 +76,12 @@ def prune_capped(
 
 
 def check_budget(space: SearchSpace, budget: Budget) -> None:
-    """Raise `UserError` when no architecture of the space is within the budget, whatever α will be."""
+    """Raise `UserError` if no architecture of the space is within the budget, whatever α is."""
     prune_capped({s.name: dict.fromkeys(space.operations(s), 0.0) for s in space.slots}, space, budget)
 
 
 def cheapest(space: SearchSpace, budget: Budget, measure: str) -> tuple[Edge, ...]:
-    """The architecture of the least `num_parameters` or `multiply_adds`: the cheapest direct edges, no residual one."""
+    """The architecture with the least `num_parameters` or `multiply_adds`: the cheapest direct edges, none residual."""
     edges = []
     for node in space.nodes[1:]:
         slot = space.incoming(node)[0]
@@ -93,7 +93,7 @@ def cheapest(space: SearchSpace, budget: Budget, measure: str) -> tuple[Edge, ..
 
 @dataclass(frozen=True)
 class _Choice:
-    """Some edges, the sum of their decisions' values, and what they cost."""
+    """Some edges, the sum of their decisions' values, and their cost."""
 
     value: float
     cost: Cost
@@ -106,7 +106,7 @@ class _Choice:
 def node_choices(
     alpha: Alpha, space: SearchSpace, node: str, compare: Compare, zero_rule: ZeroRule
 ) -> list[tuple[float, tuple[Edge, ...]]]:
-    """Return the edges that `node` may keep, each choice with the sum of its two decisions' values."""
+    """Return the choices of edges at `node`, each with the sum of its two decisions' values."""
     firsts, seconds = node_options(alpha, space, node, compare=compare, zero_rule=zero_rule)
     return [
         (first_value + second_value, (first,) if second is None else (first, second))
@@ -116,7 +116,7 @@ def node_choices(
 
 
 def best_within(stages: list[list[tuple[float, tuple[Edge, ...]]]], budget: Budget) -> tuple[Edge, ...] | None:
-    """The edges of the largest sum of values, one choice a stage, within the budget; None where nothing is."""
+    """The edges with the largest sum of values, one choice per stage, within the budget; None if nothing fits."""
     nothing = Cost(0, 0)
     choices = [
         _front([_Choice(value, budget.edges_cost(edges), edges) for value, edges in stage], budget) for stage in stages
@@ -133,9 +133,9 @@ def best_within(stages: list[list[tuple[float, tuple[Edge, ...]]]], budget: Budg
 
 
 def _front(choices: list[_Choice], budget: Budget) -> list[_Choice]:
-    """Return the choices that no other matches or beats in value and in every capped cost, best value first.
+    """Return the choices that no other one matches or beats in value and in every capped cost, best value first.
 
-    A staircase holds the capped costs of what is kept so far: first costs rising, second costs falling.
+    A staircase holds the capped costs of the choices so far: first costs ascending, second costs descending.
     """
 
     def capped(cost: Cost) -> tuple[int, int]:

@@ -1,14 +1,14 @@
 """The base of rules that compare measured losses, not the size of α.
 
-On the supernet as the search left it, node by node in the graph's order, the loss is measured for each operation of
-each edge into the node, on a fixed set of batches, with batch norm by the batches' own statistics, for as long as it
-may still win (`nas.decide.race`). A rule says which operations of an edge take part meanwhile, and whether
-more or less loss is better. The node then mixes only what it keeps, before the next node is measured; no residual edge
-is kept where `zero` is better on all (`zero_rule`). So the result is in the paper's space (§3.2).
+The finished supernet is measured node by node, in the graph's order. For each operation of each edge into the node the
+loss is measured on a fixed set of batches, with the batches' own batch-norm statistics, as long as the operation may
+still win (`nas.decide.race`). A rule says which operations of the edge take part in this, and whether more or less
+loss is better. The node then mixes only what it keeps, before the next node is measured. It keeps no residual edge if
+`zero` is better on all of them (`zero_rule`). So the result is in the paper's space (§3.2).
 
-Of the paper's two stages only the first differs: α of a residual edge has to beat that of the direct edge. Losses must
-not be compared so: the direct edge is always kept, and the more a node depends on it, the more of the gain of its
-residual edges would be ignored (docs/search.md).
+Only the first of the paper's two stages differs: there, α of a residual edge must exceed that of the direct edge.
+Losses cannot be compared in this way: the direct edge is always kept, and the more a node depends on it, the more of
+the gain of its residual edges would be ignored (docs/search.md).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Mask = tuple[Slot, str]  # an edge and one of its operations
 
 
 class Measuring(Rule):
-    """A rule whose values are losses, each by its `sign` (−1 where less loss is better).
+    """A rule whose values are losses times `sign` (−1 if less loss is better).
 
     Attributes:
         mask: "with" or "without", for messages.
@@ -47,24 +47,24 @@ class Measuring(Rule):
 
     @abstractmethod
     def takes_part(self, operation: str, masked: str) -> bool:
-        """Return whether `operation` is part of the mix of its edge while `masked` of the same edge is measured."""
+        """Return whether `operation` is in the mix of its edge while `masked` of the same edge is measured."""
 
     @classmethod
     def conflict(cls, settings: SearchSettings) -> str | None:
         if settings.compare == "raw":
             return None
         return (
-            f"--search.compare {settings.compare} compares α, and --search.prune {settings.prune} compares losses; "
-            f"say --search.prune paper to prune by α"
+            f"--search.compare {settings.compare} compares α, but --search.prune {settings.prune} compares losses; "
+            f"use --search.prune paper to prune by α"
         )
 
     @property
     def compare(self) -> Compare:
-        """The comparison of a residual edge's losses with that of its own `zero`."""
+        """The comparison: a residual edge's losses against that of its own `zero`."""
         return "above_zero"
 
     def values(self, searched: Searched) -> Values:
-        """Return the losses by their sign; pruning.json has the plain losses and the decisions of α alone."""
+        """Return the losses times the sign; pruning.json has the plain losses and the decisions by α alone."""
         alpha = searched.supernet.alpha_by_name()
         measured = Measurement(self, searched).measure()
         compared = self.worth(measured.losses)
@@ -74,7 +74,7 @@ class Measuring(Rule):
         return Values(compared, {"perturbation": {**vars(measured), "by_alpha": differing}})
 
     def worth(self, losses: Alpha) -> dict[str, dict[str, float]]:
-        """Return the values to compare, of which more is better."""
+        """Return the values to compare; larger is better."""
         return {slot: {name: self.sign * loss for name, loss in of_slot.items()} for slot, of_slot in losses.items()}
 
     def read(self, pruning: Mapping[str, Any], alpha: Alpha) -> Alpha:
@@ -89,7 +89,7 @@ class Measuring(Rule):
 
 @dataclass(frozen=True)
 class Measured:
-    """`losses`: slot name → operation name → loss, masked by the rule. `before`: node → loss of the mix of all."""
+    """`losses`: slot name → operation name → loss with the rule's mask. `before`: node → loss of the whole mix."""
 
     losses: dict[str, dict[str, float]]
     before: dict[str, float]
@@ -105,7 +105,7 @@ class Measurement:
         self.tuned = 0
 
     def measure(self) -> Measured:
-        """Measure the losses of all nodes. Mixing rules are restored at the end; weights that steps tuned are not."""
+        """Measure the losses of all nodes. Mixing rules are restored at the end; weights changed by steps are not."""
         space = self.supernet.space
         found = Measured({s.name: dict.fromkeys(space.operations(s), 0.0) for s in space.slots}, {})
         mixing = [self.supernet.edge(slot).mixing_rule for slot in space.slots]
@@ -120,7 +120,7 @@ class Measurement:
         return found
 
     def _measure_node(self, node: str, found: Measured) -> None:
-        """Measure the loss as it is, and masked for each operation of each edge into `node`."""
+        """Measure the loss without a mask, and with one for each operation of each edge into `node`."""
         space = self.supernet.space
         masks = [(slot, name) for slot in space.incoming(node) for name in space.operations(slot)]
         race = self._race(masks)
@@ -138,10 +138,10 @@ class Measurement:
             found.losses[slot.name][name] = loss
 
     def _race(self, masks: Sequence[Mask]) -> Race:
-        """Race the operations of the direct edge, and those of all residual edges, as `kept_at` decides.
+        """Race the operations of the direct edge, and those of all residual edges, as in `kept_at`.
 
-        A residual operation counts by how far it is from the `zero` of its edge; so `zero` itself is the same on each.
-        Under a cap on size the second best may be what is kept: all are measured to the end.
+        The value of a residual operation is its difference from the `zero` of its edge, so that `zero` has the same
+        value on each. Under a cap on size the second best may be kept, so all are measured to the end.
         """
         zeros = {slot: place for place, (slot, name) in enumerate(masks) if name == ZERO}
         groups: list[str | None] = ["residual" if slot in zeros else "direct" for slot, _ in masks]
@@ -153,9 +153,9 @@ class Measurement:
 
     @torch.no_grad()
     def _losses(self, node: str, number: int, masks: Sequence[Mask]) -> list[float]:
-        """Return the loss on batch `number`, as it is and with each of `masks`.
+        """Return the loss on batch `number`, without a mask and with each of `masks`.
 
-        The part before `node` is the same for all of them, and computed once.
+        The part before `node` is the same for all of them and is computed once.
         """
         backbone, engine = self.supernet.backbone, self.signal.engine
         losses = torch.zeros(1 + len(masks), dtype=torch.float64, device=engine.device)
@@ -181,7 +181,7 @@ class Measurement:
 
     @contextmanager
     def _masked(self, mask: Mask | None) -> Iterator[None]:
-        """Mask an edge inside the context: only the operations that take part by the rule remain."""
+        """Mask an edge inside the context: only the operations that the rule lets take part remain."""
         if mask is None:
             yield
             return
@@ -213,7 +213,7 @@ class Measurement:
 
 
 def kept_at(node: str, values: Alpha, space: SearchSpace, comparison: Mapping[str, Any]) -> tuple[Edge, ...]:
-    """Return the edges kept at one node, by values of which more is better."""
+    """Return the edges kept at one node, by values; larger is better."""
     firsts, seconds = node_options(values, space, node, **comparison)
     first, second = (max(options, key=lambda option: option[1])[0] for options in (firsts, seconds))
     assert first is not None

@@ -1,9 +1,9 @@
-"""A race of candidates: all are measured batch after batch, each only as long as it may still win. Our choice.
+"""A race of candidates: batch after batch, each is measured only as long as it may still win. Our choice.
 
-The idea is that of Hoeffding races (Maron and Moore 1993), with the noise estimated in place of bounded. On one batch
-all candidates see the same images and inputs, so most of what differs from batch to batch is common to them, and
-differences are far steadier than losses. A candidate that is behind the best of its group by several times the noise
-of such differences stops; what is close is measured on all batches.
+The idea is that of Hoeffding races (Maron and Moore 1993), with an estimate of the noise instead of a bound. On one
+batch all candidates see the same images and inputs, so most of the variation between batches is common to them, and
+differences vary much less than losses. A candidate stops when it is behind the best of its group by several times the
+noise of these differences; close ones are measured on all batches.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
-# Degrees of freedom, at most, of the noise's estimate before it is more than a guess: a group's deficits times its
-# batches less one. (The deficits share the best one's noise, so there are fewer; FACTOR is large for that.)
+# Degrees of freedom that make the noise's estimate usable: a group's deficits times its batches less one. (The deficits
+# share the best one's noise, so there are really fewer; FACTOR is large for that.)
 FREEDOM = 4
 FACTOR = 4.0  # standard errors of a deficit, pooled over the group, beyond which a candidate stops (docs/search.md)
 
 
 def fewest_batches(num_candidates: int) -> int:
-    """Return the batches before one of `num_candidates` may stop: 2 for five and more, 3 for three, 5 for two."""
+    """Return the batches before one of `num_candidates` may stop: 2 for five or more, 3 for three, 5 for two."""
     return 1 - -FREEDOM // (num_candidates - 1)
 
 
 class Race:
-    """Candidates in groups. Within a group the least value wins, or with `most` the greatest.
+    """Candidates in groups. Within a group the smallest value wins, or with `most` the largest.
 
     Args:
-        groups: the group of each candidate, by its place; None for one that is only a baseline.
-        baselines: the place of the candidate whose loss is subtracted from a candidate's to give its value; None for
-            its loss itself. A baseline is measured as long as a candidate needs it.
-        most: whether more is better.
+        groups: the group of each candidate, by its index; None for a mere baseline.
+        baselines: the index of the candidate whose loss is subtracted from the candidate's loss to give its value; None
+            for the loss itself. A baseline is measured as long as a candidate needs it.
+        most: whether larger values are better.
         factor: standard errors of a deficit beyond which a candidate stops; infinite for never.
     """
 
@@ -45,14 +45,16 @@ class Race:
     ) -> None:
         self._baselines, self._sign, self._factor = baselines, -1.0 if most else 1.0, factor
         self._groups = [[place for place, own in enumerate(groups) if own == group] for group in set(groups) - {None}]
-        self._running = list(self._groups)  # by group, the places that may still win; empty once the winner is known
-        self._raced = [0] * len(groups)  # batches that a candidate took part in
+        self._running = list(
+            self._groups
+        )  # by group, the candidates that may still win; empty once the winner is known
+        self._raced = [0] * len(groups)  # batches on which each candidate was measured
         self._references: list[float] = []
         self._losses: list[list[float]] = [[] for _ in groups]
-        self.open = list(range(len(groups)))  # places to measure on the next batch, ascending
+        self.open = list(range(len(groups)))  # candidates to measure on the next batch, ascending
 
     def add(self, reference: float, losses: Sequence[float]) -> None:
-        """Take the next batch: the loss of the reference, which all candidates vary, and those of the open ones."""
+        """Take the next batch: the loss of the reference, which candidates modify, and those of the open candidates."""
         self._references.append(reference)
         for place, loss in zip(self.open, losses, strict=True):
             self._losses[place].append(loss)
@@ -71,9 +73,8 @@ class Race:
     def estimates(self) -> list[float]:
         """The mean loss of each candidate, as if all had been measured on the same batches.
 
-        A candidate that stopped early did not see the later batches, where the loss of all may be higher or lower. It
-        counts as its group's winner's value plus its deficit on the batches that both saw: so a dropped candidate
-        cannot come out ahead.
+        A candidate that stopped early lacks the later batches, on which all losses may be higher or lower. Its value is
+        that of its group's winner plus its deficit on their common batches, so a dropped candidate cannot end ahead.
         """
         means = [self.reference + float(self._differences(place).mean()) for place in range(len(self._losses))]
         for places in self._groups:
@@ -86,29 +87,29 @@ class Race:
         return means
 
     def _winner(self, places: Sequence[int]) -> int:
-        """Return the candidate of the least mean value among those measured longest."""
+        """Return the candidate with the smallest mean value among those measured longest."""
         longest = max(self._raced[place] for place in places)
         finalists = [place for place in places if self._raced[place] == longest]
         return min(finalists, key=lambda place: self._values(place).mean())
 
     def _behind(self, place: int, winner: int) -> float:
-        """Return the winner's mean value plus the deficit of `place` on the batches that both saw."""
+        """Return the winner's mean value plus the deficit of `place` on their common batches."""
         values, best = self._values(place), self._values(winner)
         shared = min(len(values), len(best))
         return float(best.mean() + (values[:shared] - best[:shared]).mean())
 
     def _differences(self, place: int) -> np.ndarray:
-        """Its losses less the reference's, (batches,)."""
+        """The candidate's losses minus the reference's, (batches,)."""
         losses = np.asarray(self._losses[place])
         return losses - np.asarray(self._references[: len(losses)])
 
     def _values(self, place: int) -> np.ndarray:
-        """(batches,), less being better."""
+        """The candidate's values (batches,); smaller is better."""
         values, baseline = self._differences(place), self._baselines[place]
         return self._sign * (values if baseline is None else values - self._differences(baseline)[: len(values)])
 
     def _doubtful(self, places: Sequence[int]) -> list[int]:
-        """Return the places that may still win the group; none where only one is left."""
+        """Return the candidates that may still win the group; none if only one remains."""
         if len(places) < 2:
             return []
         if len(self._references) < fewest_batches(len(places)):

@@ -1,4 +1,4 @@
-"""The rule by the loss without each operation. After DARTS-PT (Wang et al. 2021); order and comparison are ours."""
+"""The pruning rule by the loss without each operation, after DARTS-PT (Wang et al. 2021); order and comparison ours."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from degas.nas.decide.rule import register_rule
 
 @register_rule("perturbation")
 class Removed(Measuring):
-    """A node keeps the operation whose removal hurts most, on a residual edge most beyond that of its `zero`.
+    """A node keeps the operation whose removal raises the loss most, on a residual edge relative to its `zero`.
 
-    The others of the edge share the weight of the one that is removed. DARTS-PT itself takes edges in random order and
-    selects a cell's inputs by whole edges at the end.
+    The other operations of the edge share the removed one's weight. DARTS-PT itself takes edges in random order and
+    finally selects a cell's inputs by whole edges.
     """
 
     measured = "without each operation"

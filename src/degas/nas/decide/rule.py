@@ -1,6 +1,6 @@
-"""A pruning rule: its values, how they compare, how they are reported. `--search.prune` names one.
+"""The interface of pruning rules: values, their comparison, their report. `--search.prune` names a rule.
 
-To add one, write a module of this room with a subclass of `Rule` under `@register_rule("its-name")`.
+To add one, put a subclass of `Rule` with `@register_rule("its-name")` into a module of this room.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ class Searched:
     """The state of a finished search, for its rule.
 
     Args:
-        supernet, signal: as they are after `step` steps; the signal says how good images are.
-        batches: of the images that α was fitted to, in an order of their own.
+        supernet, signal: their state after `step` steps; the signal gives the loss.
+        batches: of the images that α was fitted to, in a separate order.
         weight_batches: of the steps on the weights; the next one is that of `step`.
-        cost_shares: of each edge's operations (`penalties.cost_shares`): `cost_weight` times the cost of the mix is
-            part of the search's loss; empty for no such part.
+        cost_shares: of each edge's operations (`penalties.cost_shares`): the search's loss contains `cost_weight` times
+            the cost of the mix; empty if it does not.
     """
 
     supernet: Supernet
@@ -57,22 +57,22 @@ class Searched:
 
 @dataclass(frozen=True)
 class Values:
-    """`compared`: edge name → operation name → value, more being better; `told`: further entries of pruning.json."""
+    """`compared`: edge name → operation name → value, larger is better; `told`: further entries of pruning.json."""
 
     compared: Alpha
     told: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Rule(ABC):
-    """A choice of an architecture by values of its operations. By default the paper's two stages compare them.
+    """Chooses an architecture by values of its operations. By default the paper's two stages compare them.
 
     Args:
-        settings: of the search; `compare` and `zero_rule` among them.
-        space: what there is to choose from.
+        settings: of the search, including `compare` and `zero_rule`.
+        space: the search space.
         budget: the caps on size, if there are any.
 
     Attributes:
-        measured: what the loss is measured with, in words, where the values are losses; empty where they are α.
+        measured: the condition of the measured losses, in words; empty if the values are α.
     """
 
     measured: ClassVar[str] = ""
@@ -87,7 +87,7 @@ class Rule(ABC):
 
     @abstractmethod
     def values(self, searched: Searched) -> Values:
-        """Return the values that the rule compares. Called once, last of all: it may change the supernet."""
+        """Return the values that the rule compares. Called once and last, since it may change the supernet."""
 
     def read(self, pruning: Mapping[str, Any], alpha: Alpha) -> Alpha:
         """The compared values of a finished search, from its pruning.json and its last α."""
@@ -96,12 +96,12 @@ class Rule(ABC):
 
     @property
     def compare(self) -> Compare:
-        """The way to compare values of different edges (`pruning.prune`)."""
+        """The comparison of values of different edges (`pruning.prune`)."""
         return self.settings.compare
 
     @property
     def decided_by(self) -> str:
-        """The reason of the decisions in words, for the reports; "" where the edges are not decided like that."""
+        """The deciding values in words, for reports; "" if edges are not decided one by one."""
         return f"the loss {self.measured}" if self.measured else f"the values of {self.settings.prune}"
 
     @property
@@ -109,13 +109,13 @@ class Rule(ABC):
         return {"compare": self.compare, "zero_rule": self.settings.zero_rule}
 
     def keep(self, values: Alpha) -> tuple[Edge, ...]:
-        """The edges of the architecture, within the budget. Raises `UserError` where they make no generator."""
+        """The edges of the architecture, within the budget. Raises `UserError` if they make no generator."""
         if self.budget is None:
             return prune(values, self.space, **self.comparison)
         return prune_capped(values, self.space, self.budget, **self.comparison)
 
     def report(self, values: Alpha, told: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """The object of pruning.json: every decision with its margin, and what the cap changed of them."""
+        """The object of pruning.json: every decision with its margin, and the changes by the cap."""
         found = [{"name": one.name, **vars(one)} for one in decisions(values, self.space, **self.comparison)]
         report: dict[str, Any] = {"rule": self.settings.prune, **self.comparison, "decisions": found}
         report |= self.beside(report["decisions"], values)
@@ -126,11 +126,11 @@ class Rule(ABC):
         return {**report, "values": values}
 
     def beside(self, found: list[dict[str, Any]], values: Alpha) -> dict[str, Any]:
-        """Return entries of the report beside the decisions, or in place of them."""
+        """Return further entries of the report, which may replace the decisions."""
         return {}
 
     def _cap_report(self, values: Alpha, budget: Budget) -> dict[str, Any]:
-        """The caps, what the architecture costs within them and would without, and the decisions they changed."""
+        """The caps, the architecture's cost with and without them, and the decisions that they changed."""
         capped = prune_capped(values, self.space, budget, **self.comparison)
         freely = prune(values, self.space, **self.comparison)
         chosen, otherwise = choices(capped, self.space), choices(freely, self.space)
@@ -144,10 +144,10 @@ class Rule(ABC):
 
 
 def find_rule(settings: SearchSettings) -> type[Rule]:
-    """The class of rules that the settings name; raises `UserError` where there is none."""
+    """The rule class that the settings name; raises `UserError` if there is none."""
     return RULES.find(settings.prune, "--search.prune")
 
 
 def make_rule(settings: SearchSettings, space: SearchSpace, budget: Budget | None = None) -> Rule:
-    """The rule that the settings name; raises `UserError` where there is none."""
+    """The rule that the settings name; raises `UserError` if there is none."""
     return find_rule(settings)(settings, space, budget)

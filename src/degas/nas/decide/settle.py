@@ -1,8 +1,8 @@
-"""The test for a settled search: what it would keep no longer changes, and no decision is close. Pure.
+"""The test for a settled search: its pruned architecture no longer changes, and no decision is close. Pure.
 
-The test looks at one run. Its noise is the change of a decision's margin over the last epochs of *this*
-run; two seeds differ by more, and only `degas search --seeds` shows how much. A settled search is one
-that more epochs would hardly change; another seed may still find something else.
+The test uses one run. Its noise is the change of a decision's margin over the last epochs of *this* run; seeds differ
+by more, and only `degas search --seeds` shows by how much. More epochs would hardly change a settled search; another
+seed may still find another architecture.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from degas.settings.sections import SearchSettings
 from degas.space.graph import ZERO, SearchSpace
 from degas.space.pruning import NO_EDGE, Alpha, Compare, Decision, ZeroRule, decisions
 
-# A margin below so many standard deviations of itself is called close (our choice).
+# A margin below this many of its standard deviations is close (our choice).
 NOISE_DEVIATIONS = 2.0
 
 
 def has_settled(history: Sequence[Alpha], space: SearchSpace, settings: SearchSettings) -> bool:
-    """`is_settled` by the settings of a search."""
+    """`is_settled` with the settings of a search."""
     return is_settled(
         history,
         space,
@@ -40,7 +40,7 @@ def is_settled(
     compare: Compare = "raw",
     zero_rule: ZeroRule = "drops_edge",
 ) -> bool:
-    """Return whether a search with α `history`, one an epoch, may stop: no decision is open. Never for 0 epochs."""
+    """Return whether a search with α `history`, one per epoch, may stop: no decision is open. Never for 0 epochs."""
     if not num_epochs or len(history) <= num_epochs:
         return False
     return not open_decisions(
@@ -57,11 +57,11 @@ def open_decisions(
     compare: Compare = "raw",
     zero_rule: ZeroRule = "drops_edge",
 ) -> tuple[str, ...]:
-    """The decisions of the paper's rule that have changed within the last `num_epochs` epochs, or are close.
+    """The decisions of the paper's rule that changed within the last `num_epochs` epochs, or are close.
 
-    Close: the margin now is at most `margin` (in the units of α, or of the compare rule); if that is None, at
-    most two standard deviations of the decision's margin over the last `num_epochs` + 1 records. A steady growth
-    counts as deviation too, so that the search rather continues. A decision without any alternative is never close.
+    Close: the current margin is at most `margin` (in the units of α, or of the compare rule); if that is None, at most
+    two standard deviations of the decision's margin over the last `num_epochs` + 1 records. A steady growth counts as
+    deviation too, so that the search continues. A decision without an alternative is never close.
     """
     recent = [_choices_with_margins(alpha, space, compare, zero_rule) for alpha in history[-num_epochs - 1 :]]
     found = []
@@ -81,9 +81,9 @@ def _noise(margins: Sequence[float]) -> float:
 def _choices_with_margins(
     alpha: Alpha, space: SearchSpace, compare: Compare, zero_rule: ZeroRule
 ) -> dict[str, tuple[str, float]]:
-    """Decision name → choice and margin, infinite where there was no alternative.
+    """Decision name → choice and margin, infinite without an alternative.
 
-    Where `zero` may drop an edge, its lead or lag on the edge that would win without it is a margin too.
+    If `zero` may drop an edge, its lead or lag against the edge that would win without it is a margin too.
     """
     found = decisions(alpha, space, compare=compare, zero_rule=zero_rule)
     free = decisions(alpha, space, compare=compare, zero_rule="ignored")
@@ -100,9 +100,9 @@ def _choices_with_margins(
 
 
 def _zero_margin(free: Decision, alpha: Alpha) -> float:
-    """Return the distance of `zero` from deciding otherwise, for the choice that would be made without it.
+    """Return how far `zero` is from changing the decision, for the choice that would be made without it.
 
-    Within an edge all compare rules differ by a shift alone, so that the difference of α serves each of them.
+    Within an edge all compare rules differ only by a shift, so the difference of α serves each of them.
     """
     if free.part == "direct" or free.choice == NO_EDGE:
         return math.inf

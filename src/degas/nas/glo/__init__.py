@@ -1,1 +1,1 @@
-"""GLO, the paper's search signal: one learned latent an image, reconstruction loss."""
+"""GLO, the paper's search signal: one learned latent per image, reconstruction loss."""

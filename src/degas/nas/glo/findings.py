@@ -1,6 +1,6 @@
-"""Checks for a GLO fit that goes wrong without an error: reconstructions that look alike, latents that never move.
+"""Checks for a GLO fit that fails without an error: reconstructions that look alike, latents that never move.
 
-The limits are our choice, wide enough that an alarm means something.
+The limits are our choice, wide enough to avoid false alarms.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from degas.nas.signal import Finding, Signal
 from degas.nets.normalisation import frozen_buffers
 
 NUM_COMPARED = 64  # images whose reconstructions are compared
-SAME_ROW = 1e-6  # a latent that moved by less in all has not moved
+SAME_ROW = 1e-6  # a latent that moved by less in total has not moved
 COLLAPSED_SHARE = 0.05  # of the data's variance
 BEGUN_STEPS = 100
 DEAD_SHARE = 0.05  # of the latents
@@ -28,9 +28,9 @@ FADED_GRADIENT = 1e-4  # of the largest mean of an epoch
 
 
 def collapsed(real_variance: float, fake_variance: float, *, num_steps: int) -> Finding | None:
-    """Reconstructions are nearly equal: their mean variance over images, pixel by pixel, against the originals'.
+    """A finding if reconstructions are nearly equal: their variance over images, averaged over pixels, is small.
 
-    A search of fewer than 100 steps has only begun: it starts with flat images.
+    A search of fewer than 100 steps is not judged: it starts with flat images.
     """
     if num_steps < BEGUN_STEPS or real_variance <= 0.0 or fake_variance >= COLLAPSED_SHARE * real_variance:
         return None
@@ -40,14 +40,14 @@ def collapsed(real_variance: float, fake_variance: float, *, num_steps: int) -> 
 
 
 def dead_latents(num_dead: int, num_latents: int, gradients: Sequence[float]) -> Finding | None:
-    """Latents that never had a gradient, or a gradient that died for all.
+    """A finding if latents never had a gradient, or if the gradient of all has vanished.
 
-    `gradients`: the mean norm of a latent's gradient, a value an epoch. All values are finite: the search checks that.
+    `gradients`: the mean norm of a latent's gradient, one value per epoch, all finite (the search checks that).
     """
     mend = "lower --search.weight-lr, or use --search.weight-optimizer adam with --search.latent-optimizer adam"
     most = max(gradients, default=0.0)
     if gradients and gradients[-1] <= FADED_GRADIENT * most:
-        what = f"their gradient has died: {gradients[-1]:.1e} in the last epoch, {most:.1e} at its largest"
+        what = f"their gradient has vanished: {gradients[-1]:.1e} in the last epoch, {most:.1e} at its largest"
         return Finding("dead-latents", "latents", what, mend)
     if num_latents and num_dead > DEAD_SHARE * num_latents:
         what = f"{num_dead:,} of {num_latents:,} never moved"
@@ -57,7 +57,7 @@ def dead_latents(num_dead: int, num_latents: int, gradients: Sequence[float]) ->
 
 @torch.no_grad()
 def variances(signal: Signal) -> tuple[float, float]:
-    """Mean variance over images of originals and of their reconstructions, by batch statistics; no buffer moves."""
+    """Mean variance over images of originals and of their reconstructions, by batch statistics; buffers stay fixed."""
     index = (
         np.linspace(0, signal.images.num_images - 1, min(NUM_COMPARED, signal.images.num_images)).round().astype(int)
     )
@@ -74,13 +74,13 @@ def _variance(images: Tensor) -> float:
 
 
 def still_latents(table: LatentTable, batches: Batches, num_steps: int) -> tuple[int, int]:
-    """(Latents that were visited and stayed, latents that were visited)."""
+    """(Number of visited latents that did not move, number of visited latents)."""
     visited = torch.zeros(len(table.rows), dtype=torch.bool, device=table.rows.device)
     if table.num_steps is not None and table.second_moment is not None:
         visited = table.num_steps > 0
         still = (table.second_moment == 0).all(dim=1)
     else:
-        for step in range(min(num_steps, batches.steps_per_epoch)):  # one epoch shows which latents are visited at all
+        for step in range(min(num_steps, batches.steps_per_epoch)):  # one epoch shows which latents are visited
             visited[batches(step).index.to(visited.device)] = True
         assert table.distances is not None
         still = table.distances < SAME_ROW
@@ -88,7 +88,7 @@ def still_latents(table: LatentTable, batches: Batches, num_steps: int) -> tuple
 
 
 def mean_gradients(metrics: Sequence[Mapping[str, Any]]) -> list[float]:
-    """Mean logged norm of a latent's gradient, epoch by epoch."""
+    """Mean logged norm of a latent's gradient, per epoch."""
     by_epoch: dict[int, list[float]] = {}
     for record in metrics:
         by_epoch.setdefault(record["epoch"], []).append(record["latent_gradient_norm"])

@@ -1,7 +1,7 @@
 """Generative latent optimisation (Bojanowski et al. 2018): a network and one latent per image, fitted together.
 
-`Glo` is the first signal of a search (`nas.signal`). Measurements fit single architectures with it too, so that both
-are trained by the same losses, latents and optimisers. Paper §3.2, docs/equations.md.
+`Glo` is the default search signal (`nas.signal`). Measurements also fit single architectures with it, so that both have
+the same losses, latents and optimisers. Paper §3.2, docs/equations.md.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from degas.runtime.transfer import to_device
 from degas.settings.sections import SearchSettings
 
 FurtherTerms = Callable[[Tensor, Tensor], Terms]  # fakes and reals (B, C, H, W) in [−1, 1] → scalars by name
-RECALIBRATION_BATCHES = 20  # of latents, before anything is shown or measured in evaluation mode
-INDISTINCT = 0.02  # the mean image's loss if images differ by a grey level or two; then there is no more to learn
+RECALIBRATION_BATCHES = 20  # of latents, before showing or measuring anything in evaluation mode
+INDISTINCT = 0.02  # loss of the mean image if images differ by a grey level or two: then there is nothing to learn
 
 
 @register_signal("glo")
 class Glo(Signal):
-    """A network from latents (B, d) to images (B, C, H, W), and a latent for each image, fitted to reconstruct it.
+    """A network from latents (B, d) to images (B, C, H, W), and one latent per image, fitted to reconstruct it.
 
-    `further_terms` adds to the loss, for measurements.
+    `further_terms` adds terms to the loss, for measurements.
     """
 
     replayable = True
@@ -49,9 +49,9 @@ class Glo(Signal):
 
     @property
     def table(self) -> LatentTable:
-        """The latents; made where neither `start` nor a checkpoint has."""
+        """The latents, made now unless `start` or a checkpoint has made them."""
         if self._table is None:
-            # The first process's on all: machines may round differently, and one computation is enough.
+            # All ranks take those of rank 0: machines may round differently, and one computation is enough.
             start = self.first_rows() if self.engine.is_main else torch.empty(self.images.num_images, self.noise_size)
             start = self.engine.broadcast(start.to(self.engine.device))
             self._table = LatentTable(start, self.settings.latent_optimizer)
@@ -61,7 +61,7 @@ class Glo(Signal):
         _ = self.table
 
     def first_rows(self) -> Tensor:
-        """The latents that the fit starts from, (N, d) on the CPU."""
+        """The initial latents, (N, d) on the CPU."""
         init, device = self.settings.latent_init, self.engine.device
         return first_latents(self.images, init, self.noise_size, self.seed, device)
 
@@ -76,7 +76,7 @@ class Glo(Signal):
         return {**terms, **further}
 
     def step(self, batch: Batch, rate_share: float | Tensor) -> Moved:
-        """One update of the weights and of exactly the batch's latents."""
+        """One update of the weights and of the batch's latents only."""
         index = to_device(batch.index, self.engine.device)
         latents = self.table.batch(index)  # (B, d)
         terms, norm = self.fit_weights(latents, batch, rate_share)
@@ -84,12 +84,12 @@ class Glo(Signal):
         return Moved(terms, {"gradient_norm": norm, "latent_gradient_norm": latent_norm})
 
     def adapt(self, batch: Batch, step: int) -> None:
-        """Take `held_out_latent_steps` steps on the batch's latents alone; without them α sees only lagging ones."""
+        """Take `held_out_latent_steps` steps on the batch's latents alone; otherwise α would see outdated ones."""
         for _ in range(self.settings.held_out_latent_steps):
             self.step_latents_only(batch, step)
 
     def step_latents_only(self, batch: Batch, step: int) -> None:
-        """Update the batch's latents once; the network is frozen, its batch norm buffers too."""
+        """Update the batch's latents once; the network and its batch-norm buffers are frozen."""
         index = to_device(batch.index, self.engine.device)
         latents = self.table.batch(index)
         with frozen_buffers(self.network):
@@ -98,16 +98,16 @@ class Glo(Signal):
         self._step_latents(index, latents, self.settings.latent_lr * self.rate_share(step))
 
     def _step_latents(self, index: Tensor, latents: Tensor, lr: float | Tensor) -> Tensor:
-        """Apply all ranks' rows on every rank, so that all have the same table; return the mean row gradient norm."""
+        """Apply the rows of all ranks on every rank, so that tables stay equal; return the mean row gradient norm."""
         assert latents.grad is not None
         gradient = self.engine.gather(latents.grad / self.engine.num_ranks)
         self.table.step(self.engine.gather(index), gradient, lr)
         return gradient.norm(dim=1).mean()
 
     def recalibrate(self, rows: np.ndarray | None = None) -> None:
-        """Compute running statistics from latents: they lag behind weights and α, and evaluation mode depends on them.
+        """Recompute running statistics from latents: evaluation mode needs them, and they lag behind weights and α.
 
-        `rows` (n,): take the latents of these images only.
+        `rows` (n,): use only the latents of these images.
         """
         purpose = "search recalibration"
         batches = Batches(self.images, self.settings.batch_images, seed=self.seed, purpose=purpose, rows=rows)
@@ -115,7 +115,7 @@ class Glo(Signal):
 
     @torch.no_grad()
     def mean_loss(self, rows: np.ndarray | None = None) -> float:
-        """ℓ over all images (or `rows`, (n,)) and their latents, in evaluation mode: it does not depend on batches."""
+        """ℓ over all images (or `rows`, (n,)) and their latents, in evaluation mode, so independent of batches."""
         self.network.eval()
         rows = np.arange(self.images.num_images) if rows is None else rows
         summed, size = 0.0, self.settings.batch_images
@@ -127,14 +127,14 @@ class Glo(Signal):
         self.network.train()
         return summed / len(rows)
 
-    # ------------------------------------------------------------------------------------------ what it says
+    # ------------------------------------------------------------------------------------------ reports
 
     def learned_nothing(self, loss: float) -> str | None:
         mean_image = mean_image_loss(self.images, self.settings, self.engine.device)
         if not loss > self.settings.plateau_share * mean_image > INDISTINCT:
             return None
         return (
-            f"one mean image for all has {mean_image:.4f}; use --search.latent-init pca with --search.weight-optimizer "
+            f"the mean image alone has {mean_image:.4f}; use --search.latent-init pca with --search.weight-optimizer "
             f"adam and --search.latent-optimizer adam, or lower --search.weight-lr"
         )
 
@@ -147,7 +147,7 @@ class Glo(Signal):
         return [finding for finding in found if finding is not None]
 
     def write_pictures(self, folder: StageFolder, step: int) -> None:
-        """reconstructions.png and glo_samples.png; batch norms are recalibrated first."""
+        """Write reconstructions.png and glo_samples.png, after recalibrating batch norms."""
         self.recalibrate()
         if not self.engine.is_main:
             return
@@ -160,7 +160,7 @@ class Glo(Signal):
 
     @classmethod
     def num_own_values(cls, settings: SearchSettings, num_images: int) -> int:
-        """The latents, with Adam their two moments too."""
+        """The number of values of the latents, and with Adam of their two moments."""
         return (3 if settings.latent_optimizer == "adam" else 1) * num_images * settings.noise_size
 
     def state_dict(self) -> dict[str, Any]:
@@ -168,7 +168,7 @@ class Glo(Signal):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
-        if self._table is None:  # rows to be filled: those that a fit starts from may take minutes
+        if self._table is None:  # empty rows for the state: computing initial latents may take minutes
             rows = torch.zeros(self.images.num_images, self.noise_size, device=self.engine.device)
             self._table = LatentTable(rows, self.settings.latent_optimizer)
         self._table.load_state_dict(state["latents"])
@@ -176,7 +176,7 @@ class Glo(Signal):
 
 @torch.no_grad()
 def mean_image_loss(images: ImageSet, settings: SearchSettings, device: torch.device) -> float:
-    """ℓ over all images of the best constant guess, their mean image: the loss of a fit that learned nothing."""
+    """ℓ over all images of the mean image, the best constant: the loss of a fit that learned nothing."""
     mean = torch.from_numpy(images.images.mean(axis=0, dtype="float64") / 127.5 - 1.0).float().to(device)
     summed, size = 0.0, 1024
     for start in range(0, images.num_images, size):

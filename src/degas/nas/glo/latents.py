@@ -1,8 +1,8 @@
 """One latent per image, in the unit ℓ2 ball: start, step, projection, and the Gaussian fitted to them.
 
 The optimiser is row-wise: each row has its own moments and step count, and rows outside the batch do not change by a
-single bit. A dense Adam would move unvisited rows by momentum; torch's SparseAdam corrects its bias by a count common
-to all rows and overshoots the rows visited late.
+single bit. A dense Adam would move other rows by momentum; torch's SparseAdam has one step count for all rows in its
+bias correction and overshoots rows that are visited late.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ EPS = 1e-8
 
 
 def project(rows: Tensor) -> Tensor:
-    """Rows (N, d) longer than 1 are scaled to length 1; the others are left as they are.
+    """Scale rows (N, d) longer than 1 to length 1; the others do not change.
 
-    A row whose length overflows becomes NaN, not 0: a run that diverged must not look sound.
+    A row whose length overflows becomes NaN, not 0: a diverged run must not look healthy.
     """
     lengths = rows.norm(dim=1, keepdim=True)
     return torch.where(lengths.isfinite(), rows / lengths.clamp(min=1.0), torch.nan)
 
 
 def random_latents(n: int, size: int, generator: torch.Generator) -> Tensor:
-    """(n, size) float32, uniform directions on the unit sphere: N(0, I) scaled to length 1, as GLO's authors do."""
+    """(n, size) float32, uniform directions on the unit sphere: N(0, I) scaled to length 1, as in GLO's code."""
     rows = torch.randn(n, size, generator=generator)
     return rows / rows.norm(dim=1, keepdim=True)
 
@@ -38,16 +38,16 @@ def random_latents(n: int, size: int, generator: torch.Generator) -> Tensor:
 def pca_latents(images: np.ndarray, size: int, generator: torch.Generator) -> Tensor:
     """(N, size) float32: whitened principal components of uint8 images (N, C, H, W), divided by √size, projected.
 
-    Each component kept has variance 1/size over the images, so that all of the ball's dimensions are used; raw scores
-    would all land on the sphere with about ten effective ones. Directions beyond the rank of the data are filled with
-    N(0, 1/size).
+    Each kept component has variance 1/size over the images, so that all dimensions of the ball are used; raw scores
+    would all be on the sphere, with about ten effective dimensions. Directions beyond the rank of the data are filled
+    with N(0, 1/size).
     """
     scores = torch.from_numpy(whitened_scores(images.reshape(len(images), -1), size, generator)).float()
     return latents_of_scores(scores, size, generator)
 
 
 def latents_of_scores(scores: Tensor, size: int, generator: torch.Generator) -> Tensor:
-    """(N, size) float32: `pca_latents` of images whose whitened principal components are `scores` (N, k ≤ size)."""
+    """(N, size) float32: `pca_latents` of images with whitened principal components `scores` (N, k ≤ size)."""
     filling = torch.randn(len(scores), size - scores.shape[1], generator=generator)
     return project(torch.cat([scores, filling], dim=1) / size**0.5)
 
@@ -56,11 +56,11 @@ class LatentTable:
     """The latents `rows` (N, d) on a device, and the moments of their optimiser.
 
     Args:
-        rows: the start, float (N, d); copied.
+        rows: initial latents, float (N, d); copied.
         optimizer: `adam` (row-wise) or `sgd` (plain, no momentum: a row's last gradient is an epoch old).
 
     Attributes:
-        distances: with `sgd`, how far each row has moved in all, (N,); with `adam` the moments tell whether it has.
+        distances: with `sgd`, the total distance that each row has moved, (N,); with `adam` the moments show it.
     """
 
     def __init__(self, rows: Tensor, optimizer: str = "adam") -> None:
@@ -75,7 +75,7 @@ class LatentTable:
         self.distances = None if adam else torch.zeros(len(rows), device=rows.device)
 
     def batch(self, index: Tensor) -> Tensor:
-        """A copy of the rows `index` (B,): (B, d), a leaf that can take a gradient."""
+        """A copy of the rows `index` (B,): (B, d), a leaf that requires a gradient."""
         return self.rows[index].requires_grad_()
 
     @torch.no_grad()
@@ -105,21 +105,21 @@ class LatentTable:
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        unknown = {"distances": torch.tensor(torch.inf)}  # degas 0.1.0 did not save them: nothing is said to be still
+        unknown = {"distances": torch.tensor(torch.inf)}  # degas 0.1.0 did not save them: then no row counts as still
         for name, value in self.state_dict().items():
             value.copy_((unknown | dict(state))[name])
 
 
 @dataclass(frozen=True)
 class LatentGaussian:
-    """N(mean, factor·factorᵀ) fitted to latents; samples are projected to the unit ball as the latents were."""
+    """N(mean, factor·factorᵀ) fitted to latents; samples are projected to the unit ball, like latents."""
 
     mean: Tensor  # (d,)
     factor: Tensor  # (d, d)
 
     @classmethod
     def fit(cls, rows: Tensor) -> LatentGaussian:
-        """Mean and covariance of the rows (N, d), with a symmetric square root that a deficient rank does not upset."""
+        """Fit mean and covariance of the rows (N, d); the symmetric square root also works for a deficient rank."""
         wide = rows.detach().cpu().double()
         centred = wide - wide.mean(0)
         variances, directions = torch.linalg.eigh(centred.T @ centred / max(len(wide) - 1, 1))

@@ -1,4 +1,4 @@
-"""Whitened principal components of many images, a chunk at a time. Knows nothing of latents."""
+"""Whitened principal components of many images, chunk by chunk. Knows nothing of latents."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import torch
 from torch import Tensor
 
 RANK_SHARE = 1e-10  # a direction with less than this share of the largest variance is rounding, not data
-EXACT_SIZE = 1024  # up to so many values an image the whole covariance is diagonalised: about a second
-OVERSAMPLING = 32  # further directions carried by the subspace iteration, and its rounds (Halko et al. 2011)
+EXACT_SIZE = 1024  # up to this many values per image the whole covariance is diagonalised: about a second
+OVERSAMPLING = 32  # additional directions in the subspace iteration, and its rounds (Halko et al. 2011)
 NUM_ROUNDS = 4
-CHUNK_VALUES = 1 << 24  # of a chunk in float64: 128 MiB
+CHUNK_VALUES = 1 << 24  # values of a chunk: 128 MiB in float64
 
 
 def whitened_scores(flat: np.ndarray, size: int, generator: torch.Generator) -> np.ndarray:
     """(N, k ≤ size) float64: the scores of a uint8 matrix (N, P), uncorrelated, of mean 0 and variance 1.
 
-    k is `size` or the rank of the data, whichever is less. Above EXACT_SIZE values an image the leading directions
-    come from subspace iteration; they are approximate, the whiteness is not. Signs are fixed (a direction's largest
-    entry is positive).
+    k is the smaller of `size` and the rank of the data. Above EXACT_SIZE values per image the leading directions come
+    from subspace iteration: directions are approximate, but scores are exactly white. Signs are fixed (a direction's
+    largest entry is positive).
     """
     mean = flat.mean(axis=0, dtype=np.float64)  # (P,)
     exact = flat.shape[1] <= EXACT_SIZE
@@ -44,7 +44,7 @@ def _leading_subspace(flat: np.ndarray, mean: np.ndarray, count: int, generator:
 
 
 def _covariance_times(flat: np.ndarray, mean: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """covariance (P, P) · matrix (P, q), without the covariance where q < P."""
+    """covariance (P, P) · matrix (P, q), without forming the covariance if q < P."""
     total = np.zeros_like(matrix)
     for chunk in _centred_chunks(flat, mean):
         total += chunk.T @ (chunk @ matrix) if matrix.shape[1] < matrix.shape[0] else chunk.T @ chunk @ matrix
@@ -60,7 +60,7 @@ def _centred_chunks(flat: np.ndarray, mean: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def whitened_scores_on(device: torch.device, flat: np.ndarray, size: int, generator: torch.Generator) -> Tensor:
-    """`whitened_scores` by the same steps on `device`; agrees to rounding. Only there is the result the same twice."""
+    """`whitened_scores` by the same steps on `device`; agrees to rounding, and repeats exactly only on one device."""
     chunks = _Chunks(flat, device)
     num_values = flat.shape[1]
     identity = torch.eye(num_values, dtype=torch.float64, device=device)
@@ -83,7 +83,7 @@ def _leading_subspace_on(chunks: _Chunks, count: int, generator: torch.Generator
 
 
 class _Chunks:
-    """A uint8 matrix (N, P) that lies on the host, some rows at a time as float64 on a device."""
+    """A uint8 matrix (N, P) on the host, of which chunks of rows go to a device as float64."""
 
     def __init__(self, flat: np.ndarray, device: torch.device) -> None:
         self.flat, self.device = flat, device
@@ -96,7 +96,7 @@ class _Chunks:
         return (chunk - self.mean for chunk in self._rows())
 
     def covariance_times(self, matrix: Tensor) -> Tensor:
-        """covariance (P, P) · matrix (P, q), without the covariance where q < P."""
+        """covariance (P, P) · matrix (P, q), without forming the covariance if q < P."""
         total = torch.zeros_like(matrix)
         for chunk in self.centred():
             total += chunk.T @ (chunk @ matrix) if matrix.shape[1] < matrix.shape[0] else chunk.T @ chunk @ matrix
@@ -105,5 +105,5 @@ class _Chunks:
     def _rows(self) -> Iterator[Tensor]:
         num_rows = max(1, CHUNK_VALUES // self.flat.shape[1])
         for start in range(0, len(self.flat), num_rows):
-            rows = np.array(self.flat[start : start + num_rows])  # a copy: what is mapped from a disk is read-only
+            rows = np.array(self.flat[start : start + num_rows])  # a copy: memory maps are read-only
             yield torch.from_numpy(rows).to(self.device).double()

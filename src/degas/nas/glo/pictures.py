@@ -1,4 +1,4 @@
-"""Pictures of what a GLO fit has learned: reconstructions, and new images from the distribution of its latents."""
+"""Pictures of a GLO fit: reconstructions, and new images from the distribution of its latents."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ COLUMNS = 16
 
 @torch.no_grad()
 def save_reconstructions(signal: Signal, path: Path, num_images: int = 32) -> None:
-    """A row of originals above the row of their reconstructions, images evenly spread over the set.
+    """Write a row of originals above their reconstructions, for images evenly spread over the set.
 
-    Batch norms must have been recalibrated.
+    Batch norms must be recalibrated first.
     """
     num_images = min(num_images, signal.images.num_images)
     index = np.linspace(0, signal.images.num_images - 1, num_images).round().astype(int)
@@ -40,7 +40,7 @@ def save_reconstructions(signal: Signal, path: Path, num_images: int = 32) -> No
 
 @torch.no_grad()
 def save_samples(signal: Signal, latents: Tensor, path: Path, num_images: int = 64) -> None:
-    """New images from a Gaussian fitted to `latents` (N, d) and projected like them."""
+    """Write new images for latents from a Gaussian fitted to `latents` (N, d), projected like them."""
     generator = torch_generator(signal.seed, "glo samples")
     noise = LatentGaussian.fit(latents).sample(num_images, generator).to(signal.engine.device)
     signal.network.eval()

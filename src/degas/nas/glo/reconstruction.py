@@ -1,8 +1,9 @@
 """The reconstruction loss of GLO: squared error and Laplacian pyramid. Paper eq. 2, docs/equations.md.
 
-The pyramid is Burt and Adelson's (1983): *reduce* blurs with [1 4 6 4 1]/16 each way and keeps every second pixel,
-*expand* is its counterpart, a band is what expanding loses. Both are linear and separable, so each is one small
-matrix a side, borders included, and the pyramid of a difference is the difference of the pyramids.
+The pyramid is Burt and Adelson's (1983): *reduce* blurs with [1 4 6 4 1]/16 along each axis and keeps every second
+pixel, *expand* is its counterpart, and a band is the difference between a level and the expansion of the next. Both are
+linear and separable, so each is one small matrix per axis, borders included, and the pyramid of a difference is the
+difference of the pyramids.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ def num_bands(size: int) -> int:
 
 
 def laplacian_pyramid(images: Tensor) -> list[Tensor]:
-    """The bands, finest first, and the low-pass residual last: (N, C, h_j, w_j) of (N, C, H, W)."""
+    """The bands of images (N, C, H, W), finest first, and the low-pass residual last: (N, C, h_j, w_j)."""
     levels, current = [], images
     for _ in range(num_bands(min(images.shape[-2:]))):
         smaller = reduce(current)
@@ -35,7 +36,7 @@ def laplacian_pyramid(images: Tensor) -> list[Tensor]:
 
 
 def from_pyramid(levels: list[Tensor]) -> Tensor:
-    """The images whose pyramid `levels` is: expand and add, coarsest first. Exact but for rounding."""
+    """The images with pyramid `levels`: expand and add, coarsest first. Exact apart from rounding."""
     current = levels[-1]
     for band in reversed(levels[:-1]):
         current = band + expand(current, *band.shape[-2:])
@@ -45,9 +46,9 @@ def from_pyramid(levels: list[Tensor]) -> Tensor:
 def reconstruction_terms(fake_images: Tensor, real_images: Tensor, loss: str = "l2-lap1") -> dict[str, Tensor]:
     """The terms of ℓ by name, each a scalar: the batch mean of the paper's term over pixels·channels.
 
-    l2 = ‖x − x̂‖² / (C·H·W) and lap1 = Σ_j 4^j |L^j(x) − L^j(x̂)|₁ / (C·H·W), j = 0 the finest level; the division is
-    ours, so that learning rates do not depend on the image size. Images (N, C, H, W) in [−1, 1]; `loss` is a key of
-    LOSSES; ℓ is the sum of the terms.
+    l2 = ‖x − x̂‖² / (C·H·W) and lap1 = Σ_j 4^j |L^j(x) − L^j(x̂)|₁ / (C·H·W), with j = 0 the finest level. The division
+    is ours, so that learning rates do not depend on the image size. Images (N, C, H, W) are in [−1, 1]; `loss` is a key
+    of LOSSES; ℓ is the sum of the terms.
     """
     difference = real_images - fake_images.to(real_images.dtype)
     count = difference.numel()
@@ -62,13 +63,13 @@ def reconstruction_terms(fake_images: Tensor, real_images: Tensor, loss: str = "
 
 
 def reduce(images: Tensor) -> Tensor:
-    """(N, C, H, W) → (N, C, ⌈H/2⌉, ⌈W/2⌉): blur, every second pixel."""
+    """(N, C, H, W) → (N, C, ⌈H/2⌉, ⌈W/2⌉): blur, then every second pixel."""
     rows, columns = (reduce_matrix(size, images.dtype, images.device) for size in images.shape[-2:])
     return rows @ images @ columns.T
 
 
 def expand(images: Tensor, height: int, width: int) -> Tensor:
-    """(N, C, ⌈height/2⌉, ⌈width/2⌉) → (N, C, height, width): the kernel, doubled, between every second pixel."""
+    """(N, C, ⌈height/2⌉, ⌈width/2⌉) → (N, C, height, width): zeros between pixels, then twice the kernel."""
     rows, columns = (expand_matrix(size, images.dtype, images.device) for size in (height, width))
     return rows @ images @ columns.T
 

@@ -1,4 +1,4 @@
-"""The latents that a fit starts from. Principal components are found once a process where the seed does not matter."""
+"""The initial latents of a fit. If principal components do not depend on the seed, a process finds them only once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _found: WeakKeyDictionary[ImageSet, tuple[tuple[int, str], Tensor]] = WeakKeyDic
 
 
 def first_latents(images: ImageSet, init: str, size: int, seed: int, device: torch.device) -> Tensor:
-    """(N, size) float32 on the CPU: `pca`, found on `device` where that is a GPU, or `random`."""
+    """(N, size) float32 on the CPU: `random`, or `pca`, computed on `device` if that is a GPU."""
     generator = torch_generator(seed, "latents")
     if init != "pca":
         return random_latents(images.num_images, size, generator)
@@ -26,8 +26,8 @@ def first_latents(images: ImageSet, init: str, size: int, seed: int, device: tor
 def _principal_scores(images: ImageSet, size: int, generator: torch.Generator, device: torch.device) -> Tensor:
     """(N, k ≤ size) float32 on the CPU: whitened principal components.
 
-    On the CPU the subspace iteration for large images begins with directions drawn from the seed's generator, so that
-    each seed has components of its own, to rounding and the iteration's accuracy. On a GPU all seeds share one draw.
+    On the CPU the subspace iteration for large images starts with directions drawn from the seed's generator, so that
+    components of seeds differ by rounding and the iteration's accuracy. On a GPU all seeds share one draw.
     """
     flat = images.images.reshape(images.num_images, -1)  # (N, C·H·W)
     on_gpu = device.type == "cuda"

@@ -1,1 +1,1 @@
-"""The results of a search: outputs, consensus, agreement, warnings of degenerate ends."""
+"""The results of a search: outputs, consensus, agreement, warnings of degenerate results."""

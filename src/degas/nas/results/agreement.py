@@ -1,6 +1,6 @@
 """The agreement of searches with different seeds: the numbers of agreement.json.
 
-DARTS' users complain above all that two seeds give two architectures, so agreement is measured against chance.
+A common complaint about DARTS is that two seeds give two architectures, so agreement is measured against chance.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from degas.space.pruning import Alpha, Compare, ZeroRule, choices, decisions, pr
 
 Pairs = Mapping[tuple[int, int], float]  # positions of two searches, first < second → a value
 LEVEL = 0.95
-# Student's t at 0.975 for 1 to 10 degrees of freedom; a series serves beyond.
+# Student's t at 0.975 for 1 to 10 degrees of freedom; a series covers more.
 T_QUANTILES = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281)
 
 
@@ -34,17 +34,16 @@ def agreement(
 ) -> dict[str, Any]:
     """Agreement of several searches, as means over the pairs of seeds.
 
-    `alphas`: the values that each was pruned by, which stand for α in what follows (`Rule.values`).
+    `alphas`: the values by which each search was pruned, called α below (`Rule.values`). `kept`: the edges that each
+    search kept; `consensus`: those of all together. By default the paper's rule prunes each α and `mean_alpha`.
 
-    `kept` are the edges that each search kept, `consensus` those of all together; by default what the paper's rule
-    makes of each α and of `mean_alpha`. Keys: `seeds`; `num_decisions`, how many choices an architecture consists of
-    (9 in the paper's space: each normal map's operation, each up-sampled map's direct operation, its residual edge with
-    source); `mean_equal_decisions`; `chance`, what two architectures drawn uniformly would share on average;
-    `kendall_tau`, the rank correlation of α on an edge, from −1 to 1 with 0 for chance, averaged over edges;
-    `mean_equal_decisions_interval` and `kendall_tau_interval`, [low, high] of `jackknife_interval`, None for two seeds;
-    `interval`, what these are; `kendall_tau_per_edge`; `decisions`, a list: name, the consensus' choice, the share of
-    seeds that chose it and the share of pairs that agree, and by seed the choice and its margin to the runner-up (None
-    where there was none, or where a cap or another rule chose otherwise than the margin's).
+    Keys: `seeds`; `num_decisions`, the number of choices in an architecture (9 in the paper's space: each normal map's
+    operation, each up-sampled map's direct operation, and its residual edge with source); `mean_equal_decisions`;
+    `chance`, the mean number that two uniform architectures share; `kendall_tau`, the rank correlation of α on an edge,
+    from −1 to 1 with 0 for chance, averaged over edges; `mean_equal_decisions_interval` and `kendall_tau_interval`,
+    [low, high] of `jackknife_interval`, None for two seeds; `interval`, their definition; `kendall_tau_per_edge`;
+    `decisions`, a list: name, the consensus' choice, the share of seeds that chose it, the share of pairs that agree,
+    and by seed the choice and its margin to the runner-up (None without one, or if a cap or another rule chose).
     Raises `ValueError` for fewer than two searches.
     """
     if len(alphas) < 2 or len(alphas) != len(seeds):
@@ -74,7 +73,7 @@ def agreement(
 
 
 def mean_alpha(alphas: Sequence[Alpha]) -> dict[str, dict[str, float]]:
-    """The mean over searches, edge by edge and operation by operation: the consensus' α."""
+    """The mean over searches for each edge and operation: the α of the consensus."""
     return {
         edge: {name: statistics.fmean(alpha[edge][name] for alpha in alphas) for name in values}
         for edge, values in alphas[0].items()
@@ -84,8 +83,8 @@ def mean_alpha(alphas: Sequence[Alpha]) -> dict[str, dict[str, float]]:
 def chance(space: SearchSpace) -> float:
     """Expected number of equal decisions of two architectures drawn uniformly and independently.
 
-    1/K for a choice among K: the operations of a direct edge, or a node's residual operations and none. 1.51 of 9 in
-    the paper's space.
+    A choice among K counts 1/K: the operations of a direct edge, or a node's residual operations and none. In the
+    paper's space it is 1.51 of 9.
     """
     total = 0.0
     for node in space.nodes[1:]:
@@ -97,10 +96,10 @@ def chance(space: SearchSpace) -> float:
 
 
 def kendall_tau(first: Sequence[float], second: Sequence[float]) -> float:
-    """Kendall's τ-b of two sequences (n,), which allows for ties; NaN where one of them is constant.
+    """Kendall's τ-b of two sequences (n,), which allows for ties; NaN if one of them is constant.
 
-    Without ties: pairs in the same order less pairs in opposite order, over all pairs (τ-a). The same as
-    `scipy.stats.kendalltau`, which is no dependency of ours; the tests hold it to that.
+    Without ties: pairs in the same order minus pairs in opposite order, over all pairs (τ-a). Tests compare it with
+    `scipy.stats.kendalltau`, which is not a dependency.
     """
     a, b = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
     upper = np.triu_indices(len(a), 1)
@@ -112,7 +111,7 @@ def kendall_tau(first: Sequence[float], second: Sequence[float]) -> float:
 
 
 def edge_taus(first: Alpha, second: Alpha, space: SearchSpace) -> dict[str, float]:
-    """Kendall's τ of the α of each edge that has more than one candidate; 0, as by chance, where all are equal."""
+    """Kendall's τ of α on each edge with more than one candidate; 0, the value of chance, if all α are equal."""
     found = {}
     for slot in space.slots:
         names = space.operations(slot)
@@ -125,9 +124,9 @@ def edge_taus(first: Alpha, second: Alpha, space: SearchSpace) -> dict[str, floa
 def jackknife_interval(values: Pairs, low: float, high: float) -> list[float] | None:
     """A 95 % interval of the mean over pairs, within [`low`, `high`]; None for fewer than three searches.
 
-    Pairs that share a search are not independent, so the search is the unit: its standard error is the jackknife's,
-    from the means that leave one search out, with Student's t of n − 1 degrees of freedom (our choice; Arvesen 1969
-    for such means over pairs). No width means that all pairs agree alike, not that another seed must.
+    Pairs that share a search are not independent, so the search is the unit: the standard error is the jackknife's,
+    from the means without one search, with Student's t of n − 1 degrees of freedom (our choice; Arvesen 1969 for such
+    means over pairs). Zero width means that all pairs agree equally, not that another seed must.
     """
     members = sorted({member for pair in values for member in pair})
     n = len(members)
@@ -140,7 +139,7 @@ def jackknife_interval(values: Pairs, low: float, high: float) -> list[float] | 
 
 
 def t_quantile(degrees: int) -> float:
-    """Student's t at 0.975: a table for few degrees of freedom, beyond it the Cornish-Fisher series."""
+    """Student's t at 0.975: a table for few degrees of freedom, else the Cornish-Fisher series."""
     if degrees <= len(T_QUANTILES):
         return T_QUANTILES[degrees - 1]
     z = statistics.NormalDist().inv_cdf(0.5 + LEVEL / 2)
@@ -155,7 +154,7 @@ def t_quantile(degrees: int) -> float:
 def _margins(
     alpha: Alpha, space: SearchSpace, made: Mapping[str, str], rule: Mapping[str, Any]
 ) -> dict[str, float | None]:
-    """Decision name → margin of the choice that was made, as far as it is the paper's rule's."""
+    """Decision name → margin of the choice, if the paper's rule made it."""
     found = decisions(alpha, space, **rule)
     return {one.name: one.margin if one.choice == made[one.name] else None for one in found}
 
@@ -168,7 +167,7 @@ def _by_decision(
     consensus: Mapping[str, str],
     rule: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
-    """One record a decision, in the graph's order."""
+    """One record per decision, in the graph's order."""
     margins = [_margins(alpha, space, by_name, rule) for alpha, by_name in zip(alphas, found, strict=True)]
     records = []
     for name, choice in consensus.items():

@@ -1,6 +1,6 @@
 """The consensus of several searches: from their folders to one architecture, its α and their agreement.
 
-The searches are read from their files alone, so that a finished one need not be made again.
+Searches are read from their files, so that a finished one is not repeated.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ class Found:
     seed: int
     architecture: Architecture
     alpha: list[dict[str, Any]]  # records of alpha.jsonl: step, epoch, edge name → {operation name: α}
-    values: Alpha  # what the pruning rule went by: the last α, or what measured losses are worth
+    values: Alpha  # the values that the pruning rule compared: the last α, or signed losses
     losses: dict[int, float]  # epoch → mean loss
     degenerate: list[dict[str, Any]]
 
 
 def read_search(folder: Path, seed: int, rule: Rule) -> Found:
-    """Read the folder of a search that pruned by `rule`; raises `UserError` where a file is gone or damaged."""
+    """Read the folder of a search that pruned by `rule`; raises `UserError` if a file is missing or damaged."""
     alpha = read_jsonl(folder / "alpha.jsonl")
     if not alpha:
         raise UserError(f"{folder / 'alpha.jsonl'}: holds no α; remove the folder {folder} and --resume")
@@ -57,10 +57,10 @@ def _read_json(path: Path) -> Any:
 def write_consensus(folder: StageFolder, searches: Sequence[Found], rule: Rule) -> Architecture:
     """Write the consensus of several searches into `folder`, and return the architecture.
 
-    Files: architecture.json, pruned within the budget from the mean over the searches of the rule's values; alpha.jsonl
+    Files: architecture.json, pruned within the budget from the rule's values, averaged over the searches; alpha.jsonl
     and metrics.jsonl, means by epoch (a search that settled earlier counts with its last α); pruning.json, the
     consensus' decisions with their margins; agreement.json; degenerate.json. Each call writes the same bytes. Raises
-    `UserError` where the `darts` rule leaves the graph of the mean disconnected.
+    `UserError` if the `darts` rule leaves the graph of the mean disconnected.
     """
     space, mean = rule.space, mean_alpha([found.values for found in searches])
     folder.truncate_logs(-1)
@@ -84,7 +84,7 @@ def write_consensus(folder: StageFolder, searches: Sequence[Found], rule: Rule) 
 
 
 def mean_records(searches: Sequence[Found], space: SearchSpace) -> list[dict[str, Any]]:
-    """Mean α epoch by epoch, as long as the longest search; `step` is the longest one's."""
+    """Mean α per epoch, for the epochs of the longest search, whose `step` is used."""
     longest = max((found.alpha for found in searches), key=len)
     return [
         {
@@ -113,7 +113,7 @@ def loss_records(searches: Sequence[Found]) -> list[dict[str, Any]]:
 def degenerate_records(
     searches: Sequence[Found], values: Alpha, edges: tuple[Edge, ...], space: SearchSpace, *, by_losses: bool = False
 ) -> list[dict[str, Any]]:
-    """Return the records of what has gone wrong in each search, with its seed, and in their consensus."""
+    """Return the records of problems in each search, with its seed, and in the consensus."""
     records = [
         {**record, "seed": found.seed, "warning": f"seed {found.seed}: {record['warning']}"}
         for found in searches
@@ -127,10 +127,10 @@ def degenerate_records(
 
 
 def consensus_without(searches: Sequence[Found], consensus: tuple[Edge, ...], rule: Rule) -> dict[str, Any]:
-    """Count the consensus's decisions that stay when one seed is left out, for `agreement.json`.
+    """Count the consensus's decisions that stay without one seed, for `agreement.json`.
 
-    `consensus_without`, seed → number of decisions; `mean_consensus_without`, their mean. Two searches leave one, which
-    is no consensus: then there is neither. A seed without which the rule disconnects the graph has None.
+    `consensus_without`, seed → number of decisions; `mean_consensus_without`, their mean. Two searches have neither,
+    since one alone is no consensus. None: without this seed the rule disconnects the graph.
     """
     if len(searches) < 3:
         return {}
@@ -164,7 +164,7 @@ def _edges_of(record: dict[str, Any], space: SearchSpace) -> dict[str, dict[str,
 
 
 def _provenance(architectures: Sequence[Architecture]) -> dict[str, Any]:
-    """Return the first search's provenance, with all seeds in place of its own."""
+    """Return the first search's provenance, with all seeds instead of one."""
     shared = {k: v for k, v in architectures[0].provenance.items() if k not in ("method", "seed")}
     seeds = [architecture.provenance.get("seed") for architecture in architectures]
     return {"method": "consensus of searches", "seeds": seeds, **shared}

@@ -1,8 +1,8 @@
-"""Degenerate ends of a search, detected and named: what is wrong, where, and what to try. Pure functions.
+"""Detection of degenerate results of a search: the problem, the place, and what to try. Pure functions.
 
-Each judges a result that a search has anyway (the kept edges, α, the mixing weights) and returns at most one
-`Finding`; a signal adds its own (`Signal.findings`). The limits are our choice, wide enough that an alarm means
-something. A finding never stops a search.
+Each judges an existing result of a search (the kept edges, α, the mixing weights) and returns at most one `Finding`; a
+signal adds its own (`Signal.findings`). The limits are our choice, wide enough to avoid false alarms. A finding never
+stops a search.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from degas.space.pruning import Alpha
 
 MixingRecord = Mapping[str, Mapping[str, Mapping[str, float | None]]]  # edge → operation → `weight`, `scaled`
 SKIP = "skip"
-STILL_SHARE, LONGEST_REACH = 0.01, 3.0  # of the way that α could have gone, which a long search does not use
-TAKEN_OVER = 1.25  # times the winner's own part in the mix
+STILL_SHARE, LONGEST_REACH = 0.01, 3.0  # a share of the distance that α could move, capped for long searches
+TAKEN_OVER = 1.25  # times the winner's part of the mix
 
 
 def parameter_free(edges: Sequence[Edge], space: SearchSpace) -> Finding | None:
-    """All operations of normal edges are skips, or all are without parameters: DARTS' known failure."""
+    """A finding if all operations of normal edges are skips or lack parameters: the known failure of DARTS."""
     normal = {slot.target for slot in space.slots if slot.kind == "normal"}
     kept = [edge for edge in edges if edge.target in normal]
     names = sorted({edge.operation for edge in kept})
@@ -37,9 +37,9 @@ def parameter_free(edges: Sequence[Edge], space: SearchSpace) -> Finding | None:
 def without_residuals(
     values: Alpha, edges: Sequence[Edge], space: SearchSpace, *, by_losses: bool = False
 ) -> Finding | None:
-    """`zero` is best on all of several residual edges, or none is kept though several maps could have one.
+    """A finding if `zero` is best on all of several residual edges, or none is kept though several maps could have one.
 
-    `values` are what pruning went by: α, or with `by_losses` what the measured losses are worth.
+    `values`: the values that pruning compared: α, or with `by_losses` signed losses.
     """
     residual = [slot for slot in space.slots if not slot.direct]
     kept = {(edge.source, edge.target) for edge in edges}
@@ -48,7 +48,7 @@ def without_residuals(
     where = f"residual edges {', '.join(slot.name for slot in residual)}"
     leaders = {max(values[slot.name], key=lambda name, on=values[slot.name]: on[name]) for slot in residual}  # type: ignore[misc]
     if leaders == {ZERO} and len(residual) > 1:
-        mend = "--search.zero-rule ignored passes zero over; compare with other seeds (--seeds)"
+        mend = "--search.zero-rule ignored leaves zero out; compare with other seeds (--seeds)"
         what = "zero has the best loss on every one" if by_losses else "zero has the largest α on every one"
         return Finding("all-zero-residuals", where, what, mend)
     if len({slot.target for slot in residual}) < 2:
@@ -59,25 +59,24 @@ def without_residuals(
 
 
 def still_alpha(start: Alpha, end: Alpha, *, rate: float, num_steps: int, by_losses: bool = False) -> Finding | None:
-    """No α moved by more than a hundredth of what `num_steps` steps of Adam at `rate` could move it.
+    """A finding if no α moved by more than a hundredth of what `num_steps` steps of Adam at `rate` could move it.
 
-    Adam moves a value by about its rate a step at most, so rate · steps bounds the way; beyond 3 a longer one is not
-    asked for.
+    Adam moves a value by at most about its rate per step, so rate · steps bounds the distance, here at most 3.
     """
     moved = max((abs(end[edge][name] - value) for edge, on in start.items() for name, value in on.items()), default=0.0)
     reach = min(rate * num_steps, LONGEST_REACH)
     if not start or moved >= STILL_SHARE * reach:
         return None
     what = f"no α moved by more than {moved:.1e} in {num_steps} steps at rate {rate:.1e}, so "
-    what += "the losses were measured on an even mixture" if by_losses else "the choice is its start's"
-    return Finding("still-alpha", "alpha", what, "raise --search.alpha-lr, and see whether the loss falls at all")
+    what += "the losses were measured on an even mixture" if by_losses else "the initial values decided"
+    return Finding("still-alpha", "alpha", what, "raise --search.alpha-lr, and check whether the loss falls at all")
 
 
 def scale_takeover(edges: Sequence[Edge], first: MixingRecord, last: MixingRecord) -> Finding | None:
-    """A kept operation wins by its mixing weight while another's kernel has grown to a larger part of the mix.
+    """A finding if a kept operation wins by mixing weight while another's kernel has grown to a larger part of the mix.
 
-    An operation's part is w·‖kernel‖, over the kernel's norm after the first epoch, since kernels of different shape
-    start with different norms at equal output. Kept operations without a kernel are not judged.
+    An operation's part is w·‖kernel‖ divided by the kernel's norm after the first epoch, since kernels of different
+    shape start with different norms at equal output. Kept operations without a kernel are not judged.
     """
     found = []
     for edge in edges:
@@ -93,12 +92,12 @@ def scale_takeover(edges: Sequence[Edge], first: MixingRecord, last: MixingRecor
             found.append(f"{name} kept {edge.operation}, {heaviest} has {parts[heaviest] / own:.1f} times its part")
     if not found:
         return None
-    mend = "the kernels' size stands in for α there: a weight decay (--search.weight-decay 3e-4) bounds it"
+    mend = "the size of kernels acts like α there: a weight decay (--search.weight-decay 3e-4) bounds it"
     return Finding("scale-takeover", "mixing weights", ", ".join(found), mend)
 
 
 def _grown_part(first: Mapping[str, Any] | None, last: Mapping[str, Any]) -> float | None:
-    """weight · (norm now / norm then)."""
+    """weight · (last norm / first norm)."""
     if first is None or not first.get("scaled") or last.get("scaled") is None:
         return None
     return float(last["scaled"] / (first["scaled"] / first["weight"]))

@@ -1,4 +1,4 @@
-"""The input of `degenerate`, from a search that has ended: what it kept, its α and its logs."""
+"""The input of `degenerate` from a finished search: its edges, α and logs."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def write_degenerate(
     alpha_lr: float,
     num_steps: int,
 ) -> None:
-    """degenerate.json of a search of `num_steps` steps that kept `edges` by `rule`; its logs are in `folder`.
+    """Write degenerate.json for a search of `num_steps` steps that kept `edges` by `rule`; its logs are in `folder`.
 
-    `findings` are the signal's; `values`: what the rule went by; `alphas`: α at the start and after each epoch,
-    which `alpha_lr` moved.
+    `findings` are the signal's; `values`: those that the rule compared; `alphas`: α at the start and after each epoch,
+    trained at the rate `alpha_lr`.
     """
     settings, mixing = rule.settings, [_mixing(record) for record in read_jsonl(folder.path / "mixing.jsonl")]
     by_losses = bool(rule.measured)
@@ -37,7 +37,7 @@ def write_degenerate(
         without_residuals(values, edges, rule.space, by_losses=by_losses),
         still if settings.train_alpha else None,
         *findings,
-        # A measured loss knows the size of the kernels.
+        # Measured losses already depend on the size of kernels.
         scale_takeover(edges, mixing[0], mixing[-1]) if mixing and not by_losses else None,
     ]
     folder.write_json("degenerate.json", [finding.as_json() for finding in judged if finding is not None])

@@ -1,4 +1,4 @@
-"""The files of a finished search: pictures, how it was decided, the pruned architecture, what has gone wrong."""
+"""The files of a finished search: pictures, decisions, the pruned architecture, problems."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from degas.space.pruning import Alpha
 def write_results(folder: StageFolder, search: Search, step: int) -> Architecture:
     """Write every result of a search of `step` steps, prune, and return the architecture.
 
-    A second call from the same checkpoint writes the same bytes again. The rule runs last, since it may change the
-    supernet (`perturbation_tune_steps`).
+    A second call from the same checkpoint writes the same bytes. The rule runs last, since it may change the supernet
+    (`perturbation_tune_steps`).
 
-    Raises `UserError` when the pruning rule leaves no generator to build (the `darts` ablation); α and pruning.json
-    are written even then.
+    Raises `UserError` if the pruning rule leaves no generator to build (the `darts` ablation); α and pruning.json are
+    written even then.
     """
     signal, engine = search.signal, search.engine
     findings = []
@@ -70,7 +70,7 @@ def write_architecture(folder: StageFolder, search: Search, values: Values) -> A
 
 
 def searched(search: Search, step: int) -> Searched:
-    """Return the search's state for its rule; the batches to measure on are those of α's images."""
+    """Return the search's state for its rule, which measures on batches of α's images."""
     return Searched(
         search.supernet,
         search.signal,
@@ -82,7 +82,7 @@ def searched(search: Search, step: int) -> Searched:
 
 
 def standing(alpha: Alpha, space: SearchSpace, settings: SearchSettings, budget: Budget | None = None) -> str:
-    """Return what the paper's rule would keep now, in one line: `N1 conv_3x3 · U1 deconv_6x6 + deconv_4x4(U0) · …`."""
+    """Return the current choice of the paper's rule in one line: `N1 conv_3x3 · U1 deconv_6x6 + deconv_4x4(U0) · …`."""
     terms: dict[str, list[str]] = {}
     for edge in ByAlpha(settings, space, budget).keep(alpha):
         known = terms.setdefault(edge.target, [])
@@ -91,7 +91,7 @@ def standing(alpha: Alpha, space: SearchSpace, settings: SearchSettings, budget:
 
 
 def _provenance(search: Search) -> dict[str, Any]:
-    """Return the provenance of an architecture; no time and no path."""
+    """Return the provenance of an architecture, without times or paths."""
     images = search.images
     return {
         "method": "search",

@@ -1,4 +1,4 @@
-"""One operation of a mix, without the part it shares with others: which part is linear, and its input."""
+"""One operation of a mix, without the part that it shares with others: its linear part, and its input."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHARED_EPS = BatchNorm(1, affine=False).eps  # of the batch norm that `mixed.Sha
 
 @dataclass
 class NodeValue:
-    """The inputs of a node's edges: the map, ReLU(BN(map)), and ReLU(map) for those that ask. All (N, C, H, W)."""
+    """The inputs of a node's edges: the map, ReLU(BN(map)), and ReLU(map) on request. All (N, C, H, W)."""
 
     plain: Tensor
     activated: Tensor
@@ -32,10 +32,10 @@ class NodeValue:
 
 
 class Branch(nn.Module):
-    """One operation of a mix, without the head it shares with others.
+    """One operation of a mix, without the head that it shares with others.
 
-    `head` says what it reads: `activated` (it began with BN, ReLU), `rectified` (with ReLU) or `plain`. `dense` says
-    which mixed kernel it joins: `conv`, `up`, or none.
+    `head` names its input: `activated` (it began with BN, ReLU), `rectified` (with ReLU) or `plain`. `dense` names the
+    mixed kernel that it joins: `conv`, `up`, or none.
     """
 
     def __init__(self, operation: Chain) -> None:
@@ -46,30 +46,30 @@ class Branch(nn.Module):
         self.dense = _dense_kind(list(self.tail)) if self.head == "activated" else ""
 
     def own_kernel(self) -> Tensor:
-        """A dense branch's weight, input channels first for `up`: what `spread_kernel` takes."""
+        """A dense branch's weight, with input channels first for `up`: the argument of `spread_kernel`."""
         weight = self.tail[-1].weight
         assert isinstance(weight, Tensor)
         return weight.transpose(0, 1) if isinstance(self.tail[0], Nearest | BilinearConvolution) else weight
 
     def spread_kernel(self, kernel: Tensor) -> Tensor:
         """The kernel of the whole branch, (C_out, C_in, k, k) for `conv`, (C_in, C_out, k, k) for `up`."""
-        if isinstance(self.tail[0], Nearest):  # copies of the flipped kernel, one for each pixel that nearest made
+        if isinstance(self.tail[0], Nearest):  # copies of the flipped kernel, one for each repeated pixel
             return spread(kernel.flip(2, 3), copies=2, shift=1)
         return bilinear_kernel(kernel) if isinstance(self.tail[0], BilinearConvolution) else kernel
 
     def kernel_norm(self) -> float | None:
-        """‖kernel‖ of a dense branch as it enters the mix, else of the last convolution; None if there is none."""
+        """‖kernel‖ of a dense branch in the mix, else of the last convolution; None without one."""
         if self.dense:
             return float(self.spread_kernel(self.own_kernel()).norm())
         convolutions = [m for m in self.tail if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
         return float(convolutions[-1].weight.norm()) if convolutions else None
 
     def forward(self, value: NodeValue, weight: Tensor, repeats: int) -> Tensor:
-        """weight · operation(x), the weight inside the last module where that is linear."""
+        """weight · operation(x); the weight goes into the last module if that is linear."""
         x = getattr(value, self.head)
         if repeats > 1:
             x = repeat_pixels(x, repeats)
-        modules = list(self.tail)  # slicing a ModuleList makes another one, which takes longer than small convolutions
+        modules = list(self.tail)  # slicing a ModuleList makes a new one, which takes longer than small convolutions
         for before, module in zip([None, *modules], modules[:-1], strict=False):
             if isinstance(module, nn.Conv2d) and is_depthwise(module):
                 x = depthwise(x, module.weight, module.dilation[0])
@@ -93,7 +93,7 @@ def _flat(operation: Chain) -> list[nn.Module]:
 
 
 def _head(modules: Sequence[nn.Module]) -> tuple[str, int]:
-    """Return the part of a node's value that the operation reads, and how many of its modules that replaces."""
+    """Return the part of a node's value that the operation reads, and the number of its modules replaced by that."""
     if len(modules) > 1 and _is_shared_norm(modules[0]) and isinstance(modules[1], nn.ReLU):
         return "activated", 2
     if modules and isinstance(modules[0], nn.ReLU):
@@ -102,12 +102,12 @@ def _head(modules: Sequence[nn.Module]) -> tuple[str, int]:
 
 
 def _is_shared_norm(module: nn.Module) -> bool:
-    """Return whether it is the one of `SharedActivation`; a registered operation may bring a batch norm of its own."""
+    """Return whether `module` is like the one of `SharedActivation`; registered operations may have another."""
     return type(module) is BatchNorm and module.weight is None and module.eps == SHARED_EPS
 
 
 def _dense_kind(tail: Sequence[nn.Module]) -> str:
-    """Return the mixed kernel that a branch joins; "" for an unusual convolution, which runs on its own."""
+    """Return the mixed kernel that a branch joins; "" for an unusual convolution, which runs separately."""
     last = tail[-1] if len(tail) else None
     if isinstance(last, BilinearConvolution) and len(tail) == 1:
         return "up"

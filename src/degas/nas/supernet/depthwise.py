@@ -1,11 +1,11 @@
-"""Depthwise convolution with a backward pass as fast as its forward one, on the CPU.
+"""Depthwise convolution whose backward pass is as fast as the forward pass on the CPU.
 
-torch's own backward of a channels-last depthwise convolution is slow for kernels wider than 3 and for dilation 2: up to
-forty times its forward pass. Three identities avoid that; all are exact.
+torch's own backward pass of a channels-last depthwise convolution is slow for kernels wider than 3 and for dilation 2:
+up to forty times the forward pass. Three exact identities avoid that.
 
 - The gradient to the input is the same convolution of the output's gradient, with the kernel flipped.
-- A convolution of dilation 2 is one of dilation 1 on each of the four images of every second pixel.
-- A kernel gradient has one entry a tap, so five columns can be had as 1 + 3 + 1, and three columns are fast.
+- A convolution with dilation 2 is one with dilation 1 on each of the four images of every second pixel.
+- A kernel gradient has one entry per tap, so five columns can be computed as 1 + 3 + 1, and three columns are fast.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def is_depthwise(module: nn.Module) -> bool:
 def depthwise(x: Tensor, weight: Tensor, dilation: int) -> Tensor:
     """x (N, C, H, W) with the kernel (C, 1, k, k) of each channel, k odd, zeros outside: (N, C, H, W).
 
-    Differentiable once. Elsewhere than on the CPU, and under autocast, it is torch's own convolution.
+    Differentiable once. On other devices than the CPU, and under autocast, it is torch's own convolution.
     """
     if x.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
         return same_convolution(x, weight, dilation)
@@ -60,8 +60,8 @@ class _Depthwise(torch.autograd.Function):
 
 
 def kernel_gradient(x: Tensor, gradient: Tensor, weight: Tensor, dilation: int) -> Tensor:
-    """(C, 1, k, k), k that of `weight`: entry (i, j) is the sum over images and pixels of the output's gradient times
-    the pixel of x that is dilation·(i − k//2) rows and dilation·(j − k//2) columns further."""
+    """(C, 1, k, k) with the k of `weight`: entry (i, j) sums, over images and pixels, the output's gradient times the
+    pixel of x that is dilation·(i − k//2) rows and dilation·(j − k//2) columns further."""
     if dilation == 2 and x.shape[2] % 2 == 0 and x.shape[3] % 2 == 0:
         x, gradient, dilation = every_second_pixel(x), every_second_pixel(gradient), 1
     side = weight.shape[3] // 2
@@ -74,7 +74,7 @@ def kernel_gradient(x: Tensor, gradient: Tensor, weight: Tensor, dilation: int) 
 
 
 def every_second_pixel(x: Tensor) -> Tensor:
-    """(N, C, H, W) → (4N, C, H/2, W/2), one after the other the images of even and odd rows and columns."""
+    """(N, C, H, W) → (4N, C, H/2, W/2): the images of even and odd rows and columns, one after the other."""
     n, c, h, w = x.shape
     split = x.permute(0, 2, 3, 1).reshape(n, h // 2, 2, w // 2, 2, c).permute(2, 4, 0, 1, 3, 5)
     return split.reshape(4 * n, h // 2, w // 2, c).permute(0, 3, 1, 2)

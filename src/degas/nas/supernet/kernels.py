@@ -1,7 +1,7 @@
-"""Kernels and what is done with them: the algebra that makes a mix of convolutions one convolution.
+"""The algebra of kernels that makes a mix of convolutions one convolution.
 
-Kernels of convolutions are (C_out, C_in, k, k) with k odd, those of transposed ones (C_in, C_out, k, k) with k even;
-both are centred: the image keeps its size, or is exactly `stride` times as large.
+Kernels of convolutions are (C_out, C_in, k, k) with odd k, those of transposed ones (C_in, C_out, k, k) with even k.
+Both are centred: the image keeps its size, or becomes exactly `stride` times as large.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from torch import Tensor
 
 
 def centred(kernel: Tensor, size: int) -> Tensor:
-    """A kernel (·, ·, k, k) with zeros around it, `size` a side."""
+    """A kernel (·, ·, k, k) padded with zeros to `size` per side."""
     margin = (size - kernel.shape[-1]) // 2
     return F.pad(kernel, (margin, margin, margin, margin)) if margin else kernel
 
 
 def convolve(x: Tensor, kernel: Tensor) -> Tensor:
-    """A convolution that keeps H and W: kernel (C_out, C_in, k, k), k odd."""
+    """A convolution that keeps H and W: kernel (C_out, C_in, k, k), odd k."""
     return F.conv2d(x, kernel, padding=kernel.shape[-1] // 2)
 
 
 class KernelMix:
-    """Σ_b w_b · L_b(K_b), L_b linear in the taps and the same for all channels, as one matrix product.
+    """Σ_b w_b · L_b(K_b) as one matrix product, with L_b linear in the taps and equal for all channels.
 
-    With the taps of all kernels side by side, (C, C, T), and L as a (T, k²) matrix, the mix is
-    taps @ (w · L): a few calls forward and backward, where scaling, padding and adding would be hundreds.
+    With the taps of all kernels side by side, (C, C, T), and L as a (T, k²) matrix, the mix is taps @ (w · L): a few
+    calls forward and backward, instead of hundreds for scaling, padding and adding.
 
     Args:
-        maps: L_b of every unit kernel, (t_b², k_b, k_b), for each b; smaller results are centred in the largest.
-        positions: which entry of the mixing weights belongs to each.
+        maps: for each b, L_b of every unit kernel, (t_b², k_b, k_b); smaller results are centred in the largest.
+        positions: for each b, the index of its mixing weight.
     """
 
     def __init__(self, maps: Sequence[Tensor], positions: Sequence[int]) -> None:
@@ -58,5 +58,5 @@ class KernelMix:
 
 
 def unit_kernels(size: int) -> Tensor:
-    """(k², 1, k, k): every kernel with a single 1, by which a linear map shows its matrix."""
+    """(k², 1, k, k): all kernels with a single 1; a linear map of them gives its matrix."""
     return torch.eye(size * size).view(size * size, 1, size, size)

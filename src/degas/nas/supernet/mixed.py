@@ -1,17 +1,17 @@
 """MixedOp, o(x) = Σ_k softmax(α)_k · o_k(x) (paper eq. 1), computed in kernel space.
 
-Batch norm in the supernet has no affine part, so every operation that begins with BN, ReLU begins with the *same*
-ReLU(BN(x)): a node computes it once for all edges that leave it (`NodeValue`). What is left of a dense convolution is
-linear, and a weighted sum of linear maps is one map with the weighted sum of the kernels:
+Batch norm in the supernet has no affine part, so all operations that begin with BN, ReLU share the *same* ReLU(BN(x)):
+a node computes it once for all its outgoing edges (`NodeValue`). The rest of a dense convolution is linear, and a
+weighted sum of linear maps is one map with the weighted sum of the kernels:
 
 - the dense convolutions of a normal edge become one convolution (3×3 for the paper's operations);
-- all operations of an up edge become one transposed convolution (6×6, stride 2, padding 2), a ×4 edge included: nearest
-  up-sampling first is again copies of the kernel, 8×8 and stride 4.
+- all operations of an up edge become one transposed convolution (6×6, stride 2, padding 2); also on a ×4 edge, where
+  nearest up-sampling first means copies of the kernel, 8×8 and stride 4.
 
 The remaining operations run one by one; their mixing weight goes into their last convolution or batch norm, where it
 costs nothing. Edges of one node that mix kernels of the same kind are one convolution of their joined inputs
-(`sum_edges`). Kernels are mixed in float32; autocast, where it is on, casts the mixed kernel. The plain sum that all
-this equals is `tests/reference/textbook_mixed.py`.
+(`sum_edges`). Kernels are mixed in float32; autocast casts the mixed kernel. All this equals the plain sum in
+`tests/reference/textbook_mixed.py`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from degas.space.graph import ZERO, Slot
 
 
 class SharedActivation(nn.Module):
-    """ReLU(BN(x)) of a node, computed once for all edges that leave it."""
+    """ReLU(BN(x)) of a node, computed once for all outgoing edges."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -50,11 +50,11 @@ class MixedOp(nn.Module):
 
     Args:
         slot: the edge; operations are built for its kind and factor.
-        operations: names of the candidates; `zero` contributes nothing but takes its share of the softmax.
+        operations: names of the candidates; `zero` contributes nothing but has a share of the softmax.
         width: C.
         separable_order: `preact` or `darts`.
         alpha_std: α ~ N(0, alpha_std²) at the start (DARTS: 1e-3).
-        fold_factor: whether a ×4 edge is one kernel of stride 4, or nearest ×2 and then one of stride 2. Both are
+        fold_factor: whether a ×4 edge is one kernel of stride 4, or nearest ×2 followed by one of stride 2. Both are
             exact.
     """
 
@@ -71,8 +71,8 @@ class MixedOp(nn.Module):
         super().__init__()
         self.names = tuple(operations)
         self.factor = slot.factor
-        self.repeats = max(slot.factor // 2, 1)  # nearest up-sampling that comes before the ×2 operations
-        self.folded = self.repeats if fold_factor else 1  # the part of it that is in the kernel
+        self.repeats = max(slot.factor // 2, 1)  # nearest up-sampling before the ×2 operations
+        self.folded = self.repeats if fold_factor else 1  # its part inside the kernel
         self.alpha = nn.Parameter(alpha_std * torch.randn(len(self.names)))
         self.mixing_rule = Mixing()
         self.branches = nn.ModuleDict()
@@ -89,7 +89,7 @@ class MixedOp(nn.Module):
         return sum_edges([self.parts(value)])
 
     def parts(self, value: NodeValue) -> EdgeParts:
-        """The mix as a sum of what has been computed and of convolutions that have not."""
+        """The mix as a sum of computed maps and of convolutions still to compute."""
         weights = self.weights()
         computed = self._computed()
         total = None if computed else repeat_pixels(torch.zeros_like(value.plain), self.factor)
@@ -106,7 +106,7 @@ class MixedOp(nn.Module):
         )
 
     def weights(self) -> Tensor:
-        """The mixing weights (K,): softmax(α), or what `mixing_rule` makes of α."""
+        """The mixing weights (K,): softmax(α), or `mixing_rule` of α."""
         return self.mixing_rule(self.alpha)
 
     def mixing(self) -> dict[str, dict[str, float | None]]:
@@ -122,7 +122,7 @@ class MixedOp(nn.Module):
         return self.kernel_mixes[kind](kernels, weights)
 
     def _make_kernel_mix(self, kind: str) -> KernelMix | None:
-        """For the dense branches of a kind: how each one's taps enter the kernel of the edge."""
+        """The map from the taps of the dense branches of a kind to the kernel of the edge."""
         dense = [(position, branch) for position, branch in self._branches() if branch.dense == kind]
         if not dense:
             return None
@@ -131,9 +131,9 @@ class MixedOp(nn.Module):
         return KernelMix(maps, [position for position, _ in dense])
 
     def _computed(self) -> list[tuple[int, Branch]]:
-        """The branches to compute: without gradients none that a mask leaves out, whose weight is 0.
+        """The branches to compute: without gradients, masked branches (weight 0) are left out.
 
-        With gradients all of them: their weights are stepped as well, if only by what their optimiser remembers.
+        With gradients, all of them: their optimiser moves their weights too, if only by its moments.
         """
         keep = self.mixing_rule.keep
         if keep is None or torch.is_grad_enabled():
@@ -141,7 +141,7 @@ class MixedOp(nn.Module):
         return [(position, branch) for position, branch in self._branches() if keep[position]]
 
     def _branches(self) -> list[tuple[int, Branch]]:
-        """Yield every operation but `zero`, with its place in α."""
+        """Yield every operation except `zero`, with its index in α."""
         return [(self.names.index(name), cast(Branch, branch)) for name, branch in self.branches.items()]
 
 
@@ -159,7 +159,7 @@ class EdgeParts:
 
 
 def sum_edges(edges: Sequence[EdgeParts]) -> Tensor:
-    """The sum of all contributions to a node, (N, C, H, W), with as few convolutions as possible.
+    """The sum of all contributions to a node, (N, C, H, W), with the fewest convolutions.
 
     A sum of convolutions of several maps is one convolution of the maps joined along the channels.
     """
@@ -177,7 +177,7 @@ def sum_edges(edges: Sequence[EdgeParts]) -> Tensor:
 def _joined(
     pairs: Sequence[tuple[Tensor, Tensor] | None], input_axis: int, apply: Callable[[Tensor, Tensor], Tensor]
 ) -> Tensor | None:
-    """Call `apply` on the joined inputs, and on the kernels joined along the axis of their input channels."""
+    """Call `apply` with the joined inputs and the kernels joined along the axis of their input channels."""
     given = [pair for pair in pairs if pair is not None]
     if not given:
         return None
@@ -193,7 +193,7 @@ def _plain_norm(width: int) -> nn.Module:
 
 
 def _add(total: Tensor | None, term: Tensor | None) -> Tensor | None:
-    """total + term, in place where it can be: every total was made here, and no backward pass reads it."""
+    """total + term, in place if possible: every total was made here, and no backward pass reads it."""
     if total is None or term is None:
         return term if total is None else total
     return total.add_(term) if total.dtype == term.dtype else total + term

@@ -10,15 +10,15 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Mixing:
-    """α (K,) → mixing weights (K,), which sum to 1: softmax((α + noise) / temperature) over what is kept.
+    """α (K,) → mixing weights (K,), which sum to 1: softmax((α + noise) / temperature) over the kept operations.
 
     Without arguments it is softmax(α), the paper's equation 1.
 
     Args:
-        temperature: above 0; below 1 the largest α takes more.
+        temperature: above 0; below 1 it raises the weight of the largest α.
         noise: (K,) or None, added to α.
-        keep: for each operation whether it takes part, or None for all. The others have weight 0, and the rest share
-            theirs in proportion. Where none is kept all weights are 0: the edge is gone.
+        keep: for each operation whether it is kept, or None for all. The others have weight 0, and the kept ones share
+            theirs in proportion. If none is kept all weights are 0: the edge vanishes.
     """
 
     temperature: float = 1.0
@@ -33,6 +33,6 @@ class Mixing:
             return torch.softmax(logits, dim=0)
         if not any(self.keep):
             return 0.0 * logits
-        # Before the softmax, so that a mask on the operation that had all the weight leaves no 0/0.
+        # Before the softmax, so that masking the operation with all the weight gives no 0/0.
         masked = ~torch.tensor(self.keep, device=logits.device)
         return torch.softmax(logits.masked_fill(masked, -torch.inf), dim=0)

@@ -1,4 +1,4 @@
-"""The supernet: the backbone with a MixedOp on every edge, and the α that weigh them. Paper §3.2, Figure 2."""
+"""The supernet: the backbone with a MixedOp on every edge, weighted by α. Paper §3.2, Figure 2."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from degas.space.graph import SearchSpace, Slot
 
 
 class MixedBackbone(Backbone):
-    """The backbone whose edges are `MixedOp`s: all that enter a node are summed by as few convolutions as possible."""
+    """The backbone with `MixedOp` edges; those into a node are summed with the fewest convolutions."""
 
     def sum_edges(self, slots: Sequence[Slot], values: Mapping[str, NodeValue], labels: Tensor | None) -> Tensor:
         edges = [cast(MixedOp, self.edges[module_name(slot.name)]) for slot in slots]
@@ -24,8 +24,8 @@ class MixedBackbone(Backbone):
 class Supernet(nn.Module):
     """Inputs (N, noise_size) → images (N, channels, H, W) in [−1, 1], H = W = base_size·2^num_stages.
 
-    Every operation starts with equal output variance (`nets.operations`), so that scale does not stand in for α; batch
-    norms in operations have no affine part (DARTS), pools are followed by one.
+    Every operation starts with equal output variance (`nets.operations`), so that scale does not act like α. Batch
+    norms in operations have no affine part (DARTS); pools are followed by one.
 
     Args:
         space: the graph and its candidates.
@@ -80,11 +80,11 @@ class Supernet(nn.Module):
         return edge
 
     def alphas(self) -> list[nn.Parameter]:
-        """α of every edge, (K,) each, in the order of the slots."""
+        """α of every edge, each (K,), in the order of the slots."""
         return [self.edge(slot).alpha for slot in self.space.slots]
 
     def weights(self) -> list[nn.Parameter]:
-        """All parameters that are not α."""
+        """All parameters except α."""
         alphas = {id(alpha) for alpha in self.alphas()}
         return [parameter for parameter in self.parameters() if id(parameter) not in alphas]
 
@@ -99,7 +99,7 @@ class Supernet(nn.Module):
     def mixing_by_name(self) -> dict[str, dict[str, dict[str, float | None]]]:
         """Slot name → operation name → `weight`, softmax(α), and `scaled`, weight · ‖kernel‖.
 
-        A kernel that grows could stand in for α; this shows whether it does. The kernel is the mixed one's
-        share for a dense convolution, else the operation's last convolution; None for an operation without any.
+        A growing kernel could act like α; this shows whether it does. The kernel is the operation's share of the mixed
+        one for a dense convolution, else its last convolution; None for an operation without one.
         """
         return {slot.name: self.edge(slot).mixing() for slot in self.space.slots}

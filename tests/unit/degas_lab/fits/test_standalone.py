@@ -53,7 +53,7 @@ def test_fit_alone_learns_and_depends_on_the_seed_alone(
 def test_fit_alone_refuses_other_images(
     make_images: Callable[..., ImageSet], make_settings: Callable[..., SearchSettings], engine: Engine
 ) -> None:
-    with pytest.raises(UserError, match="the architecture makes 3×8×8 images and the data are 1×16×16"):
+    with pytest.raises(UserError, match="the architecture makes 3×8×8 images, but the data are 1×16×16"):
         fit_alone(ARCHITECTURE, make_images(4, 16, 1), make_settings(), seed=0, num_epochs=1, engine=engine)
 
 

@@ -29,10 +29,21 @@ def test_differences_are_within_pairs() -> None:
     ]
     few, more = summarise(records, "kid")
     assert few["differences"] == pytest.approx([-0.3, -0.1])
-    assert few["difference"] == pytest.approx(-0.2)
-    assert few["standard_error"] == pytest.approx(0.1)
-    assert (more["num_pairs"], more["num_failed"], more["standard_error"]) == (1, 1, None)
-    assert "| 100 | 5 | 0.6 | 0.4 | -0.2 ± 0.1 | 2 of 2 |" in format_table([few])
+    assert few["paired"]["difference"] == pytest.approx(-0.2)
+    half = 12.706 * 0.1  # t of one degree of freedom times the standard error
+    assert few["paired"]["low"] == pytest.approx(-0.2 - half, abs=1e-3)
+    assert few["paired"]["verdict"] == "not told apart"
+    assert (more["paired"]["num_seeds"], more["num_failed"], more["paired"]["low"]) == (1, 1, None)
+    assert "| 100 | 5 | 2 | 0.600 | 0.400 | −0.200 | −1.471 to +1.071 | not told apart |" in format_table([few])
+
+
+def test_recall_is_better_when_it_is_higher() -> None:
+    records = []
+    for seed in range(3):
+        for augment, recall in (("none", 0.5 + 0.01 * seed), ("diffaugment", 0.2)):
+            history = [{"steps": 5, "recall": recall}]
+            records.append({"num_images": 100, "seed": seed, "augment": augment, "history": history})
+    assert "| worse |" in format_table(summarise(records, "recall"))
 
 
 def test_a_plan_makes_whole_pairs_first() -> None:

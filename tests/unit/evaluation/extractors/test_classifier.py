@@ -18,6 +18,7 @@ from degas.evaluation.extractors.base import freeze
 from degas.evaluation.extractors.build import build_extractor
 from degas.evaluation.extractors.classifier import ClassifierExtractor, ClassifierNetwork, to_pixels
 from degas.evaluation.extractors.train_classifier import cycle, describe, measure_accuracy, shift, train_classifier
+from degas.runtime.finite import NonFiniteError
 from degas.settings.sections import EvaluateSettings
 
 
@@ -70,6 +71,12 @@ def test_held_out_images_train_nothing(tmp_path: Path) -> None:
     for name, data in (("a", images), ("b", other)):
         train_classifier(data, tmp_path / name, num_epochs=1, batch_images=18, progress=False)
     assert (tmp_path / "a/model.safetensors").read_bytes() == (tmp_path / "b/model.safetensors").read_bytes()
+
+
+def test_a_loss_that_is_not_finite_stops_the_training_and_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(NonFiniteError, match=r"classifier: the loss is \w+ at step \d+; lower learning_rate"):
+        train_classifier(_striped(), tmp_path / "a", num_epochs=8, batch_images=20, learning_rate=1e30, progress=False)
+    assert not (tmp_path / "a").exists()
 
 
 def test_accuracy_of_wrong_labels_is_low(trained: tuple[Path, float]) -> None:
