@@ -1,4 +1,4 @@
-"""The generator that a user names: its folder, one of its files, the run folder around it, or a shipped one. No torch."""
+"""The folder of a named generator: the user's own, that of a file, a run folder's, or a shipped one. No torch."""
 
 from __future__ import annotations
 
