@@ -87,7 +87,8 @@ def _title(run: Run) -> str:
     classes = run.generator.get("num_classes")
     facts += [f"conditional on {classes} classes"] if isinstance(classes, int) and classes else []
     how = "DEGAS finds an architecture by reconstructing the images, then trains it against a critic."
-    return f"{title}\n\n" + (f"A generator {'; '.join(facts)}. " if facts else "") + (how if kind == FOUND else "")
+    sentences = [f"A generator {'; '.join(facts)}."] if facts else []
+    return f"{title}\n\n" + " ".join([*sentences, *([how] if kind == FOUND else [])])
 
 
 def _origin(run: Run) -> str:
