@@ -194,7 +194,7 @@ def test_asked_to_stop_it_saves_first(
     process.send_signal(number)
     code, err = finish(process)
     assert code == status, err
-    assert "go on with --resume" in err.splitlines()[-1]
+    assert "continue with --resume" in err.splitlines()[-1]
     logged = [json.loads(line)["step"] for line in metrics.read_text().splitlines()]
     found = load_newest(folder / "checkpoints", pytest.fail)
     assert found is not None

@@ -111,7 +111,7 @@ def test_it_prints_how_far_they_agree_and_a_single_search_how_sure_it_is(
     for decision in decided:
         line = next(line for line in printed.splitlines() if line.strip().startswith(decision["name"]))
         assert decision["choice"] in line
-        assert f"{decision['margin']:.4f} before {decision['runner_up']}" in line or decision["margin"] is None
+        assert f"{decision['margin']:.4f} ahead of {decision['runner_up']}" in line or decision["margin"] is None
     assert "another way to compare α across edges would change" in printed
 
 

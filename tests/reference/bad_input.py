@@ -110,7 +110,7 @@ ROWS: tuple[Row, ...] = (
         "an exported file of no format",
         "export --generator gen --out new.bin",
         2,
-        "--out new.bin: ends in .bin; name a file that ends in .onnx or .pt2, or say --format",
+        "--out new.bin: ends in .bin; name a file that ends in .onnx or .pt2, or give --format",
     ),
     Row(
         "a source without its option",
@@ -374,13 +374,13 @@ ROWS: tuple[Row, ...] = (
         "pairs of one image",
         f"{TRAIN} --gan.batch-images 1",
         2,
-        "images: mmd compares the images of a batch with each other, and a batch has 1 a process; raise --gan.batch-images and --gan.generator-batch-images, or give more images",
+        "images: mmd compares the images of a batch with each other, but a batch has 1 per process; raise --gan.batch-images and --gan.generator-batch-images, or give more images",
     ),
     Row(
         "a class head that nobody teaches",
         f"{TRAIN} --gan.supervised --gan.class-weight-critic 0",
         2,
-        "--gan.class-weight-critic 0: nobody would teach the critic the classes that the generator is to follow; say --gan.class-weight-generator 0 as well",
+        "--gan.class-weight-critic 0: the critic would not learn the classes that the generator has to match; set --gan.class-weight-generator 0 as well",
     ),
     Row(
         "too few samples for evaluations on the way",
@@ -1005,7 +1005,7 @@ ROWS: tuple[Row, ...] = (
         "weights of another architecture",
         f"train {TINY} --out new --architecture resnet --init gen",
         2,
-        "--architecture: gen has another one; leave it out, for --init gives its own",
+        "--architecture: gen has another one; leave it out, since --init gives its own",
     ),
     Row(
         "another width for given weights",
@@ -1017,7 +1017,7 @@ ROWS: tuple[Row, ...] = (
         "a start for weights that are given",
         f"train {TINY} --out new --init gen --gan.frame-start resnet",
         2,
-        "--gan.frame-start: is about fresh weights, and --init gives trained ones; leave out one of them",
+        "--gan.frame-start: sets initial weights, but --init gives trained ones; leave out one of them",
     ),
     Row(
         "labels for weights without classes",
@@ -1035,7 +1035,7 @@ ROWS: tuple[Row, ...] = (
         "weights of other classes",
         f"train {TINY} --out new --init gen-three --gan.supervised",
         2,
-        "--init gen-three: it has 3 classes and images has 2; give images of 3 classes, or another generator",
+        "--init gen-three: it has 3 classes, but images has 2; give images of 3 classes, or another generator",
     ),
     Row(
         "seeds of a search that given weights skip",
@@ -1119,7 +1119,7 @@ ROWS: tuple[Row, ...] = (
         "a walk of a generator in no run folder, and no file for it",
         "sample --generator gen --interpolate 3",
         2,
-        "missing --out PATH: gen is no run folder, whose walk.webp --interpolate would write",
+        "missing --out PATH: gen is not a run folder, where --interpolate would write walk.webp",
     ),
     Row(
         "a film of a run that has not been trained",
@@ -1149,7 +1149,7 @@ ROWS: tuple[Row, ...] = (
         "a folder for an exported file",
         "export --generator gen --out images",
         2,
-        "--out images: is a folder; name a file that ends in .onnx or .pt2, or say --format",
+        "--out images: is a folder; name a file that ends in .onnx or .pt2, or give --format",
     ),
     Row(
         "a report of a folder without a run",

@@ -1,4 +1,4 @@
-"""The work of degas as Python functions: the stages, the whole job, the plan of a command. Commands call them."""
+"""Python functions for everything that commands do: the stages, a whole run, the plan of a command."""
 
 from degas.api.stages import evaluate, search, train
 from degas.api.whole_run import run

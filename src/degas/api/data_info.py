@@ -1,4 +1,4 @@
-"""The output of `degas data info`: the facts of a source, and what the stages would make of it."""
+"""The output of `degas data info`: the facts of a source, and problems for the stages."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from degas.settings.sections import DataSettings, EvaluateSettings, GanSettings,
 
 
 def describe_data(source: str, settings: DataSettings, grid: Path | None = None) -> dict[str, Any]:
-    """`describe_source`, and among the problems what the stages would refuse of it, or take and learn nothing from."""
+    """`describe_source`, plus the problems that stages would have: errors, and too few images to learn from."""
     facts = describe_source(source, settings, grid)
     num_images, channels, size = facts["num_readable"], facts["channels"], facts["image_size"]
-    pixels = np.broadcast_to(np.uint8(0), (num_images, channels, size, size))  # only their shape is looked at
+    pixels = np.broadcast_to(np.uint8(0), (num_images, channels, size, size))  # only the shape matters
     images = ImageSet(pixels, None, (), source, "")
     gan, fewest = resolve_gan(GanSettings()), EvaluateSettings().num_samples
     checks: dict[str, Callable[[], None]] = {
@@ -34,9 +34,9 @@ def describe_data(source: str, settings: DataSettings, grid: Path | None = None)
         try:
             check()
         except UserError as error:
-            facts["problems"].append(_problem("refused", num_images, f"would be refused by {stage}: {error}"))
+            facts["problems"].append(_problem("refused", num_images, f"would be rejected by {stage}: {error}"))
     if num_images < gan.batch_images:
-        heart = f"are fewer than a batch of {gan.batch_images}: they would be learnt by heart"
+        heart = f"are fewer than a batch of {gan.batch_images}: the critic would memorise them"
         facts["problems"].append(_problem("few", num_images, heart))
     return facts
 

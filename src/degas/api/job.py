@@ -1,4 +1,4 @@
-"""One call of degas: its images, its settings and whatever else its stages share. Each stage is a method."""
+"""One call of degas: images, settings and everything else that its stages share. Each stage is a method."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ from degas.settings.resolve import Section, begun_search, settings_for
 from degas.settings.sections import DataSettings, EvaluateSettings, GanSettings, SearchSettings, SpaceSettings
 from degas.space.architecture import Architecture
 
-Data = Any  # what `degas.data.from_python.ACCEPTED` says
+Data = Any  # see `degas.data.from_python.ACCEPTED`
 
 
 class Job:
-    """The arguments of a call, its settings completed by the preset; images are read when they are first needed.
+    """The arguments of a call, with settings completed by the preset; images are read when first needed.
 
-    Raises `UserError` for a setting that is at fault.
+    Raises `UserError` for an invalid setting.
 
     Attributes:
-        unchanged: the search's settings where none are given.
+        unchanged: the search's settings if none are given.
     """
 
     def __init__(
@@ -72,23 +72,21 @@ class Job:
 
     @cached_property
     def images(self) -> ImageSet:
-        """The images that `data` means; those of a run in `out` are never among them."""
+        """The images of `data`, without those of a run in `out`."""
         return images_from(self.data, self.data_settings, self.out)
 
     @cached_property
     def folder(self) -> Path:
         """The run folder: `out`, or a temporary one."""
         if self.out is None and num_ranks() > 1:
-            raise UserError(
-                "out: name a folder; several processes have to share it, and each would make one of its own"
-            )
+            raise UserError("out: name a folder that all processes share; without one, each would make its own")
         return self.out or Path(tempfile.mkdtemp(prefix="degas-"))
 
     @plain_torch(keep_random_state=True)
     def search(self, seeds: int | None = None) -> Architecture:
         """Search into the run folder; with `seeds`, that many searches and their consensus."""
         num_seeds = None if seeds is None else whole("seeds", seeds)
-        check_settings(self.search_settings)  # before images are read
+        check_settings(self.search_settings)  # before reading images
         work = SearchJob(self.images, self.space, self.search_settings, self.setup)
         return search_into(self.folder / "search", work, seed=self.seed, num_seeds=num_seeds, resume=self.resume)
 
@@ -96,7 +94,7 @@ class Job:
     def train(
         self, architecture: Architecture | str | Path | None, init: Generator | str | Path | None = None
     ) -> Generator:
-        """Train the architecture into the run folder, or `init` further."""
+        """Train the architecture, or fine-tune `init`, into the run folder."""
         work = TrainJob(
             architecture=architecture,
             images=self.images,
@@ -111,13 +109,13 @@ class Job:
 
     @plain_torch(keep_random_state=True)
     def evaluate(self, generator: Generator | str | Path) -> dict[str, Any]:
-        """Measure the generator, into `out` if there is one: the object of scores.json."""
+        """Measure the generator, and write into `out` if there is one; return the object of scores.json."""
         work = EvaluateJob(self.images, self.evaluate_settings, self._statistics_cache, self.setup)
         folder = self.out / "evaluation" if self.out is not None and is_rank_0() else None
         return evaluate_into(folder, work, generator, seed=self.seed)
 
     def _small_evaluation(self, device: torch.device) -> Evaluate:
-        """Return the function that the trainer calls every `evaluate_steps`; it gives protocol → value.
+        """Return the function that the trainer calls every `evaluate_steps`; it returns protocol → value.
 
         Extractor and reference statistics are made once; missing weights are an error before the first step.
         """
@@ -132,9 +130,9 @@ class Job:
 
     @cached_property
     def _statistics_cache(self) -> Path | None:
-        """The folder for reference statistics; None for images whose fingerprint is not that of their content.
+        """The folder for reference statistics; None for images whose fingerprint does not match their content.
 
-        The cache's key is the fingerprint, and an `ImageSet` made by hand may hold any.
+        The fingerprint is the cache's key, and an `ImageSet` built by hand may hold any.
         """
         if isinstance(self.data, ImageSet):
             found = self.images
@@ -144,20 +142,20 @@ class Job:
 
 
 def check_later_stages(images: ImageSet, *, gan: GanSettings, evaluate: EvaluateSettings, device: str) -> None:
-    """Raise the `UserError` that `train` or `evaluate` would raise for these images and settings, before a search."""
+    """Raise, before a search, the `UserError` that `train` or `evaluate` would raise for these images and settings."""
     check_training(resolve_gan(gan), images, chosen_device(device), num_ranks())
     Evaluator(images, evaluate, device="cpu")
 
 
 def source_of(data: Data) -> str:
-    """Return the name by which presets go; images in memory have none."""
+    """Return the name of the source for presets; images in memory have none."""
     if isinstance(data, ImageSet):
         return data.source
     return os.fspath(data) if isinstance(data, str | os.PathLike) else ""
 
 
 def python_call(name: str, *arguments: object, **more: object) -> list[str]:
-    """Return a command line that stands for a call from Python; of `more` what is None is left out."""
+    """Return a command line that represents a call from Python; None values of `more` are left out."""
     shown = [_in_call(argument) for argument in arguments]
     shown += [f"{key}={_in_call(value)}" for key, value in more.items() if value is not None]
     return ["python", "-c", f"import degas; degas.{name}({', '.join(shown)})"]

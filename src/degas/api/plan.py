@@ -1,4 +1,4 @@
-"""The plan of a command before it runs: settings in force, images, parameters, memory and steps. Writes nothing."""
+"""The plan of a command: settings in force, images, parameters, memory and steps. Writes nothing."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from degas.settings.base import Settings
 from degas.settings.sections import DataSettings, EvaluateSettings, GanSettings, SearchSettings, SpaceSettings
 from degas.space.architecture import Architecture
 
-Row = tuple[str, str, str]  # name, value, where the value comes from
+Row = tuple[str, str, str]  # name, value, source of the value
 
 
 def images_of(source_name: str, settings: DataSettings) -> ImageSet:
-    """Return the images, without writing an entry to the cache."""
+    """Return the images, without writing to the cache."""
     with tempfile.TemporaryDirectory(prefix="degas-") as folder:
         found = load_images(source_name, settings.model_copy(update={"cache": Path(folder)}))
         return ImageSet(found.images[:].copy(), found.labels, found.class_names, found.source, found.fingerprint)
@@ -41,7 +41,7 @@ def images_facts(images: ImageSet) -> list[Row]:
 
 
 def search_facts(images: ImageSet, settings: SearchSettings, space: SpaceSettings, *, seeds: int | None) -> list[Row]:
-    """Return parameters of the supernet, steps and memory of a search; raise `UserError` where the search would."""
+    """Return parameters of the supernet, steps and memory of a search; raise `UserError` if the search would."""
     check_search_job(images, settings, space)
     graph, base_size = space.resolve(images.image_size)
     sizes = {"width": settings.width, "noise_size": settings.noise_size, "channels": images.channels}
@@ -54,7 +54,7 @@ def search_facts(images: ImageSet, settings: SearchSettings, space: SpaceSetting
         (
             "search memory",
             f"at least {in_words(search_bytes(images, settings, space))}",
-            "weights, and what the signal keeps",
+            "weights and the signal's values",
         ),
     ]
 
@@ -69,7 +69,7 @@ def train_facts(
 ) -> list[Row]:
     """Return parameters of both networks, steps and memory of a training.
 
-    Where neither `architecture` nor `init` is given, the architecture is not yet searched.
+    Without `architecture` and `init`, the architecture is not yet known.
     """
     critic = count_parameters(build_critic(gan, images, seed))
     steps = f"{gan.num_steps * gan.own.critic_steps:,} of the critic"
@@ -82,14 +82,14 @@ def train_facts(
     elif architecture is not None:
         made = chosen_generator(architecture, images, gan.asked, space, seed).num_parameters
     else:
-        return [*facts, ("generator parameters", "what the search finds", "degas space tells least and most")]
+        return [*facts, ("generator parameters", "depend on the search", "degas space shows their range")]
     held = 4 * (made * (5 if gan.ema_half_life_images else 4) + 4 * critic)  # weights, gradients, two moments, average
     facts += [("generator parameters", f"{made:,}", "")]
     return [*facts, ("training memory", f"at least {in_words(held)}", "weights, gradients and moments")]
 
 
 def settings_rows(sections: Mapping[str, Settings], changes: Mapping[str, Mapping[str, Any]]) -> list[Row]:
-    """Every setting in force as (`search.width`, value, where the value comes from); `changes`: the preset's."""
+    """Every setting in force as (`search.width`, value, source of the value); `changes`: the preset's."""
     rows: list[Row] = []
     for section, settings in sections.items():
         mine = changes.get(section, {})
@@ -109,13 +109,13 @@ def evaluate_facts(settings: EvaluateSettings) -> list[Row]:
 
 
 def table(rows: list[Row]) -> str:
-    """Format a line for each row, in columns."""
+    """Format the rows as lines with aligned columns."""
     name, value = (max(len(row[column]) for row in rows) for column in (0, 1))
     return "\n".join(f"{row[0]:<{name}}  {row[1]:<{min(value, 40)}}  {row[2]}".rstrip() for row in rows)
 
 
 def _unset(settings: Settings, name: str) -> str:
-    """Return the default of a setting that is left unset, in the words of its description."""
+    """Return the default of an unset setting, in the words of its description."""
     words = re.search(r"; default: ([^\[]*)", str(type(settings).model_fields[name].description))
     return words[1].strip() if words else ""
 

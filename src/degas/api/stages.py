@@ -1,9 +1,9 @@
 """The stages as Python functions; the command line calls the same ones.
 
-Each stage reads images and files, writes files into a run folder, and returns what it made. `data` is a SRC string as
-on the command line (`"digits"`, a folder, …), images in memory (an array or tensor of uint8, a list of PIL images, a
-data set with `len()` and `[i]`, any of these with labels as a pair), or an `ImageSet`. Sections of settings are
-settings objects or plain dictionaries laid over the preset.
+Each stage reads images and files, writes files into a run folder, and returns its result. `data` is a SRC string as on
+the command line (`"digits"`, a folder, …), images in memory (an array or tensor of uint8, a list of PIL images, a data
+set with `len()` and `[i]`, any of these with labels as a pair), or an `ImageSet`. Sections of settings are settings
+objects or plain dictionaries, which change the preset's values.
 """
 
 from __future__ import annotations
@@ -37,11 +37,10 @@ def search(
 ) -> Architecture:
     """Search a generator architecture for `data` and prune it (paper §3.2).
 
-    Writes `out`/search (a temporary folder when `out` is None) and returns the architecture. With `seeds` (two or
-    more) it is the consensus of as many searches, with `seed`, `seed` + 1, …, each in `out`/search/seed-N: their
-    mean measured losses, or mean α, are pruned; `out`/search/agreement.json says how far they agree. Raises
-    `UserError` where the input or a setting is at fault, or the folder holds another run; warns of a degenerate end
-    (degenerate.json).
+    Writes `out`/search (a temporary folder if `out` is None) and returns the architecture. With `seeds` (two or more)
+    it is the consensus of that many searches, with `seed`, `seed` + 1, …, each in `out`/search/seed-N: their mean
+    measured losses, or mean α, are pruned; `out`/search/agreement.json measures their agreement. Raises `UserError` if
+    the input or a setting is invalid, or the folder holds another run; warns of a degenerate result (degenerate.json).
     """
     setup = Setup(preset, device, progress, tracker, command or python_call("search", data, out))
     job = Job(data, out, seed, setup, resume=resume, data_settings=data_settings, space=space, search=search)
@@ -66,12 +65,12 @@ def train(
     evaluate: Section = None,
     command: list[str] | None = None,
 ) -> Generator:
-    """Train a generator adversarially (paper §3.2 "GAN training"; CT-GAN and the objectives beside it).
+    """Train a generator adversarially (paper §3.2 "GAN training"; CT-GAN and other objectives).
 
     `architecture` is an `Architecture`, an architecture file, a run folder that holds one, the name of a shipped one,
-    `resnet` or `dcgan`. It is moved to the images' size and channels as the paper does (§4.1). With `init`, a trained
-    generator or its folder, training begins with its weights instead of fresh ones; the images then have its size,
-    channels and number of classes, and `architecture` may be None, for it is that of `init`. Writes `out`/train and
+    `resnet` or `dcgan`. It is adapted to the images' size and channels as in the paper (§4.1). With `init`, a trained
+    generator or its folder, training begins with its weights instead of new ones; the images must have its size,
+    channels and number of classes, and `architecture` may be None, since it is that of `init`. Writes `out`/train and
     returns the generator.
     """
     called = command or python_call("train", architecture, data, out, init=init)
@@ -97,9 +96,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """Measure a generator against a data set (paper §4): the object of scores.json.
 
-    Scores of an earlier evaluation of the same generator on the same images are kept beside the new ones. Writes
-    scores.json, config.json and environment.json into `out`/evaluation when `out` is given; of several processes the
-    first one does.
+    Earlier scores of the same generator on the same images are kept. Writes scores.json, config.json and
+    environment.json into `out`/evaluation if `out` is given; of several processes only the first one writes.
     """
     setup = Setup(preset, device, progress, "none", command or python_call("evaluate", generator, data, out))
     job = Job(data, out, seed, setup, data_settings=data_settings, evaluate=evaluate)

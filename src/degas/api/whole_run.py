@@ -1,4 +1,4 @@
-"""The whole job as one call: search, train, evaluate, sample, report. Results in the run folder are not made again."""
+"""All stages in one call: search, train, evaluate, sample, report. Results in the run folder are not made again."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from degas.settings.sections import SearchSettings
 from degas.space.architecture import Architecture
 from degas.space.find import load_architecture
 
-Announce = Callable[[str, Any], None]  # a stage's name, and its input
+Announce = Callable[[str, Any], None]  # called with a stage's name and its input
 FEW_IMAGES = 1000  # our choice; a critic memorises few images (Zhao et al. 2020)
 NUM_SAMPLES, COLUMNS = 100, 10  # of samples.png
 
 
 @dataclass(frozen=True)
 class Finished:
-    """The results of a run. Of several processes only the first has `scores` and `report`."""
+    """The results of a run. Among several processes only the first has `scores` and `report`."""
 
     generator: Generator
     scores: dict[str, Any] | None
@@ -40,7 +40,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class Chosen:
-    """What a run trains instead of searching: an architecture, or a generator whose weights it begins with."""
+    """The input of a run without a search: an architecture, or a generator whose weights it begins with."""
 
     architecture: Architecture | str | Path | None = None
     init: Generator | str | Path | None = None
@@ -71,10 +71,9 @@ def run(
 ) -> Finished:
     """Search, train, evaluate, sample and report, in `out`; existing results are not made again.
 
-    With `architecture` or `init` (as `train` takes them) there is no search; `seeds` and settings of the search are
-    then refused.
-    `told` is called before each stage: `images` with the `ImageSet`, `search`, `architecture` with what was
-    found, `train`, `evaluate`, `report`. Raises `UserError` for what a later stage would refuse, before the first one.
+    With `architecture` or `init` (as in `train`) there is no search; `seeds` and settings of the search are then
+    rejected. `told` is called before each stage: `images` with the `ImageSet`, `search`, `architecture` with the
+    result, `train`, `evaluate`, `report`. Raises the `UserError` of any stage before the first one begins.
     """
     setup = Setup(preset, device, progress, tracker, command or python_call("run", data, out))
     sections = {"space": space, "search": search, "gan": gan, "evaluate": evaluate}
@@ -90,7 +89,7 @@ def run(
 
 
 def _check(job: Job, chosen: Chosen, seeds: int | None, tell: Announce) -> None:
-    """Raise the `UserError` of any stage before the first one; warn of too few images."""
+    """Raise the `UserError` of any stage before the first one begins; warn of too few images."""
     check_chosen(chosen, job.search_settings, job.unchanged, seeds)
     tell("images", job.images)
     check_later_stages(job.images, gan=job.gan, evaluate=job.evaluate_settings, device=job.setup.device)
@@ -117,7 +116,7 @@ def _finish(job: Job, chosen: Chosen, said: tuple[str, ...], tell: Announce) -> 
 
 
 def check_chosen(chosen: Chosen, search: SearchSettings, unchanged: SearchSettings, seeds: int | None) -> None:
-    """Raise `UserError` for an invalid architecture, and for search settings that are left unused by what is given.
+    """Raise `UserError` for an invalid architecture, and for search settings that would have no effect.
 
     `unchanged` holds the search's settings if none are given.
     """
@@ -134,10 +133,10 @@ def check_chosen(chosen: Chosen, search: SearchSettings, unchanged: SearchSettin
 
 
 def hint_for_few(images: ImageSet, augment: str) -> None:
-    """Warn where a training will memorise its images and nothing prevents it."""
+    """Warn if a training will memorise its images and nothing prevents it."""
     if images.num_images < FEW_IMAGES and augment == "none":
         warnings.warn(
-            f"{images.num_images:,} images are few; augmentation is off, for with so few it was not better in our "
+            f"{images.num_images:,} images are few; augmentation is off, since it did not help with few images in our "
             "measurement (docs/results.md#augmentation-of-few-images); compare --gan.augment diffaugment on yours",
             stacklevel=4,
         )
@@ -150,7 +149,7 @@ def search_warnings(run: Path) -> tuple[str, ...]:
 
 
 def _report(generator: Generator, out: Path, seed: int) -> Path:
-    """Write samples, the film of the training, model card and page; returns the page."""
+    """Write samples, the film of the training, model card and report; return the report's path."""
     from degas.figures.grids import save_grid
     from degas.report.model_card import write_model_card
     from degas.report.render import write_report

@@ -1,1 +1,1 @@
-"""The command line: wiring only. A command parses its options, calls `degas.api`, and prints where results lie."""
+"""The command line: wiring only. A command parses its options, calls `degas.api`, and prints where results are."""

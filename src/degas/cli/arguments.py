@@ -1,4 +1,4 @@
-"""A command's options, read from its model of settings: names, values, kinds. Imports no torch."""
+"""A command's options, from its model of settings: names, values, kinds. Imports no torch."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from pydantic.fields import FieldInfo
 
 @dataclass(frozen=True)
 class Argument:
-    """The place of a field on the command line, where its name and type do not say it.
+    """Properties of a field on the command line beyond its name and type.
 
-    `endings`: an output file, which has one of these; () for a folder. `hidden`: accepted and not shown.
-    `rare`: shown by `--help-all` only. `unless`: the option is required unless this other one is given.
+    `endings`: the allowed suffixes of an output file; () for a folder. `hidden`: accepted but not shown. `rare`: shown
+    only by `--help-all`. `unless`: the option is required unless this other one is given.
     """
 
     name: str | None = None
@@ -58,7 +58,7 @@ class Option:
 
     @property
     def is_required(self) -> bool:
-        """Whether it has to be given; where `argument.unless` names another option, whether that one is not given."""
+        """Whether it must be given; if `argument.unless` names another option, only without that one."""
         return self.info.is_required() or self.argument.unless is not None
 
     @property
@@ -85,7 +85,7 @@ class Option:
 
     @property
     def count(self) -> int | None:
-        """The number of values it takes: 1, a fixed number, or None for one or more."""
+        """The number of values: 1, a fixed number, or None for one or more."""
         if get_origin(self.annotation) is not tuple:
             return 1
         items = get_args(self.annotation)
@@ -112,7 +112,7 @@ class Option:
 
 
 def options_of(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[Option]:
-    """Every option of a model, those of its sections included, in the order of the fields."""
+    """Every option of a model, including its sections, in the order of the fields."""
     for name, info in model.model_fields.items():
         if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
             yield from options_of(info.annotation, (*path, name))

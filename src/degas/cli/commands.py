@@ -1,10 +1,10 @@
-"""The table of commands: degas' own by name, and those that installed packages add.
+"""The table of commands: degas' own, and those of installed packages.
 
 A package adds commands through the entry point group `degas.commands`: the entry's name is the command, its value a
-module. Such a module has `Options` (a pydantic model) and `main(options)`; a family of commands has
-`find_command(arguments)` and `MEMBERS`, its commands by name. It may say `SUMMARY` (its line in `degas --help`),
-`LOWER` (which options to lower where memory runs out) and `GOES_ON` (how to continue a stopped one). Importing such a
-module must not need torch.
+module. The module has `Options` (a pydantic model) and `main(options)`; a family of commands has
+`find_command(arguments)` and `MEMBERS`, its commands by name. It may define `SUMMARY` (its line in `degas --help`),
+`LOWER` (options to lower if memory runs out) and `GOES_ON` (how to continue a stopped command). Importing the module
+must not need torch.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Any
 
 from degas.errors import UserError, nearest
 
-# Command → (one line of help, module of `degas.cli`). A module has `Options` and `main(options)`; the order is help's.
+# Command → (one line of help, module of `degas.cli`), in the order of the help. A module has `Options` and `main`.
 COMMANDS = {
-    "run": ("the whole job in order: search, train, evaluate, sample, report", "run"),
+    "run": ("all stages in order: search, train, evaluate, sample, report", "run"),
     "search": ("search a generator architecture for your images", "search"),
     "train": ("train an architecture, or a baseline, as the generator of a GAN", "train"),
     "evaluate": ("measure a generator: Fréchet distance, KID, …", "evaluate"),
@@ -28,11 +28,11 @@ COMMANDS = {
     "describe": ("an architecture in words, numbers and a picture", "describe"),
     "random": ("draw a random architecture", "random"),
     "space": ("the search space and its counts", "space"),
-    "data": ("what a data source holds; download an official one; the cache", "data"),
+    "data": ("inspect a data source; download an official one; manage the cache", "data"),
     "features": ("train a classifier to measure with", "features"),
 }
 GROUP = "degas.commands"
-# Options that lower a command's memory. Evaluation's batch size does not: forward passes take 32 images.
+# Options that lower a command's memory. The batch size of evaluations does not: forward passes take 32 images.
 LOWER = {
     "run": "--search.width, --search.batch-images, --gan.width or --gan.batch-images",
     "search": "--search.width, --search.batch-images or --data.image-size",
@@ -43,14 +43,14 @@ LOWER = {
     "features": "--data.max-images or --data.image-size",
 }
 # How to resume a stopped command; a command that is not listed starts again.
-GOES_ON = dict.fromkeys(("search", "train"), "; go on with --resume")
-GOES_ON["run"] = "; the same command goes on"
+GOES_ON = dict.fromkeys(("search", "train"), "; continue with --resume")
+GOES_ON["run"] = "; the same command continues"
 
 
 def find_command(arguments: Sequence[str]) -> tuple[Any, str, list[str]]:
-    """The module of a command with `Options` and `main`, its name in full, and the arguments left for it.
+    """The module of a command with `Options` and `main`, its full name, and its remaining arguments.
 
-    A module may be a family: it has its own `find_command`, which parses the words after its name.
+    The module may be a family, with its own `find_command` for the words after its name.
     """
     name, *rest = arguments
     module = command_module(name)
@@ -60,7 +60,7 @@ def find_command(arguments: Sequence[str]) -> tuple[Any, str, list[str]]:
 
 
 def command_module(name: str) -> Any | None:
-    """The module of a command, or None where there is no such command; one of degas' own wins over an added one."""
+    """The module of a command, or None if there is none; degas' own commands take precedence over added ones."""
     if name in COMMANDS:
         return importlib.import_module(f"degas.cli.{COMMANDS[name][1]}")
     added = added_commands()
@@ -86,5 +86,5 @@ def hint(command: str, table: dict[str, str], attribute: str) -> str:
         return table.get(command, "")
     try:
         return str(getattr(command_module(command), attribute, ""))
-    except Exception:  # `hint` runs while another error is reported, and that error matters more
+    except Exception:  # `hint` runs while another, more important error is reported
         return ""

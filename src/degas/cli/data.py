@@ -14,13 +14,13 @@ from degas.data.notes import Note
 if TYPE_CHECKING:
     from degas.data.cache_contents import Entry
 
-OLD_DAYS = 30  # after which `data cache` mentions that an entry could be removed
-SHOWN = 3  # pictures named of a problem
-ABOUT = "what a data source holds; download an official one; the cache"
+OLD_DAYS = 30  # after this, `data cache` mentions that an entry could be removed
+SHOWN = 3  # pictures named per problem
+ABOUT = "inspect a data source; download an official one; manage the cache"
 MEMBERS = {
-    "info": Member("what a source holds and what is wrong with it", lambda: Command(DataInfoOptions, info)),
+    "info": Member("contents and problems of a source", lambda: Command(DataInfoOptions, info)),
     "fetch": Member("download an official archive", lambda: Command(DataFetchOptions, fetch)),
-    "cache": Member("what the cache folder holds; empty it", lambda: Command(DataCacheOptions, cache)),
+    "cache": Member("list or empty the cache folder", lambda: Command(DataCacheOptions, cache)),
 }
 
 
@@ -58,7 +58,7 @@ def cache(options: DataCacheOptions) -> None:
 
 
 def cache_in_words(folder: Path, entries: list[Entry]) -> str:
-    """Return a line for each kind of entry, and what could be removed."""
+    """Return a line for each kind of entry, and advice on what to remove."""
     lines = [f"cache     {folder}, {_mebibytes(sum(entry.num_bytes for entry in entries))}"]
     for entry in entries:
         used = f"used {max(0, round(entry.unused_days()))} days ago"
@@ -75,7 +75,7 @@ def _mebibytes(num_bytes: int) -> str:
 
 
 def in_words(facts: dict[str, Any]) -> str:
-    """Return the facts of a data source, a line each; notes and problems come last."""
+    """Return the facts of a data source, one per line; notes and problems come last."""
     size, channels = facts["image_size"], facts["channels"]
     sizes = ", ".join(f"{name} ({count:,})" for name, count in facts["source_sizes"].items())
     more = facts["num_source_sizes"] - len(facts["source_sizes"])
@@ -95,7 +95,7 @@ def in_words(facts: dict[str, Any]) -> str:
 
 
 def _problem(problem: dict[str, Any]) -> str:
-    """Return a line with the number of pictures that have the problem and a few names; `--json` names more."""
+    """Return a line with the number of pictures with the problem and a few names; `--json` names more."""
     named = [" = ".join(names) if isinstance(names, list) else str(names) for names in problem["examples"][:SHOWN]]
     more = ", …" if named and problem["count"] > len(named) else ""
     return f"problem   {problem['count']:,} {problem['text']}{': ' if named else ''}{', '.join(named)}{more}"

@@ -30,7 +30,7 @@ def main(options: Options) -> None:
 
 
 def describe(architecture: Architecture) -> dict[str, Any]:
-    """Sizes, costs (those of the unconditional generator) and operations, node by node."""
+    """Sizes, costs (of the unconditional generator) and operations, node by node."""
     from degas.nets.cost import architecture_cost, frame_cost, slot_cost
 
     total, frame = architecture_cost(architecture), frame_cost(architecture)
@@ -62,6 +62,6 @@ def _in_words(architecture: Architecture, facts: dict[str, Any]) -> str:
             f"order       {architecture.order}",
             f"image       {channels}×{size}×{size} from {facts['noise_size']} noise entries, width {facts['width']}",
             f"parameters  {facts['num_parameters']:,} ({facts['frame']['num_parameters']:,} outside the searched part)",
-            f"multiply-adds {facts['multiply_adds']:,} an image",
+            f"multiply-adds {facts['multiply_adds']:,} per image",
         ]
     )

@@ -1,4 +1,4 @@
-"""`--dry-run`: what a command would do, with every setting in force; nothing is started and nothing written."""
+"""`--dry-run`: print the plan of a command, with every setting in force; nothing is started or written."""
 
 from __future__ import annotations
 

@@ -31,12 +31,12 @@ def main(options: Options) -> None:
 
 
 def chosen_format(given: Literal["onnx", "torch-export"] | None, out: Path) -> Literal["onnx", "torch-export"]:
-    """Return the format that is given or that the file's ending names; `UserError` if they differ or neither does."""
+    """Return the given format, or that of the file's ending; `UserError` if they differ or neither names one."""
     ending = out.suffix.lower()
     by_ending = ENDINGS.get(ending)
     if given is None and by_ending is None:
         had = f"ends in {ending}" if ending else "is a folder" if out.is_dir() else "has no ending"
-        raise UserError(f"--out {out}: {had}; name a file that ends in {' or '.join(ENDINGS)}, or say --format")
+        raise UserError(f"--out {out}: {had}; name a file that ends in {' or '.join(ENDINGS)}, or give --format")
     if given is not None and by_ending not in (None, given):
         raise UserError(f"--out {out}: {ending} is the ending of --format {by_ending}; leave out --format {given}")
     chosen = given or by_ending

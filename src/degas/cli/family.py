@@ -1,4 +1,4 @@
-"""A command that is a family of commands: `degas data info`, `degas data fetch`."""
+"""A family of commands, such as `degas data info` and `degas data fetch`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from degas.errors import UserError, nearest
 
 
 class Member(NamedTuple):
-    """One command of a family: its line of help, and the object with `Options` and `main`, loaded when it is run."""
+    """One command of a family: its line of help, and a loader of the object with `Options` and `main`."""
 
     summary: str
     load: Callable[[], Any]
 
 
 class Command(NamedTuple):
-    """A command that has no module of its own."""
+    """A command without its own module."""
 
     Options: Any
     main: Callable[[Any], None]
@@ -26,7 +26,7 @@ class Command(NamedTuple):
 def find_member(
     family: str, about: str, members: Mapping[str, Member], arguments: Sequence[str]
 ) -> tuple[Any, str, list[str]]:
-    """Return the member that the first argument names, its full name, and the other arguments; print help if asked."""
+    """Return the member named by the first argument, its full name, and the other arguments; print requested help."""
     if not arguments:
         raise UserError(f"missing NAME; choose from {', '.join(members)}; see degas {family} --help")
     name, *rest = arguments

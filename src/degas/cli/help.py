@@ -1,4 +1,4 @@
-"""The help of a command: examples first, the options that people use, and the rest in groups on request."""
+"""The help of a command: examples, then common options; on request all options, in groups."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Changes = Mapping[str, Mapping[str, Any]]
 
 
 def help_text(model: type[BaseModel], command: str, changes: Changes, *, everything: bool = False) -> str:
-    """The help of `degas COMMAND`; `changes` are a preset's, whose values then stand as the defaults."""
+    """The help of `degas COMMAND`; `changes` are a preset's and shown as defaults."""
     options = [option for option in options_of(model) if not option.argument.hidden]
     values = _defaults(model, changes)
     shown = sorted((option for option in options if is_shown(option)), key=lambda option: len(option.path))
@@ -40,14 +40,14 @@ def help_text(model: type[BaseModel], command: str, changes: Changes, *, everyth
 
 
 def is_shown(option: Option) -> bool:
-    """Return whether `--help` has the option, or only `--help-all`."""
+    """Return whether `--help` shows the option, or only `--help-all`."""
     if option.argument.hidden or option.argument.rare:
         return False
     return len(option.path) == 1 or option.key in SHOWN
 
 
 def describe(option: Option, value: Any, *, sources: bool = True) -> str:
-    """Return the purpose of an option, the source of its default, and that one default."""
+    """Return the meaning of an option, its default, and the default's source."""
     text, words = meaning_and_unset(option.key, str(option.info.description or "").strip())
     text = text if sources else SOURCE.sub("", text)
     if option.is_required:
@@ -72,7 +72,7 @@ def _examples(model: type[BaseModel]) -> list[str]:
 
 
 def _variants(options: Sequence[Option], values: Mapping[str, Any]) -> Iterator[str]:
-    """The options of each variant, below its description and what was measured of it."""
+    """The options of each variant, below its description and its measurements."""
     first = True
     for variant in VARIANTS:
         mine = [option for option in options if variant_of(option.key) is variant]
@@ -110,7 +110,7 @@ def _wrapped(text: str, indent: int) -> str:
 
 
 def _defaults(model: type[BaseModel], changes: Changes) -> dict[str, Any]:
-    """Key → the value in force where nothing is given."""
+    """Key → the value in force if none is given."""
     values: dict[str, Any] = {}
     for name, info in model.model_fields.items():
         default = None if info.is_required() else info.get_default(call_default_factory=True)

@@ -1,4 +1,4 @@
-"""The entry point `degas COMMAND …`: finds the command, and turns its end into an exit status.
+"""The entry point `degas COMMAND …`: finds and runs the command, and returns its exit status.
 
 0 done, 1 internal error, 2 the user's input or usage, 130 interrupted, 143 terminated after saving.
 """
@@ -26,7 +26,7 @@ ALONE = ("-h", "--help", "help", "-V", "--version")
 USAGE = "usage: degas COMMAND [OPTIONS]      degas COMMAND --help shows a command's options"
 READ = ("space", "describe", "random", "data")  # commands whose only result is what they print
 SHARED = ("run", "search", "train")  # commands for several processes
-# System errors that come from a path, a disk or a limit of the user; any other is a bug of ours.
+# System errors that come from a path, a disk or a limit of the user; any other is a bug in degas.
 USER_ERRNOS = "EACCES EPERM ENOENT EEXIST ENOTDIR EISDIR ENAMETOOLONG ENOSPC EDQUOT EROFS EMFILE ENFILE ELOOP EIO EFBIG"
 
 
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(f"interrupted{hint(command, GOES_ON, 'GOES_ON')}", 130)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 0
-    except BrokenPipeError:  # `degas space | head`: the reader has read enough
+    except BrokenPipeError:  # `degas space | head`: the reader has closed the pipe
         no_reader(sys.stdout)
         no_reader(sys.stderr)
         return 0
@@ -59,12 +59,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class _Terminated(BaseException):
-    """Raised by a signal that ends work where no loop runs that could save anything."""
+    """Raised by a signal that ends work while no loop runs that could save it."""
 
 
 @contextmanager
 def _one_line_warnings() -> Iterator[None]:
-    """Print each warning as one line; hide deprecation warnings, which are not for users, unless asked for."""
+    """Print each warning as one line; hide deprecation warnings, which are not for users, unless requested."""
 
     def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
         if sys.warnoptions or not issubclass(category, (DeprecationWarning, PendingDeprecationWarning, FutureWarning)):
@@ -81,9 +81,9 @@ def _one_line_warnings() -> Iterator[None]:
 
 @contextmanager
 def _terminated_by_signal() -> Iterator[None]:
-    """End work in good order on a signal where no loop waits for one (loading, evaluating, reporting).
+    """End work cleanly on a signal that no loop handles (loading, evaluating, reporting).
 
-    A library's C code may turn the exception that the signal raises into another error; both end the same way.
+    A library's C code may turn the signal's exception into another error; both end the same way.
     """
     asked = False
 
@@ -130,7 +130,7 @@ def _only_rank_0_prints(command: str) -> Iterator[None]:
     from degas.runtime.environment import check_launcher, is_rank_0, num_ranks
 
     if num_ranks() > 1 and command not in SHARED:
-        raise UserError(f"degas {command} is for one process; start it without a launcher such as torchrun")
+        raise UserError(f"degas {command} runs in one process; start it without a launcher such as torchrun")
     check_launcher()
     with nullcontext() if is_rank_0() else redirect_stdout(io.StringIO()):
         yield
@@ -146,7 +146,7 @@ def help_text() -> str:
 
 
 def _unexpected(error: Exception, command: str) -> int:
-    """Map what the runtime raises by name, so that this module need not import it, nor torch."""
+    """Return the exit status for an unexpected error, identified by name, so that torch is not imported."""
     name = type(error).__name__
     if name == "OutOfMemoryError" or "DefaultCPUAllocator: can't allocate memory" in str(error):
         return _fail(_out_of_memory(command), 1)
@@ -154,7 +154,7 @@ def _unexpected(error: Exception, command: str) -> int:
         line = error.object[: error.end].rsplit("\n", 1)[-1] + error.object[error.end :].split("\n", 1)[0]
         return _fail(f"the name {line.strip(' ,')!a} is not valid UTF-8; rename it", 2)
     if isinstance(error, OSError) and errno.errorcode.get(error.errno or 0) in USER_ERRNOS.split():
-        path = error.filename2 or error.filename  # of two paths, the one to be written
+        path = error.filename2 or error.filename  # of two paths, the destination
         place = f"{path}: " if path else ""
         return _fail(f"{place}{error.strerror}; check the path, its permissions and the space on its disk", 2)
     traceback.print_exc()
@@ -169,7 +169,7 @@ def _out_of_memory(command: str) -> str:
 def _fail(message: str, status: int) -> int:
     try:
         print(f"degas: {' '.join(message.split())}", file=sys.stderr, flush=True)
-    except OSError:  # the reader has left
+    except OSError:  # the reader has closed the pipe
         no_reader(sys.stderr)
     return status
 

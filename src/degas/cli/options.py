@@ -1,4 +1,4 @@
-"""The options of every command, as models that `degas.cli.parse` reads."""
+"""The options of the stages' commands, as models for `degas.cli.parse`."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ AsJson = Annotated[bool, Argument(name="json")]
 SOURCE = "digits, photos, a folder, zip or .npz of images, an official archive, or hub:ID"
 FILE = "architecture.json, a run folder that holds one, or the name of a shipped one"
 GENERATOR = "generator folder, a run folder that holds one, or the name of a shipped one"
-INIT = f"trained generator whose weights training begins with: a {GENERATOR}"
-DRY_RUN = "print settings, images, parameters, memory and steps, and stop; nothing is written"
+INIT = f"trained generator to fine-tune: a {GENERATOR}"
+DRY_RUN = "print settings, images, parameters, memory and steps, then stop; nothing is written"
 Device = Literal["auto", "cpu", "cuda"]
 Seeds = Annotated[int, Field(ge=2, le=1000)]
 
@@ -37,11 +37,11 @@ class Shared(Settings):
 
 
 class Tracked(Shared):
-    """Options of stages that run for long."""
+    """Options of long stages."""
 
     dry_run: bool = setting(False, DRY_RUN)
     tracker: Annotated[Literal["none", "tensorboard"], Argument(rare=True)] = setting(
-        "none", "also write curves, samples and α for this tracker; tensorboard needs the extra of that name"
+        "none", "also write curves, samples and α for this tracker; tensorboard needs the extra of the same name"
     )
 
 
@@ -49,7 +49,7 @@ class Searching(Tracked):
     """Options of stages that search."""
 
     seeds: Seeds | None = setting(
-        None, "search with so many seeds from --seed on and take their consensus; default: one search"
+        None, "search with this many seeds, starting at --seed, and take their consensus; default: one search"
     )
     max_params: Positive | None = setting(None, "short for --search.max-params; default: no cap")
     max_macs: Annotated[Positive | None, Argument(rare=True)] = setting(
@@ -75,7 +75,7 @@ class SearchOptions(Searching):
         "degas search --data my-images --out runs/mine --data.image-size 32 --seeds 5",
         "degas search --data my-images --out runs/small --max-params 200k --dry-run",
     )
-    resume: bool = setting(False, "go on with the run that the folder holds")
+    resume: bool = setting(False, "resume the run in the folder")
 
 
 class TrainOptions(Tracked):
@@ -91,9 +91,9 @@ class TrainOptions(Tracked):
     )
     architecture: Annotated[str | None, Argument(unless="--init")] = setting(None, f"{FILE}; or resnet, dcgan")
     init: Annotated[str | None, Argument(metavar="GENERATOR")] = setting(
-        None, f"{INIT}; architecture and sizes are its own; default: fresh weights"
+        None, f"{INIT}; it sets architecture and sizes; default: new weights"
     )
-    resume: bool = setting(False, "go on with the run that the folder holds")
+    resume: bool = setting(False, "resume the run in the folder")
     space: SpaceSettings = SpaceSettings()
     gan: GanSettings = GanSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
@@ -102,7 +102,7 @@ class TrainOptions(Tracked):
 class EvaluateOptions(Shared):
     """Measure a generator against a data set.
 
-    Writes RUN/evaluation/scores.json, beside scores of other kinds that it holds.
+    Writes RUN/evaluation/scores.json and keeps other scores in it.
     """
 
     EXAMPLES: ClassVar[tuple[str, ...]] = (
@@ -118,9 +118,9 @@ class EvaluateOptions(Shared):
 
 
 class RunOptions(Searching):
-    """The whole job in order: search, train, evaluate, sample, report.
+    """Run all stages in order: search, train, evaluate, sample, report.
 
-    Results that the folder holds are not made again: the same command continues where it was stopped.
+    Existing results in the folder are not made again: the same command continues a stopped run.
     """
 
     EXAMPLES: ClassVar[tuple[str, ...]] = (
@@ -131,7 +131,7 @@ class RunOptions(Searching):
     resume: Annotated[bool, Argument(hidden=True)] = setting(False, "for scripts that give it to every stage")
     architecture: str | None = setting(None, f"skip the search: {FILE}; or resnet, dcgan; default: search one")
     init: Annotated[str | None, Argument(metavar="GENERATOR")] = setting(
-        None, f"skip the search: {INIT}; default: fresh weights"
+        None, f"skip the search: {INIT}; default: new weights"
     )
     gan: GanSettings = GanSettings()
     evaluate: EvaluateSettings = EvaluateSettings()

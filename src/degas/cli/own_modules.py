@@ -1,4 +1,4 @@
-"""The option `--import MODULE` of every command: the user's module is imported first and registers its additions."""
+"""The option `--import MODULE` of every command: imports the user's module first, which registers its additions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OWN = f"your own operation, objective, …: {OPTION} MODULE"  # the last line of
 
 
 def import_own(arguments: Sequence[str]) -> list[str]:
-    """Import every `--import MODULE` or `--import FILE.py` of a command; returns the other arguments."""
+    """Import every `--import MODULE` or `--import FILE.py` of a command; return the other arguments."""
     rest: list[str] = []
     waiting = iter(arguments)
     for argument in waiting:
@@ -35,7 +35,7 @@ def import_own(arguments: Sequence[str]) -> list[str]:
 
 
 def import_one(chosen: str) -> ModuleType:
-    """The module of that name, also from the current folder, or the one that a .py file holds."""
+    """The module of this name, also from the current folder, or of this .py file."""
     try:
         return _import_file(Path(chosen)) if chosen.endswith(".py") else _import_module(chosen)
     except UserError:
@@ -50,7 +50,7 @@ def import_one(chosen: str) -> ModuleType:
 
 
 def with_own_settings(model: type[Any], arguments: Sequence[str]) -> type[Any]:
-    """Return the options of a command, with the settings of registered objectives where the arguments use them."""
+    """Return the options of a command, plus the settings of registered objectives if the arguments use them."""
     section = model.model_fields.get("gan")
     if section is None:
         return model
@@ -78,7 +78,7 @@ def _import_module(name: str) -> ModuleType:
 
 
 def _import_file(path: Path) -> ModuleType:
-    """Import the file `path` as a module of the file's name, once."""
+    """Import the file `path` once, as a module with the file's name."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None or not path.is_file():
         raise FileNotFoundError(path)

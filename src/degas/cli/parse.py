@@ -1,4 +1,4 @@
-"""Arguments → a command's options on top of its preset, or one line on what is wrong. Imports no torch."""
+"""Arguments → a command's options on top of its preset, or a one-line error. Imports no torch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from degas.settings.rejections import complaint
 from degas.settings.resolve import begun_search
 
 HELP = ("-h", "--help", "--help-all")
-MAX_LISTED = 20  # names in a message; an unknown option unlike all others points to the help instead
+MAX_LISTED = 20  # names in a message; if there are more, an unknown option points to the help instead
 
 Options = TypeVar("Options", bound=BaseModel)
 Typed = dict[Option, list[str]]
@@ -47,7 +47,7 @@ def parse(model: type[Options], command: str, arguments: Sequence[str]) -> Optio
 
 
 def option_names(model: type[BaseModel]) -> Iterator[tuple[str, Any]]:
-    """Every option of a model with its type, nested models included: `--out`, `--search.width` …"""
+    """Every option of a model with its type, including nested models: `--out`, `--search.width` …"""
     for option in options_of(model):
         yield option.name, option.annotation
 
@@ -61,7 +61,7 @@ def command_line() -> list[str]:
 
 
 def _tokenise(options: Sequence[Option], command: str, arguments: Sequence[str]) -> tuple[Typed, list[str]]:
-    """Each option with the words that follow it, and the words that follow none."""
+    """Each option with the words that follow it, and the words without an option."""
     named = {option.name: option for option in options if not option.argument.positional}
     named |= {option.second_name: option for option in options if option.second_name}
     negative = {option.negative: option for option in options if option.negative}
@@ -92,7 +92,7 @@ def _is_name(word: str) -> bool:
 
 
 def _values(option: Option, words: list[str]) -> list[str]:
-    """Take the option's values off the front of `words`."""
+    """Take the option's values from the front of `words`."""
     taken: list[str] = []
     while words and not _is_name(words[0]) and (option.count is None or len(taken) < option.count):
         taken.append(words.pop(0))
@@ -102,7 +102,7 @@ def _values(option: Option, words: list[str]) -> list[str]:
 
 
 def _fill_positionals(options: Sequence[Option], given: Typed, stray: list[str]) -> None:
-    """Give words without an option to the positional fields, in order; the last one may take all the rest."""
+    """Assign words without an option to the positional fields, in order; the last field may take all the rest."""
     for option in options:
         if option.argument.positional and stray:
             count = len(stray) if option.count is None else 1

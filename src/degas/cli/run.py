@@ -46,7 +46,7 @@ def main(options: Options) -> None:
 
 
 def tell_stage(stage: str, value: Any) -> None:
-    """Print the heading of a stage, or the result of the one before it."""
+    """Print the heading of a stage, or the result of the previous one."""
     from degas.cli.text import operations_in_words
 
     if stage == "images":

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Options", "main"]
 
-MAX_GRID_PIXELS = 64 * 2**20  # of samples in one picture; more than any viewer shows, and the limit of our own reader
-NUM_SAMPLES, NUM_WALK_SAMPLES = 64, 8  # where --num-images is not given
+MAX_GRID_PIXELS = 64 * 2**20  # in one picture: more than any viewer shows, and the limit of degas' own reader
+NUM_SAMPLES, NUM_WALK_SAMPLES = 64, 8  # the defaults of --num-images
 MAX_WALK_IMAGES = 2000
-WALK_PIXELS = 256  # the least side of an animated walk
+WALK_PIXELS = 256  # the smallest side of an animated walk
 LEG_SECONDS = 1.2  # of an animated walk, from one sample to the next
 
 
@@ -55,7 +55,7 @@ def draw_samples(options: Options) -> None:
 
 
 def make_walk(options: Options, num_between: int) -> None:
-    """Write a closed walk between samples: a PNG with a row a leg, or a film, by the ending of the file."""
+    """Write a closed walk between samples: a PNG with one row per pair, or a film, by the file's suffix."""
     from degas.figures.film import as_frames, save_film
     from degas.figures.grids import save_grid
     from degas.generator.walk import as_legs, walk
@@ -77,7 +77,7 @@ def make_walk(options: Options, num_between: int) -> None:
     else:
         frame_ms = round(min(400.0, max(40.0, 1000 * LEG_SECONDS / (num_between + 1))))
         save_film(as_frames(images.numpy(), WALK_PIXELS), out, frame_ms=frame_ms)
-    print(f"{num_samples} samples, {num_between} images between each and the next {out}")
+    print(f"{num_samples} samples with {num_between} images in between {out}")
 
 
 def make_film(options: Options, run: Path) -> None:
@@ -95,14 +95,14 @@ def label_of_walk(generator: Generator, options: Options) -> int | None:
 
     labels, _ = choose_labels(generator, options.label, 1)
     if isinstance(labels, Sequence):
-        raise UserError(f"--label {options.label}: a walk keeps to one class; name one")
+        raise UserError(f"--label {options.label}: a walk shows a single class; name one")
     if labels is None and generator.num_classes:
         return int(draw_labels(1, generator.num_classes, options.seed)[0])
     return labels
 
 
 def needed(options: Options, *names: str) -> Path:
-    """Raise `UserError` where one of these options is not given; returns the last one's value."""
+    """Raise `UserError` if one of these options is not given; return the last one's value."""
     usages = {"generator": "--generator GENERATOR", "out": "--out PATH"}
     missing = [usages[name] for name in names if getattr(options, name) is None]
     if missing:
@@ -112,7 +112,7 @@ def needed(options: Options, *names: str) -> Path:
 
 
 def reject_others(options: Options, mode: str, others: Sequence[str]) -> None:
-    """Raise `UserError` where an option is given that this kind of picture leaves unused."""
+    """Raise `UserError` for a given option that this kind of picture does not use."""
     for name in others:
         if name in options.model_fields_set:
             raise UserError(f"--{name.replace('_', '-')}: --{mode} does not use it; leave out one of the two")
@@ -123,9 +123,9 @@ def checked_out(out: Path, endings: Sequence[str]) -> Path:
 
 
 def in_run(run: Path, name: str, option: str) -> Path:
-    """The place in a run folder where the report looks for a picture; `UserError` for a path that is no run folder."""
+    """The path in a run folder where the report looks for a picture; `UserError` if `run` is not a run folder."""
     if not (run / "train" / "generator").is_dir():
-        raise UserError(f"missing --out PATH: {run} is no run folder, whose {name} {option} would write")
+        raise UserError(f"missing --out PATH: {run} is not a run folder, where {option} would write {name}")
     return run / name
 
 
@@ -144,10 +144,10 @@ def reject_large(num_images: int, generator: Generator) -> None:
 
 
 def choose_labels(generator: Generator, label: str | None, n: int) -> tuple[Sequence[int] | int | None, int | None]:
-    """The labels that `--label` asks for, and the columns of a grid with a row per class.
+    """The labels for `--label`, and the columns of a grid with one row per class.
 
-    `all`, or `*` where a class is called all, takes every class and fills the last row: of 12 images and 10 classes it
-    makes 20, since 12 would show only six of the classes.
+    `all`, or `*` if a class is called all, takes every class and fills the last row: it makes 20 images of 12 requested
+    ones with 10 classes, since 12 would show only six classes.
     """
     if label is None:
         return None, None

@@ -13,8 +13,8 @@ __all__ = ["Options", "main"]
 
 PAPERS = SearchSpace()
 PAPERS_NOTE = """\
-The paper prints 4³·7³·5·9² = 8,890,560 for the discrete count: its 7 stands where its own continuous count has 9
-(nine normal operations; probably DARTS' seven primitives), and its sentence has "up" and "normal" swapped.
+The paper prints 4³·7³·5·9² = 8,890,560 for the discrete count: it has 7 where its own continuous count has 9
+(nine normal operations; 7 is probably the number of DARTS' primitives), and it swaps "up" and "normal".
 With nine: 9³ · (4·5)(4·9)(4·9) = 18,895,680. The continuous count agrees: 9³ · 4³ · 5⁵ = 145,800,000."""
 
 
@@ -28,8 +28,8 @@ def main(options: Options) -> None:
         role = "direct  " if slot.direct else "residual"
         scale = f"up ×{slot.factor}" if slot.kind == "up" else "normal"
         print(f"  {slot.name:<12} {role} {scale:<7} {', '.join(space.operations(slot))}")
-    print(f"continuous (one candidate an edge)   {facts['continuous']:,}")
-    print(f"discrete (what pruning can return)   {facts['discrete']:,}")
+    print(f"continuous (one candidate per edge)  {facts['continuous']:,}")
+    print(f"discrete (possible after pruning)    {facts['discrete']:,}")
     sizes = f"width {options.width}, noise size {options.noise_size}, {options.image_size} px"
     print(f"parameters   {facts['min_parameters']:,} to {facts['max_parameters']:,} at {sizes}")
     if (facts["continuous"], facts["discrete"]) == (PAPERS.count_continuous(), PAPERS.count_discrete()):
@@ -37,7 +37,7 @@ def main(options: Options) -> None:
 
 
 def describe_space(space: SearchSpace, base_size: int, options: Options) -> dict[str, Any]:
-    """Counts, and the parameters of the smallest and biggest architecture of an RGB generator."""
+    """Counts, and the parameters of the smallest and largest architecture of an RGB generator."""
     from degas.nets.cost import architecture_cost
     from degas.nets.extremes import extreme_edges
 

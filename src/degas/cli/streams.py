@@ -1,4 +1,4 @@
-"""Standard output and error that survive odd characters and a closed terminal."""
+"""Standard output and error that survive unprintable characters and a closed terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from degas.runtime.terminal import Enduring
 
 @contextmanager
 def tolerant_streams(enduring: bool) -> Iterator[None]:
-    """Print "?" where a terminal cannot show α or ×; with `enduring`, keep working after the terminal is closed."""
+    """Print "?" if a terminal cannot show α or ×; with `enduring`, keep working after the terminal is closed."""
     before = sys.stdout, sys.stderr
     for stream in before:
         if hasattr(stream, "reconfigure"):

@@ -9,7 +9,7 @@ from degas.space.architecture import Architecture
 
 
 def operations_in_words(architecture: Architecture) -> str:
-    """Return a line for each node: the operations that it sums."""
+    """Return one line per node: the operations that it sums."""
     lines = []
     for node in architecture.graph.nodes[1:]:
         terms = [f"{edge.operation}({edge.source})" for edge in architecture.incoming(node)]
@@ -18,30 +18,32 @@ def operations_in_words(architecture: Architecture) -> str:
 
 
 def decisions_in_words(pruning: Mapping[str, Any]) -> str:
-    """Return pruning.json as text, a line for each decision: its choice, the runner-up and the margin between them."""
+    """Return pruning.json as text, one line per decision: choice, runner-up and margin."""
     found = pruning["decisions"]
     names, choices = (max((len(decision[key]) for decision in found), default=0) for key in ("name", "choice"))
     lines = []
     for decision in found:
-        sure = f"{decision['margin']:.4f} before {decision['runner_up']}" if decision["runner_up"] else "no alternative"
+        sure = (
+            f"{decision['margin']:.4f} ahead of {decision['runner_up']}" if decision["runner_up"] else "no alternative"
+        )
         lines.append(f"  {decision['name']:<{names}}  {decision['choice']:<{choices}}  {sure}")
     return "\n".join([*lines, *(f"  {line}" for line in _margin_lines(pruning))])
 
 
 def _margin_lines(pruning: Mapping[str, Any]) -> list[str]:
-    """Return lines about the margins, what would change the decisions, and what a cap changed."""
+    """Return lines on the margins, on what would change the decisions, and on changes by a cap."""
     from degas.report.decisions import BY_ALPHA, by_losses, decided_by
 
     found, lines = pruning["decisions"], []
     if by_losses(pruning):
-        lines.append(f"margins are of {decided_by(pruning)}")
+        lines.append(f"margins are in {decided_by(pruning)}")
         if "perturbation" in pruning:  # the consensus of several searches has none
             others = [f"{name} ({choice})" for name, choice in pruning["perturbation"]["by_alpha"].items()]
             lines[-1] += f"; α alone would change {', '.join(others) or 'nothing'}"
     else:
         differing = [f"{d['name']} ({', '.join(d['differs_under'])})" for d in found if d["differs_under"]]
         other = "another way to compare α across edges"
-        lines.append(f"margins are of {decided_by(pruning) or BY_ALPHA[pruning['compare']]}; ")
+        lines.append(f"margins are in {decided_by(pruning) or BY_ALPHA[pruning['compare']]}; ")
         lines[-1] += f"{other} would change {', '.join(differing)}" if differing else f"{other} would change nothing"
     if "cap" in pruning:
         cap = pruning["cap"]
@@ -55,7 +57,7 @@ def _margin_lines(pruning: Mapping[str, Any]) -> list[str]:
 
 
 def agreement_in_words(agreement: Mapping[str, Any]) -> str:
-    """Return agreement.json as text: a line of figures, and a line for each decision."""
+    """Return agreement.json as text: a line of numbers, and one line per decision."""
     from degas.figures.agreement import agreement_text
     from degas.report.agreement import agreement_rows
 
@@ -72,7 +74,7 @@ def agreement_in_words(agreement: Mapping[str, Any]) -> str:
 
 
 def scores_in_words(scores: Mapping[str, Any]) -> str:
-    """One line a protocol: value, spread where there is one, and what it was measured against."""
+    """One line per protocol: value, spread if there is one, and reference."""
     width = max((len(protocol) for protocol in scores["scores"]), default=0)
     lines = []
     for protocol, score in scores["scores"].items():

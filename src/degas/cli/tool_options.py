@@ -1,4 +1,4 @@
-"""Options of the commands beside the stages: what they take, and what each is for. Knows no torch."""
+"""Options of the other commands. No torch."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from degas.settings.sections import DataSettings, SpaceSettings
 class SampleOptions(Settings):
     """Draw samples from a generator, as one grid or as a folder of PNG files; a walk between them; a training's film.
 
-    A walk goes along the sphere from each sample to the next and from the last back to the first, N images between each
-    two: as .png a row each (N + 2 images), as .webp or .gif a film.
+    A walk goes along the sphere from each sample to the next and from the last back to the first, with N images in
+    between: as .png one row per pair (N + 2 images), as .webp or .gif a film.
     """
 
     EXAMPLES: ClassVar[tuple[str, ...]] = (
@@ -26,7 +26,7 @@ class SampleOptions(Settings):
         "degas sample --film runs/mine",
     )
     generator: Annotated[str | None, Argument(metavar="GENERATOR")] = setting(
-        None, f"{GENERATOR}; default: none, and only a film needs none"
+        None, f"{GENERATOR}; default: none, which only a film allows"
     )
     out: Path | None = setting(
         None,
@@ -34,19 +34,19 @@ class SampleOptions(Settings):
         "for a film; default: none for samples, walk.webp or film.webp in the run folder, which the report shows",
     )
     interpolate: Annotated[int, Field(ge=1, le=1000)] | None = setting(
-        None, "draw a walk between samples, with N images between each and the next; default: samples alone"
+        None, "draw a walk between samples, with N images in between; default: only samples"
     )
     film: Annotated[Path | None, Argument(metavar="RUN")] = setting(
-        None, "make a film of this run's training, of its sample grids: at most 40 frames and 2 MiB; default: no film"
+        None, "make a film of this run's sample grids, with at most 40 frames and 2 MiB; default: no film"
     )
     num_images: Annotated[int, Field(ge=1, le=10_000_000)] | None = setting(
-        None, "images to draw; default: 64, for a walk 8"
+        None, "images to draw; default: 64, or 8 for a walk"
     )
-    seed: int = setting(0, "image i depends on (seed, i) alone")
+    seed: int = setting(0, "image i depends only on (seed, i)")
     label: str | None = setting(
-        None, "class name or number; `all` (or `*`) gives a row per class; default: drawn uniformly, if there are any"
+        None, "class name or number; `all` (or `*`) gives one row per class; default: drawn uniformly if there are any"
     )
-    columns: Positive | None = setting(None, "columns of the grid; default: about square")
+    columns: Positive | None = setting(None, "columns of the grid; default: a nearly square grid")
     device: Device = setting("auto", "where to compute")
 
 
@@ -60,14 +60,14 @@ class ExportOptions(Settings):
     generator: Annotated[str, Argument(metavar="GENERATOR")] = setting(..., GENERATOR)
     format: Literal["onnx", "torch-export"] | None = setting(
         None,
-        "onnx needs the extra `export`; torch-export is read by torch.export.load; default: by the file's ending, "
+        "onnx needs the extra `export`; torch.export.load reads torch-export; default: by the file's ending, "
         ".onnx or .pt2",
     )
     out: Path = setting(..., "the file, such as generator.onnx or generator.pt2")
 
 
 class ReportOptions(Settings):
-    """Write one self-contained HTML page about one run, or several side by side."""
+    """Write one self-contained HTML page about one run or several."""
 
     EXAMPLES: ClassVar[tuple[str, ...]] = (
         "degas report runs/mine",
@@ -82,7 +82,7 @@ class ReportOptions(Settings):
 
 
 class DescribeOptions(Settings):
-    """Say what an architecture is: operations, parameters, multiply-adds, and a picture."""
+    """Describe an architecture: operations, parameters, multiply-adds, and a picture."""
 
     EXAMPLES: ClassVar[tuple[str, ...]] = (
         "degas describe runs/mine --out architecture.svg",
@@ -100,7 +100,7 @@ class DescribeOptions(Settings):
 
 
 class RandomOptions(Settings):
-    """Draw an architecture uniformly from the space of what pruning can return."""
+    """Draw an architecture uniformly from those that pruning can return."""
 
     EXAMPLES: ClassVar[tuple[str, ...]] = (
         "degas random --seed 7 --out drawn.json",
@@ -108,7 +108,7 @@ class RandomOptions(Settings):
     )
     seed: int = setting(0, "the same seed gives the same architecture")
     out: Annotated[Path | None, Argument(endings=(".json",))] = setting(
-        None, "write it to this file; default: it is printed"
+        None, "write it to this file; default: print it"
     )
     from_alpha: bool = setting(False, "prune random α instead of drawing uniformly (the paper's ablation, §4.2)")
     image_size: ImageSize = setting(32, "pixels along each side")
@@ -133,7 +133,7 @@ class SpaceOptions(Settings):
 
 
 class DataInfoOptions(Settings):
-    """Show what a data source holds, and what is wrong with it."""
+    """Show the contents and the problems of a data source."""
 
     EXAMPLES: ClassVar[tuple[str, ...]] = (
         "degas data info my-images --out my-images.png",
@@ -144,12 +144,12 @@ class DataInfoOptions(Settings):
         None, "write mean image and samples to this .png file; default: no picture"
     )
     as_json: AsJson = setting(False, "print one JSON object")
-    quiet: Annotated[bool, Argument(hidden=True)] = setting(False, "nothing is shown on the way in any case")
+    quiet: Annotated[bool, Argument(hidden=True)] = setting(False, "no progress is shown in any case")
     data: DataSettings = DataSettings()
 
 
 class DataFetchOptions(Settings):
-    """Download an official archive, and check it."""
+    """Download an official archive and check it."""
 
     EXAMPLES: ClassVar[tuple[str, ...]] = ("degas data fetch cifar10", "degas data fetch stl10 --out archives")
     name: Annotated[str, Argument(metavar="NAME", positional=True)] = setting(..., "cifar10 or stl10")
@@ -160,14 +160,14 @@ class DataFetchOptions(Settings):
 
 
 class DataCacheOptions(Settings):
-    """List the cache folder, a line an entry; --clear empties it, and what is needed later is made again."""
+    """List the cache folder, one line per entry; --clear empties it, and contents are made again when needed."""
 
     EXAMPLES: ClassVar[tuple[str, ...]] = (
         "degas data cache",
         "degas data cache --clear --unused-days 30",
     )
     clear: bool = setting(False, "remove decoded images, statistics and the list of fonts")
-    unused_days: Count = setting(0, "remove only what was not used for so many days")
+    unused_days: Count = setting(0, "remove only entries unused for this many days")
     downloads: bool = setting(False, "remove downloaded archives and weights as well")
     folder: Annotated[Path | None, Argument(metavar="FOLDER", endings=())] = setting(
         None, "the cache folder; default: ~/.cache/degas"
@@ -184,7 +184,7 @@ class FeaturesTrainOptions(Settings):
     source: Source = setting(..., SOURCE)
     out: Folder = setting(..., "folder of the classifier")
     seed: int = setting(0, "seed of weights, batches and the held-out split")
-    num_epochs: Positive | None = setting(None, "passes over the images; default: 8, or what makes 600 steps")
+    num_epochs: Positive | None = setting(None, "passes over the images; default: 8, or as many as make 600 steps")
     precision: Annotated[Literal["float32", "bfloat16"], Argument(rare=True)] = setting(
         "float32", "arithmetic of the convolutions"
     )

@@ -1,4 +1,4 @@
-"""Typed text → the value of an option, or one line that says what it has to be."""
+"""Typed text → the value of an option, or a one-line error with the expected value."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from degas.errors import UserError
 from degas.settings.rejections import shown, unknown_value
 
 UNITS = {"k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
-GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+")  # 5,000, as our own pages print it
+GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+")  # 5,000, as in the docs
 LONGEST_NUMBER = 40  # characters; no setting needs more, and 1e999999999 would take all memory as a whole number
 
 
 def value_of(option: Option, texts: Sequence[str]) -> Any:
-    """Parse `texts` as the option's value; `UserError` names the option, what is wrong and what it must be."""
+    """Parse `texts` as the option's value; `UserError` names the option, the error and the expected value."""
     for text in texts:
         _reject_empty(option.name, text)
     count = option.count
@@ -78,7 +78,7 @@ def _path(option: Option, text: str) -> Path:
 
 
 def output_path(name: str, text: str, endings: Sequence[str]) -> Path:
-    """The path of something to write: a file with one of `endings`, or a folder where they are empty or hold ""."""
+    """The path of an output: a file with one of `endings`, or a folder if they are empty or contain ""."""
     path, ending = Path(text), Path(text).suffix.lower()
     files, folder = [known for known in endings if known], not endings or "" in endings
     if ending in files or (folder and (path.is_dir() or not _of_a_file(ending))):
@@ -89,8 +89,8 @@ def output_path(name: str, text: str, endings: Sequence[str]) -> Path:
 
 
 def _of_a_file(ending: str) -> bool:
-    """Return whether the ending is one that files are known by; `.2` of runs/v1.2 is none."""
-    known = any(MimeTypes().guess_type(f"x{ending}", strict=False))  # Python's own table, the same on every machine
+    """Return whether the ending is a known file suffix, unlike `.2` of runs/v1.2."""
+    known = any(MimeTypes().guess_type(f"x{ending}", strict=False))  # Python's own table, equal on all machines
     return known or ending in (".npz", ".npy", ".pt2", ".onnx", ".safetensors")
 
 

@@ -1,8 +1,8 @@
-"""DiffAugment (Zhao et al. 2020): differentiable augmentation of reals and fakes alike, before the critic.
+"""DiffAugment (Zhao et al. 2020): differentiable augmentation of real and fake images before the critic.
 
-Colour (brightness ± ½, saturation 0 to 2, contrast ½ to 1½), translation by up to ⅛ of the side, cutout of a square
-of half the side: the paper's three, at the strengths of its authors' code. Images (N, C, H, W) in [−1, 1]; the result
-may leave that range, as theirs does. Draws from torch's global random state on the images' device.
+Colour (brightness ± ½, saturation 0 to 2, contrast ½ to 1½), translation by up to ⅛ of the side, cutout of a square of
+half the side: the paper's three, with the strengths of its authors' code. Images (N, C, H, W) in [−1, 1]; as in that
+code, the result may leave the range. Draws from torch's global random state on the images' device.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from torch import Tensor
 
 
 def diffaugment(images: Tensor) -> Tensor:
-    """Colour, translation and cutout, drawn anew for every image."""
+    """Colour, translation and cutout, drawn for each image."""
     return cutout(translate(colour(images)))
 
 
 def colour(images: Tensor) -> Tensor:
-    """Brightness, saturation and contrast of each image; saturation leaves a grey image as it is."""
+    """Brightness, saturation and contrast of each image; saturation does not change a grey image."""
     images = images + _uniform(images, -0.5, 0.5)
     if images.shape[1] > 1:
         grey = images.mean(1, keepdim=True)
@@ -27,7 +27,7 @@ def colour(images: Tensor) -> Tensor:
 
 
 def translate(images: Tensor) -> Tensor:
-    """Shift each image by a whole number of pixels up to ⅛ of its side, each way; zeros come in."""
+    """Shift each image by a whole number of pixels up to ⅛ of its side, in each direction; fill with zeros."""
     n, _, height, width = images.shape
     rows = _shifted(n, height, images.device)  # (N, H) source rows
     columns = _shifted(n, width, images.device)  # (N, W)
@@ -38,7 +38,7 @@ def translate(images: Tensor) -> Tensor:
 
 
 def cutout(images: Tensor) -> Tensor:
-    """Zero a square of half the side, whose centre may lie anywhere in the image."""
+    """Zero a square of half the side, centred anywhere in the image."""
     n, _, height, width = images.shape
     rows = _cut(n, height, images.device)[:, None, :, None]
     columns = _cut(n, width, images.device)[:, None, None, :]
@@ -46,7 +46,7 @@ def cutout(images: Tensor) -> Tensor:
 
 
 def _uniform(images: Tensor, low: float, high: float) -> Tensor:
-    """One number an image, shaped (N, 1, 1, 1)."""
+    """One number per image, shaped (N, 1, 1, 1)."""
     draw = torch.rand(images.shape[0], 1, 1, 1, device=images.device, dtype=images.dtype)
     return low + (high - low) * draw
 
@@ -61,7 +61,7 @@ def _within(index: Tensor, size: int) -> Tensor:
 
 
 def _cut(n: int, size: int, device: torch.device) -> Tensor:
-    """Return a mask of the pixels, of `size`, that the square covers, (N, size)."""
+    """Return a mask (N, size) of the pixels that the square covers along one axis."""
     centre = torch.randint(0, size + 1 - (size // 2) % 2, (n, 1), device=device)
     start = centre - size // 4
     pixels = torch.arange(size, device=device)

@@ -45,14 +45,14 @@ class Bookkeeping:
         self.steps, self.images, self.settings, self.seed = steps, images, settings, seed
         self.folder, self.engine, self.on_evaluate = folder, engine, on_evaluate
         self.best: dict[str, float] = {}  # {"step", "score"} of the best evaluation so far
-        self.kept_best: list[float | None] = []  # steps of the best generators when the last two checkpoints were saved
+        self.kept_best: list[float | None] = []  # steps of the best generators at the last two checkpoints
         self.warned: set[str] = set()
         self.saved_step = -1
         self.saves = SaveClock(settings.checkpoint_steps)
         self.clock = (0, time.perf_counter())
 
     def resume(self) -> int:
-        """Restore the newest usable checkpoint; returns the number of finished generator steps."""
+        """Restore the newest usable checkpoint; return the number of finished generator steps."""
         found = self.folder.restore(self._tell, self.engine)
         start = 0
         if found is not None:
@@ -64,7 +64,7 @@ class Bookkeeping:
         return start
 
     def after_step(self, done: int, critic: dict[str, Tensor], generator: dict[str, Tensor], bar: Progress) -> None:
-        """Log, sample, evaluate and save as is due after `done` generator steps."""
+        """Log, sample, evaluate and save if due after `done` generator steps."""
         last = done == self.settings.num_steps
         due = {name: every > 0 and (done % every == 0 or last) for name, every in self._periods().items()}
         if due["log"]:
@@ -73,7 +73,7 @@ class Bookkeeping:
         else:
             bar.update(done)  # a stopped run reports its step
         if due["sample"] or due["evaluate"]:
-            self.steps.watch.check()  # never show, or choose, what has diverged
+            self.steps.watch.check()  # never show or choose a diverged generator
             shown = self.published()
             if due["sample"]:
                 self._sample(done, shown)
@@ -97,7 +97,7 @@ class Bookkeeping:
         return published(self.steps, self.settings, self.seed)
 
     def save(self, done: int) -> None:
-        """Checkpoint, and the generator as it is now, unless this step is saved already."""
+        """Save a checkpoint and the current generator, unless this step is saved already."""
         self.steps.watch.check()
         if done == self.saved_step:
             return
@@ -110,9 +110,9 @@ class Bookkeeping:
 
     def finish(self) -> None:
         """Publish the best generator if there were evaluations, else the last one; mark the folder as done."""
-        self.steps.replayed.clear()  # frees their graphs' memory
+        self.steps.replayed.clear()  # releases their graphs' memory
         self.save(self.settings.num_steps)
-        self._publish(best=bool(self.best))  # again: an earlier attempt may have been killed before this line
+        self._publish(best=bool(self.best))  # again, since an earlier attempt may have been killed before this line
         self.folder.mark_done()
         self.kept_best = [self.best.get("step")]  # a finished training is never resumed from a checkpoint
         self._remove_unneeded_best()
@@ -124,16 +124,16 @@ class Bookkeeping:
             generator.save(self.folder.path / "generator")
 
     def _best_folder(self) -> Path:
-        """Return the best generator's folder, named by the step that scored, so that a restored state finds its own.
+        """Return the best generator's folder, named by the scored step, so that a restored state finds its own.
 
-        Runs begun before steps had names have one in `best/` itself.
+        Older runs have it in `best/` itself.
         """
         folder = self.folder.path / "best"
         named = folder / f"step-{int(self.best['step']):06d}"
         return named if named.is_dir() or not (folder / "config.json").is_file() else folder
 
     def _remove_unneeded_best(self) -> None:
-        """Remove best generators that no kept checkpoint needs for resuming: those of the last two saves stay."""
+        """Remove best generators that no kept checkpoint needs for resuming; those of the last two saves are kept."""
         self.kept_best = [*self.kept_best, self.best.get("step")][-2:]
         if self.engine.is_main and len(self.kept_best) == 2:
             kept = {f"step-{int(step):06d}" for step in self.kept_best if step is not None}
@@ -142,7 +142,7 @@ class Bookkeeping:
                     shutil.rmtree(folder)
 
     def _log(self, done: int, critic: dict[str, Tensor], generator: dict[str, Tensor]) -> dict[str, float]:
-        """Write a line of metrics, means over the ranks, and one of times; return the metrics."""
+        """Write a line of metrics, averaged over the ranks, and one of times; return the metrics."""
         self.steps.watch.check()
         named = {f"critic_{name}": value.float() for name, value in critic.items()}
         named |= {f"generator_{name}": value.float() for name, value in generator.items()}
@@ -156,7 +156,7 @@ class Bookkeeping:
         return values
 
     def _sample(self, done: int, shown: Generator) -> None:
-        """Save a grid of samples, always from the same noise; a conditional grid has a row for each class."""
+        """Save a grid of samples, always from the same noise; a conditional grid has one row per class."""
         if not self.engine.is_main:
             return
         rows = min(shown.num_classes or GRID_COLUMNS, MAX_GRID_ROWS)
@@ -165,13 +165,13 @@ class Bookkeeping:
         path = self.folder.path / "samples" / f"step-{done:06d}.png"
         save_grid(samples, path, columns=GRID_COLUMNS)
         self.folder.track_picture(done, "samples", path)
-        # Reals spread over the set, which may be sorted by class.
+        # Real images spread over the set, which may be sorted by class.
         n = min(len(samples), self.images.num_images)
         reals = torch.from_numpy(self.images.images[:: self.images.num_images // n][:n].copy())
         self._warn(done, "collapse", watch.collapsed(done, watch.diversity(samples[:n], reals)))
 
     def _evaluate(self, done: int, shown: Generator) -> None:
-        """Score a copy; keep the best one under `best/`, by its step."""
+        """Score a copy; keep the best one under `best/`, named by its step."""
         if not self.engine.is_main or self.on_evaluate is None:
             return
         scores = self.on_evaluate(shown, done)
@@ -182,7 +182,7 @@ class Bookkeeping:
             shown.save(self.folder.path / "best" / f"step-{done:06d}")
 
     def _warn(self, done: int, kind: str, message: str | None) -> None:
-        """Print the warning once a run, and write it to `warnings.jsonl` every time."""
+        """Print the warning once per run, and write it to `warnings.jsonl` every time."""
         if message is None or not self.engine.is_main:
             return
         self.folder.append("warnings.jsonl", {"step": done, "kind": kind, "warning": message})

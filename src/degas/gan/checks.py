@@ -1,4 +1,4 @@
-"""Checks before a training begins, made once: by the stage, and by `degas run` before its search."""
+"""Checks before a training begins, made once by the stage, and by `degas run` before its search."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from degas.runtime.replay import check_graphs
 
 
 def check_training(settings: CompleteGan, images: ImageSet, device: torch.device, num_ranks: int = 1) -> None:
-    """Raise `UserError`, one line, for settings, images or a machine that a training cannot use."""
+    """Raise `UserError` for settings, images or a machine that a training cannot use."""
     if settings.cuda_graphs:
         check_graphs("gan", device, num_ranks)
     check_images(images, settings, num_ranks)
 
 
 def check_images(images: ImageSet, settings: CompleteGan, num_ranks: int = 1) -> None:
-    """Raise `UserError` for images that a training with these settings (resolved) cannot use."""
+    """Raise `UserError` for images that a training with these resolved settings cannot use."""
     if settings.supervised and not images.num_classes:
         raise UserError(f"{images.source}: --gan.supervised needs labels; sort the images into class folders")
     if images.num_images < 2:
@@ -28,13 +28,13 @@ def check_images(images: ImageSet, settings: CompleteGan, num_ranks: int = 1) ->
     fewest = min(settings.batch_images, settings.generator_batch_images, each)
     if fewest < settings.own.fewest_images:
         raise UserError(
-            f"{images.source}: {settings.objective} compares the images of a batch with each other, and a batch has "
-            f"{fewest} a process; raise --gan.batch-images and --gan.generator-batch-images, or give more images"
+            f"{images.source}: {settings.objective} compares the images of a batch with each other, but a batch has "
+            f"{fewest} per process; raise --gan.batch-images and --gan.generator-batch-images, or give more images"
         )
 
 
 def check_generator(generator: Generator, images: ImageSet, settings: CompleteGan) -> None:
-    """Raise `UserError` for a generator whose images differ in size or channels from these, or whose classes differ."""
+    """Raise `UserError` for a generator whose image size, channels or classes differ from those of `images`."""
     check_size(images, generator)
     if generator.num_classes != (images.num_classes if settings.supervised else 0):
         raise UserError(

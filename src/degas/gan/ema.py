@@ -1,4 +1,4 @@
-"""The averaged generator: an exponential moving average of the weights, which samples better than the last weights."""
+"""The averaged generator: an exponential moving average of the weights, with better samples than the last weights."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import math
 import torch
 from torch import nn
 
-# The half-life is at most this share of the images seen so far, so that it grows from 0 and the average never
-# remembers the untrained weights (StyleGAN2-ADA's code has 0.05 and calls it ramp-up).
+# The half-life is at most this share of the images seen so far, so that it grows from 0 and the average forgets the
+# untrained weights (StyleGAN2-ADA's code has 0.05 and calls it ramp-up).
 RAMP = 0.05
 
 
@@ -22,11 +22,11 @@ def decay_of(images_seen: float, batch_images: int, half_life_images: int) -> fl
 class Average:
     """Averages a module: after `update`, average ← β · average + (1 − β) · module.
 
-    Batch-norm buffers are averaged by the same β, which keeps them near the statistics of the averaged weights; where
-    they matter (`sampling_bn`) they are recalibrated on the averaged weights anyway.
+    Batch-norm buffers are averaged with the same β, which keeps them near the statistics of the averaged weights; if
+    they matter (`sampling_bn`) they are recalibrated anyway.
 
-    `trained`: the module has trained weights already, and the average starts from them with its whole half-life; it
-    does not grow from 0, which would forget them in the first step.
+    `trained`: the module already has trained weights. The average then starts from them with the full half-life, since
+    one that grows from 0 would forget them in the first step.
     """
 
     def __init__(self, module: nn.Module, half_life_images: int, *, trained: bool = False) -> None:
@@ -43,5 +43,5 @@ class Average:
         averages, values = zip(*(pair for pair in pairs if pair[0].is_floating_point()), strict=True)
         torch._foreach_lerp_(averages, values, 1.0 - decay)
         for average, value in pairs:
-            if not average.is_floating_point():  # a counter of somebody's own operation
+            if not average.is_floating_point():  # a counter in a user's own operation
                 average.copy_(value)

@@ -1,4 +1,4 @@
-"""A training that begins with the weights of a finished generator (`--init`): what must fit, and what is recorded."""
+"""Training that begins with the weights of a finished generator (`--init`): the checks, and the record."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from degas.space.architecture import Architecture
 from degas.space.find import load_architecture
 
 IN_MEMORY = "a generator in memory"
-FIRST_WEIGHTS = ("image_gain", "deconv_start", "frame_start")  # settings of how fresh weights are drawn
+FIRST_WEIGHTS = ("image_gain", "deconv_start", "frame_start")  # settings for drawing initial weights
 
 
 @dataclass(frozen=True)
 class Start:
     """The generator that a training begins with.
 
-    `record` is what config.json says of given weights, None for fresh ones: `generator`, the name as given, and
-    `weights`, their digest. `missing` is why given weights could not be read; a checkpoint has to hold newer ones then.
+    `record` is the entry in config.json for given weights, None for new ones: `generator`, the name as given, and
+    `weights`, their digest. `missing` says why given weights are unreadable; then a checkpoint must hold newer ones.
     """
 
     generator: Generator
@@ -40,7 +40,7 @@ class Start:
     missing: UserError | None = None
 
     def check_weights(self, folder: StageFolder) -> None:
-        """Raise `UserError` where the weights are missing and `folder` holds no usable checkpoint either."""
+        """Raise `UserError` if the weights are missing and `folder` has no usable checkpoint either."""
         if self.missing is None or folder.done() or load_newest(folder.checkpoints, lambda line: None) is not None:
             return
         raise self.missing
@@ -55,10 +55,10 @@ def start_from(
     seed: int,
     begun: Path | None = None,
 ) -> Start:
-    """The generator `init`, ready to be trained on `images`; raises `UserError` where the two do not fit.
+    """The generator `init`, ready to be trained on `images`; raises `UserError` if the two do not fit.
 
-    Architecture and sizes are those of `init`. `begun` is the folder of a training to resume: where `init` cannot be
-    read any more, and that training began with it, its config.json is enough.
+    Architecture and sizes are those of `init`. `begun` is the folder of a training to resume: if that training began
+    with `init` and `init` is no longer readable, its config.json is enough.
     """
     name, missing = name_of(init), None
     try:
@@ -75,7 +75,7 @@ def start_from(
 
 
 def name_of(init: Generator | str | Path) -> str:
-    """The name that files and messages give `init`: as it was given, or where it was loaded from."""
+    """The name of `init` in files and messages: as given, or the folder that it was loaded from."""
     return str(init) if not isinstance(init, Generator) else str(init.loaded_from or IN_MEMORY)
 
 
@@ -87,10 +87,10 @@ def check_fit(
     gan: GanSettings,
     space: SpaceSettings,
 ) -> None:
-    """Raise `UserError`, one line, where images or settings ask for another generator than the given one."""
+    """Raise `UserError` if images or settings need another generator than the given one."""
     check_size(images, trained, "generator of --init")
     if architecture is not None and not _same_architecture(architecture, trained):
-        raise UserError(f"--architecture: {name} has another one; leave it out, for --init gives its own")
+        raise UserError(f"--architecture: {name} has another one; leave it out, since --init gives its own")
     _check_classes(trained, name, images, gan)
     _check_settings(trained, gan, space)
     if not all(bool(value.isfinite().all()) for value in trained.state_dict().values()):
@@ -98,7 +98,7 @@ def check_fit(
 
 
 def _same_architecture(architecture: Architecture | str | Path, trained: Generator) -> bool:
-    """Return whether the two have the same operations on the same graph; sizes are the generator's in any case."""
+    """Return whether the two have the same operations on the same graph; sizes are always the generator's."""
     if isinstance(architecture, str) and architecture in GENERATORS:
         return architecture == trained.config["kind"]
     wanted, own = load_architecture(architecture, GENERATORS), trained.architecture
@@ -110,7 +110,7 @@ def _operations(architecture: Architecture) -> tuple[object, ...]:
 
 
 def _check_classes(trained: Generator, name: str, images: ImageSet, gan: GanSettings) -> None:
-    """One rule: as many classes as before. Class k of the images takes over scale and shift of the old class k."""
+    """Require the same number of classes as before. Class k of the images gets scale and shift of the old class k."""
     if trained.num_classes and not gan.supervised:
         raise UserError(
             f"--init {name}: its batch norms are conditional on {trained.num_classes} classes; add --gan.supervised, "
@@ -123,13 +123,13 @@ def _check_classes(trained: Generator, name: str, images: ImageSet, gan: GanSett
         )
     if gan.supervised and trained.num_classes != images.num_classes:
         raise UserError(
-            f"--init {name}: it has {trained.num_classes} classes and {images.source} has {images.num_classes}; give "
+            f"--init {name}: it has {trained.num_classes} classes, but {images.source} has {images.num_classes}; give "
             f"images of {trained.num_classes} classes, or another generator"
         )
 
 
 def _check_settings(trained: Generator, gan: GanSettings, space: SpaceSettings) -> None:
-    """Reject settings that would be passed over: other sizes, and how fresh weights are drawn."""
+    """Reject settings that would have no effect: other sizes, and the draw of initial weights."""
     sizes: Mapping[str, Any] = trained.config.get("architecture") or trained.config["sizes"]
     asked = {
         "--gan.generator-width": (gan.generator_width, sizes["width"]),
@@ -142,11 +142,11 @@ def _check_settings(trained: Generator, gan: GanSettings, space: SpaceSettings) 
     for name in FIRST_WEIGHTS:
         if getattr(gan, name) != TrainingSettings.model_fields[name].default:
             option = f"--gan.{name.replace('_', '-')}"
-            raise UserError(f"{option}: is about fresh weights, and --init gives trained ones; leave out one of them")
+            raise UserError(f"{option}: sets initial weights, but --init gives trained ones; leave out one of them")
 
 
 def _ready(trained: Generator, images: ImageSet, gan: GanSettings, seed: int) -> Generator:
-    """Return a copy that trains: on the CPU, in float32, with the classes of the images."""
+    """Return a copy for training: on the CPU, in float32, with the classes of the images."""
     names = list(images.class_names) if gan.supervised else []
     config = {**trained.config, "class_names": names, "sampling_bn": gan.sampling_bn}
     with forked_rng(seed, "generator weights"):
@@ -157,7 +157,7 @@ def _ready(trained: Generator, images: ImageSet, gan: GanSettings, seed: int) ->
 
 
 def _begun_with(name: str, folder: Path | None) -> dict[str, Any] | None:
-    """Return config.json of the training in `folder`, if it began with the generator of that name."""
+    """Return config.json of the training in `folder`, if it began with the generator of this name."""
     try:
         held = read_config(folder / "config.json") if folder is not None else {}
     except (UserError, OSError):

@@ -1,4 +1,4 @@
-"""The generator that a training begins with: the one place that builds it from its name, settings and seed."""
+"""The generator that a training begins with: the only place that builds it from name, settings and seed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NOISE_SIZE = 128  # of a registered generator by default; CT-GAN's code
 def chosen_generator(
     architecture: Architecture | str | Path, images: ImageSet, gan: GanSettings, space: SpaceSettings, seed: int
 ) -> Generator:
-    """The fresh generator that a user names, at the size of the images (paper §4.1)."""
+    """The new generator that a user names, at the size of the images (paper §4.1)."""
     classes: dict[str, Any] = (
         {"num_classes": images.num_classes, "class_names": images.class_names} if gan.supervised else {}
     )
@@ -50,7 +50,7 @@ def fresh_generator(
     sizes: Mapping[str, Any] | None = None,
     **classes: Any,
 ) -> Generator:
-    """The generator of an architecture, or the registered one of that name and `sizes`, with weights drawn from `seed`.
+    """The generator of an architecture, or a registered one with these `sizes`, with weights drawn from `seed`.
 
     `classes`: `num_classes` and `class_names`, for a conditional one.
     """

@@ -1,6 +1,6 @@
-"""The adversarial training loop: critic steps, a generator step, and now and then logs, samples, checkpoints.
+"""The adversarial training loop: critic steps, a generator step, and periodic logs, samples and checkpoints.
 
-Writes into the stage's folder: `generator/` (the averaged generator where there is one), `metrics.jsonl`,
+Writes into the stage's folder: `generator/` (the averaged generator if there is one), `metrics.jsonl`,
 `timing.jsonl`, `warnings.jsonl`, `samples/step-000500.png`, `checkpoints/`, and `best/` with periodic evaluation.
 """
 
@@ -33,20 +33,20 @@ def run_training(
     The stage has checked that the arguments fit together (`gan.checks`).
 
     Args:
-        generator: fresh, or with weights to fine-tune; conditional if and only if `settings.supervised`; trained in
+        generator: new, or with weights to fine-tune; conditional if and only if `settings.supervised`; trained in
             place.
         images: real images of the generator's size and channels; with labels if supervised.
         settings: complete (`gan.settings.resolve_gan`).
-        seed: of everything drawn; equal seeds give equal runs.
-        folder: the stage's locked folder. If it holds a checkpoint, training resumes from there, bit for bit.
+        seed: of all random numbers; equal seeds give equal runs.
+        folder: the stage's locked folder. If it holds a checkpoint, training resumes from it, bit for bit.
         engine: device, precision, processes.
-        on_evaluate: called every `settings.evaluate_steps` with a copy ready for sampling and the step; returns
-            scores, of which the first decides, lower being better. The best generator becomes `folder/generator`.
+        on_evaluate: called every `settings.evaluate_steps` with a copy ready for sampling and the step; returns scores,
+            the first of which decides (lower is better). The best generator becomes `folder/generator`.
         progress: whether to show a progress line.
 
     Raises:
-        NonFiniteError: a loss, term or gradient stopped being finite.
-        Terminated, Interrupted: asked to stop; a checkpoint is saved.
+        NonFiniteError: a loss, term or gradient is not finite.
+        Terminated, Interrupted: stopped by a signal, after saving.
     """
     steps = Steps(generator, images, settings, seed=seed, engine=engine)
     books = Bookkeeping(steps, images, settings, seed, folder, engine, on_evaluate)
@@ -55,7 +55,7 @@ def run_training(
         f"train {settings.objective}",
         settings.num_steps,
         start_step=start,
-        besides="evaluations on the way" if settings.evaluate_steps and on_evaluate is not None else "",
+        besides="evaluations during training" if settings.evaluate_steps and on_evaluate is not None else "",
         shorter=_ways_to_shorten(settings, engine),
         quiet=not (progress and engine.is_main),
     )
@@ -70,7 +70,7 @@ def run_training(
 
 
 def _ways_to_shorten(settings: CompleteGan, engine: Engine) -> str:
-    """Return ways to make a training shorter, in words."""
+    """Return ways to shorten a training, in words."""
     ways = ["fewer steps (--gan.num-steps)", "a smaller --gan.width"]
     ways += ["--gan.objective mmd"] if settings.own.critic_steps > 1 else []
     return ", ".join([*ways, "a GPU"] if engine.device.type == "cpu" else ways)

@@ -1,7 +1,7 @@
 """The losses of adversarial training, pure functions of scores, features and gradients.
 
-Shapes: scores (N,) unless said otherwise; features (N, F); images (N, C, H, W). Every loss is a mean over the batch
-and comes out as a scalar. D is the critic's score, G the generator, z the noise.
+Shapes: scores (N,) unless stated otherwise; features (N, F); images (N, C, H, W). Every loss is a scalar, the mean over
+the batch. D is the critic's score, G the generator, z the noise.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ def wasserstein_generator(fake_scores: Tensor) -> Tensor:
 
 
 def interpolate(real_images: Tensor, fake_images: Tensor, shares: Tensor) -> Tensor:
-    """x̂ = real + share · (fake − real), one share in [0, 1] an image: shares (N,)."""
+    """x̂ = real + share · (fake − real), with one share in [0, 1] per image: shares (N,)."""
     return real_images + shares[:, None, None, None] * (fake_images - real_images)
 
 
 def squared_gradient_norms(scores: Tensor, images: Tensor) -> Tensor:
     """‖∇D(x)‖² summed over channels and pixels, (N,), differentiable in the critic's weights.
 
-    Row i of `scores` must depend on row i of `images` alone: no batch norm in the critic.
+    Row i of `scores` must depend only on row i of `images`: no batch norm in the critic.
     """
     (gradients,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
     return gradients.square().sum((1, 2, 3))
@@ -38,7 +38,7 @@ def squared_gradient_norms(scores: Tensor, images: Tensor) -> Tensor:
 def gradient_penalty(squared_norms: Tensor) -> Tensor:
     """E[(‖∇D(x̂)‖ − 1)²] (Gulrajani et al. 2017), without its weight λ.
 
-    The root is taken of s + 1e-12, or a gradient of exactly 0 would have no derivative.
+    The root is of s + 1e-12, since that of a gradient of exactly 0 has no derivative.
     """
     return ((squared_norms + 1e-12).sqrt() - 1).square().mean()
 
@@ -54,7 +54,7 @@ def consistency(
 ) -> Tensor:
     """E max(0, weight · (D(x) − D(x'))² + feature_weight · mean_f (D_(x) − D_(x'))² − margin) (Wei et al. 2018).
 
-    x and x' are the same real images seen through different dropout. The weights stand inside because of the margin.
+    x and x' are the same real images with different dropout. The weights are inside because of the margin.
     """
     score_distance = (first_scores - second_scores).square()  # (N,)
     feature_distance = (first_features - second_features).square().mean(1)  # (N,)
@@ -67,9 +67,9 @@ def hinge_critic(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
 
 
 def relativistic(better_scores: Tensor, worse_scores: Tensor) -> Tensor:
-    """E softplus(−(D(better) − D(worse))), in pairs (Jolicoeur-Martineau 2019; Huang et al. 2024).
+    """E softplus(−(D(better) − D(worse))) over pairs (Jolicoeur-Martineau 2019; Huang et al. 2024).
 
-    The critic's better images are the reals, the generator's are the fakes.
+    For the critic the better images are the reals, for the generator the fakes.
     """
     return F.softplus(worse_scores - better_scores).mean()
 
@@ -98,7 +98,7 @@ def mean_off_diagonal(matrix: Tensor) -> Tensor:
 def repulsive_critic(real_scores: Tensor, fake_scores: Tensor, upper: float, lower: float) -> Tensor:
     """E k(real, real') − E k(fake, fake') (Wang et al. 2019), scores (N, F); bounded.
 
-    It drives reals apart until d² reaches `upper` and draws fakes together until d² falls to `lower`.
+    It separates reals until d² reaches `upper` and contracts fakes until d² falls to `lower`.
     """
     real = squared_distances(real_scores, real_scores).clamp(max=upper)
     fake = squared_distances(fake_scores, fake_scores).clamp(min=lower)
@@ -108,7 +108,7 @@ def repulsive_critic(real_scores: Tensor, fake_scores: Tensor, upper: float, low
 def squared_mmd(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
     """MMD² = E k(real, real') + E k(fake, fake') − 2 E k(real, fake), scores (N, F) and (M, F) (Gretton et al. 2012).
 
-    Unbiased, so it may fall a little below 0.
+    It is unbiased, so it may be slightly below 0.
     """
     real = mean_off_diagonal(kernel(squared_distances(real_scores, real_scores)))
     fake = mean_off_diagonal(kernel(squared_distances(fake_scores, fake_scores)))

@@ -9,14 +9,14 @@ from degas.gan.state import Steps
 from degas.generator.generator import Generator, draw_labels, draw_noise
 from degas.nets.normalisation import recalibrate
 
-RECALIBRATION_BATCHES = 20  # batches of 100 whose mean gives a published generator's statistics; our choice
+RECALIBRATION_BATCHES = 20  # batches of 100; their mean gives a published generator's statistics; our choice
 RECALIBRATION_IMAGES = 100
 
 
 def published(steps: Steps, settings: CompleteGan, seed: int) -> Generator:
-    """A copy ready for sampling: averaged weights where there are any, recalibrated batch norm where asked.
+    """A copy ready for sampling: averaged weights if there are any, recalibrated batch norm if requested.
 
-    It is a copy, so that sampling never changes the training.
+    A copy, so that sampling never changes the training.
     """
     shown: Generator = copy.deepcopy(steps.to_publish()).requires_grad_(False)
     shown.sampling_bn = shown.config["sampling_bn"] = settings.sampling_bn

@@ -1,4 +1,4 @@
-"""GAN settings as a user gives them → the complete ones that a training has, and where each value comes from."""
+"""A user's GAN settings → the complete settings of a training, and the source of each value."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from degas.settings.sections import GanSettings, TrainingSettings
 
 
 class CompleteGan(TrainingSettings):
-    """The settings of a training, with nothing left open; made by `resolve_gan`.
+    """The complete settings of a training, made by `resolve_gan`.
 
-    `own` is the objective with its own settings. `asked` is what the user asked for, for config.json. `fine_tunes`: the
+    `own` is the objective with its own settings. `asked` are the user's settings, for config.json. `fine_tunes`: the
     generator begins with trained weights (`gan.fine_tune`).
     """
 
@@ -30,7 +30,7 @@ class CompleteGan(TrainingSettings):
     fine_tunes: bool = False
 
     def as_config(self) -> dict[str, Any]:
-        """The object of config.json: every setting by its name; null for a setting that is not in force."""
+        """The object of config.json: every setting by name; null for a setting that is not in force."""
         values = {**self.asked.model_dump(mode="json"), "generator_batch_images": self.generator_batch_images}
         shared = {name: getattr(self, name) for name in TrainingSettings.model_fields}
         own = {name: value for name, value in self.own.model_dump(mode="json").items() if self._counts(name)}
@@ -41,14 +41,14 @@ class CompleteGan(TrainingSettings):
 
 
 def gan_section() -> type[GanSettings]:
-    """Return `GanSettings`, with the settings of registered objectives added."""
+    """Return `GanSettings` plus the settings of registered objectives."""
     known = GanSettings.model_fields
     return _extended(tuple(each for each in _objectives() if set(each.model_fields) - set(known)))
 
 
 @lru_cache
 def _extended(objectives: tuple[type[Objective], ...]) -> type[GanSettings]:
-    """Return the same class for the same set of objectives, so that isinstance holds from call to call."""
+    """Return the same class for the same set of objectives, so that isinstance works across calls."""
     fields: dict[str, Any] = {}
     for objective in objectives:
         for name, info in objective.model_fields.items():
@@ -61,9 +61,9 @@ def _extended(objectives: tuple[type[Objective], ...]) -> type[GanSettings]:
 
 
 def resolve_gan(gan: GanSettings) -> CompleteGan:
-    """Complete settings: what is given, and the objective's own values for the rest.
+    """The complete settings: the given ones, and the objective's own values for the rest.
 
-    Raises `UserError` for an objective that nobody registered, and for a setting that it does not have.
+    Raises `UserError` for an unregistered objective, and for a setting that it does not have.
     """
     objective = OBJECTIVES.find(gan.objective, "--gan.objective")
     given = {name: value for name in own_names() if (value := getattr(gan, name, None)) is not None}
@@ -84,7 +84,7 @@ def resolve_gan(gan: GanSettings) -> CompleteGan:
 
 
 def own_names() -> list[str]:
-    """Every setting that is some objective's own."""
+    """Every setting that belongs to a single objective."""
     return list(dict.fromkeys(name for objective in _objectives() for name in objective.model_fields))
 
 
@@ -98,15 +98,15 @@ def _built(objective: type[Objective], given: Mapping[str, Any]) -> Objective:
 
 
 def _with_classes(own: Objective, supervised: bool, given: Mapping[str, Any]) -> Objective:
-    """Return the objective, its class weights 0 where there are no classes; `UserError` for contradictory weights."""
+    """Return the objective, with class weights 0 if there are no classes; `UserError` for contradictory weights."""
     if not supervised:
         if name := next((name for name in CLASS_WEIGHTS if name in given), None):
             raise UserError(f"--gan.{name.replace('_', '-')}: there is no class loss without --gan.supervised")
         return own.model_copy(update=dict.fromkeys(CLASS_WEIGHTS, 0.0))
     if own.class_weight_critic == 0 and own.class_weight_generator != 0:
         raise UserError(
-            "--gan.class-weight-critic 0: nobody would teach the critic the classes that the generator is to follow; "
-            "say --gan.class-weight-generator 0 as well"
+            "--gan.class-weight-critic 0: the critic would not learn the classes that the generator has to match; "
+            "set --gan.class-weight-generator 0 as well"
         )
     return own
 
@@ -116,7 +116,7 @@ def _objectives() -> list[type[Objective]]:
 
 
 def sources(gan: CompleteGan, preset: Mapping[str, Any]) -> list[tuple[str, Any, str]]:
-    """Every setting as (name, value, where the value comes from); `preset` holds what the preset changes of them."""
+    """Every setting as (name, value, source of the value); `preset` holds the preset's changes."""
     values, own = {**gan.as_config(), "critic": gan.critic}, own_names()
     names = dict.fromkeys([*type(gan.asked).model_fields, *own])
     return [(name, values.get(name), _source(gan, name, values.get(name), preset)) for name in names]
@@ -146,7 +146,7 @@ def _source_of_own(gan: CompleteGan, name: str, value: Any, preset: Mapping[str,
 def source_of_shared(settings: Settings, name: str, value: Any, preset: Mapping[str, Any]) -> str:
     """Return the source of a value in force.
 
-    A field's stated source is one or two of `where` or `where: value`; the one that names the value is told.
+    A field's stated source is one or two of `where` or `where: value`; the one that names the value is returned.
     """
     info = type(settings).model_fields[name]
     stated = str((info.json_schema_extra or {}).get("source", "our choice")).split("; ")  # type: ignore[union-attr]
@@ -161,7 +161,7 @@ def source_of_shared(settings: Settings, name: str, value: Any, preset: Mapping[
 
 
 def _named(text: str, value: Any) -> bool:
-    """Return whether the text of a stated source, such as `100,000`, `2e-4` or `none`, is this value."""
+    """Return whether the text of a stated source, such as `100,000`, `2e-4` or `none`, means this value."""
     values = value if isinstance(value, tuple) else (value,)
     if text in ("none", "no"):
         return not value or value == text

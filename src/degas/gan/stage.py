@@ -1,4 +1,4 @@
-"""The training as a stage: an architecture and images in, a folder with the trained generator out."""
+"""The training stage: reads an architecture and images, writes a folder with the trained generator."""
 
 from __future__ import annotations
 
@@ -33,13 +33,12 @@ MakeEvaluate = Callable[[torch.device], Evaluate]
 
 @dataclass(frozen=True)
 class TrainJob:
-    """All that a training depends on but its seed and its folder.
+    """Everything that a training depends on, except seed and folder.
 
-    `init` is a generator whose weights the training begins with, or None for fresh ones of `architecture`; of the two
-    at least one is given.
-    `evaluate` is what config.json says of the measurements that choose the best generator: their settings, and the
-    content of the files that they name. `make_evaluate` is called once; it returns the function called every
-    `gan.evaluate_steps`.
+    `init` is a generator whose weights the training begins with, or None for new weights of `architecture`; at least
+    one of the two is given. `evaluate` is the entry in config.json on the measurements that choose the best generator:
+    their settings, and the content of the files that they name. `make_evaluate` is called once; it returns the function
+    to call every `gan.evaluate_steps`.
     """
 
     architecture: Architecture | str | Path | None
@@ -65,7 +64,7 @@ class TrainJob:
         config = {**head, "generator": start.generator.config, "gan": settings.as_config()}
         if start.record is not None:
             config["init"] = start.record
-        if settings.evaluate_steps:  # evaluations choose the best generator, and so decide what comes out
+        if settings.evaluate_steps:  # evaluations choose the best generator, so they affect the result
             config["evaluate"] = self.evaluate
         return config
 
@@ -108,7 +107,7 @@ def train_into(
     progress: bool = True,
     command: list[str] | None = None,
 ) -> None:
-    """Run the loop on a device, unless the folder turns out to be finished; `command` goes to environment.json."""
+    """Run the loop on a device, unless the folder is finished; `command` goes to environment.json."""
     with Engine(settings.precision, device) as engine:
         if folder.done(engine):
             return
@@ -128,6 +127,6 @@ def train_into(
 
 
 def _rules(given: GanSettings) -> Rules:
-    """Return the rules of what a resumed training may change: nothing that decides its result."""
+    """Return the rules for resuming: only settings that do not affect the result may change."""
     plain = resolve_gan(type(given)(objective=given.objective, supervised=given.supervised))
     return resume_rules(gan=plain.asked, evaluate=EvaluateSettings(), complete={"gan": plain.as_config()})

@@ -29,9 +29,9 @@ Augment = Callable[[Tensor], Tensor]
 
 
 class CriticLoss(nn.Module):
-    """The critic with its objective: the whole critic loss in one forward.
+    """The critic with its objective: the whole critic loss in one forward pass.
 
-    One forward, because DDP expects one forward for each backward; otherwise gradients shared by processes are wrong.
+    DDP expects one forward pass for each backward pass; otherwise gradients shared by processes are wrong.
     """
 
     def __init__(self, critic: nn.Module, objective: Objective, augment: Augment) -> None:
@@ -44,13 +44,13 @@ class CriticLoss(nn.Module):
 
 
 class Steps:
-    """Both networks, their optimisers and the averaged generator; takes steps, saves and restores itself.
+    """Both networks, their optimisers and the averaged generator, with steps, saving and restoring.
 
     Args:
         generator: trained in place.
         images: real images, with labels if `settings.supervised`.
         settings: complete (`gan.settings.resolve_gan`).
-        seed: of the critic's weights and of every draw.
+        seed: of the critic's weights and of all random numbers.
         engine: device, precision and processes.
     """
 
@@ -80,7 +80,7 @@ class Steps:
         self.generator_batches = self._make_batches(images, settings.generator_batch_images, "generator reals")
 
     def critic_step(self, step: int, turn: int) -> dict[str, Tensor]:
-        """Critic step `turn` of the round before generator step `step`; returns its loss and terms, detached."""
+        """Take critic step `turn` before generator step `step`; return its loss and terms, detached."""
         index = step * self.objective.critic_steps + turn
         real_images, labels = self._reals(self.batches, index, "critic dequantisation")
         inputs = {
@@ -93,7 +93,7 @@ class Steps:
             return self._take("critic", inputs, step)
 
     def generator_step(self, step: int) -> dict[str, Tensor]:
-        """Generator step `step`, counted from 0; returns its loss and terms, detached."""
+        """Take generator step `step`, counted from 0; return its loss and terms, detached."""
         real_images, num_images = None, self.settings.generator_batch_images
         if self.objective.compares_with_reals:
             real_images, _ = self._reals(self.generator_batches, step, "generator dequantisation")
@@ -136,7 +136,9 @@ class Steps:
         """Take the generator step on its inputs; without `step` the numbers are not checked."""
         real_images, noise, labels = _tensors(inputs)
         _prepare(self.generator_optimizer, inputs["rate"])
-        self.critic.requires_grad_(False)  # its weights' gradients are not needed here, and cost a third of the step
+        self.critic.requires_grad_(
+            False
+        )  # the gradients of its weights are not needed here and cost a third of the step
         if real_images is not None:
             real_images = self.augment(real_images)
         with self.engine.autocast():
@@ -194,12 +196,12 @@ class Steps:
 
     @torch.no_grad()
     def _fakes_for_critic(self, noise: Tensor, labels: Tensor | None) -> Tensor:
-        """Fakes (N, C, H, W) with the reals' labels, made in training mode without moving batch-norm buffers."""
+        """Fakes (N, C, H, W) with the reals' labels, in training mode without changing batch-norm buffers."""
         with frozen_buffers(self.generator), self.engine.autocast():
             return self.generator(noise, labels).to(noise.dtype)  # out of half precision
 
     def _noise(self, n: int, purpose: str, index: int) -> Tensor:
-        """This rank's rows of the noise of all ranks, drawn on the CPU so that every device sees the same."""
+        """This rank's rows of the noise of all ranks, drawn on the CPU so that every device gets the same."""
         random = torch_generator(self.seed, purpose, index)
         return self._own_rows(torch.randn(n * self.engine.num_ranks, self.generator.noise_size, generator=random))
 
@@ -235,7 +237,7 @@ class Steps:
 
 
 def build_critic(settings: CompleteGan, images: ImageSet, seed: int) -> nn.Module:
-    """The critic that the settings name, as their objective wants it, with weights drawn from `seed`."""
+    """The critic that the settings name, with its objective's options and weights drawn from `seed`."""
     with forked_rng(seed, "critic weights"):
         return make_critic(
             settings.critic,
@@ -250,7 +252,7 @@ def build_critic(settings: CompleteGan, images: ImageSet, seed: int) -> nn.Modul
 
 
 def _adam(module: nn.Module, settings: CompleteGan) -> torch.optim.Adam:
-    # The rate is set before every step; fused runs the whole update in one pass, capturable lets a CUDA graph have it.
+    # The rate is set before every step; fused makes the update one pass, capturable lets a CUDA graph contain it.
     return torch.optim.Adam(module.parameters(), lr=0.0, betas=settings.betas, fused=True, capturable=True)
 
 

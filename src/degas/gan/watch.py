@@ -1,4 +1,4 @@
-"""The watch over a run: a number that is not finite stops it; an exploding penalty or collapsed generator warns."""
+"""The watch over a training: a number that is not finite stops it; an exploding penalty or a collapse warns."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from torch import Tensor
 
 from degas.runtime.finite import FiniteWatch
 
-# Unweighted penalties above these mean that the critic has left its constraint: a gradient norm of 11 where the
-# Wasserstein critic's should be 1, and for r3gan one of 450, a hundred times what healthy runs show. Our choice.
+# Unweighted penalties above these mean that the critic has left its constraint: a gradient norm of 11 for the
+# Wasserstein critic, which should have 1, and of 450 for r3gan, a hundred times that of healthy runs. Our choice.
 EXPLODED = {"penalty": 100.0, "real_penalty": 1e5, "fake_penalty": 1e5}
-# A sample's distance to its nearest fellow, against the same among reals: below this they are copies. Our choice.
+# A sample's distance to its nearest other sample, divided by that of reals: below this they are copies. Our choice.
 COLLAPSED = 0.1
 COLLAPSE_FROM_STEP = 100
 
 
 def training_watch(*, deferred: bool) -> FiniteWatch:
-    """The watch over critic and generator; a value's name is `critic loss`, `generator gradient_norm`, …"""
+    """The watch over critic and generator; values have names such as `critic loss` or `generator gradient_norm`."""
 
     def tell(step: int, name: str, value: float) -> str:
         return (
@@ -28,7 +28,7 @@ def training_watch(*, deferred: bool) -> FiniteWatch:
 
 
 def exploded(step: int, values: dict[str, float]) -> str | None:
-    """The warning for a penalty far out of its range, or None."""
+    """The warning for a penalty far outside its range, or None."""
     for name, limit in EXPLODED.items():
         value = values.get(f"critic_{name}", 0.0)
         if value > limit:
@@ -37,9 +37,9 @@ def exploded(step: int, values: dict[str, float]) -> str | None:
 
 
 def diversity(images: Tensor, reals: Tensor) -> float:
-    """Median distance from an image to its nearest fellow, divided by the same among reals.
+    """Median distance from an image to its nearest other image, divided by the same among reals.
 
-    Both (N, C, H, W) of equal N ≥ 2, any dtype. Near 0 when samples are copies of each other; about 1 when all is well.
+    Both (N, C, H, W) with equal N ≥ 2, any dtype. Near 0 if samples are copies of each other; about 1 if all is well.
     """
     return float(_nearest(images) / _nearest(reals).clamp(min=1e-12))
 

@@ -16,7 +16,7 @@ __all__ = ["Options", "main"]
 
 SUMMARY = "let short adversarial trainings decide among what a search proposes"
 LOWER = "--gan.width, --gan.batch-images or --data.image-size"
-GOES_ON = "; the same command goes on"
+GOES_ON = "; the same command continues"
 AGAINST = ("found", "random", "resnet", "degas-cifar10-nearest")
 
 

@@ -27,7 +27,7 @@ EXPERIMENTS = {
     "augmentation": ("from how many images on is augmentation no longer worth it?", "augmentation"),
 }
 SUMMARY = "run one of our measurements, trial by trial"
-GOES_ON = "; the same command goes on with what is missing"
+GOES_ON = "; the same command continues with what is missing"
 ABOUT = "run one of our measurements; finished trials are kept, and a second call goes on"
 MEMBERS = {
     name: Member(summary, partial(importlib.import_module, f"degas_lab.commands.{module}"))

@@ -315,7 +315,7 @@ def test_settings_of_the_generator_reach_the_one_that_is_built(images: ImageSet)
 def test_several_processes_need_a_folder_to_share(images: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     for stage in (lambda: api.search(images), lambda: api.train("dcgan", images, gan=GAN)):
-        with pytest.raises(UserError, match="out: name a folder; several processes have to share it"):
+        with pytest.raises(UserError, match="out: name a folder that all processes share"):
             stage()
 
 

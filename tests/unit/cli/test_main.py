@@ -226,9 +226,9 @@ def test_a_warning_is_one_line_and_deprecations_are_not_for_users(monkeypatch: A
     ("command", "message"),
     [
         *((name, "terminated") for name in ("report", "benchmark", "evaluate", "sample", "data", "features", "export")),
-        *((name, "terminated; go on with --resume") for name in ("search", "train")),
-        *((name, "terminated; the same command goes on") for name in ("run", "contest")),
-        ("experiment", "terminated; the same command goes on with what is missing"),
+        *((name, "terminated; continue with --resume") for name in ("search", "train")),
+        *((name, "terminated; the same command continues") for name in ("run", "contest")),
+        ("experiment", "terminated; the same command continues with what is missing"),
     ],
 )
 def test_sigterm_outside_a_loop_ends_with_143_and_says_what_the_command_can_do(
@@ -287,7 +287,9 @@ def test_only_commands_with_resume_are_said_to_have_it() -> None:
 
 
 @pytest.mark.parametrize(("kind", "status"), [(Terminated, 143), (Interrupted, 130)])
-@pytest.mark.parametrize(("command", "onward"), [("train", "go on with --resume"), ("run", "the same command goes on")])
+@pytest.mark.parametrize(
+    ("command", "onward"), [("train", "continue with --resume"), ("run", "the same command continues")]
+)
 def test_a_loop_that_saved_says_so(
     command: str, onward: str, kind: Any, status: int, monkeypatch: Any, capsys: Any
 ) -> None:
@@ -435,5 +437,5 @@ def test_what_is_for_one_process_refuses_a_launcher(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert run("space") == 2
     assert capsys.readouterr().err == (
-        "degas: degas space is for one process; start it without a launcher such as torchrun\n"
+        "degas: degas space runs in one process; start it without a launcher such as torchrun\n"
     )

@@ -114,7 +114,7 @@ def saved(tmp_path: Path, num_classes: int = 0) -> Path:
 def test_a_walk_is_a_row_a_leg_or_a_film(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = saved(tmp_path)
     assert run(folder, "--interpolate", 3, "--num-images", 4, "--out", tmp_path / "walk.png") == 0
-    assert "4 samples, 3 images between each and the next" in capsys.readouterr().out
+    assert "4 samples with 3 images in between" in capsys.readouterr().out
     step = 48 + 2  # pixels of a tile of the grid, and the gap
     with Image.open(tmp_path / "walk.png") as grid:
         assert grid.size == (5 * step + 2, 4 * step + 2)  # rows of N + 2
@@ -151,7 +151,7 @@ def test_a_conditional_walk_keeps_to_one_class(tmp_path: Path, capsys: pytest.Ca
             first = np.asarray(grid)[2:50:6, 2:50:6]  # the first tile at its own size
         assert np.abs(first.astype(int) - samples[0, 0].numpy()).max() <= 1
     assert run(folder, "--interpolate", 2, "--label", "all", "--out", tmp_path / "x.png") == 2
-    assert "--label all: a walk keeps to one class; name one" in capsys.readouterr().err
+    assert "--label all: a walk shows a single class; name one" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,10 @@ def test_every_decision_is_a_line_with_its_margin_and_rivals() -> None:
         decision("U1 residual", "none"),
     ]
     first, second, last = decisions_in_words({"compare": "raw", "decisions": found}).splitlines()
-    assert first == "  N1 direct    skip  0.0123 before conv_1x1"
+    assert first == "  N1 direct    skip  0.0123 ahead of conv_1x1"
     assert second == "  U1 residual  none  no alternative"
     assert last == (
-        "  margins are of α; another way to compare α across edges would change N1 direct (centred, softmax_times_k)"
+        "  margins are in α; another way to compare α across edges would change N1 direct (centred, softmax_times_k)"
     )
     assert "would change nothing" in decisions_in_words({"compare": "centred", "decisions": found[1:]})
     assert "centred α" in decisions_in_words({"compare": "centred", "decisions": found})
@@ -42,4 +42,4 @@ def test_agreement_names_the_seeds_that_chose_otherwise() -> None:
 def test_margins_of_losses_are_called_losses_wherever_they_were_measured() -> None:
     """Several searches together decide by the mean of their losses, and pruning.json has no losses of its own."""
     text = decisions_in_words({"rule": "alone", "compare": "above_zero", "decisions": [decision("N1 direct", "skip")]})
-    assert text.splitlines()[-1] == "  margins are of the loss with each operation alone on its edge"
+    assert text.splitlines()[-1] == "  margins are in the loss with each operation alone on its edge"

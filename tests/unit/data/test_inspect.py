@@ -126,11 +126,11 @@ def test_a_problem_names_the_pictures(tmp_path: Path, capsys: pytest.CaptureFixt
             5,
             32,
             {"refused", "few"},
-            "5 would be refused by evaluation: data: 5 images are too few to measure; at least 8",
+            "5 would be rejected by evaluation: data: 5 images are too few to measure; at least 8",
         ),
-        (1, 32, {"refused", "few"}, "1 would be refused by training: "),
-        (20, 32, {"few"}, "20 are fewer than a batch of 64: they would be learnt by heart"),
-        (70, 30, {"refused"}, "70 would be refused by search: image size 30 is not a base size from 4 to 7"),
+        (1, 32, {"refused", "few"}, "1 would be rejected by training: "),
+        (20, 32, {"few"}, "20 are fewer than a batch of 64: the critic would memorise them"),
+        (70, 30, {"refused"}, "70 would be rejected by search: image size 30 is not a base size from 4 to 7"),
     ],
 )
 def test_what_a_stage_would_refuse_is_a_problem(

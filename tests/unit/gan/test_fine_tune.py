@@ -240,9 +240,9 @@ def test_a_fresh_run_is_not_resumed_with_weights(tmp_path: Path, killed: list[in
         ({"gan": {"generator_width": 8}}, "--gan.generator-width 8: the generator of --init has 4; leave it out"),
         ({"gan": {"noise_size": 8}}, "--gan.noise-size 8: the generator of --init has 6"),
         ({"space": {"base_size": 8}}, "--space.base-size 8: the generator of --init has 4"),
-        ({"gan": {"image_gain": 0.5}}, "--gan.image-gain: is about fresh weights, and --init gives trained ones"),
-        ({"gan": {"deconv_start": "nearest"}}, "--gan.deconv-start: is about fresh weights"),
-        ({"gan": {"frame_start": "resnet"}}, "--gan.frame-start: is about fresh weights"),
+        ({"gan": {"image_gain": 0.5}}, "--gan.image-gain: sets initial weights, but --init gives trained ones"),
+        ({"gan": {"deconv_start": "nearest"}}, "--gan.deconv-start: sets initial weights"),
+        ({"gan": {"frame_start": "resnet"}}, "--gan.frame-start: sets initial weights"),
         ({"gan": {"supervised": True}}, "it has no classes; leave out --gan.supervised, or give a generator of 2 cl"),
     ],
 )
@@ -300,7 +300,7 @@ def test_as_many_classes_as_before_or_none_as_before(tmp_path: Path) -> None:
     init = saved(tmp_path / "init", toy_generator(2))
     with pytest.raises(UserError, match=r"conditional on 2 classes; add --gan.supervised, or give a generator without"):
         tune(init, tmp_path / "run")
-    with pytest.raises(UserError, match="it has 2 classes and toy has 3; give images of 2 classes, or another gener"):
+    with pytest.raises(UserError, match="it has 2 classes, but toy has 3; give images of 2 classes, or another gener"):
         tune(init, tmp_path / "run", images=labelled(("a", "b", "c")), gan={"supervised": True})
     unlabelled = replace(toy_images(), labels=None, class_names=())
     with pytest.raises(UserError, match=r"--gan\.supervised needs labels"):

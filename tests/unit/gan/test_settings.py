@@ -120,7 +120,7 @@ def test_values_out_of_range_and_unknown_names_are_errors(name: str, value: Any)
 
 
 def test_a_class_head_that_nobody_teaches_is_refused() -> None:
-    with pytest.raises(UserError, match=r"--gan\.class-weight-critic 0: nobody would teach"):
+    with pytest.raises(UserError, match=r"--gan\.class-weight-critic 0: the critic would not learn"):
         resolve_gan(GanSettings(supervised=True, class_weight_critic=0.0))
     resolve_gan(GanSettings(supervised=True, class_weight_critic=0.0, class_weight_generator=0.0))
 

@@ -277,7 +277,7 @@ def test_objective_options_reach_the_critic() -> None:
 def test_mmd_needs_pairs(changes: dict[str, int]) -> None:
     """Its losses are means over pairs of images: of one image they were 0/0, and the training seemed to diverge."""
     settings = toy_settings(objective="mmd", **changes)
-    with pytest.raises(UserError, match="mmd compares the images of a batch with each other, and a batch has 1"):
+    with pytest.raises(UserError, match="mmd compares the images of a batch with each other, but a batch has 1"):
         check_images(toy_images(), settings)
 
 

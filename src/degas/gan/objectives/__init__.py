@@ -1,4 +1,4 @@
-"""The adversarial objectives, one idea a module. Every module here is imported, so a file is all that one needs."""
+"""The adversarial objectives, one idea per module. All modules here are imported, so a new file is enough."""
 
 from __future__ import annotations
 

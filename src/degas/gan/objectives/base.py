@@ -1,7 +1,7 @@
 """The interface of an adversarial objective: the losses of critic and generator, its settings, and its critic.
 
-A loss comes with its terms: the loss to go backward from, and its named parts without their weights, detached, for the
-logs. The critic sees a step's images in as few calls as can be: it has no batch norm, so rows do not affect each other.
+A loss comes with its terms: the scalar for the backward pass, and its named, unweighted, detached parts for the logs.
+The critic gets a step's images in as few calls as possible: it has no batch norm, so rows do not affect each other.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class CriticBatch:
 class GeneratorBatch:
     """The batch of a generator step: the critic, images (N, C, H, W), and the labels (N,) of the fakes, if any.
 
-    `real_images` are there where the objective `compares_with_reals`.
+    `real_images` are given if the objective `compares_with_reals`.
     """
 
     critic: CriticCall
@@ -62,18 +62,17 @@ class GeneratorBatch:
 
 
 class Objective(Settings, ABC):
-    """An objective with its own settings; each field has its default and, in `source`, where that comes from.
+    """An objective with its own settings; each field has a default and, in `source`, the origin of that default.
 
-    A subclass adds the fields it needs and gives those below other defaults. `class_weight_critic` and
-    `class_weight_generator` weigh the auxiliary classifier's loss, on reals in the critic's step and on fakes in the
-    generator's (AC-GAN).
+    A subclass adds fields and may change the defaults below. `class_weight_critic` and `class_weight_generator` weigh
+    the auxiliary classifier's loss, on reals in the critic step and on fakes in the generator step (AC-GAN).
     """
 
-    name: ClassVar[str] = ""  # what `register_objective` calls it
+    name: ClassVar[str] = ""  # the name given to `register_objective`
     compares_with_reals: ClassVar[bool] = False  # whether the generator's loss needs real images, as many as fakes
     compares_features: ClassVar[bool] = False  # whether a loss needs the critic's features
     fewest_images: ClassVar[int] = 1  # in a batch
-    score_size: ClassVar[int] = 1  # numbers a score consists of
+    score_size: ClassVar[int] = 1  # numbers per score
     critic: ClassVar[str] = "resnet"  # the registered critic that --gan.critic may replace
 
     critic_steps: Positive = setting(1, "critic steps per generator step")
@@ -84,7 +83,7 @@ class Objective(Settings, ABC):
 
     @property
     def critic_options(self) -> dict[str, Any]:
-        """Return options of the critic beside its sizes; an option that a critic does not know is not passed to it."""
+        """Return the critic's options besides its sizes; a critic gets only those that it knows."""
         return {}
 
     @abstractmethod
@@ -96,11 +95,11 @@ class Objective(Settings, ABC):
         """The generator's loss on one batch."""
 
     def critic_total(self, loss: Tensor, terms: Terms, real: CriticOutput, labels: Tensor | None) -> Loss:
-        """The critic's loss with the class loss of the reals, where there are classes."""
+        """The critic's loss plus the class loss of the reals, if there are classes."""
         return _with_class_loss(loss, terms, real, labels, self.class_weight_critic)
 
     def generator_total(self, loss: Tensor, terms: Terms, fake: CriticOutput, labels: Tensor | None) -> Loss:
-        """The generator's loss with the class loss of the fakes, where there are classes."""
+        """The generator's loss plus the class loss of the fakes, if there are classes."""
         return _with_class_loss(loss, terms, fake, labels, self.class_weight_generator)
 
 
@@ -128,7 +127,7 @@ def score_groups(critic: CriticCall, *groups: Tensor) -> list[CriticOutput]:
 
 
 def score(critic: CriticCall, images: Tensor) -> CriticOutput:
-    """The critic's output, in float32 out of half precision: losses and penalties are never computed in less."""
+    """The critic's output, raised from half precision to float32, in which losses and penalties are computed."""
 
     def raised(value: Tensor | None) -> Tensor | None:
         return value.float() if value is not None and value.dtype in (torch.bfloat16, torch.float16) else value
@@ -137,7 +136,7 @@ def score(critic: CriticCall, images: Tensor) -> CriticOutput:
 
 
 def _with_class_loss(loss: Tensor, terms: Terms, output: CriticOutput, labels: Tensor | None, weight: float) -> Loss:
-    if output.class_logits is not None and labels is not None:  # also of weight 0: processes share every gradient
+    if output.class_logits is not None and labels is not None:  # also with weight 0: processes share every gradient
         terms = {**terms, "class": losses.class_loss(output.class_logits, labels)}
         loss = loss + weight * terms["class"]
     return loss, {name: value.detach() for name, value in terms.items()}

@@ -13,10 +13,10 @@ from degas.settings.base import Weight, setting
 
 @register_objective("r3gan")
 class R3Gan(Objective):
-    """Each fake's score is compared with a real's, and the critic is held flat on both.
+    """Compares each fake's score with a real's, and keeps the critic flat on both.
 
-    The generator's class weight: digits, preset quick, 1,000 samples: a classifier agrees with 96 % of labels at 1.0,
-    with 86 % at CT-GAN's 0.1 (docs/results.md).
+    The generator's class weight, on digits with preset quick and 1,000 samples: a classifier agrees with 96 % of labels
+    at 1.0, with 86 % at CT-GAN's 0.1 (docs/results.md).
     """
 
     compares_with_reals: ClassVar[bool] = True

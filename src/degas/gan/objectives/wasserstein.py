@@ -39,7 +39,7 @@ class Wasserstein(Objective):
         return self.generator_total(losses.wasserstein_generator(fake.scores), {}, fake, batch.labels)
 
     def _penalty(self, batch: CriticBatch) -> Tensor:
-        """The penalty on one interpolate a pair; dropout is on in it, as everywhere."""
+        """The penalty on one interpolate per pair; dropout is on, as everywhere."""
         shares = draw_shares(batch.real_images)
         points = losses.interpolate(batch.real_images, batch.fake_images, shares).detach().requires_grad_(True)
         return losses.gradient_penalty(losses.squared_gradient_norms(score(batch.critic, points).scores, points))
@@ -65,7 +65,7 @@ class CtGan(Wasserstein):
         return {"dropout": self.dropout}
 
     def critic_loss(self, batch: CriticBatch) -> Loss:
-        # The reals twice in one call: every row draws its own dropout. Scores and classes use the first pass.
+        # The reals twice in one call: each row draws its own dropout. Scores and classes use the first copy.
         real, again, fake = score_groups(batch.critic, batch.real_images, batch.real_images, batch.fake_images)
         penalty = self._penalty(batch)
         distance = losses.wasserstein_critic(real.scores, fake.scores)
@@ -86,5 +86,5 @@ class CtGan(Wasserstein):
 
 
 def draw_shares(real_images: Tensor) -> Tensor:
-    """Uniform shares (N,) of the gradient penalty's interpolates, from torch's global random state."""
+    """Uniform shares (N,) for the gradient penalty's interpolates, from torch's global random state."""
     return torch.rand(len(real_images), device=real_images.device, dtype=real_images.dtype)
