@@ -35,6 +35,7 @@ def test_each_stage_says_once_how_long_it_takes_and_what_is_shorter(
     assert "to shorten: --search.num-epochs 3, fewer images (--data.max-images), " in searched
     assert "for 12 steps" in trained
     assert "for 128 images" in evaluated
+    assert "; not included: as many samples of the untrained generator; to shorten: " in evaluated
     known = {name for options in (RunOptions, EvaluateOptions) for name, _ in option_names(options)}
     assert {option for line in lines for option in re.findall(r"--[\w.-]+", line)} - known == set()
 

@@ -32,6 +32,9 @@ FEWEST_IMAGES = 8  # a floor needs two halves of four images, the least for prec
 Fakes = np.ndarray | Tensor | Iterable[Tensor]
 
 
+SHORTER = "fewer samples (--evaluate.num-samples), which gives another score"
+
+
 class Evaluator:
     """Holds extractor and reference statistics, so that evaluations during training compute them once.
 
@@ -76,7 +79,7 @@ class Evaluator:
             warnings.simplefilter("ignore", Notice)
             labels = _labels(generator, self.images, self.settings.num_samples, seed)
         samples = untrained_copy(generator, seed).images(self.settings.num_samples, seed, labels)
-        scores: dict[str, Any] = self.fakes(samples, seed=seed, progress=progress, floor=False)["scores"]
+        scores: dict[str, Any] = self.fakes(samples, seed=seed, progress=progress, untrained=True)["scores"]
         return scores
 
     def fakes(
@@ -86,23 +89,38 @@ class Evaluator:
         seed: int = 0,
         progress: bool = True,
         labels: Tensor | None = None,
-        floor: bool = True,
+        untrained: bool = False,
     ) -> dict[str, Any]:
-        """Scores of given images, with those of the floor unless there are none; see `evaluate_images`."""
+        """Scores of given images, with those of the floor unless there are none; see `evaluate_images`.
+
+        `untrained`: the images are the untrained generator's, measured after the trained one's: no floor again.
+        """
         num_samples = self.settings.num_samples
         if isinstance(fake, np.ndarray | Tensor):
             num_samples = min(num_samples, len(fake))
             fake = [torch.as_tensor(fake[:num_samples])]
         check_counts(num_samples, self.images.num_images)
         num_steps = num_samples + num_reference_images(self.images.num_images)
-        with _progress(progress, f"features ({self.extractor.name})", num_steps) as tick:
+        with self._progress(progress, num_steps, untrained) as tick:
             reference = self._reference(num_samples, tick)
             class_scores = ClassScores(self.extractor, num_samples, self.settings.splits, labels)
             stream = extract(self.extractor, _counted(fake, num_samples), self.device, tick)
             collected = collect(stream, self.extractor.num_features, class_scores.update)
-        reference = reference if floor else reference.without_floor()
+        reference = reference.without_floor() if untrained else reference
         scores = distance_scores(collected, reference, self.extractor, seed) | class_scores.entries()
         return {"generator": "images", "data": self.images.identity, "seed": seed, "scores": scores}
+
+    def _progress(
+        self, show: bool, num_images: int, untrained: bool
+    ) -> AbstractContextManager[Callable[[int], None] | None]:
+        """A callback that takes the number of images that a step finished; None if nothing is shown."""
+        if not show:
+            return nullcontext(None)
+        title = f"features ({self.extractor.name})"
+        if untrained:
+            return ImageProgress(f"{title} of the untrained generator", num_images, estimated=False)
+        besides = "as many samples of the untrained generator" if self.settings.untrained else ""
+        return ImageProgress(title, num_images, SHORTER, besides)
 
     def _reference(self, num_samples: int, tick: Callable[[int], None] | None) -> Reference:
         num_floor = num_floor_images(self.images.num_images, num_samples) if self.settings.floor else 0
@@ -223,9 +241,3 @@ def _counted(chunks: Iterable[Tensor], num_samples: int) -> Iterator[Tensor]:
         yield torch.as_tensor(chunk)
     if seen != num_samples:
         raise ValueError(f"evaluate: got {seen} images instead of {num_samples}")
-
-
-def _progress(show: bool, title: str, total_images: int) -> AbstractContextManager[Callable[[int], None] | None]:
-    """A callback that takes the number of images that a step finished; None if nothing is shown."""
-    shorter = "fewer samples (--evaluate.num-samples), which gives another score"
-    return ImageProgress(title, total_images, shorter) if show else nullcontext(None)

@@ -11,8 +11,12 @@ from degas.runtime.progress import Progress
 class ImageProgress:
     """Adds up the images of each step for `runtime.progress`, which takes the total so far."""
 
-    def __init__(self, title: str, total_images: int, shorter: str = "") -> None:
-        self.progress = Progress(title, total_images, unit="images", shorter=shorter)
+    def __init__(
+        self, title: str, total_images: int, shorter: str = "", besides: str = "", estimated: bool = True
+    ) -> None:
+        self.progress = Progress(
+            title, total_images, unit="images", shorter=shorter, besides=besides, estimated=estimated
+        )
         self.done, self.stack = 0, ExitStack()
 
     def __enter__(self) -> ImageProgress:

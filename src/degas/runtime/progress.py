@@ -70,6 +70,7 @@ class Progress:
         unit: what is counted.
         besides: further work that the estimate does not include, named in its line.
         shorter: settings that shorten the stage, named in that line.
+        estimated: print that line; False for work that an estimate before it has told of.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Progress:
         unit: str = "steps",
         besides: str = "",
         shorter: str = "",
+        estimated: bool = True,
         quiet: bool = False,
         console: Console | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -92,7 +94,7 @@ class Progress:
         self._step, self._text, self._values = start_step, "", ""
         self._live: RichProgress | None = None
         self._shown_at: float | None = None
-        self._first_steps = FirstSteps()
+        self._first_steps = FirstSteps() if estimated else None
 
     def __enter__(self) -> Progress:
         self._began = self._clock()
@@ -157,6 +159,8 @@ class Progress:
 
     def _estimate(self, step: int, now: float) -> None:
         """Say once how long the stage will take, estimated from its first steps."""
+        if self._first_steps is None:
+            return
         seconds_per_step = self._first_steps.seconds_per_step(step, now)
         if seconds_per_step is None:
             return
