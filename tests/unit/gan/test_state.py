@@ -285,7 +285,7 @@ def test_mmd_needs_pairs_on_every_process() -> None:
     images = toy_images()
     three = dataclasses.replace(images, images=images.images[:3], labels=None, class_names=())
     check_images(three, toy_settings(objective="mmd"), 1)
-    with pytest.raises(UserError, match="a batch has 1 a process"):
+    with pytest.raises(UserError, match="a batch has 1 per process"):
         check_images(three, toy_settings(objective="mmd"), 2)
     check_images(three, toy_settings(objective="sn-gan"), 2)
 
