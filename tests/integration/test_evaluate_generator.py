@@ -11,6 +11,7 @@ from degas.data.image_set import ImageSet
 from degas.evaluation.evaluate import evaluate_generator, evaluate_images
 from degas.evaluation.extractors.base import Extractor, freeze
 from degas.generator.generator import Generator
+from degas.generator.untrained import untrained_copy
 from degas.settings.sections import EvaluateSettings
 
 
@@ -38,6 +39,34 @@ def test_a_generators_scores_are_those_of_its_samples(images: ImageSet, extracto
     again = evaluate_images(samples, images, settings, seed=3, progress=False, extractor=extractor)
     assert result["scores"] == again["scores"]
     assert result["generator"]["num_parameters"] == generator.num_parameters
+
+
+def test_the_untrained_scores_are_those_of_fresh_weights(images: ImageSet, extractor: Extractor) -> None:
+    generator, settings = _generator(), EvaluateSettings(num_samples=130)
+    result = evaluate_generator(generator, images, settings, seed=3, progress=False, extractor=extractor)
+    again = evaluate_images(
+        untrained_copy(generator, 3).sample(130, seed=3), images, settings, seed=3, progress=False, extractor=extractor
+    )
+    without_floors = {name: entry for name, entry in again["scores"].items() if "_floor" not in name}
+    assert result["untrained"] == without_floors
+    assert result["untrained"]["fid_130_train[tiny]"] != result["scores"]["fid_130_train[tiny]"]
+    off = settings.model_copy(update={"untrained": False})
+    plain = evaluate_generator(generator, images, off, seed=3, progress=False, extractor=extractor)
+    assert "untrained" not in plain
+    assert plain["scores"] == result["scores"]
+
+
+def test_an_untrained_copy_has_fresh_weights_of_its_seed_and_leaves_the_random_state(images: ImageSet) -> None:
+    generator = _generator(5)
+    state = torch.get_rng_state()
+    copies = [untrained_copy(generator, seed) for seed in (0, 0, 1)]
+    assert torch.equal(torch.get_rng_state(), state)
+    first, same, other = (copy.sample(4, labels=[0, 1, 2, 3]) for copy in copies)
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
+    assert not torch.equal(first, generator.sample(4, labels=[0, 1, 2, 3]))
+    assert first.float().std() > 5  # not the flat grey of batch norms without statistics
+    assert (copies[0].num_classes, copies[0].sampling_bn, copies[0].training) == (5, "batch", False)
 
 
 def test_scores_depend_on_the_seed_and_not_on_batch_images(images: ImageSet, extractor: Extractor) -> None:

@@ -15,8 +15,11 @@ from typing import Any
 
 import pytest
 from fake_run import EPOCHS, fake_run
+from PIL import Image
 
+from degas.figures.film import save_film
 from degas.report.render import write_report
+from degas.report.training_film import write_film
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -36,6 +39,8 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("reports")
     one = fake_run(folder / "one", num_stages=3)
     two = fake_run(folder / "two", seed=4, num_stages=2, num_normal=2, evaluate=False)
+    write_film(one)
+    save_film([Image.new("L", (64, 64), 40 * k) for k in range(6)], one / "walk.webp", frame_ms=100)
     return {"single": write_report([one], folder / "1.html"), "pair": write_report([one, two], folder / "2.html")}
 
 
@@ -101,6 +106,7 @@ def test_it_fits_the_screen_and_follows_the_colour_scheme(
 
 def test_the_epoch_slider_moves_bars_numbers_and_cursor(open_page: Any, reports: dict[str, Path]) -> None:
     page = open_page(reports["single"])
+    page.locator("#alpha summary").first.click()  # α is folded away
     slider = page.locator("#alpha [data-slider]")
     card = page.locator("#alpha .card").first
     state = "c => [...c.querySelectorAll('.bar i')].map(i => parseFloat(i.style.width))"
@@ -170,24 +176,63 @@ def test_keyboard_and_touch_reach_an_edge_too(open_page: Any, reports: dict[str,
     keep(page, "phone-tip", whole=False)
 
 
-def test_only_differences_and_copy(open_page: Any, reports: dict[str, Path]) -> None:
+def test_several_runs_show_differences_alone_until_asked_and_commands_can_be_copied(
+    open_page: Any, reports: dict[str, Path]
+) -> None:
     page = open_page(reports["pair"])
-    for summary in page.locator("#settings summary").all():
-        summary.click()
     rows = page.locator("#settings tbody tr:visible")
-    before = rows.count()
-    page.locator("[data-only-differences]").check()
-    assert 0 < rows.count() < before
     assert set(rows.evaluate_all("rows => rows.map(r => r.className)")) == {"differs"}
+    before = rows.count()
+    page.locator('[data-all-values="settings"]').check()
+    assert rows.count() > before
     button = page.locator(".copy").first
     button.click()
     playwright.expect(button).to_have_text(re.compile("Copied|Selected"))
 
 
+def test_a_link_to_what_is_folded_opens_it(open_page: Any, reports: dict[str, Path]) -> None:
+    page = open_page(reports["single"])
+    assert not page.locator("#alpha .card").first.is_visible()
+    page.locator('nav a[href="#alpha"]').click()
+    playwright.expect(page.locator("#alpha .card").first).to_be_visible()
+
+
+OUTSIDE = """names => [...document.querySelectorAll(names.join())].filter(e => e.offsetParent).filter(e => {
+    const box = e.getBoundingClientRect();
+    return box.left < 0 || box.right > innerWidth + 0.5 || e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 0;
+}).map(e => e.className + " " + e.textContent.trim().slice(0, 40))"""
+
+
+@pytest.mark.parametrize("kind", ["single", "pair"])
+def test_on_a_phone_every_score_and_table_is_whole_without_sideways_scrolling(
+    open_page: Any, reports: dict[str, Path], kind: str
+) -> None:
+    page = open_page(reports[kind], "phone")
+    page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
+    assert page.locator("#scores td:visible strong").count() == 4
+    assert page.evaluate(OUTSIDE, [".scroll", "#headline strong", ".finding-sentence", "tbody th", "tbody td"]) == []
+    keep(page, f"{kind}-phone-open")
+    labels = page.locator("#scores td").first.evaluate("e => getComputedStyle(e, '::before').content")
+    assert labels == ('"score"' if kind == "single" else '"one"')  # what the head of the column said
+
+
+def test_a_reader_who_wants_no_motion_gets_stills(driver: Any, open_page: Any, reports: dict[str, Path]) -> None:
+    page = open_page(reports["single"])
+    shown = "e => e.currentSrc.slice(0, 15)"
+    films = page.locator("#samples picture img, #walk picture img")
+    assert films.count() == 2
+    assert films.first.evaluate(shown) == "data:image/webp"
+    page.emulate_media(reduced_motion="reduce")
+    for film in films.all():
+        playwright.expect(film).to_have_js_property("complete", True)
+        assert film.evaluate(shown) == "data:image/png;"
+
+
 def test_without_scripts_the_last_state_is_shown(open_page: Any, reports: dict[str, Path]) -> None:
     page = open_page(reports["single"], script=False)
-    assert page.locator("#samples img:visible").count() == 1
-    assert page.locator("#samples img:visible").get_attribute("data-text") == "step 1500"
+    assert page.locator("#samples .frames img:visible").count() == 1
+    assert page.locator("#samples .frames img:visible").get_attribute("data-text") == "step 1500"
     assert page.locator(".slider:visible").count() == 0
+    page.locator("#alpha summary").first.click()
     assert page.locator("#alpha .card li .num").first.inner_text() != ""
     assert EPOCHS == 12

@@ -927,7 +927,19 @@ ROWS: tuple[Row, ...] = (
         "a generator that is not there",
         f"evaluate {TINY} --out new --generator none",
         2,
-        "none/config.json: cannot be read: No such file or directory; give the folder that `degas train` wrote",
+        "no generator folder, run folder or shipped generator 'none'; choose from degas-digits",
+    ),
+    Row(
+        "a generator's folder that is not there",
+        f"evaluate {TINY} --out new --generator runs/none",
+        2,
+        "runs/none/config.json: cannot be read: No such file or directory; give the folder that `degas train` wrote",
+    ),
+    Row(
+        "the name of a shipped generator, mistyped",
+        f"train {TINY} --out new --init degas-digit",
+        2,
+        "no generator folder, run folder or shipped generator 'degas-digit'; did you mean 'degas-digits'?",
     ),
     Row(
         "half a weights file",
@@ -1077,7 +1089,7 @@ ROWS: tuple[Row, ...] = (
         "a sample of nothing",
         "sample",
         2,
-        "missing --generator PATH, --out PATH; see degas sample --help",
+        "missing --generator GENERATOR, --out PATH; see degas sample --help",
     ),
     Row(
         "a walk of no steps",

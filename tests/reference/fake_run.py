@@ -47,6 +47,7 @@ SCORES = {
     "fid_1797_train_floor[imagenet-224]": score(4.02, reference="898 training images against 898 others"),
     "kid_1797_train_floor[imagenet-224]": score(0.0001, 0.0004, reference="898 training images against 898 others"),
 }
+UNTRAINED = {"fid_1797_train[imagenet-224]": score(301.5), "kid_1797_train[imagenet-224]": score(1.2, 0.01)}
 DATA = {"source": "digits", "fingerprint": "ab" * 32, "num_images": 1797}
 
 
@@ -137,7 +138,11 @@ def _write_train(folder: Path, architecture: Architecture, seed: int, config: di
 
 
 def _write_evaluation(folder: Path, data: dict[str, Any], config: dict[str, Any]) -> None:
-    write_json(folder / "scores.json", {"generator": "train/generator", "data": data, "scores": SCORES})
+    scores = {"generator": "train/generator", "data": data, "scores": SCORES, "untrained": UNTRAINED}
+    write_json(folder / "scores.json", scores)
+    write_jsonl(folder / "timing.jsonl", [{"seconds": 40.0}])
+    for name, blur in (("real_images", 0.0), ("generated_images", 0.2)):
+        save_digits(folder / f"{name}.png", rows=8, columns=8, seed=0, blur=blur)
     evaluate = {"extractor": "imagenet", "resize_pixels": 224, "num_samples": 1797}
     write_json(folder / "config.json", {"kind": "evaluation", **config, "evaluate": evaluate})
     write_json(folder / "environment.json", fake_environment("evaluate"))

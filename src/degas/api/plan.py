@@ -105,7 +105,8 @@ def settings_rows(sections: Mapping[str, Settings], changes: Mapping[str, Mappin
 
 
 def evaluate_facts(settings: EvaluateSettings) -> list[Row]:
-    return [("samples to score", f"{settings.num_samples:,}", f"extractor {settings.extractor}")]
+    also = ", and as many of the untrained generator" if settings.untrained else ""
+    return [("samples to score", f"{settings.num_samples:,}", f"extractor {settings.extractor}{also}")]
 
 
 def table(rows: list[Row]) -> str:

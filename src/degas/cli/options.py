@@ -17,8 +17,8 @@ Folder = Annotated[Path, Argument(metavar="FOLDER", endings=())]
 AsJson = Annotated[bool, Argument(name="json")]
 SOURCE = "digits, photos, a folder, zip or .npz of images, an official archive, or hub:ID"
 FILE = "architecture.json, a run folder that holds one, or the name of a shipped one"
-GENERATOR = "generator folder, or a run folder that holds one"
-INIT = "trained generator to fine-tune: its folder, or a run folder that holds one"
+GENERATOR = "generator folder, a run folder that holds one, or the name of a shipped one"
+INIT = f"trained generator to fine-tune: a {GENERATOR}"
 DRY_RUN = "print settings, images, parameters, memory and steps, then stop; nothing is written"
 Device = Literal["auto", "cpu", "cuda"]
 Seeds = Annotated[int, Field(ge=2, le=1000)]
@@ -109,7 +109,7 @@ class EvaluateOptions(Shared):
         "degas evaluate --generator runs/mine --data my-images --out runs/mine",
         "degas evaluate --generator runs/mine --data my-images --out runs/mine --evaluate.num-samples 50k",
     )
-    generator: Path = setting(..., GENERATOR)
+    generator: Annotated[str, Argument(metavar="GENERATOR")] = setting(..., GENERATOR)
     resume: Annotated[bool, Argument(hidden=True)] = setting(False, "for scripts that give it to every stage")
     inception_weights: Annotated[Path | None, Argument(rare=True)] = setting(
         None, "short for --evaluate.inception-weights"

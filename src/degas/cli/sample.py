@@ -64,7 +64,7 @@ def make_walk(options: Options, num_between: int) -> None:
     reject_others(options, "interpolate", ("columns",))
     run = options.generator
     assert run is not None
-    out = checked_out(options.out or in_run(run, "walk.webp", "--interpolate"), (".png", ".webp", ".gif"))
+    out = checked_out(options.out or in_run(Path(run), "walk.webp", "--interpolate"), (".png", ".webp", ".gif"))
     generator = loaded(options)
     num_samples = options.num_images or NUM_WALK_SAMPLES
     num_images = num_samples * (num_between + 1)
@@ -103,7 +103,7 @@ def label_of_walk(generator: Generator, options: Options) -> int | None:
 
 def needed(options: Options, *names: str) -> Path:
     """Raise `UserError` if one of these options is not given; return the last one's value."""
-    usages = {"generator": "--generator PATH", "out": "--out PATH"}
+    usages = {"generator": "--generator GENERATOR", "out": "--out PATH"}
     missing = [usages[name] for name in names if getattr(options, name) is None]
     if missing:
         raise UserError(f"missing {', '.join(missing)}; see degas sample --help")

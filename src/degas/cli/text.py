@@ -74,10 +74,13 @@ def agreement_in_words(agreement: Mapping[str, Any]) -> str:
 
 
 def scores_in_words(scores: Mapping[str, Any]) -> str:
-    """One line per protocol: value, spread if there is one, and reference."""
+    """One line per protocol: value, spread if there is one, and reference; then the verdict."""
+    from degas.report.verdict import verdict_on
+
     width = max((len(protocol) for protocol in scores["scores"]), default=0)
     lines = []
     for protocol, score in scores["scores"].items():
         spread = f" ± {score['std']:.3g}" if score.get("std") is not None else ""
         lines.append(f"  {protocol:<{width}}  {score['value']:.4g}{spread}   ({score['reference']})")
-    return "\n".join(lines)
+    found = verdict_on(scores)
+    return "\n".join([*lines, found.sentence] if found is not None else lines)

@@ -25,7 +25,9 @@ class SampleOptions(Settings):
         "degas sample --generator runs/mine --interpolate 8 --out walk.png",
         "degas sample --film runs/mine",
     )
-    generator: Path | None = setting(None, f"{GENERATOR}; default: none, which only a film allows")
+    generator: Annotated[str | None, Argument(metavar="GENERATOR")] = setting(
+        None, f"{GENERATOR}; default: none, which only a film allows"
+    )
     out: Path | None = setting(
         None,
         "a .png file for a grid, or a folder of PNG files; a .png, .webp or .gif file for a walk, a .webp or .gif file "
@@ -55,7 +57,7 @@ class ExportOptions(Settings):
         "degas export --generator runs/mine --out generator.onnx",
         "degas export --generator runs/mine --out generator.pt2",
     )
-    generator: Path = setting(..., GENERATOR)
+    generator: Annotated[str, Argument(metavar="GENERATOR")] = setting(..., GENERATOR)
     format: Literal["onnx", "torch-export"] | None = setting(
         None,
         "onnx needs the extra `export`; torch.export.load reads torch-export; default: by the file's ending, "

@@ -68,10 +68,27 @@ class Evaluator:
         facts = {"config": generator.config, "num_parameters": generator.num_parameters}
         return {**scores, "generator": {**facts, "weights": fingerprint_of(generator)}}
 
+    def untrained(self, generator: Generator, *, seed: int, progress: bool = True) -> dict[str, Any]:
+        """Scores of the same generator with fresh weights, by protocol; without the floors, which are the same."""
+        from degas.generator.untrained import untrained_copy  # late: scoring images needs no networks
+
+        with warnings.catch_warnings():  # `generator` has told it
+            warnings.simplefilter("ignore", Notice)
+            labels = _labels(generator, self.images, self.settings.num_samples, seed)
+        samples = untrained_copy(generator, seed).images(self.settings.num_samples, seed, labels)
+        scores: dict[str, Any] = self.fakes(samples, seed=seed, progress=progress, floor=False)["scores"]
+        return scores
+
     def fakes(
-        self, fake: Fakes, *, seed: int = 0, progress: bool = True, labels: Tensor | None = None
+        self,
+        fake: Fakes,
+        *,
+        seed: int = 0,
+        progress: bool = True,
+        labels: Tensor | None = None,
+        floor: bool = True,
     ) -> dict[str, Any]:
-        """Scores of given images; see `evaluate_images`."""
+        """Scores of given images, with those of the floor unless there are none; see `evaluate_images`."""
         num_samples = self.settings.num_samples
         if isinstance(fake, np.ndarray | Tensor):
             num_samples = min(num_samples, len(fake))
@@ -83,6 +100,7 @@ class Evaluator:
             class_scores = ClassScores(self.extractor, num_samples, self.settings.splits, labels)
             stream = extract(self.extractor, _counted(fake, num_samples), self.device, tick)
             collected = collect(stream, self.extractor.num_features, class_scores.update)
+        reference = reference if floor else reference.without_floor()
         scores = distance_scores(collected, reference, self.extractor, seed) | class_scores.entries()
         return {"generator": "images", "data": self.images.identity, "seed": seed, "scores": scores}
 
@@ -116,11 +134,15 @@ def evaluate_generator(
 ) -> dict[str, Any]:
     """Scores of `settings.num_samples` samples against the training images `images` (paper §4, docs/equations.md).
 
-    Returns plain JSON values in the layout of scores.json. Raises `UserError` if generator and images differ in size,
-    there are fewer than 8 samples or images, or the extractor's weights are missing.
+    Returns plain JSON values in the layout of scores.json, with those of the same generator untrained where the
+    settings ask for them. Raises `UserError` if generator and images differ in size, there are fewer than 8 samples or
+    images, or the extractor's weights are missing.
     """
     evaluator = Evaluator(images, settings, device=device, cache=cache, extractor=extractor)
-    return evaluator.generator(generator, seed=seed, progress=progress)
+    scores = evaluator.generator(generator, seed=seed, progress=progress)
+    if settings.untrained:
+        scores["untrained"] = evaluator.untrained(generator, seed=seed, progress=progress)
+    return scores
 
 
 def evaluate_images(

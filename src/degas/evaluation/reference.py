@@ -37,6 +37,9 @@ class Reference(NamedTuple):
     floor_fake: Collected | None
     floor_real: Collected | None
 
+    def without_floor(self) -> Reference:
+        return Reference(self.everything, None, None)
+
 
 def reference_order(num_images: int) -> np.ndarray:
     """Rows of the reference in a fixed random order, equal for all seeds and runs: int64 (min(N, 50,000),)."""

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from degas.data.image_set import ImageSet, check_size, stage_head
 from degas.errors import unreadable
 from degas.evaluation.evaluate import evaluate_generator
+from degas.figures.grids import save_grid
 from degas.generator.find import generator_folder
 from degas.generator.generator import Generator
+from degas.generator.grids import GRID_COLUMNS, real_grid, sample_grid
 from degas.runtime.distributed import chosen_device
+from degas.runtime.durable import replace_file
 from degas.runtime.environment import write_environment
 from degas.runtime.folder_lock import owned_folder
 from degas.runtime.json_files import as_json, write_json
@@ -46,20 +52,36 @@ def evaluate_into(
 ) -> dict[str, Any]:
     """One evaluation: returns the object of scores.json, which is also written to `folder` if that is given."""
     with nullcontext() if folder is None else owned_folder(folder):
-        scores = _score(job, generator, seed)
-        return scores if folder is None else save_evaluation(folder, scores, job.config(seed), job.setup.command)
+        begun = time.perf_counter()
+        where = chosen_device(job.setup.device)
+        loaded = generator if isinstance(generator, Generator) else Generator.load(generator_folder(generator), where)
+        scores = _score(job, loaded, seed, where)
+        if not isinstance(generator, Generator):
+            scores["generator"] = {"path": str(generator), **scores["generator"]}
+        if folder is None:
+            return scores
+        _write_pictures(folder, job.images, loaded, seed)
+        scores = save_evaluation(folder, scores, job.config(seed), job.setup.command)
+        _write_time(folder, time.perf_counter() - begun)
+        return scores
 
 
-def _score(job: EvaluateJob, generator: Generator | str | Path, seed: int) -> dict[str, Any]:
-    where = chosen_device(job.setup.device)
-    loaded = generator if isinstance(generator, Generator) else Generator.load(generator_folder(generator), where)
-    check_size(job.images, loaded)
-    scores = evaluate_generator(
-        loaded, job.images, job.evaluate, seed=seed, device=where, cache=job.cache, progress=job.setup.progress
+def _score(job: EvaluateJob, generator: Generator, seed: int, where: torch.device) -> dict[str, Any]:
+    check_size(job.images, generator)
+    return evaluate_generator(
+        generator, job.images, job.evaluate, seed=seed, device=where, cache=job.cache, progress=job.setup.progress
     )
-    if not isinstance(generator, Generator):
-        scores["generator"] = {"path": str(generator), **scores["generator"]}
-    return scores
+
+
+def _write_pictures(folder: Path, images: ImageSet, generator: Generator, seed: int) -> None:
+    """Write real images and samples of the generator that was measured, as grids to look at beside each other."""
+    save_grid(real_grid(images, generator), folder / "real_images.png", columns=GRID_COLUMNS)
+    save_grid(sample_grid(generator, seed), folder / "generated_images.png", columns=GRID_COLUMNS)
+
+
+def _write_time(folder: Path, seconds: float) -> None:
+    """Write timing.jsonl: the time of the latest evaluation, in one line."""
+    replace_file(folder / "timing.jsonl", f"{json.dumps({'seconds': seconds})}\n".encode())
 
 
 def save_evaluation(
@@ -82,7 +104,9 @@ def _merged(path: Path, scores: dict[str, Any]) -> dict[str, Any]:
     try:
         before = json.loads(path.read_text(encoding="utf-8"))
         if all(before[part][key] == scores[part][key] for part, key in _IDENTITY):
-            return {**scores, "scores": {**before["scores"], **scores["scores"]}}
+            merged = {**scores, "scores": {**before["scores"], **scores["scores"]}}
+            untrained = {**before.get("untrained", {}), **scores.get("untrained", {})}
+            return {**merged, "untrained": untrained} if untrained else merged
     except FileNotFoundError:
         pass
     except OSError as error:

@@ -13,7 +13,8 @@ from PIL import Image, ImageDraw, ImageFont
 from degas.runtime.durable import replace_file
 
 FORMATS = {".webp": "WEBP", ".gif": "GIF"}
-QUALITY = 80  # of WebP; GIF has 256 colours a frame
+# Every frame of a WebP is whole (kmax): frames as differences would leave shadows of those before. GIF has 256 colours.
+WEBP = {"quality": 80, "method": 4, "kmax": 1}
 MAX_BYTES = 2 << 20  # of a bounded film
 MAX_FRAMES = 40  # of a bounded film, at first; frames are left out evenly, never the first or the last
 MAX_SIDES = (640, 480, 320, 240)  # pixels of the longer side of a bounded film; the first one that fits is taken
@@ -43,7 +44,7 @@ def encoded(frames: Sequence[Image.Image], ending: str, frame_ms: int, last_ms: 
         append_images=rest,
         duration=times,
         loop=0,  # without end
-        **({"quality": QUALITY, "method": 4} if ending.lower() == ".webp" else {}),
+        **(WEBP if ending.lower() == ".webp" else {}),
     )
     return buffer.getvalue()
 

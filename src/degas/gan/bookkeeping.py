@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,15 +19,13 @@ from degas.gan.publish import published
 from degas.gan.settings import CompleteGan
 from degas.gan.state import Steps
 from degas.generator.generator import Generator
+from degas.generator.grids import GRID_COLUMNS, real_grid, sample_grid, spread
 from degas.runtime.distributed import Engine
 from degas.runtime.progress import Progress
 from degas.runtime.run_folder import StageFolder
 from degas.runtime.save_clock import SaveClock
 
 Evaluate = Callable[[Generator, int], dict[str, float]]
-
-GRID_COLUMNS = 8
-MAX_GRID_ROWS = 10
 
 
 class Bookkeeping:
@@ -159,16 +158,21 @@ class Bookkeeping:
         """Save a grid of samples, always from the same noise; a conditional grid has one row per class."""
         if not self.engine.is_main:
             return
-        rows = min(shown.num_classes or GRID_COLUMNS, MAX_GRID_ROWS)
-        labels = torch.arange(rows).repeat_interleave(GRID_COLUMNS) if shown.num_classes else None
-        samples = shown.sample(rows * GRID_COLUMNS, self.seed, labels)
+        samples = sample_grid(shown, self.seed)
         path = self.folder.path / "samples" / f"step-{done:06d}.png"
         save_grid(samples, path, columns=GRID_COLUMNS)
         self.folder.track_picture(done, "samples", path)
+        self._show_real_images(shown)
         # Real images spread over the set, which may be sorted by class.
-        n = min(len(samples), self.images.num_images)
-        reals = torch.from_numpy(self.images.images[:: self.images.num_images // n][:n].copy())
-        self._warn(done, "collapse", watch.collapsed(done, watch.diversity(samples[:n], reals)))
+        rows = spread(np.arange(self.images.num_images), len(samples))
+        reals = torch.from_numpy(self.images.images[rows])
+        self._warn(done, "collapse", watch.collapsed(done, watch.diversity(samples[: len(reals)], reals)))
+
+    def _show_real_images(self, shown: Generator) -> None:
+        """Save a grid of real images, once, to look at beside the samples."""
+        path = self.folder.path / "real_images.png"
+        if not path.exists():
+            save_grid(real_grid(self.images, shown), path, columns=GRID_COLUMNS)
 
     def _evaluate(self, done: int, shown: Generator) -> None:
         """Score a copy; keep the best one under `best/`, named by its step."""

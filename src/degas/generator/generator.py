@@ -195,7 +195,10 @@ class Generator(nn.Module):
     def from_pretrained(
         cls, path_or_id: str | Path, *, device: str | torch.device = "cpu", **download: Any
     ) -> Generator:
-        """`load` from a local folder, or from the model hub's repository OWNER/NAME; see `hub.generator_files`."""
+        """`load` from a local folder, from a shipped generator's name, or from the model hub's repository OWNER/NAME.
+
+        See `hub.generator_files`.
+        """
         from degas.generator.hub import generator_files
 
         return cls.load(generator_files(path_or_id, **download), device)

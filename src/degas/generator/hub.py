@@ -6,7 +6,6 @@ and nothing downloaded is executed.
 
 from __future__ import annotations
 
-import filecmp
 import os
 import shutil
 import tempfile
@@ -16,11 +15,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
+import torch
+from safetensors.torch import load_file
+
 from degas.errors import UserError
+from degas.generator.find import FILES, own_folder
+from degas.generator.shipped import shipped_folder, shipped_generators
 from degas.runtime.durable import replace_file
 from degas.runtime.paths import expanded
 
-FILES = ("model.safetensors", "config.json")
 CARD_FILES = ("README.md", "samples.png")
 CARD = """---
 library_name: degas
@@ -53,17 +56,21 @@ class Savable(Protocol):
 
 
 def generator_files(path_or_id: str | Path, **download: Any) -> Path:
-    """The local folder of a generator: `path_or_id` itself, or the hub's repository of that name, downloaded once.
+    """The local folder of a generator: the user's own, a shipped one, or the hub's repository, downloaded once.
 
-    `download` goes to `huggingface_hub.snapshot_download`: revision, token, cache_dir, local_files_only, … . An
-    existing folder needs no `huggingface_hub`. Raises `UserError` if neither is found.
+    `download` goes to `huggingface_hub.snapshot_download`: revision, token, cache_dir, local_files_only, … . Own
+    folders and shipped generators need no `huggingface_hub` and no network. Raises `UserError` if nothing is found.
     """
-    path = expanded(path_or_id)
-    if path.is_dir():
-        return path
-    name = str(path_or_id)
+    name, path = str(path_or_id), expanded(path_or_id)
+    found = own_folder(path) or shipped_folder(name) or (path if path.is_dir() else None)
+    if found is not None:
+        return found
     if isinstance(path_or_id, Path) or name.startswith((".", "/", "~")) or name.count("/") != 1:
-        raise UserError(f"{name}: no such folder, and not the name OWNER/NAME of a repository")
+        shipped = ", ".join(shipped_generators()) or "none"
+        raise UserError(
+            f"{name}: no such folder, not one of the shipped generators ({shipped}), and not the name "
+            "OWNER/NAME of a repository"
+        )
     hub = _hub(name)
     with _one_line(name):
         return Path(hub.snapshot_download(name, allow_patterns=[*FILES, *CARD_FILES], **download))
@@ -87,9 +94,13 @@ def save_with_card(generator: Savable, folder: Path, name: str | None = None) ->
 
 
 def _same_weights(home: Path, folder: Path) -> bool:
-    """Return whether `folder` holds the same weights as `home`, so that the scores on its card apply."""
-    first, second = (place / "model.safetensors" for place in (home, folder))
-    return first.is_file() and filecmp.cmp(first, second, shallow=False)
+    """Return whether `folder` holds the weights of `home`, so that the scores on its card apply."""
+    if not (home / "model.safetensors").is_file():
+        return False
+    before, now = (load_file(place / "model.safetensors") for place in (home, folder))
+    return before.keys() == now.keys() and all(
+        torch.equal(before[name].to(value.dtype), value) for name, value in now.items()
+    )
 
 
 def upload(generator: Savable, repo_id: str, *, private: bool | None = None, **options: Any) -> str:

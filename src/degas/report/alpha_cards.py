@@ -6,6 +6,8 @@ from degas.figures.curves import alpha_lines, operation_index
 from degas.figures.facts import softmax
 from degas.report.collect import Fields, Run
 
+MANY_LINES = 4  # operations of an edge; where one has more, each chart takes a row of its own to be readable
+
 
 def alpha_cards(run: Run, prefix: str) -> Fields | None:
     """The epochs and the cards, in the graph's order; None for a run without α. `prefix` makes ids unique."""
@@ -20,7 +22,8 @@ def alpha_cards(run: Run, prefix: str) -> Fields | None:
     for k, name in enumerate(names):
         direct = slots[name].direct if name in slots else None
         cards.append({**_card(run, name, f"{prefix}-{k}"), "kept": kept.get(name), "direct": direct})
-    return {"epochs": [record.epoch for record in run.alpha], "cards": cards}
+    rows = any(len(card["bars"]) > MANY_LINES for card in cards)
+    return {"epochs": [record.epoch for record in run.alpha], "cards": cards, "one_a_row": rows}
 
 
 def _card(run: Run, name: str, prefix: str) -> Fields:

@@ -9,23 +9,22 @@ import json
 import math
 import re
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from degas.errors import UserError
 from degas.figures.film import MAX_FRAMES, thin
-from degas.report.pictures import Picture, read_picture
+from degas.report.pictures import Picture
+from degas.report.reader import MAX_JSON_BYTES, Reader, Record
 from degas.runtime.folder_lock import LOCK
 from degas.runtime.json_files import number
 from degas.space.architecture import Architecture
 
-MAX_JSON_BYTES = 64 << 20
 MAX_EPOCHS = 120  # α records in a slider, likewise
-BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
-Record = dict[str, Any]
 Fields = dict[str, Any]  # what the page's template fills in
+BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,10 @@ class Frame:
 
 @dataclass
 class Stage:
-    """The files that each of search, training and evaluation writes."""
+    """The files that each of search, training and evaluation writes.
+
+    `timings_of_seeds`: the logs of times of a search with several seeds, one each.
+    """
 
     config: Record = field(default_factory=dict)
     environment: Record = field(default_factory=dict)
@@ -55,6 +57,7 @@ class Stage:
     timing: list[Record] = field(default_factory=list)
     warnings: list[Record] = field(default_factory=list)
     done: bool = False
+    timings_of_seeds: list[list[Record]] = field(default_factory=list)
 
 
 @dataclass
@@ -63,6 +66,7 @@ class Run:
 
     path: Path
     name: str
+    reader: Reader
     architecture: Architecture | None = None
     alpha: list[AlphaRecord] = field(default_factory=list)
     search: Stage | None = None
@@ -76,12 +80,15 @@ class Run:
     reconstructions: Picture | None = None
     glo_samples: Picture | None = None
     frames: list[Frame] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    real_images: Picture | None = None
+    generated_images: Picture | None = None
+    film: Picture | None = None
+    walk: Picture | None = None
 
     @property
-    def stages(self) -> dict[str, Stage]:
-        named = {"search": self.search, "train": self.train, "evaluation": self.evaluation}
-        return {name: stage for name, stage in named.items() if stage is not None}
+    def notes(self) -> list[str]:
+        """What was left out, and why."""
+        return self.reader.notes
 
     @property
     def fine_tuned_from(self) -> str | None:
@@ -89,17 +96,23 @@ class Run:
         init = self.train.config.get("init") if self.train else None
         return str(init.get("generator")) if isinstance(init, dict) else None
 
+    @property
+    def stages(self) -> dict[str, Stage]:
+        named = {"search": self.search, "train": self.train, "evaluation": self.evaluation}
+        return {name: stage for name, stage in named.items() if stage is not None}
+
 
 def collect_run(path: Path) -> Run:
     """Read the run folder `path`; raises `UserError` if there is no folder or it holds no run."""
     path = Path(path)
     if not path.is_dir():
         raise UserError(f"{path}: no such folder; give a run folder, the --out of an earlier command")
-    run = Run(path, path.resolve().name)
+    run = Run(path, path.resolve().name, Reader(path))
     run.search, run.train, run.evaluation = (_stage(run, name) for name in ("search", "train", "evaluation"))
     _collect_search(run)
     _collect_train(run)
     run.scores = _scores(run)
+    _collect_pictures(run)
     measured = run.scores.get("generator")
     count = measured.get("num_parameters") if isinstance(measured, dict) else None
     if run.num_parameters is None and isinstance(count, int) and not isinstance(count, bool):
@@ -135,11 +148,11 @@ def _stage(run: Run, name: str) -> Stage | None:
     if not folder.is_dir() or all(entry.name == LOCK for entry in folder.iterdir()):
         return None
     return Stage(
-        _json(run, folder / "config.json"),
-        _json(run, folder / "environment.json"),
-        _jsonl(run, folder / "metrics.jsonl"),
-        _jsonl(run, folder / "timing.jsonl"),
-        _jsonl(run, folder / "warnings.jsonl") + _degenerate(run, folder / "degenerate.json"),
+        run.reader.json(folder / "config.json"),
+        run.reader.json(folder / "environment.json"),
+        run.reader.jsonl(folder / "metrics.jsonl"),
+        run.reader.jsonl(folder / "timing.jsonl"),
+        run.reader.jsonl(folder / "warnings.jsonl") + _degenerate(run, folder / "degenerate.json"),
         (folder / "done.json").exists(),
     )
 
@@ -149,29 +162,45 @@ def _collect_search(run: Run) -> None:
     if run.search is None:
         return
     if (folder / "architecture.json").exists():
-        run.architecture = _guarded(run, lambda: Architecture.load(folder / "architecture.json"))
-    records = [_alpha_record(record) for record in _jsonl(run, folder / "alpha.jsonl")]
+        run.architecture = run.reader.architecture(lambda: Architecture.load(folder / "architecture.json"))
+    logs = sorted(folder.glob("seed-*/timing.jsonl"))
+    run.search.timings_of_seeds = [run.reader.jsonl(log) for log in logs]
+    records = [_alpha_record(record) for record in run.reader.jsonl(folder / "alpha.jsonl")]
     run.alpha = thin([record for record in records if record is not None], MAX_EPOCHS)
-    run.agreement = _json(run, folder / "agreement.json")
-    run.pruning = _json(run, folder / "pruning.json")
-    run.reconstructions = _picture(run, folder / "reconstructions.png")
-    run.glo_samples = _picture(run, folder / "glo_samples.png")
+    run.agreement = run.reader.json(folder / "agreement.json")
+    run.pruning = run.reader.json(folder / "pruning.json")
+    run.reconstructions = run.reader.picture(folder / "reconstructions.png")
+    run.glo_samples = run.reader.picture(folder / "glo_samples.png")
 
 
 def _collect_train(run: Run) -> None:
     folder = run.path / "train"
     if run.train is None:
         return
-    run.generator = _json(run, folder / "generator" / "config.json")
+    run.generator = run.reader.json(folder / "generator" / "config.json")
     data = run.generator.get("architecture")
     if run.architecture is None and data is not None:
-        where = _where(run, folder / "generator" / "config.json")
-        run.architecture = _guarded(run, lambda: Architecture.from_dict(data, where))
+        where = run.reader.name_of(folder / "generator" / "config.json")
+        run.architecture = run.reader.architecture(lambda: Architecture.from_dict(data, where))
     run.num_parameters = count_saved_parameters(folder / "generator" / "model.safetensors")
     grids = sample_grids(run.path)
     for step in thin(list(grids), MAX_FRAMES):
-        if (picture := _picture(run, grids[step])) is not None:
+        if (picture := run.reader.picture(grids[step])) is not None:
             run.frames.append(Frame(step, grids[step], picture))
+
+
+def _collect_pictures(run: Run) -> None:
+    """Collect what the page shows first: real images beside generated ones, of one stage if it has both; and films."""
+    evaluation, read = run.path / "evaluation", run.reader.picture
+    run.real_images, run.generated_images = (
+        read(evaluation / "real_images.png"),
+        read(evaluation / "generated_images.png"),
+    )
+    if run.real_images is None:
+        run.real_images = read(run.path / "train" / "real_images.png")
+    if run.generated_images is None and run.frames:
+        run.generated_images = run.frames[-1].picture
+    run.film, run.walk = run.reader.film("film"), run.reader.film("walk")
 
 
 def count_saved_parameters(path: Path) -> int | None:
@@ -199,7 +228,7 @@ def _alpha_record(record: Record) -> AlphaRecord | None:
 
 def _scores(run: Run) -> Record:
     """The object of scores.json without malformed scores."""
-    data = _json(run, run.path / "evaluation" / "scores.json")
+    data = run.reader.json(run.path / "evaluation" / "scores.json")
     scores = data.get("scores")
     entries = scores.items() if isinstance(scores, dict) else ()
     good = {name: s for name, s in entries if isinstance(s, dict) and number(s.get("value")) is not None}
@@ -209,78 +238,6 @@ def _scores(run: Run) -> Record:
 
 def _degenerate(run: Run, path: Path) -> list[Record]:
     """Return the problems that a search reported without failing, each as a separate kind of warning."""
-    found = _value(run, path)
+    found = run.reader.value(path)
     records = [record for record in found if isinstance(record, dict)] if isinstance(found, list) else []
     return [{"kind": f"degenerate {k}", "warning": record.get("warning")} for k, record in enumerate(records)]
-
-
-def _json(run: Run, path: Path) -> Record:
-    value = _value(run, path)
-    return value if isinstance(value, dict) else {}
-
-
-def _value(run: Run, path: Path) -> Any:
-    """Return the value in a JSON file; None if the file is missing or unreadable."""
-    if not path.exists():
-        return None
-    try:
-        if path.stat().st_size > MAX_JSON_BYTES:
-            raise ValueError("file too large")
-        return _loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        run.notes.append(f"{_where(run, path)}: left out ({error.strerror})")
-        return None
-    except (ValueError, RecursionError) as error:
-        run.notes.append(f"{_where(run, path)}: left out, not valid JSON ({' '.join(str(error).split())[:80]})")
-        return None
-
-
-def _jsonl(run: Run, path: Path) -> list[Record]:
-    """The objects of a log; its last line may be half-written, which is normal during a run."""
-    if not path.exists():
-        return []
-    try:
-        if path.stat().st_size > MAX_JSON_BYTES:
-            raise OSError("file too large")
-        lines = path.read_bytes().split(b"\n")
-    except OSError as error:
-        run.notes.append(f"{_where(run, path)}: left out ({error})")
-        return []
-    records, bad = [], 0
-    for k, line in enumerate(lines):
-        try:
-            value = _loads(line.decode("utf-8")) if line.strip() else None
-        except (ValueError, RecursionError):
-            bad += k < len(lines) - 1
-            continue
-        if isinstance(value, dict):
-            records.append(value)
-    if bad:
-        run.notes.append(f"{_where(run, path)}: {bad} damaged line{'s' if bad > 1 else ''} left out")
-    return records
-
-
-def _loads(text: str) -> Any:
-    return json.loads(text, parse_constant=lambda _: None)  # NaN and Infinity are not JSON
-
-
-def _picture(run: Run, path: Path) -> Picture | None:
-    if not path.exists():
-        return None
-    try:
-        return read_picture(path)
-    except ValueError as error:
-        run.notes.append(f"{_where(run, path)}: picture left out ({error})")
-        return None
-
-
-def _guarded(run: Run, load: Callable[[], Architecture]) -> Architecture | None:
-    try:
-        return load()
-    except UserError as error:
-        run.notes.append(str(error).replace(f"{run.path}/", "", 1))
-        return None
-
-
-def _where(run: Run, path: Path) -> str:
-    return str(path.relative_to(run.path))

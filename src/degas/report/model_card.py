@@ -17,6 +17,12 @@ from degas.report.sections import commands, data_text
 from degas.runtime.paths import expanded
 from degas.space.architecture import Architecture
 
+FOUND = "found by DEGAS"
+ORIGINS = {
+    "made by hand": "of an architecture made by hand",
+    "drawn uniformly": "of an architecture drawn at random",
+    "random α, pruned": "of an architecture drawn at random",
+}
 HEAD = """---
 library_name: degas
 pipeline_tag: unconditional-image-generation
@@ -48,9 +54,13 @@ def write_model_card(run: Path) -> Path:
     return card
 
 
-def model_card(run: Run, picture: bool = False) -> str:
-    """The card's text: Markdown with the metadata header of model hubs. Foreign text is escaped."""
-    parts = [HEAD + _title(run), _picture() if picture else "", _use(run), _architecture(run), _training(run)]
+def model_card(run: Run, picture: bool = False, shipped_as: str | None = None) -> str:
+    """The card's text: Markdown with the metadata header of model hubs. Foreign text is escaped.
+
+    `shipped_as` is the name under which the generator comes with the package.
+    """
+    use = _use(run, "load", "path/to/this/folder") if shipped_as is None else _use(run, "from_pretrained", shipped_as)
+    parts = [HEAD + _title(run), _picture() if picture else "", use, _architecture(run), _training(run)]
     parts += [_scores(run), _limits(), _repeat(run)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -69,7 +79,7 @@ def code(text: Any) -> str:
 def _title(run: Run) -> str:
     sizes = _sizes(run)
     size = sizes["base_size"] * 2 ** sizes["num_stages"] if sizes else None
-    kind = "found by DEGAS" if run.generator.get("kind") == "architecture" else "(a hand-made baseline)"
+    kind = _origin(run)
     title = f"# A generator of {size}×{size} images {kind}" if size else f"# A generator {kind}"
     facts = [f"trained on {escape(data_text(run).replace(' · ', ', '))}"] if data_text(run) else []
     facts += [f"fine-tuned from {escape(run.fine_tuned_from)}"] if run.fine_tuned_from is not None else []
@@ -77,14 +87,24 @@ def _title(run: Run) -> str:
     classes = run.generator.get("num_classes")
     facts += [f"conditional on {classes} classes"] if isinstance(classes, int) and classes else []
     how = "DEGAS finds an architecture by reconstructing the images, then trains it against a critic."
-    return f"{title}\n\n" + (f"A generator {'; '.join(facts)}. " if facts else "") + how
+    sentences = [f"A generator {'; '.join(facts)}."] if facts else []
+    return f"{title}\n\n" + " ".join([*sentences, *([how] if kind == FOUND else [])])
+
+
+def _origin(run: Run) -> str:
+    """Where the architecture comes from, by its provenance; one whose file does not say counts as found."""
+    if run.generator.get("kind") != "architecture":
+        return "(a hand-made baseline)"
+    architecture = _own_architecture(run)
+    method = str(architecture.provenance.get("method")) if architecture is not None else ""
+    return ORIGINS.get(method, FOUND)
 
 
 def _picture() -> str:
     return "![generated images](samples.png)"
 
 
-def _use(run: Run) -> str:
+def _use(run: Run, reader: str, name: str) -> str:
     classes = run.generator.get("num_classes")
     labels = ", labels=[0] * 16" if isinstance(classes, int) and classes else ""
     return f"""## Use
@@ -92,7 +112,7 @@ def _use(run: Run) -> str:
 ```python
 import degas
 
-generator = degas.Generator.load("path/to/this/folder")
+generator = degas.Generator.{reader}("{name}")
 images = generator.sample(16, seed=0{labels})  # uint8 (16, C, H, W)
 ```
 

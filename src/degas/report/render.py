@@ -17,6 +17,8 @@ from degas.report import scoring, sections
 from degas.report.agreement import agreement_section
 from degas.report.alpha_cards import alpha_cards
 from degas.report.collect import Run, collect_run
+from degas.report.pictures import Picture
+from degas.report.verdict import CLOSE, FAR, verdict
 from degas.runtime.paths import expanded
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -69,6 +71,7 @@ def _render(runs: Sequence[Run]) -> str:
     )
     environment.filters["signed"] = lambda value: f"{value:+.3f}".replace("-", MINUS)
     environment.filters["plain"] = lambda value: f"{value:.3f}".replace("-", MINUS)
+    environment.filters["as_typed"] = _as_typed
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     style = Markup((TEMPLATES / "style.css").read_text(encoding="utf-8"))
@@ -76,6 +79,13 @@ def _render(runs: Sequence[Run]) -> str:
     return environment.get_template("report.html").render(
         **context, script=Markup(script), script_hash=digest, style=style
     )
+
+
+def _as_typed(value: Any) -> str:
+    """A setting's value as one types it: the entries of a list with spaces between them."""
+    if value is None:
+        return "—"
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _context(runs: Sequence[Run]) -> dict[str, Any]:
@@ -86,6 +96,9 @@ def _context(runs: Sequence[Run]) -> dict[str, Any]:
         "search_curves": sections.curves(runs, "search"),
         "train_curves": sections.curves(runs, "train"),
         "score_rows": scoring.score_rows(runs),
+        "close": CLOSE,
+        "far": FAR,
+        "papers_data": scoring.on_the_papers_data(runs),
         "paper_rows": scoring.paper_rows(runs),
         "comparability": scoring.comparability(runs),
         "settings": sections.tables(runs, "config"),
@@ -95,13 +108,14 @@ def _context(runs: Sequence[Run]) -> dict[str, Any]:
 
 
 def _panel(run: Run, k: int) -> dict[str, Any]:
-    alpha = alpha_cards(run, f"r{k}-alpha")
+    alpha, pair = alpha_cards(run, f"r{k}-alpha"), _pair(run)
     return {
         "id": f"r{k}",
         "colour": k % 6,
         "run": run,
         "name": run.name,
         "data_text": sections.data_text(run),
+        "verdict": verdict(run),
         "headline": sections.headline(run),
         "architecture": sections.architecture(run, f"r{k}-arch"),
         "agreement": agreement_section(run.agreement),
@@ -109,12 +123,22 @@ def _panel(run: Run, k: int) -> dict[str, Any]:
         "numbers": {"epochs": alpha["epochs"], "alpha": [card["alpha"] for card in alpha["cards"]]} if alpha else None,
         "commands": sections.commands(run),
         "warnings": sections.warnings(run),
-        "hero": run.frames[-1].picture if run.frames else run.glo_samples or run.reconstructions,
-        "hero_text": _hero_text(run),
+        "pair": pair,
+        "reconstructions": None if run.reconstructions in [picture for picture, _ in pair] else run.reconstructions,
     }
 
 
-def _hero_text(run: Run) -> str:
-    if run.frames:
-        return f"generated images after {run.frames[-1].step:,} generator steps"
-    return "samples of the searched model" if run.glo_samples else "originals above reconstructions"
+def _pair(run: Run) -> list[tuple[Picture, str]]:
+    """The pictures of the first card with their words: real images beside generated ones, or what there is so far."""
+    pair = [(run.real_images, "your images"), (run.generated_images, _generated_words(run))]
+    shown = [(picture, words) for picture, words in pair if picture is not None]
+    if run.generated_images is None and run.reconstructions is not None:
+        return [(run.reconstructions, "your images above their reconstructions by the search")]
+    return shown
+
+
+def _generated_words(run: Run) -> str:
+    going = run.train is not None and not run.train.done
+    if going and run.frames and run.generated_images is run.frames[-1].picture:  # else of the evaluation
+        return f"generated, after {run.frames[-1].step:,} steps so far"
+    return "generated"

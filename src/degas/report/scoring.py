@@ -19,6 +19,12 @@ def floor_name(protocol: str) -> str:
     return re.sub(r"(?=\[)|$", "_floor", protocol, count=1)
 
 
+def floor_of(entries: Mapping[str, Any], name: str) -> float | None:
+    """The floor of a score, from a score of its own or, in files of old, from the score's entry; None without one."""
+    floor = entries.get(floor_name(name)) or {"value": entries[name].get("floor")}
+    return number(floor.get("value"))
+
+
 def score_rows(runs: Sequence[Run]) -> list[Fields]:
     """One row per protocol, one cell per run; says if runs were measured against different images.
 
@@ -56,13 +62,19 @@ def score_tiles(run: Run) -> list[Fields]:
 
 
 def paper_rows(runs: Sequence[Run]) -> list[Fields]:
-    """The paper's rows, each with our comparable scores of the same kind of run; `first` starts a table."""
+    """The paper's rows that have comparable scores of ours, of the same kind of run; `first` starts a table."""
     kinds, rows, table = kinds_of(runs), [], None
     for row in ROWS:
         ours = [_ours(run, kind, row) for run, kind in zip(runs, kinds, strict=True)]
-        rows.append({"row": row, "ours": ours, "first": row.table != table})
-        table = row.table
+        if any(figures["is"] or figures["fid"] for figures in ours):
+            rows.append({"row": row, "ours": ours, "first": row.table != table})
+            table = row.table
     return rows
+
+
+def on_the_papers_data(runs: Sequence[Run]) -> bool:
+    """Return whether a run was measured on one of the paper's data sets, so that the paper may be spoken of."""
+    return any(paper_data_set(run.scores) is not None for run in runs)
 
 
 def comparability(runs: Sequence[Run]) -> list[str]:
@@ -93,16 +105,28 @@ def _score_cell(run: Run, name: str) -> Fields | None:
     entry = _entries(run).get(name)
     if not entry:
         return None
-    floor = _entries(run).get(floor_name(name)) or {"value": entry.get("floor")}
-    floor_value = number(floor.get("value"))
+    floor_value = floor_of(_entries(run), name)
     std = number(entry.get("std"))
     return {
-        "value": _figure(entry["value"]),
+        "value": figure(entry["value"]),
         "std": f"{std:.2g}" if std else None,
         "reference": None if entry.get("reference") in (None, "none") else entry["reference"],
-        "floor": None if floor_value is None else _figure(floor_value),
+        "untrained": _untrained_figure(run, name),
+        "floor": None if floor_value is None else figure(floor_value),
         "paper": name in comparable_scores(run.scores),
     }
+
+
+def untrained_of(scores: Mapping[str, Any], name: str) -> float | None:
+    """The same score of the generator before training; None where it was not measured."""
+    found = scores.get("untrained")
+    entry = found.get(name) if isinstance(found, Mapping) else None
+    return number(entry.get("value")) if isinstance(entry, Mapping) else None
+
+
+def _untrained_figure(run: Run, name: str) -> str | None:
+    value = untrained_of(run.scores, name)
+    return None if value is None else figure(value)
 
 
 def _ours(run: Run, kind: Kind, row: PaperRow) -> Fields:
@@ -114,8 +138,9 @@ def _plain(entry: Mapping[str, Any] | None) -> str | None:
     if entry is None:
         return None
     std = number(entry.get("std"))
-    return _figure(entry["value"]) + (f" ± {std:.2g}" if std else "")
+    return figure(entry["value"]) + (f" ± {std:.2g}" if std else "")
 
 
-def _figure(value: float) -> str:
+def figure(value: float) -> str:
+    """The score as the page prints it: four digits."""
     return f"{value:.4g}".replace("-", "−")

@@ -9,9 +9,10 @@ from typing import Any
 from degas.figures.curves import Series, curve
 from degas.figures.facts import EdgeFact, edge_facts, leading_since
 from degas.figures.inline_svg import architecture_svg
-from degas.report.collect import Fields, Run, Stage, flatten
+from degas.report.collect import Fields, Run, flatten
 from degas.report.decisions import by_losses, decided_by, decisions_of, firmness
 from degas.report.scoring import score_tiles
+from degas.report.times import time_tile
 from degas.runtime.json_files import number
 
 MAX_CHARTS = 48  # quantities of a stage; degas writes no log with more
@@ -23,7 +24,7 @@ ELSEWHERE = ("generator.", "generator", "kind", "command")  # of config.json: sh
 
 def headline(run: Run) -> list[Fields]:
     """The few most important numbers: label, value, note."""
-    tiles = [*score_tiles(run), _loss_tile(run), _parameter_tile(run), _training_tile(run), *_time_tiles(run)]
+    tiles = [time_tile(run), _parameter_tile(run), _training_tile(run), *score_tiles(run), _loss_tile(run)]
     return [tile for tile in tiles if tile is not None]
 
 
@@ -86,16 +87,28 @@ def curves(runs: Sequence[Run], stage: str) -> list[Fields]:
 
 
 def tables(runs: Sequence[Run], part: str) -> list[Fields]:
-    """Settings or environment (`part` is "config" or "environment"), stage by stage, runs as columns."""
+    """Settings or environment (`part` is "config" or "environment"), stage by stage, runs as columns.
+
+    A value differs where the runs that have the stage differ in it; a run without the stage differs in nothing.
+    """
     found = []
     for stage in ("search", "train", "evaluation"):
-        columns = [flatten(getattr(run.stages[stage], part)) if stage in run.stages else {} for run in runs]
-        keys = dict.fromkeys(key for column in columns for key in column if not key.startswith(ELSEWHERE))
-        rows: list[Fields] = [{"key": key, "values": [column.get(key) for column in columns]} for key in keys]
-        for row in rows:
-            row["differs"] = len({repr(value) for value in row["values"]}) > 1
+        columns = [flatten(getattr(run.stages[stage], part)) if stage in run.stages else None for run in runs]
+        having = [column for column in columns if column is not None]
+        keys = dict.fromkeys(key for column in having for key in column if not key.startswith(ELSEWHERE))
+        rows: list[Fields] = [
+            {
+                "key": key,
+                "values": [None if column is None else column.get(key) for column in columns],
+                "differs": len({repr(column.get(key)) for column in having}) > 1,
+            }
+            for key in keys
+        ]
         if rows:
-            found.append({"stage": stage, "rows": rows})
+            names = [run.name for run, column in zip(runs, columns, strict=True) if column is not None]
+            found.append(
+                {"stage": stage, "rows": rows, "runs": names, "num_differing": sum(r["differs"] for r in rows)}
+            )
     return found
 
 
@@ -121,13 +134,6 @@ def warnings(run: Run) -> list[str]:
         for messages in kinds.values():
             lines.append(f"{name}: {messages[-1]}" + (f" ({len(messages)} times)" if len(messages) > 1 else ""))
     return lines
-
-
-def duration(seconds: float) -> str:
-    """`31 s`, `12 min`, `3.4 h`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _loss_tile(run: Run) -> Fields | None:
@@ -168,35 +174,6 @@ def _training_tile(run: Run) -> Fields | None:
     note = f"generator steps, {objective}" + ("" if run.train.done else "; not finished")
     note += f"; fine-tuned from {run.fine_tuned_from}" if run.fine_tuned_from is not None else ""
     return {"label": "adversarial training", "value": f"{max(steps):,}", "note": note}
-
-
-def _time_tiles(run: Run) -> list[Fields]:
-    tiles = []
-    for name, stage in run.stages.items():
-        seconds = _total_seconds(stage)
-        if seconds is not None:
-            tiles.append({"label": f"{name} took", "value": duration(seconds), "note": _device(stage)})
-    return tiles
-
-
-def _total_seconds(stage: Stage) -> float | None:
-    """Wall time from timing.jsonl: seconds per step times steps, or a clock that restarts at every resume."""
-    total, before_step, before_clock = 0.0, 0.0, 0.0
-    for record in stage.timing:
-        step, rate, clock = (number(record.get(name)) for name in ("step", "seconds_per_step", "seconds"))
-        if clock is not None:
-            total += clock - before_clock if clock >= before_clock else clock
-            before_clock = clock
-        elif step is not None and rate is not None and step > before_step:
-            total += rate * (step - before_step)
-            before_step = step
-    return total or None
-
-
-def _device(stage: Stage) -> str:
-    device = stage.environment.get("device")
-    words = stage.environment.get("cpu") if device == "cpu" else device
-    return str(words or device or "wall time")[:60]
 
 
 def _series(label: str, run: int, log: Sequence[Fields], key: str) -> Series | None:

@@ -226,6 +226,9 @@ class EvaluateSettings(Settings):
     )
     classifier: Path | None = setting(None, "folder written by `degas features train`; default: none")
     floor: bool = setting(True, "also score real images against real images, the best value to expect")
+    untrained: bool = setting(
+        True, "also score the same generator untrained: the distance at which it began", decides=False
+    )
     splits: Positive = setting(10, "splits of the Inception Score", source="paper §4")
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from tiny_extractor import TinyExtractor
 
 from degas.api import stages as api
@@ -71,7 +72,10 @@ def test_a_second_evaluation_reads_the_cached_statistics(
 ) -> None:
     first, second = measure(generator, images), measure(generator, images)
     assert first == second
-    assert [passes(extractor) for extractor in built] == [2 + 1, 1]  # 48 reals and 32 samples, 32 at a time
+    assert [passes(extractor) for extractor in built] == [
+        2 + 1 + 1,
+        2,
+    ]  # 48 reals, 32 samples and as many untrained, 32 at a time
     assert len(list((tmp_path / "cache" / "degas" / "statistics").iterdir())) == 1
 
 
@@ -80,7 +84,7 @@ def test_the_cache_is_where_the_data_settings_say(
 ) -> None:
     for settings in ({"cache": tmp_path / "mine"}, DataSettings(cache=tmp_path / "mine")):
         measure(generator, images, data_settings=settings)
-    assert passes(built[-1]) == 1
+    assert passes(built[-1]) == 2
     assert len(list((tmp_path / "mine" / "statistics").iterdir())) == 1
     assert not (tmp_path / "cache").exists()
 
@@ -273,6 +277,10 @@ def test_an_evaluation_leaves_its_settings_and_its_machine_beside_the_scores(
     assert (config["evaluate"]["num_samples"], config["evaluate"]["floor"]) == (32, False)
     assert read("environment.json")["command"] == ["degas", "evaluate", "--seed", "3"]
     assert read("environment.json")["torch"] == torch.__version__
+    assert json.loads((tmp_path / "evaluation" / "timing.jsonl").read_text())["seconds"] > 0
+    for name in ("real_images.png", "generated_images.png"):
+        with Image.open(tmp_path / "evaluation" / name) as grid:
+            assert grid.width == 8 * (48 + 2) + 2, name
 
 
 @pytest.mark.parametrize(
@@ -291,8 +299,10 @@ def test_scores_join_those_of_the_same_generator_only(
     generator: Generator, images: ImageSet, built: Built, tmp_path: Path
 ) -> None:
     first = set(measure(generator, images, out=tmp_path)["scores"])
-    both = set(measure(generator, images, out=tmp_path, evaluate={"num_samples": 16, "floor": False})["scores"])
+    second = measure(generator, images, out=tmp_path, evaluate={"num_samples": 16, "floor": False})
+    both = set(second["scores"])
     assert both > first
+    assert set(second["untrained"]) == both
     with torch.no_grad():
         next(generator.parameters()).mul_(2)
     assert set(measure(generator, images, out=tmp_path)["scores"]) == first

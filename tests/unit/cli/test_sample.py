@@ -179,7 +179,7 @@ def test_what_does_not_go_together_is_refused(
 
 def test_without_anything_both_missing_options_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["sample"]) == 2
-    assert "missing --generator PATH, --out PATH; see degas sample --help" in capsys.readouterr().err
+    assert "missing --generator GENERATOR, --out PATH; see degas sample --help" in capsys.readouterr().err
 
 
 def test_the_film_of_a_run_is_made_of_its_grids(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from degas.cli.text import agreement_in_words, decisions_in_words
+from degas.cli.text import agreement_in_words, decisions_in_words, scores_in_words
 
 
 def decision(name: str, choice: str, runner_up: str = "", margin: float | None = None, *differs: str) -> dict[str, Any]:
@@ -43,3 +43,11 @@ def test_margins_of_losses_are_called_losses_wherever_they_were_measured() -> No
     """Several searches together decide by the mean of their losses, and pruning.json has no losses of its own."""
     text = decisions_in_words({"rule": "alone", "compare": "above_zero", "decisions": [decision("N1 direct", "skip")]})
     assert text.splitlines()[-1] == "  margins are in the loss with each operation alone on its edge"
+
+
+def test_scores_end_with_the_verdict() -> None:
+    entries = {"fid_5k_train": {"value": 50.0, "reference": "images"}}
+    entries["fid_5k_train_floor"] = {"value": 10.0, "reference": "images"}
+    lines = scores_in_words({"scores": entries}).splitlines()
+    assert lines[-1] == "Samples are 5.0 times as far from your images as your images are from each other."
+    assert len(scores_in_words({"scores": {"kid_5k_train": entries["fid_5k_train"]}}).splitlines()) == 1

@@ -147,7 +147,7 @@ class _Toy:
 def test_without_labels_in_the_data_a_generator_is_asked_for_uniform_ones_and_that_is_told(
     make_images: Make,
 ) -> None:
-    settings = EvaluateSettings(num_samples=50)
+    settings = EvaluateSettings(num_samples=50, untrained=False)
     extractor = freeze(TinyExtractor(classifier_score=True))
     with pytest.warns(Notice, match="labels are drawn uniformly, since made has no labels"):
         result = evaluate_generator(_Toy(), make_images(50), settings, seed=4, progress=False, extractor=extractor)  # type: ignore[arg-type]
@@ -171,7 +171,7 @@ def _asked(
     images: ImageSet, names: tuple[str, ...] = tuple("abcde"), n: int = 2000
 ) -> tuple[list[float], dict[str, Any]]:
     """Shares of the labels that an evaluation asks `_Toy` for, and its scores."""
-    toy, settings = _Toy(), EvaluateSettings(num_samples=n, floor=False)
+    toy, settings = _Toy(), EvaluateSettings(num_samples=n, floor=False, untrained=False)
     toy.class_names = names
     evaluator = Evaluator(images, settings, extractor=freeze(TinyExtractor()))
     scores = evaluator.generator(toy, seed=1, progress=False)["scores"]  # type: ignore[arg-type]
@@ -220,7 +220,7 @@ class _Knowing(TinyExtractor):
 
 
 def _agreement(make_images: Make, extractor: Extractor, names: tuple[str, ...] = ()) -> float | None:
-    toy, settings = _Toy(), EvaluateSettings(num_samples=50, floor=False)
+    toy, settings = _Toy(), EvaluateSettings(num_samples=50, floor=False, untrained=False)
     toy.class_names = names  # type: ignore[attr-defined]
     result = evaluate_generator(toy, make_images(50), settings, seed=4, progress=False, extractor=freeze(extractor))  # type: ignore[arg-type]
     entry = result["scores"].get("class_agreement_50[tiny]")

@@ -58,7 +58,7 @@ def test_writes_what_the_contract_says(tmp_path: Path) -> None:
     generator = toy_training(tmp_path, num_steps=4, log_steps=2, sample_steps=3, objective="sn-gan")
     names = set(files_of(tmp_path))
     assert {"generator/model.safetensors", "generator/config.json", "metrics.jsonl", "config.json"} <= names
-    assert {"samples/step-000003.png", "samples/step-000004.png", "done.json"} <= names
+    assert {"samples/step-000003.png", "samples/step-000004.png", "real_images.png", "done.json"} <= names
     assert (tmp_path / "timing.jsonl").exists()
     records = read_jsonl(tmp_path / "metrics.jsonl")
     assert [record["step"] for record in records] == [2, 4]

@@ -7,8 +7,9 @@ import pytest
 from fake_run import EPOCHS, fake_run, write_json, write_jsonl
 
 from degas.errors import UserError
-from degas.report import collect
-from degas.report.collect import MAX_FRAMES, collect_run, count_saved_parameters, flatten, thin
+from degas.figures.film import MAX_FRAMES, thin
+from degas.report import reader
+from degas.report.collect import collect_run, count_saved_parameters, flatten
 from degas.runtime.json_files import number
 
 
@@ -74,7 +75,7 @@ def test_files_too_large_or_not_files_are_named_and_left_out(tmp_path: Path, mon
     (path / "train" / "metrics.jsonl").unlink()
     (path / "train" / "metrics.jsonl").mkdir()
     size = (path / "search" / "config.json").stat().st_size
-    monkeypatch.setattr(collect, "MAX_JSON_BYTES", size)  # metrics.jsonl of the search is far larger
+    monkeypatch.setattr(reader, "MAX_JSON_BYTES", size)  # metrics.jsonl of the search is far larger
     run = collect_run(path)
     notes = "\n".join(run.notes)
     assert "train/metrics.jsonl: left out" in notes

@@ -43,7 +43,8 @@ def test_a_fine_tuned_run_stands_beside_no_row_of_the_paper(tmp_path: Path) -> N
     assert run.train is not None
     run.train.config["init"] = {"generator": "mine", "weights": "0" * 16}
     assert rows_of(run) == []
-    assert kinds_of([run])[0].words == "its training began with another generator's weights, trained without labels"
+    (kind,) = kinds_of([run])
+    assert kind.description == "its training began with another generator's weights, trained without labels"
 
 
 def searched_only(path: Path, data: dict[str, Any]) -> Run:

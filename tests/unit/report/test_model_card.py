@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,31 @@ def test_a_card_says_what_the_files_say(tmp_path: Path) -> None:
     assert architecture is not None
     for edge in architecture.edges:
         assert f"| {edge.source} → {edge.target} | `{edge.operation}` |" in text
+
+
+@pytest.mark.parametrize(
+    ("method", "origin"),
+    [
+        ("search", "found by DEGAS"),
+        ("made by hand", "of an architecture made by hand"),
+        ("drawn uniformly", "of an architecture drawn at random"),
+    ],
+)
+def test_a_card_credits_a_search_only_with_what_it_found(tmp_path: Path, method: str, origin: str) -> None:
+    path = fake_run(tmp_path / "run")
+    config = path / "train" / "generator" / "config.json"
+    public = json.loads(config.read_text())
+    public["architecture"]["provenance"] = {"method": method}
+    write_json(config, public)
+    text = model_card(collect_run(path))
+    assert f"# A generator of 16×16 images {origin}\n" in text
+    assert ("DEGAS finds an architecture" in text) == (method == "search")
+
+
+def test_a_card_of_a_shipped_generator_loads_it_by_name(tmp_path: Path) -> None:
+    run = collect_run(fake_run(tmp_path / "run"))
+    assert 'degas.Generator.load("path/to/this/folder")' in model_card(run)
+    assert 'degas.Generator.from_pretrained("degas-mine")' in model_card(run, shipped_as="degas-mine")
 
 
 def test_a_card_says_from_what_the_generator_was_fine_tuned(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 import subprocess
 import sys
@@ -10,14 +11,17 @@ from pathlib import Path
 
 import pytest
 from fake_run import fake_run, write_json, write_jsonl
+from PIL import Image
 
 from degas.errors import UserError
+from degas.figures.film import save_film
 from degas.report.render import write_report
+from degas.report.training_film import write_film
 from degas.space.graph import NORMAL_OPERATIONS
 
-VOID = {"meta", "link", "img", "input", "br", "hr", "wbr"}
+VOID = {"meta", "link", "img", "input", "br", "hr", "wbr", "source"}
 SECTIONS = {
-    "headline", "architecture", "alpha", "reconstructions", "glo", "samples", "curves", "scores", "paper", "settings",
+    "headline", "architecture", "alpha", "reconstructions", "glo", "samples", "curves", "scores", "settings",
     "environment", "repeat",
 }  # fmt: skip
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'{{ 7 * 7 }}"
@@ -96,11 +100,11 @@ def test_everything_has_a_name_for_those_who_do_not_see_it(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("stages", "absent"),
     [
-        ({"train": False, "evaluate": False}, {"samples", "scores"}),
+        ({"train": False, "evaluate": False}, {"samples", "scores", "reconstructions"}),  # which the first card shows
         ({"search": False, "evaluate": False}, {"alpha", "reconstructions", "glo", "scores"}),
         (
             {"search": False, "train": False},
-            SECTIONS - {"headline", "scores", "paper", "settings", "environment", "repeat"},
+            SECTIONS - {"headline", "scores", "settings", "environment", "repeat"},
         ),
     ],
 )
@@ -114,8 +118,83 @@ def test_a_run_that_has_only_begun(tmp_path: Path) -> None:
     write_json(tmp_path / "run" / "search" / "config.json", {"seed": 0})
     (tmp_path / "run" / "search" / "metrics.jsonl").write_text('{"step": 0, "lo')
     text, parsed = page(tmp_path, tmp_path / "run")
-    assert parsed.sections == {"headline", "paper", "settings"}
+    assert parsed.sections == {"headline", "settings"}
+    assert "The search is not finished." in text
     assert "no numbers yet" in text
+
+
+def test_the_first_card_has_real_images_beside_generated_ones_and_a_verdict(tmp_path: Path) -> None:
+    run = fake_run(tmp_path / "run")
+    text, _ = page(tmp_path, run)
+    card = text[text.index('id="headline"') : text.index("</section>")]
+    assert card.index(">your images</figcaption>") < card.index(">generated</figcaption>")
+    sentence = "Samples are 5.4 times as far from your images as your images are from each other"
+    assert f"{sentence}; an untrained generator is 75 times as far." in card
+    assert 'class="panel hero between"' in card
+    assert "A Processor" not in card
+    assert "Comparison with the paper" not in text
+    for name in ("real_images.png", "generated_images.png"):
+        (run / "evaluation" / name).unlink()
+    text, _ = page(tmp_path, run)
+    assert ">your images</figcaption>" not in text
+    assert ">generated, after 1,500 steps so far</figcaption>" in text  # the newest grid of the training
+    (run / "train" / "real_images.png").write_bytes((run / "train" / "samples" / "step-000250.png").read_bytes())
+    assert ">your images</figcaption>" in page(tmp_path, run)[0]
+
+
+def test_good_and_bad_do_not_look_alike(tmp_path: Path) -> None:
+    heads = []
+    for name, value in (("good", 9.0), ("middle", 30.0), ("bad", 60.0)):
+        path = fake_run(tmp_path / name) / "evaluation" / "scores.json"
+        scores = json.loads(path.read_text())
+        scores["scores"]["fid_1797_train[imagenet-224]"]["value"] = value
+        write_json(path, scores)
+        text, _ = page(tmp_path, tmp_path / name)
+        heads.append(re.findall(r'class="panel hero (\w+)"|class="finding-word">([^<]*)<', text))
+    found = [(level, word) for (level, _), (_, word) in heads]
+    assert found == [("close", "close"), ("between", "in between"), ("far", "far")]
+
+
+def test_film_and_walk_are_shown_where_they_are(tmp_path: Path) -> None:
+    run = fake_run(tmp_path / "run")
+    assert page(tmp_path, run)[1].sections == SECTIONS
+    write_film(run)
+    save_film([Image.new("L", (8, 8), grey) for grey in (0, 90, 200)], run / "walk.gif", frame_ms=100)
+    text, parsed = page(tmp_path, run)
+    assert_self_contained(text, parsed)
+    assert parsed.sections == SECTIONS | {"walk"}
+    kinds = [attributes["src"][:15] for tag, attributes in parsed.elements if tag == "img"]
+    assert "data:image/webp" in kinds
+    assert "data:image/gif;" in kinds
+    stills = [attributes for tag, attributes in parsed.elements if tag == "source"]
+    assert [still["media"] for still in stills] == ["(prefers-reduced-motion: reduce)"] * 2
+    (run / "walk.gif").write_bytes(b"GIF89a half")
+    assert "walk.gif: picture left out" in page(tmp_path, run)[0]
+
+
+def test_the_papers_rows_stand_there_only_on_its_data_and_only_beside_ours(tmp_path: Path) -> None:
+    full = {"value": 11.5, "extractor": "inception", "num_samples": 50_000}
+    path = fake_run(tmp_path / "run", data={"source": "cifar-10", "num_images": 50_000, "fingerprint": "c"})
+    scores = {"data": {"source": "cifar-10", "num_images": 50_000}, "scores": {"fid_50k_train": full}}
+    write_json(path / "evaluation" / "scores.json", scores)
+    text, parsed = page(tmp_path, path)
+    assert "paper" in parsed.sections
+    section = text[text.index('id="paper"') :]
+    section = section[: section.index("</section>")]
+    assert "no row of the paper is a run of this kind" in section
+    assert "<table" not in section  # no row of the paper's is a run of this kind
+
+
+def test_several_runs_show_what_differs_and_hide_the_rest(tmp_path: Path) -> None:
+    runs = [fake_run(tmp_path / "a"), fake_run(tmp_path / "b", seed=1), fake_run(tmp_path / "c", search=False)]
+    text, parsed = page(tmp_path, *runs)
+    assert text.index('id="settings"') < text.index('id="samples"')
+    settings = text[text.index('id="settings"') :]
+    settings = settings[: settings.index("</section>")]
+    assert settings.count('class="differs"') == 3  # the seed, of each stage; a run without a search differs in nothing
+    assert settings.count(">seed</th>") == 3
+    assert text.count('class="panel hero') == 3
+    assert [a["data-all-values"] for _, a in parsed.elements if "data-all-values" in a] == ["settings", "environment"]
 
 
 def test_a_baseline_has_no_architecture(tmp_path: Path) -> None:

@@ -7,7 +7,15 @@ import pytest
 from fake_run import fake_run, write_json
 
 from degas.report.collect import Run, collect_run
-from degas.report.scoring import comparability, floor_name, paper_rows, score_rows, score_tiles
+from degas.report.scoring import (
+    comparability,
+    floor_name,
+    on_the_papers_data,
+    paper_rows,
+    score_rows,
+    score_tiles,
+    untrained_of,
+)
 
 FULL = {
     "value": 11.5,
@@ -75,9 +83,25 @@ def test_our_figures_stand_in_the_papers_row_of_the_same_kind(tmp_path: Path) ->
     assert filled(collect_run(fake_run(tmp_path / "digits"))) == {}
 
 
-def test_every_table_is_opened_once(tmp_path: Path) -> None:
-    rows = paper_rows([collect_run(fake_run(tmp_path / "run"))])
-    assert [entry["row"].table[:7] for entry in rows if entry["first"]] == [f"Table {k}" for k in (1, 2, 3, 4)]
+def test_only_the_papers_rows_with_ours_beside_them_are_shown_and_each_table_is_opened_once(tmp_path: Path) -> None:
+    runs = [cifar_run(tmp_path / name, num_normal=n) for name, n in (("one", 1), ("two", 2))]
+    rows = paper_rows([*runs, runs[0]])
+    assert [(entry["row"].table[:7], entry["first"]) for entry in rows] == [("Table 1", True), ("Table 4", True)]
+    assert [[bool(figures["fid"]) for figures in entry["ours"]] for entry in rows] == [
+        [True, False, True],
+        [False, True, False],
+    ]
+    digits = collect_run(fake_run(tmp_path / "run"))
+    assert paper_rows([digits]) == []
+    assert (on_the_papers_data(runs), on_the_papers_data([digits])) == (True, False)
+
+
+def test_an_untrained_score_stands_beside_the_trained_one(tmp_path: Path) -> None:
+    run = collect_run(fake_run(tmp_path / "run"))
+    cells = [row["cells"][0] for row in score_rows([run])]
+    assert [cell["untrained"] for cell in cells] == ["301.5", "1.2", None, None]
+    for odd in (None, 3, {"fid_1797_train[imagenet-224]": 3}, {"fid_1797_train[imagenet-224]": {"value": "x"}}):
+        assert untrained_of({"untrained": odd}, "fid_1797_train[imagenet-224]") is None
 
 
 def test_the_honest_sentence(tmp_path: Path) -> None:

@@ -97,10 +97,18 @@
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") hideTip(); });
   document.addEventListener("scroll", hideTip, { passive: true });
 
-  const differences = document.querySelector("[data-only-differences]");
-  if (differences) differences.addEventListener("change", () => {
-    document.getElementById("settings").classList.toggle("only-differences", differences.checked);
-  });
+  document.querySelectorAll("[data-all-values]").forEach((box) => box.addEventListener("change", () => {
+    document.getElementById(box.dataset.allValues).classList.toggle("all-values", box.checked);
+  }));
+
+  // A link to a folded section opens it.
+  const unfold = () => {
+    const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    const folded = target && target.querySelector(":scope > details.folded");
+    if (folded) folded.open = true;
+  };
+  addEventListener("hashchange", unfold);
+  unfold();
   document.querySelectorAll(".copy").forEach((button) => button.addEventListener("click", async () => {
     const code = button.previousElementSibling;
     try {
