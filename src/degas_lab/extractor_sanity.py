@@ -1,8 +1,8 @@
-"""Does a metric see what it should? Real against real, and against reals that were damaged in known ways.
+"""Tests of metrics: real images against real images, and against images damaged in known ways.
 
-For each extractor: the floor (real against other reals) at several N, then the same N of reals blurred, noisy, or
-without three of the classes, against the same reference. A randomly initialised network stands beside the trained
-one: it sees blur and noise as well, but it must fail to see the missing classes, or the table proves nothing.
+For each extractor: the floor (real against other real images) at several N, then N real images that are blurred, noisy,
+or lack three classes, against the same reference. A randomly initialised network is tested too: it detects blur and
+noise as well, but it must not detect the missing classes, or the table proves nothing.
 
     degas experiment extractors --data FOLDER --out DIR [--extractor imagenet] [--classifier FOLDER]
 """
@@ -51,15 +51,15 @@ def sanity_rows(
     seed: int = 0,
     say: Callable[[str], None] = print,
 ) -> dict[str, dict[str, Any]]:
-    """All rows of `extractor`, one JSON file each in `folder`; finished ones are read, not made again.
+    """All rows of `extractor`, one JSON file each in `folder`; finished rows are read, not made again.
 
-    `images` need labels and twice the largest of `counts` and `num_damaged` images (`UserError`).
+    `images` must have labels, and twice as many images as the largest of `counts` and `num_damaged` (`UserError`).
     """
     most = max(*counts, num_damaged)
     if images.num_images < 2 * most or images.num_classes <= NUM_MISSING:
         raise UserError(
             f"{images.source}: the sanity table needs {2 * most} labelled images of more than {NUM_MISSING} classes; "
-            f"it has {images.num_images} of {images.num_classes}"
+            f"it has {images.num_images} images of {images.num_classes} classes"
         )
     settings = {"data": images.fingerprint, "extractor": extractor.card, "seed": seed, "most": most}
     trials = Trials(folder, settings)
@@ -92,13 +92,13 @@ def compare(fake: Tensor, real: Tensor, seed: int = 0) -> dict[str, Any]:
 
 
 class _Sides:
-    """Features of disjoint halves of a fixed random order, each computed when first asked for."""
+    """Features of disjoint halves of a fixed random order, computed when first needed."""
 
     def __init__(
         self, images: ImageSet, extractor: Extractor, most: int, num_needed: int, device: torch.device | str, seed: int
     ) -> None:
         self.images, self.extractor, self.device, self.seed = images, extractor, device, seed
-        self.num_needed = num_needed  # of each side; a resumed table may need fewer than `most`
+        self.num_needed = num_needed  # for each side; a resumed table may need fewer than `most`
         order = numpy_generator(seed, "sanity order").permutation(images.num_images)
         self.fake_rows, self.real_rows, self.rest = order[:most], order[most : 2 * most], order[2 * most :]
 
@@ -111,7 +111,7 @@ class _Sides:
         return self._features(self.fake_rows[: self.num_needed])
 
     def fake(self, kind: str, count: int) -> Tensor:
-        """(count, D) of the first reals that play the samples, as they are or damaged."""
+        """(count, D): features of the first real images in the role of samples, undamaged or damaged."""
         if kind == "floor":
             return self._undamaged[:count]
         if kind == "missing":
@@ -134,7 +134,7 @@ class _Sides:
 
 
 def blurred(batch: Tensor) -> Tensor:
-    """uint8 (N, C, H, W) through a Gaussian of 1 px, edges repeated."""
+    """uint8 (N, C, H, W) blurred by a Gaussian of 1 px, with repeated edges."""
     taps = torch.exp(-0.5 * (torch.arange(-3, 4) / BLUR_PIXELS) ** 2)
     taps = taps / taps.sum()
     x = F.pad(batch.float().flatten(0, 1)[:, None], [3] * 4, mode="replicate")
@@ -143,7 +143,7 @@ def blurred(batch: Tensor) -> Tensor:
 
 
 class Noise:
-    """Adds Gaussian noise to one batch after another, deterministically."""
+    """Adds Gaussian noise to successive batches, deterministically."""
 
     def __init__(self, seed: int) -> None:
         self.generator = torch_generator(seed, "sanity noise")
@@ -154,10 +154,10 @@ class Noise:
 
 
 def random_imagenet(resize_pixels: int, images: ImageSet, seed: int = 0) -> Extractor:
-    """The ImageNet extractor with random weights, its batch norms fitted to 320 of the images.
+    """The ImageNet extractor with random weights and batch norms fitted to 320 of the images.
 
-    Without that fit its activations would all but vanish on the way; with it the network is as good as a random one
-    can be, which makes the comparison a fair one.
+    Without this fit its activations would almost vanish; with it the network is as good as a random one can be, so that
+    the comparison is fair.
     """
     from degas.evaluation.extractors.imagenet import ImagenetExtractor
 

@@ -1,4 +1,4 @@
-"""The shared parts of the measurements' pictures and tables: a figure without a display, one look, Markdown."""
+"""The shared parts of the measurements' pictures and tables: figures without a display, a common style, Markdown."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ GREY = "#9a9a9a"
 
 @contextmanager
 def saved_figure(path: Path, size: tuple[float, float], columns: int = 1, rows: int = 1) -> Iterator[Any]:
-    """Axes (rows, columns) of a new figure, `size` in inches, written to `path` (PNG) at the end, whole or not."""
+    """Axes (rows, columns) of a new figure, `size` in inches; the end of the block writes all of `path` (PNG)."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -35,7 +35,7 @@ def saved_figure(path: Path, size: tuple[float, float], columns: int = 1, rows: 
 
 
 def size_axis(axes: Any, values: Sequence[float]) -> None:
-    """A logarithmic x axis for counts such as parameters, with few labels: 50 k, 100 k, 1.2 M."""
+    """Make x a logarithmic axis for counts such as parameters, with few labels: 50 k, 100 k, 1.2 M."""
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
     wide = bool(values) and max(values) > 4 * min(values)
@@ -60,6 +60,6 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]], numbers_from: i
 
 
 def write_text(path: Path, text: str) -> None:
-    """Whole or not at all."""
+    """Write `text` to `path`, completely or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, text.encode())

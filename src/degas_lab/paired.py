@@ -1,6 +1,6 @@
 """Paired comparisons and variance components of a table row × seed. Pure functions on plain numbers.
 
-A common seed moves all rows alike (the same reals, noise and critic start), so rows are compared within seeds.
+A common seed affects all rows equally (the same reals, noise and initial critic), so rows are compared within seeds.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 Verdict = Literal["better", "not told apart", "worse"]
-Table = Mapping[str, Mapping[int, float]]  # row → seed → score, lower being better
+Table = Mapping[str, Mapping[int, float]]  # row → seed → score (lower is better)
 LEVEL = 0.95
 MOST_SEEDS = 10_000
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Mean of score − score of the other over `num_seeds` common seeds, and its t interval; lower is better.
+    """Mean of score − the other's score over `num_seeds` common seeds, and its t interval; lower is better.
 
-    With one seed there is no interval (None) and the two are not told apart.
+    With one seed there is no interval (None), and the two are not told apart.
     """
 
     difference: float
@@ -35,14 +35,14 @@ class Difference:
         return self.in_words(1)
 
     def in_words(self, digits: int) -> str:
-        """The verdict, and by how much, to so many digits."""
+        """The verdict and the difference, to `digits` digits."""
         if self.verdict == "not told apart":
             return self.verdict
         return f"{self.verdict} by {abs(self.difference):.{digits}f}"
 
 
 def paired_difference(scores: Mapping[int, float], other: Mapping[int, float]) -> Difference | None:
-    """`scores` − `other` over the seeds that both have; None where there is none."""
+    """`scores` − `other` over the seeds that both have; None without any."""
     differences = [scores[seed] - other[seed] for seed in sorted(set(scores) & set(other))]
     if not differences:
         return None
@@ -57,7 +57,7 @@ def paired_difference(scores: Mapping[int, float], other: Mapping[int, float]) -
 
 @dataclass(frozen=True)
 class Components:
-    """Standard deviations of score = mean + row + seed + rest, the rest being row × seed and chance together."""
+    """Standard deviations of score = mean + row + seed + rest, where rest is row × seed and chance together."""
 
     row: float
     seed: float
@@ -66,7 +66,7 @@ class Components:
     num_seeds: int
 
     def seeds_for(self, difference: float, power: float = 0.8) -> int:
-        """Common seeds with which two rows that truly differ by so much are told apart so often."""
+        """Number of common seeds that tells apart two rows with this true `difference`, with this `power`."""
         spread = math.sqrt(2) * self.rest  # of a difference within a seed
         for count in range(2, MOST_SEEDS):
             wanted = t_quantile(LEVEL, count - 1) + t_quantile(2 * power - 1, count - 1)
@@ -76,7 +76,7 @@ class Components:
 
 
 def variance_components(table: Table) -> Components | None:
-    """Components of the largest full part of `table` (mean squares); None below two rows or two seeds.
+    """Components of the largest full part of `table` (mean squares); None for fewer than two rows or two seeds.
 
     E[MS rows] = rest² + seeds·row², E[MS seeds] = rest² + rows·seed²; an estimate below zero counts as zero.
     """
@@ -99,9 +99,9 @@ def variance_components(table: Table) -> Components | None:
 
 
 def largest_block(table: Table) -> tuple[list[str], list[int]]:
-    """Rows and seeds of a full part of the table with as many degrees of freedom as can be had row by row.
+    """Rows and seeds of a full part of the table with many degrees of freedom.
 
-    Rows enter by the number of their seeds; the best prefix with its common seeds is taken.
+    Rows are sorted by their number of seeds; the prefix with the most degrees of freedom on its common seeds is taken.
     """
     names = sorted(table, key=lambda name: -len(table[name]))  # stable: the table's order among equals
     best: tuple[list[str], list[int]] = ([], [])
@@ -113,7 +113,7 @@ def largest_block(table: Table) -> tuple[list[str], list[int]]:
 
 
 def t_quantile(level: float, freedom: int) -> float:
-    """The t with P(|T| ≤ t) = `level` for a T of so many degrees of freedom."""
+    """The t with P(|T| ≤ t) = `level` for T with `freedom` degrees of freedom."""
     low, high = 0.0, 1.0
     while t_probability(high, freedom) < level:
         high *= 2
@@ -124,7 +124,7 @@ def t_quantile(level: float, freedom: int) -> float:
 
 
 def t_probability(t: float, freedom: int) -> float:
-    """P(|T| ≤ t), the finite sums of Abramowitz and Stegun 26.7.3 and 26.7.4."""
+    """P(|T| ≤ t), by the finite sums of Abramowitz and Stegun 26.7.3 and 26.7.4."""
     angle = math.atan(t / math.sqrt(freedom))
     square, odd = math.cos(angle) ** 2, freedom % 2
     term, total = (math.cos(angle) if odd else 1.0), 0.0

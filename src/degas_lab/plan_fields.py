@@ -1,4 +1,4 @@
-"""Types that the settings of several measurements share. Knows no torch."""
+"""Types that the settings of several measurements share. No torch."""
 
 from __future__ import annotations
 
@@ -18,6 +18,6 @@ def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(dict.fromkeys(values))
 
 
-# What is given twice is made once. The order says nothing (ascending) or is the order of the work (distinct).
+# A value given twice is made once. The order is irrelevant (ascending) or the order of the work (distinct).
 ASCENDING, DISTINCT = AfterValidator(_ascending), AfterValidator(_distinct)
 Marks = Annotated[tuple[Share, ...], Field(min_length=1), ASCENDING]

@@ -1,4 +1,4 @@
-"""The sizes that `degas benchmark` measures at: those of a step, images of noise, and the paper's schedule."""
+"""The sizes of `degas benchmark`: those of a step, images of noise, and the paper's schedule."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from degas.data.image_set import ImageSet
 from degas.runtime.rng import numpy_generator
 from degas.settings.sections import SearchSettings
 
-NUM_BATCHES = 4  # of images: enough that a step's two batches differ
+NUM_BATCHES = 4  # of images: enough for a step's two batches to differ
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """The sizes to measure at."""
+    """The sizes of a measurement."""
 
     width: int = 32
     batch_images: int = 64
@@ -31,7 +31,7 @@ class Sizes:
         return ImageSet(pixels, None, (), "noise", "")
 
     def search(self) -> SearchSettings:
-        """The paper's two half steps, as the textbook's side takes them."""
+        """The paper's two half steps, as in the textbook's step."""
         return SearchSettings(
             width=self.width,
             noise_size=self.noise_size,

@@ -1,4 +1,4 @@
-"""A measurement as a folder of small JSON files, one a finished trial, so that it can stop anywhere and go on."""
+"""A measurement as a folder of small JSON files, one per finished trial, so that it can stop and continue anywhere."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from degas.settings.resume_rules import DATA_SENTENCES, resume_rules
 from degas.settings.sections import GanSettings, SearchSettings
 
 TrialRecords = Mapping[str, Mapping[str, Any]]  # trial name → its record
-# Images are known by their content, architectures by operations; intervals of checkpoints and logs decide nothing.
+# Images are compared by content, architectures by operations; intervals of checkpoints and logs are ignored.
 SAME_TRIALS = Rules(
     resume_rules(search=SearchSettings(), gan=GanSettings()).ignored | {"architecture.provenance", "found.provenance"},
     sentences=DATA_SENTENCES,
@@ -24,8 +24,8 @@ SAME_TRIALS = Rules(
 class Trials:
     """The finished trials of one measurement, `folder/NAME.json` each.
 
-    `settings` is what every trial must share; a folder that holds trials of other settings is refused (`UserError`).
-    `rules` say what counts as another one, and with which value a setting is added that the folder does not know yet.
+    `settings` are shared by all trials; a folder with trials of other settings is rejected (`UserError`). `rules` say
+    which settings count, and the value of a setting that the folder lacks.
     """
 
     def __init__(self, folder: Path, settings: dict[str, Any], rules: Rules = SAME_TRIALS) -> None:
@@ -43,7 +43,7 @@ class Trials:
         trial: Callable[[], dict[str, Any]],
         is_enough: Callable[[dict[str, Any]], bool] = lambda record: True,
     ) -> dict[str, Any]:
-        """The record of trial `name`: read if it is finished and enough, else made and kept."""
+        """The record of trial `name`: read if it is finished and enough, else made and saved."""
         path = self.folder / f"{name}.json"
         if path.exists():
             known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

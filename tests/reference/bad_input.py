@@ -422,7 +422,7 @@ ROWS: tuple[Row, ...] = (
         "more finalists than contestants",
         "contest --search images --data images --out new --promote 3 4",
         2,
-        "--promote: wants two numbers, the second no larger, the first at most --num-candidates",
+        "--promote: needs two numbers, the first at most --num-candidates, the second no larger",
     ),
     Row(
         "a contest that chooses by a seed of the verdict",

@@ -14,9 +14,9 @@ __all__ = ["Options", "main"]
 
 
 class Options(Plan, MeasurementOptions):
-    """From how many images on is augmentation no longer worth it? Paired trainings on subsets of a larger set.
+    """Find the number of images above which augmentation no longer helps, by paired trainings on subsets of a set.
 
-    Writes FOLDER/trials (a JSON file a training), and from them summary.json and table.md. A second call goes on.
+    Writes FOLDER/trials (one JSON file per training), summary.json and table.md. A second call continues.
     """
 
     EXAMPLES: ClassVar[tuple[str, ...]] = (
@@ -24,13 +24,13 @@ class Options(Plan, MeasurementOptions):
         "degas experiment augmentation --data my-images --out runs/augmentation --num-images 200 2,000",
     )
     architecture: str = setting("degas-cifar10-nearest", FILE)
-    score: Literal["kid", "fid", "precision", "recall"] = setting("kid", "score that is compared")
-    summary: bool = setting(False, "make no trial; only write the summary of those that are finished")
+    score: Literal["kid", "fid", "precision", "recall"] = setting("kid", "score to compare")
+    summary: bool = setting(False, "make no trial; only write the summary of the finished ones")
     device: Device = setting("auto", "where to compute")
     data: DataSettings = DataSettings()
     gan: GanSettings = setting(
         GanSettings(num_steps=1000, width=32, generator_width=32, generator_batch_images=64),
-        "the adversarial training, alike for all",
+        "the adversarial training, equal for all",
     )
     evaluate: EvaluateSettings = EvaluateSettings(num_samples=1000)
 

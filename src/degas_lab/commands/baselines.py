@@ -14,10 +14,10 @@ __all__ = ["Options", "main"]
 
 
 class Options(Plan, MeasurementOptions):
-    """Random search and regularised evolution over the same space, with the same GLO budget a candidate.
+    """Random search and regularised evolution over the same space, with the same GLO budget per candidate.
 
-    Writes FOLDER/trials (a JSON file a fit; no architecture is fitted twice), and from them best-METHOD.json,
-    summary.json, table.md and loss-against-fits.png. A second call goes on.
+    Writes FOLDER/trials (one JSON file per fit; no architecture is fitted twice), best-METHOD.json, summary.json,
+    table.md and loss-against-fits.png. A second call continues.
     """
 
     EXAMPLES: ClassVar[tuple[str, ...]] = (
@@ -25,9 +25,9 @@ class Options(Plan, MeasurementOptions):
         "degas experiment baselines --data my-images --out runs/baselines --methods evolution --max-params 200k",
     )
     architecture: str | None = setting(
-        None, f"also fit this one, to compare with, and take its sizes: {FILE}; default: none"
+        None, f"also fit this one for comparison, and use its sizes: {FILE}; default: none"
     )
-    summary: bool = setting(False, "make no trial; only write the summary of those that are finished")
+    summary: bool = setting(False, "make no trial; only write the summary of the finished ones")
     device: Device = setting("auto", "where to compute")
     data: DataSettings = DataSettings()
     space: SpaceSettings = SpaceSettings()

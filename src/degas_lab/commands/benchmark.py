@@ -12,15 +12,15 @@ from degas.settings.base import ImageSize, Settings, setting
 
 __all__ = ["Options", "main"]
 
-SUMMARY = "time our steps beside the textbook's and the machine's roofline"
+SUMMARY = "time our steps against the textbook's and the machine's roofline"
 LOWER = "--width, --batch-images or --image-size"
 Part = Literal["search", "adversarial-search", "adversarial", "sampling", "features", "fid", "graphs"]
 
 
 class Options(Settings):
-    """Time our steps beside the textbook's and beside the machine's roofline, interleaved, and write FILE.
+    """Time our steps, interleaved with the textbook's, and compare with the machine's roofline.
 
-    Writes FILE (JSON) and a picture beside it, and prints a table.
+    Writes FILE (JSON) and a picture next to it, and prints a table.
     """
 
     EXAMPLES: ClassVar[tuple[str, ...]] = (
@@ -33,17 +33,17 @@ class Options(Settings):
     )
     parts: Annotated[tuple[Part, ...], Field(min_length=1)] = setting(
         ("search", "adversarial-search", "adversarial", "sampling", "features", "fid"),
-        "what to measure; graphs: our steps as CUDA graphs, which need a GPU",
+        "parts to measure; graphs: our steps as CUDA graphs, which need a GPU",
     )
     width: Annotated[int, Field(ge=1, le=2048)] = setting(32, "channels of every feature map, and of the critic")
-    batch_images: Annotated[int, Field(ge=2, le=65536)] = setting(64, "images a step")
+    batch_images: Annotated[int, Field(ge=2, le=65536)] = setting(64, "images per step")
     image_size: ImageSize = setting(32, "pixels along each side")
-    rounds: Annotated[int, Field(ge=1)] = setting(9, "interleaved runs of each; the median counts")
+    rounds: Annotated[int, Field(ge=1)] = setting(9, "interleaved runs of each part; the median counts")
     growth: bool = setting(False, "also our search step over width, image size, batch and number of images")
     seed: int = setting(0, "seed of weights and images")
     device: Literal["auto", "cpu", "cuda"] = setting("auto", "where to compute; auto: the GPU if there is one")
     clock: Literal["wall", "processor"] = setting(
-        "wall", "processor: time of one thread, for a machine that others use too; with OMP_NUM_THREADS=1, on the CPU"
+        "wall", "processor: time of one thread, for a shared machine; with OMP_NUM_THREADS=1, on the CPU"
     )
     precision: Literal["float32", "bfloat16"] = setting("float32", "arithmetic of the convolutions, on both sides")
 

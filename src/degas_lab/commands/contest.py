@@ -23,8 +23,8 @@ AGAINST = ("found", "random", "resnet", "degas-cifar10-nearest")
 class Options(Plan):
     """Let short adversarial trainings decide among the candidates that a finished search proposes.
 
-    Writes FOLDER: candidates.json, trials (a JSON file a training), rungs.json, effects.json, architecture.json; with
-    --verdict also verdict.json. The same command goes on where it was stopped, and may run several times at once.
+    Writes FOLDER: candidates.json, trials (one JSON file per training), rungs.json, effects.json, architecture.json;
+    with --verdict also verdict.json. The same command continues a stopped contest, and may run several times at once.
     """
 
     EXAMPLES: ClassVar[tuple[str, ...]] = (
@@ -34,13 +34,13 @@ class Options(Plan):
     search: Annotated[Path, Argument(metavar="RUN")] = setting(..., "run folder of a finished search")
     source: Source = setting(..., SOURCE)
     out: Folder = setting(..., "folder of the contest, such as RUN/contest")
-    verdict: bool = setting(False, "when there is a winner, compare it with others on seeds that chose nothing")
+    verdict: bool = setting(False, "compare the winner with others, on seeds that chose nothing")
     against: Annotated[tuple[str, ...], Field(min_length=1)] = setting(
         AGAINST,
-        "what --verdict compares the winner with: found (by the search alone), random (the best of as many draws as "
-        "the contest's time would train), resnet, dcgan, or an architecture by name or file",
+        "opponents of the winner in --verdict: found (by the search alone), random (the best of as many draws as the "
+        "contest's time would train), resnet, dcgan, or an architecture by name or file",
     )
-    num_verdict_seeds: Annotated[int, Field(ge=2, le=1000)] = setting(10, "fresh seeds of --verdict")
+    num_verdict_seeds: Annotated[int, Field(ge=2, le=1000)] = setting(10, "new seeds for --verdict")
     device: Device = setting("auto", "where to compute")
     data: DataSettings = DataSettings()
 
@@ -59,12 +59,12 @@ def main(options: Options) -> None:
     from degas_lab.contest.verdict import in_words
     from degas_lab.trainings.scorer import Scorer
 
-    options.schedule  # noqa: B018 - refuses what is no schedule before anything is read
+    options.schedule  # noqa: B018 - rejects an invalid schedule before reading anything
     search, space = read_search(options.search)
     images = load_images(options.source, options.data)
     with Engine(options.gan.precision, options.device) as engine:
         scorer = Scorer(images, options.evaluate, device=engine.device, cache=cache_folder(options.data))
-        say = partial(print, flush=True)  # each training at once, also into a file
+        say = partial(print, flush=True)  # print each training at once, also into a file
         contest = Contest(images, search, space, options, options.out, scorer, engine=engine, say=say)
         judge = Judge(contest, options.against) if options.verdict else None
         write_environment(options.out, command_line())

@@ -1,4 +1,4 @@
-"""`degas experiment NAME`: a family of commands, one a measurement."""
+"""`degas experiment NAME`: a family of commands, one per measurement."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from degas.cli.family import Member, find_member
 
 # Name → (one line of help, module of `degas_lab.commands`). A module has `Options` and `main(options)`.
 EXPERIMENTS = {
-    "found-vs-random": ("GLO loss of the found architecture beside drawn ones", "found_vs_random"),
-    "local-optimum": ("is what a search found better than all that differ in one decision?", "local_optimum"),
-    "objectives": ("the adversarial objectives at equal time, each tuned alike", "objectives"),
+    "found-vs-random": ("GLO loss of the found architecture against drawn ones", "found_vs_random"),
+    "local-optimum": ("is the found architecture better than all that differ in one decision?", "local_optimum"),
+    "objectives": ("the adversarial objectives at equal time, with equal tuning", "objectives"),
     "baselines": ("random search and regularised evolution with the same GLO budget", "baselines"),
     "pareto": ("loss against parameters over finished trials: the front and its knee", "pareto"),
-    "rank-correlation": ("does the search loss predict adversarial quality? beside other signals", "rank_correlation"),
-    "hand-made": ("generators made by hand, trained alike with paired seeds: which is better?", "hand_made"),
-    "label-agreement": ("does a supervised generator draw what its label asks for?", "label_agreement"),
+    "rank-correlation": ("do the search loss and other signals predict adversarial quality?", "rank_correlation"),
+    "hand-made": ("generators made by hand, trained equally with paired seeds: which is better?", "hand_made"),
+    "label-agreement": ("does a supervised generator follow its labels?", "label_agreement"),
     "paper-rate": ("which of the paper's rates train a search?", "paper_rate"),
     "loss-curves": ("how smoothly the losses of finished runs fall", "loss_curves"),
     "extractors": ("does a metric see blur, noise and missing classes?", "extractors"),
     "fewer-candidates": ("how much faster is a search step over fewer operations?", "fewer_candidates"),
-    "frechet-time": ("time of the Fréchet distance beside other codes", "frechet_time"),
-    "augmentation": ("from how many images on is augmentation no longer worth it?", "augmentation"),
+    "frechet-time": ("time of the Fréchet distance against other codes", "frechet_time"),
+    "augmentation": ("above how many images does augmentation no longer help?", "augmentation"),
 }
 SUMMARY = "run one of our measurements, trial by trial"
 GOES_ON = "; the same command continues with what is missing"
-ABOUT = "run one of our measurements; finished trials are kept, and a second call goes on"
+ABOUT = "run one of our measurements; finished trials are kept, and a second call continues"
 MEMBERS = {
     name: Member(summary, partial(importlib.import_module, f"degas_lab.commands.{module}"))
     for name, (summary, module) in EXPERIMENTS.items()
@@ -36,5 +36,5 @@ MEMBERS = {
 
 
 def find_command(arguments: Sequence[str]) -> tuple[Any, str, list[str]]:
-    """The module of the measurement that the first argument names, its full name, and the other arguments."""
+    """The module of the measurement named by the first argument, its full name, and the other arguments."""
     return find_member("experiment", ABOUT, MEMBERS, arguments)

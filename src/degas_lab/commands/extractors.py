@@ -15,9 +15,9 @@ __all__ = ["Options", "main"]
 
 
 class Options(Settings):
-    """Does a metric see what it should? Reals against reals, and against reals damaged in known ways, by extractor.
+    """Test metrics per extractor: real images against real images, and against images damaged in known ways.
 
-    Finished rows are kept as small JSON files, and a second call goes on. `imagenet` has its untrained twin beside it.
+    Finished rows are kept as small JSON files, and a second call continues. `imagenet` comes with its untrained twin.
     """
 
     EXAMPLES: ClassVar[tuple[str, ...]] = (
@@ -26,7 +26,7 @@ class Options(Settings):
     )
     source: Source = setting(..., SOURCE + "; with class labels")
     out: Folder = setting(..., "folder of the rows")
-    extractor: Literal["imagenet", "inception", "classifier"] = setting("imagenet", "network that gives the features")
+    extractor: Literal["imagenet", "inception", "classifier"] = setting("imagenet", "network for the features")
     resize_pixels: Literal[128, 224] = setting(128, "input side of the imagenet extractor")
     classifier: Path | None = setting(None, "folder of a trained classifier (default: none)")
     counts: Annotated[tuple[Positive, ...], Field(min_length=1)] = setting((1000, 5000, 10000), "images of the floors")

@@ -10,9 +10,9 @@ __all__ = ["Options", "main"]
 
 
 class Options(Settings):
-    """Time a search step over smaller sets of candidates: how much would dropping hopeless operations save?
+    """Time a search step over smaller sets of candidates: how much would dropping weak operations save?
 
-    Interleaved medians of processor time, C = 32, batch 64, 32 px, noise for images; start it with OMP_NUM_THREADS=1.
+    Interleaved medians of processor time, C = 32, batch 64, 32 px, images of noise; start it with OMP_NUM_THREADS=1.
     """
 
     EXAMPLES: ClassVar[tuple[str, ...]] = (

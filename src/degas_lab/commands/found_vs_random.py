@@ -13,9 +13,9 @@ __all__ = ["Options", "main"]
 
 
 class Options(Settings):
-    """GLO loss of the found architecture beside drawn ones, alone and at equal size.
+    """Compare the GLO loss of the found architecture with that of drawn ones, of any size and of equal size.
 
-    Finished trials are kept as small JSON files, and a second call goes on.
+    Finished trials are kept as small JSON files, and a second call continues.
     """
 
     EXAMPLES: ClassVar[tuple[str, ...]] = (

@@ -11,9 +11,9 @@ __all__ = ["Options", "main"]
 
 
 class Options(Settings):
-    """Time of the Fréchet distance from given statistics: ours, torchmetrics' eigenvalues, scipy's matrix root.
+    """Time the Fréchet distance of given statistics: ours, torchmetrics' eigenvalues, scipy's matrix root.
 
-    Needs scipy and torchmetrics (the extra `dev`). Interleaved medians, with the value that each computes.
+    Needs scipy and torchmetrics (the extra `dev`). Interleaved medians, with the value of each.
     """
 
     EXAMPLES: ClassVar[tuple[str, ...]] = (
@@ -22,7 +22,7 @@ class Options(Settings):
     )
     features: Positive = setting(2048, "size of the covariances")
     rounds: Positive = setting(3, "interleaved rounds")
-    out: Path | None = setting(None, "write the figures to this JSON file (default: none)")
+    out: Path | None = setting(None, "write the numbers to this JSON file (default: none)")
 
 
 def main(options: Options) -> None:

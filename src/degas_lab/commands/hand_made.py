@@ -14,19 +14,19 @@ __all__ = ["Options", "main"]
 
 
 class Options(Plan, MeasurementOptions):
-    """Generators made by hand, trained alike with paired seeds: which is better, and by how much?
+    """Train generators made by hand equally, with paired seeds: which is better, and by how much?
 
-    Writes FOLDER/trials (a JSON file a row and seed), and from them summary.json and table.md. A second call goes on,
-    also with other rows or seeds.
+    Writes FOLDER/trials (one JSON file per row and seed), summary.json and table.md. A second call continues, also with
+    other rows or seeds.
     """
 
     EXAMPLES: ClassVar[tuple[str, ...]] = (
         "degas experiment hand-made --data digits --out runs/hand-made",
         "degas experiment hand-made --data digits --out runs/hand-made --summary",
     )
-    against: str = setting(RESNET, "the row that the others are compared with")
-    score: Literal["fid", "kid"] = setting("fid", "score that is compared")
-    summary: bool = setting(False, "make no trial; only write the summary of those that are finished")
+    against: str = setting(RESNET, "the row to compare the others with")
+    score: Literal["fid", "kid"] = setting("fid", "score to compare")
+    summary: bool = setting(False, "make no trial; only write the summary of the finished ones")
     device: Device = setting("auto", "where to compute")
     data: DataSettings = DataSettings()
 
@@ -46,7 +46,7 @@ def main(options: Options) -> None:
         measurement = HandMade(images, options, options.out, scorer, engine=engine)
         known = {record["row"] for record in measurement.trials.records().values()}
         if options.against not in known | set(measurement.rows):
-            raise UserError(f"--against: neither among the rows nor a finished trial's: {options.against!r}")
+            raise UserError(f"--against: {options.against!r} is neither a row nor that of a finished trial")
         if not options.summary:
             measurement.measure()
     summary = write_summary(measurement.trials.records(), options.out, against=options.against, score=options.score)

@@ -13,9 +13,9 @@ __all__ = ["Options", "main"]
 
 
 class Options(Settings):
-    """Does a supervised generator draw what its label asks for, and only because of the labels?
+    """Test whether a supervised generator follows its labels, and only because of them.
 
-    Trains the architecture with the true labels and with shuffled ones; a classifier of the true labels judges both.
+    Trains the architecture with true and with shuffled labels; a classifier for the true labels judges both.
     """
 
     EXAMPLES: ClassVar[tuple[str, ...]] = (
@@ -28,7 +28,7 @@ class Options(Settings):
     seed: int = setting(0, "seed of everything random")
     preset: PresetName = setting("default", "settings to start from")
     device: Device = setting("auto", "where to compute")
-    num_samples: Positive = setting(1000, "samples to judge, with labels as frequent as the data's")
+    num_samples: Positive = setting(1000, "samples to judge, with labels as frequent as in the data")
     data: DataSettings = DataSettings()
     gan: GanSettings = GanSettings()
 

@@ -14,11 +14,11 @@ __all__ = ["Options", "main"]
 
 
 class Options(Plan, MeasurementOptions):
-    """Fit an architecture and each that differs from it in one decision alone by GLO: is it a local optimum?
+    """Fit an architecture, and all that differ from it in one decision, by GLO alone: is it a local optimum?
 
-    Writes FOLDER/trials (a JSON file a fit), and from them summary.json and table.md. A second call goes on, also with
-    further seeds. Operations are those of the architecture's own search, unless --space says otherwise. Beside a
-    search's architecture.json its pruning.json is read as well: does the supernet rank the options as fits do?
+    Writes FOLDER/trials (one JSON file per fit), summary.json and table.md. A second call continues, also with more
+    seeds. The operations are those of the architecture's own search unless --space sets others. The pruning.json next
+    to a search's architecture.json is read as well, to compare the supernet's ranking of options with that of fits.
     """
 
     EXAMPLES: ClassVar[tuple[str, ...]] = (
@@ -26,7 +26,7 @@ class Options(Plan, MeasurementOptions):
         "degas experiment local-optimum --architecture degas-cifar10 --data my-images --out runs/x --seeds 0",
     )
     architecture: str = setting(..., FILE)
-    summary: bool = setting(False, "make no fit; only write the summary of those that are finished")
+    summary: bool = setting(False, "make no fit; only write the summary of the finished ones")
     device: Device = setting("auto", "where to compute")
     data: DataSettings = DataSettings()
     space: SpaceSettings = SpaceSettings()

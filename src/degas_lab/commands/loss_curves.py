@@ -13,7 +13,7 @@ __all__ = ["Options", "main"]
 
 
 class Options(Settings):
-    """Draw how smoothly the losses of finished runs fall, and tabulate how often each rises. Trains nothing."""
+    """Draw the losses of finished runs, and tabulate how smoothly they fall and how often they rise. No training."""
 
     EXAMPLES: ClassVar[tuple[str, ...]] = (
         "degas experiment loss-curves --runs runs/mine --out curves.png",

@@ -7,7 +7,7 @@ from degas.settings.base import Settings, setting
 
 
 class MeasurementOptions(Settings):
-    """Images and a folder. Stands after the plan among the bases: its options then come first in the help."""
+    """Images and a folder. As a base class it comes after the plan, so that the help lists its options first."""
 
     source: Source = setting(..., SOURCE)
     out: Folder = setting(..., "folder of the measurement")

@@ -14,18 +14,18 @@ __all__ = ["Options", "main"]
 
 
 class Options(Plan, MeasurementOptions):
-    """The adversarial objectives at equal time on equal networks: tuned alike, then run with several seeds.
+    """Compare the adversarial objectives at equal time on equal networks, tuned equally, with several seeds.
 
-    Writes FOLDER/tune-OBJECTIVE and FOLDER/runs (a JSON file a trial), and from them summary.json, table.md and
-    pictures. A second call goes on. Rates do not decay, and the averaged generator is scored.
+    Writes FOLDER/tune-OBJECTIVE and FOLDER/runs (one JSON file per trial), summary.json, table.md and pictures. A
+    second call continues. Rates do not decay, and the averaged generator is scored.
     """
 
     EXAMPLES: ClassVar[tuple[str, ...]] = (
         "degas experiment objectives --data my-images --out runs/objectives --minutes 10 --seeds 3",
         "degas experiment objectives --data my-images --out runs/objectives --objectives mmd r3gan --summary",
     )
-    architecture: str = setting("resnet", f"{FILE}; or resnet, of a width by --num-parameters")
-    summary: bool = setting(False, "make no trial; only write the summary of those that are finished")
+    architecture: str = setting("resnet", f"{FILE}; or resnet, whose width follows --num-parameters")
+    summary: bool = setting(False, "make no trial; only write the summary of the finished ones")
     device: Device = setting("auto", "where to compute")
     data: DataSettings = DataSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
@@ -40,7 +40,7 @@ def main(options: Options) -> None:
     from degas_lab.trainings.objectives_summary import format_table, write_summary
     from degas_lab.trainings.scorer import Scorer
 
-    objectives_of(options)  # refuses an unknown name before anything is read
+    objectives_of(options)  # rejects an unknown name before reading anything
     images = load_images(options.source, options.data, options.out)
     architecture = None
     if options.architecture != "resnet":

@@ -12,9 +12,9 @@ __all__ = ["Options", "main"]
 
 
 class Options(Settings):
-    """Find which rates of the paper's SGD train a search, and where the latents' gradient dies under the others.
+    """Find which rates of the paper's SGD train a search, and where the latents' gradient vanishes with the others.
 
-    Finished trials are kept as small JSON files, and a second call goes on.
+    Finished trials are kept as small JSON files, and a second call continues.
     """
 
     EXAMPLES: ClassVar[tuple[str, ...]] = (
@@ -23,7 +23,7 @@ class Options(Settings):
     )
     source: Source = setting(..., SOURCE)
     out: Folder = setting(..., "folder of the trials")
-    num_images: Positive = setting(3200, "images of the source that are used")
+    num_images: Positive = setting(3200, "images of the source to use")
     seed: int = setting(0, "seed of every trial")
     only: tuple[str, ...] = setting((), "names of trials (default: all)")
 

@@ -14,9 +14,9 @@ __all__ = ["Options", "main"]
 
 
 class Options(Settings):
-    """GLO loss against parameters over the trials of found-vs-random and baselines, with the front and its knee.
+    """Plot GLO loss against parameters for the trials of found-vs-random and baselines, with the front and its knee.
 
-    Trains nothing. Writes FOLDER/pareto.json and pareto.png. The knee is the front's point farthest below the chord
+    No training. Writes FOLDER/pareto.json and pareto.png. The knee is the front's point farthest below the chord
     between its ends, on a logarithmic axis of parameters.
     """
 

@@ -19,10 +19,10 @@ Part = Literal["adversarial", "predictors", "glo-l2", "glo-l2-lap1", "held-out",
 
 
 class Options(Plan, MeasurementOptions):
-    """Does the search loss predict adversarial quality? Drawn architectures, trained alike, beside what predicts them.
+    """Test whether the search loss and other signals predict the adversarial quality of drawn architectures.
 
-    Writes FOLDER/trials (a JSON file a part, architecture and seed), and from them summary.json, table.md, tau.png and
-    scatter.png. A second call goes on. Rates do not decay unless asked to, so that every mark is a shorter training.
+    Writes FOLDER/trials (one JSON file per part, architecture and seed), summary.json, table.md, tau.png and
+    scatter.png. A second call continues. By default rates do not decay, so that every mark is a shorter training.
     """
 
     EXAMPLES: ClassVar[tuple[str, ...]] = (
@@ -31,18 +31,18 @@ class Options(Plan, MeasurementOptions):
     )
     only: Annotated[tuple[Part, ...], Field(min_length=1)] = setting(
         ("adversarial", "predictors"),
-        "parts to make: adversarial, predictors (all but glo-features, which is dear), or single ones",
+        "parts to make: adversarial, predictors (all except the expensive glo-features), or single ones",
     )
-    score: Literal["kid", "fid"] = setting("kid", "score that is to be predicted")
-    score_at: Share | None = setting(None, "the mark whose score is to be predicted; default: the last of --marks")
-    summary: bool = setting(False, "make no trial; only write the summary of those that are finished")
+    score: Literal["kid", "fid"] = setting("kid", "score to predict")
+    score_at: Share | None = setting(None, "the mark whose score to predict; default: the last of --marks")
+    summary: bool = setting(False, "make no trial; only write the summary of the finished ones")
     device: Device = setting("auto", "where to compute")
     data: DataSettings = DataSettings()
     space: SpaceSettings = SpaceSettings()
     search: SearchSettings = SearchSettings()
     gan: GanSettings = setting(
         GanSettings(objective="mmd", num_steps=600, width=32, lr_decay="none"),
-        "the adversarial training, alike for all",
+        "the adversarial training, equal for all",
     )
     evaluate: EvaluateSettings = EvaluateSettings(num_samples=2000)
 
@@ -58,12 +58,12 @@ def main(options: Options) -> None:
     from degas_lab.trainings.rank_summary import format_table, write_summary
     from degas_lab.trainings.scorer import Scorer
 
-    options.num_any  # noqa: B018 - refuses more of equal size than there are before anything is read
+    options.num_any  # noqa: B018 - rejects more of equal size than there are, before reading anything
     if options.gan.supervised:
         raise UserError("--gan.supervised: this measurement trains without labels; leave it out")
     if options.score_at is not None and options.score_at not in options.marks:
         marks = " ".join(f"{mark:g}" for mark in options.marks)
-        raise UserError(f"--score-at: {options.score_at:g} is none of --marks {marks}")
+        raise UserError(f"--score-at: {options.score_at:g} is not one of --marks {marks}")
     gan, images = resolve_gan(options.gan), load_images(options.source, options.data, options.out)
     space, base_size = options.space.resolve(images.image_size)
     width = options.gan.generator_width or options.search.width

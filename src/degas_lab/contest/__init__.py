@@ -1,1 +1,1 @@
-"""A search whose judge is the GAN: GLO proposes candidates inside families, short trainings decide."""
+"""A search judged by GAN training: GLO proposes candidates within families, short trainings decide."""

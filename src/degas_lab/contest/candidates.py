@@ -1,7 +1,8 @@
-"""A candidate of the contest, what it decides, and the family it belongs to. Knows no torch.
+"""A candidate of the contest, its decisions, and its family. No torch.
 
-Candidates may have either order within a stage. For the model of effects both orders share one set of decisions: each
-edge is named by the edge of the paper's order that has its role (stage, kind, place), and the order is a decision more.
+Candidates may have either order within a stage. For the model of effects both orders share one set of decisions: an
+edge is named by the edge of the paper's order with the same role (stage, kind, place), and the order is one more
+decision.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ NONE = "none"
 
 @dataclass(frozen=True)
 class Candidate:
-    """An architecture by its edges and order, with what is known of it before any training.
+    """An architecture by edges and order, with everything known before training.
 
     `proposed_by`: `glo` (best of a family), `glo second`, `found` (the search's own), `draw`, `model` (new in a later
-    rung), or a shipped architecture's name. `glo_value`: the sum of the search's values over its decisions, higher
-    being better; only comparable inside a family.
+    rung), or a shipped architecture's name. `glo_value`: the sum of the search's values over its decisions (higher is
+    better), comparable only within a family.
     """
 
     name: str
@@ -63,7 +64,7 @@ class Candidate:
 
 
 def family_of(order: Order, edges: Iterable[Edge]) -> str:
-    """`up-normal/nearest/residual/conv`: order, kind of the up edges, residual or none, kind of the normal ones."""
+    """`up-normal/nearest/residual/conv`: order, kind of the up edges, residual or none, kind of the normal edges."""
     edges = tuple(edges)
     up = _shared(up_kind(edge.operation) for edge in edges if up_kind(edge.operation))
     normal = _shared(normal_kind(edge.operation) for edge in edges if normal_kind(edge.operation))
@@ -72,33 +73,33 @@ def family_of(order: Order, edges: Iterable[Edge]) -> str:
 
 
 def up_kind(operation: str) -> str:
-    """`nearest`, `bilinear`, …: how an up operation comes to the larger size; of a deconvolution its name, else ''."""
+    """The up-sampling of an up operation, `nearest`, `bilinear`, …, or a deconvolution's name; '' for others."""
     if operation.startswith("deconv"):
         return operation
     return operation.partition("_conv")[0] if operation.startswith(("nearest", "bilinear")) else ""
 
 
 def normal_kind(operation: str) -> str:
-    """`conv`, `separable`, `dilated` or `pool`, the last for operations without weights; '' for an up operation."""
+    """`conv`, `separable`, `dilated`, or `pool` for operations without weights; '' for an up operation."""
     kinds = {"conv": "conv", "sep": "separable", "dil": "dilated", "max": "pool", "avg": "pool", "skip": "pool"}
     return "" if up_kind(operation) else kinds.get(operation.partition("_")[0], operation)
 
 
 def counterparts(space: SearchSpace, order: Order) -> dict[str, Slot]:
-    """Slot name of `space` → the slot with its role in the same space of another order."""
+    """Slot name of `space` → the slot with the same role in another order."""
     other = _by_role(replace(space, order=order))
     return {slot.name: other[role] for role, slot in _by_role(space).items()}
 
 
 def moved(edges: Iterable[Edge], space: SearchSpace, order: Order) -> tuple[Edge, ...]:
-    """The edges of `space` in their roles in another order."""
+    """The edges of `space` with the same roles in another order."""
     table = counterparts(space, order)
     slots = [(table[f"{edge.source}->{edge.target}"], edge.operation) for edge in edges]
     return tuple(Edge(slot.source, slot.target, operation) for slot, operation in slots)
 
 
 def orders_of(space: SearchSpace) -> tuple[Order, ...]:
-    """The orders that differ; without normal maps there is but one."""
+    """The distinct orders; without normal maps there is only one."""
     return ORDERS if space.num_normal else (space.order,)
 
 
@@ -109,7 +110,7 @@ def options(space: SearchSpace) -> dict[str, tuple[str, ...]]:
 
 
 def choices(candidate: Candidate, space: SearchSpace) -> dict[str, str]:
-    """Decision → the option that the candidate has."""
+    """Decision → the candidate's option."""
     kept = moved(candidate.edges, replace(space, order=candidate.order), "normal-up")
     found = {"order": str(candidate.order)} if len(orders_of(space)) > 1 else {}
     for name, edges in _decisions(space).items():
@@ -118,7 +119,7 @@ def choices(candidate: Candidate, space: SearchSpace) -> dict[str, str]:
 
 
 def built(chosen: Choices, space: SearchSpace) -> tuple[Order, tuple[Edge, ...]]:
-    """Order and edges that have these choices: the inverse of `choices`."""
+    """Order and edges with these choices: the inverse of `choices`."""
     paper = replace(space, order="normal-up")
     order: Order = "up-normal" if chosen.get("order", space.order) == "up-normal" else "normal-up"
     table = _decisions(space)
@@ -145,7 +146,7 @@ def _sorted(edges: Iterable[Edge], space: SearchSpace) -> tuple[Edge, ...]:
 
 
 def _by_role(space: SearchSpace) -> dict[tuple[int, str, int], Slot]:
-    """(stage, kind, number among them) → slot. A stage's slots of a kind come in the same sequence in both orders."""
+    """(stage, kind, number) → slot. The slots of one kind in a stage have the same sequence in both orders."""
     found: dict[tuple[int, str, int], Slot] = {}
     for slot in space.slots:
         stage = int(slot.target[1:].partition(".")[0])

@@ -1,4 +1,4 @@
-"""Several processes in one contest: each takes trainings that no other has in work. Standard library only."""
+"""Several processes in one contest: each takes trainings that no other works on. Standard library only."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from pathlib import Path
 from degas.errors import UserError
 from degas.runtime.folder_lock import LOCK, lock_folder, make_folder, unlock_folder
 
-PATIENCE_SECONDS = 2.0  # between two looks at what others do
+PATIENCE_SECONDS = 2.0  # between two checks of the other processes
 
 
 @contextmanager
 def claimed(folder: Path) -> Iterator[bool]:
-    """Hold `folder` for this process inside the block; give False where another process has it."""
+    """Hold `folder` for this process inside the block; yield False if another process holds it."""
     make_folder(folder)
     try:
         descriptor = lock_folder(folder)
     except UserError:
-        if not os.access(folder / LOCK, os.R_OK | os.W_OK):  # it is the disk that refuses
+        if not os.access(folder / LOCK, os.R_OK | os.W_OK):  # the file system refuses access
             raise
         yield False
         return
@@ -33,7 +33,7 @@ def claimed(folder: Path) -> Iterator[bool]:
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Holds `folder`, having waited until others are done with it: for the moment in which results are written."""
+    """Wait until no other process holds `folder`, then hold it inside the block, to write results."""
     while True:
         with claimed(folder) as mine:
             if mine:

@@ -2,14 +2,14 @@
 
     y = mean + X b + noise,  b minimises |y − mean − X b|² + λ |b|²
 
-X has a column an option of each decision, centred on the candidates. λ is the one of a grid whose predictions of
-left-out candidates are best. The penalty makes the effects of a decision sum to zero: an effect is how far its option
-lies from the mean of the decision's options.
+X has one column per option of each decision, centred over the candidates. λ is the value of a grid that best predicts
+left-out candidates. The penalty makes the effects of a decision sum to zero: an effect is the difference of its option
+from the mean of the decision's options.
 
-Standard errors are those of b given normal effects of variance σ²/λ, so that they hold what shrinking takes away. λ is
-itself a guess from the same scores: variances about the estimate are means over the grid, weighted by the probability
-of the scores. What is left out then is measured on synthetic tables: see `WIDENED`. An effect of an option that no
-candidate has is 0, with the standard error of not knowing.
+Standard errors are those of b for normal effects with variance σ²/λ, so that they include the bias of shrinkage. λ is
+itself estimated from the same scores: variances about the estimate are means over the grid, weighted by the probability
+of the scores. The rest is calibrated on synthetic tables: see `WIDENED`. An option that no candidate has gets the
+effect 0, with the standard error of the prior.
 """
 
 from __future__ import annotations
@@ -25,17 +25,16 @@ from degas.space.graph import ZERO
 from degas_lab.contest.candidates import NONE, Choices
 
 Array = NDArray[np.float64]
-LEAST_SHARE = 0.25  # of the scores' variance that decisions explain at the grid's largest λ: D/(D + λ) for D of them
-WIDENED = 1.06  # of standard errors: two of them hold the true effect in 94 of 100 cases without it, in 95 with it
+LEAST_SHARE = 0.25  # of the scores' variance, explained by D decisions at the grid's largest λ: D/(D + λ)
+WIDENED = 1.06  # factor of standard errors: two of them cover the true effect in 95 of 100 cases, without it in 94
 
 
 @dataclass(frozen=True)
 class Model:
-    """A fitted model: `effects` b, their `covariance`, and what predictions need.
+    """A fitted model: `effects` b, their `covariance`, and the values that predictions need.
 
-    `table` is decision → options; columns are in its order. `penalty` is the λ of least leave-one-out error
-    `left_out_error` (root mean square); `spread` is the standard deviation of the scores, what the error is without a
-    model.
+    `table` is decision → options, in the order of the columns. `penalty` is the λ with the least leave-one-out error
+    `left_out_error` (root mean square); `spread` is the standard deviation of the scores, the error without a model.
     """
 
     table: Mapping[str, tuple[str, ...]]
@@ -55,7 +54,7 @@ class Model:
         return self.mean + float(row @ self.effects), float(np.sqrt(max(variance, 0.0)))
 
     def effect(self, decision: str, option: str) -> tuple[float, float]:
-        """The option's effect, less the mean of its decision's, and its standard error."""
+        """The option's effect minus the mean of its decision, and its standard error."""
         places = self._places(decision)
         contrast = np.zeros(len(self.effects))
         contrast[places] = -1.0 / len(places)
@@ -107,9 +106,9 @@ def one_hot(table: Mapping[str, tuple[str, ...]], rows: Sequence[Choices]) -> Ar
 
 
 def as_json(model: Model, digits: int = 6) -> dict[str, Any]:
-    """effects.json: `effects` slot → operation → {effect, se}, as pruning.json has losses; lower scores are better.
+    """effects.json: `effects` slot → operation → {effect, se}, like losses in pruning.json; lower scores are better.
 
-    What no residual edge does stands as `zero` on each of the decision's slots. `order` has the order's effect.
+    The effect of no residual edge is `zero` on each of the decision's slots. `order` has the effect of the order.
     """
     slots: dict[str, dict[str, dict[str, float]]] = {}
     for decision, names in model.table.items():
@@ -138,16 +137,16 @@ class _Ridge:
         self.U, self.d, self.Vt = np.linalg.svd(X, full_matrices=False)
 
     def left_out_error(self, penalty: float) -> float:
-        """Mean square of y_i less its prediction without candidate i: residual / (1 − leverage)."""
+        """Mean square of y_i minus its prediction without candidate i: residual / (1 − leverage)."""
         shrunk = self.d**2 / (self.d**2 + penalty)
         leverage = (self.U**2) @ shrunk + 1.0 / len(self.y)
         residual = self.y - self.U @ (shrunk * (self.U.T @ self.y))
         return float(np.mean((residual / np.maximum(1.0 - leverage, 1e-9)) ** 2))
 
     def evidence(self, penalty: float) -> float:
-        """log p(y | λ) up to a constant, the variance of the noise integrated out.
+        """log p(y | λ) up to a constant, with the noise variance integrated out.
 
-        y ~ N(0, σ² (I + X Xᵀ/λ)) on the n − 1 dimensions that centring leaves.
+        y ~ N(0, σ² (I + X Xᵀ/λ)) on the n − 1 dimensions that remain after centring.
         """
         shrunk = self.d**2 / (self.d**2 + penalty)
         square = float(self.y @ self.y - shrunk @ (self.U.T @ self.y) ** 2)
@@ -160,7 +159,7 @@ class _Ridge:
         b = self.Vt.T @ (self.d / (self.d**2 + penalty) * (self.U.T @ self.y))
         residual = self.y - self.U @ (shrunk * (self.U.T @ self.y))
         # Marginally y has variance σ² (I + X Xᵀ/λ), so that yᵀ (I + X Xᵀ/λ)⁻¹ y = yᵀ residual has mean (n − 1) σ²;
-        # divided by n − 3 it makes the variance that of Student's t, which estimates have as the noise is estimated.
+        # divided by n − 3 it gives the variance of Student's t, the distribution of estimates with estimated noise.
         noise = float(self.y @ residual) / max(len(self.y) - 3, 1)
         # (XᵀX + λ)⁻¹ = V diag(1/(d² + λ)) Vᵀ + (1 − V Vᵀ)/λ
         inverse = (self.Vt.T * (1.0 / (self.d**2 + penalty) - 1.0 / penalty)) @ self.Vt
@@ -169,7 +168,7 @@ class _Ridge:
 
 
 def _shares(logs: Array) -> Array:
-    """Likelihoods, given by their logarithms, as shares of 1."""
+    """Likelihoods, given as logarithms, normalised to sum to 1."""
     likelihoods = np.exp(logs - logs.max())
     return np.asarray(likelihoods / likelihoods.sum())
 

@@ -1,4 +1,4 @@
-"""The verdict on a finished contest: the winner beside others, trained on seeds that chose nothing."""
+"""The verdict on a finished contest: the winner against others, trained on seeds that chose nothing."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ NAME_OF_OURS = re.compile(r"[cnr]\d+|winner")  # candidates, new ones and random
 
 
 class Judge:
-    """Trains what the winner is compared with, and writes verdict.json.
+    """Trains the winner's opponents, and writes verdict.json.
 
-    `against`: `found`, what the search alone found; `random`, the best of as many random architectures as the contest
-    could have trained on its seeds; a registered generator such as `resnet`, at the width that comes closest to the
+    `against`: `found`, the result of the search alone; `random`, the best of as many random architectures as the
+    contest could have trained on its seeds; a registered generator such as `resnet`, at the width closest to the
     winner's parameters; else an architecture by name or file.
     """
 
@@ -40,7 +40,7 @@ class Judge:
         self.architectures = {name: self._load(name) for name in self.against if not self._is_word(name)}
 
     def judge(self, outcome: Outcome, num_seeds: int) -> dict[str, Any]:
-        """Make what is missing, seed by seed, and write the comparisons; returns them."""
+        """Make missing trainings, seed by seed; write and return the comparisons."""
         rows = self.rows(outcome)
         seeds = tuple(range(FIRST_NEW_SEED, FIRST_NEW_SEED + num_seeds))
         wanted = [(one.trials, described, seed, self.steps) for seed in seeds for one, described in rows]
@@ -52,7 +52,7 @@ class Judge:
         return found
 
     def rows(self, outcome: Outcome) -> list[tuple[Contestant, Described]]:
-        """The winner and the others; whatever is the winner itself is left out."""
+        """The winner and the others, without those that equal the winner."""
         assert outcome.winner is not None
         winner = self.contest.described(outcome.winner)
         rows: list[tuple[Contestant, Described]] = [(Contestant("winner", outcome.winner.name), winner)]
@@ -83,11 +83,11 @@ class Judge:
         sizes, stem = self.contest.sizes, Path(name).stem
         other = load_architecture(name, [FOUND, RANDOM, *GENERATORS]).for_image_size(sizes.image_size)
         if NAME_OF_OURS.fullmatch(stem) or self._is_word(stem):
-            raise UserError(f"--against {name}: {stem!r} is the name of something else here; rename the file")
+            raise UserError(f"--against {name}: the name {stem!r} is in use here; rename the file")
         return other.resized(width=sizes.width, noise_size=sizes.noise_size, channels=sizes.channels)
 
     def _best_random(self, outcome: Outcome) -> tuple[str, Described]:
-        """The best mean score on the contest's seeds of as many draws as the contest's steps would train."""
+        """The draw with the best mean score on the contest's seeds, out of as many as its steps would train."""
         schedule, proposer = self.contest.schedule, self.contest.proposer
         count = max(1, round(steps_taken(outcome, self.steps) / (len(schedule.seeds) * self.steps)))
         draws: dict[str, Candidate] = {}

@@ -10,47 +10,47 @@ from degas.errors import UserError
 from degas.settings.sections import EvaluateSettings, GanSettings, Positive, Settings, setting
 from degas_lab.contest.rungs import Schedule
 
-FIRST_NEW_SEED = 1000  # seeds from here on never choose anything: the verdict's
+FIRST_NEW_SEED = 1000  # seeds from here on are for the verdict and choose nothing
 Seed = Annotated[int, Field(ge=0, le=FIRST_NEW_SEED - 1)]
 
 
 class Plan(Settings):
-    """The length and scoring of the trainings; alike for every candidate."""
+    """The length and scoring of the trainings, equal for every candidate."""
 
     num_candidates: Annotated[int, Field(ge=4, le=1000)] = setting(24, "candidates of the first rung")
     num_draws: Annotated[int, Field(ge=0)] | None = setting(
-        None, "uniform draws among the candidates, at least; default: half of them"
+        None, "least number of uniform draws among the candidates; default: half of them"
     )
     promote: Annotated[tuple[Positive, Positive], Field()] = setting(
-        (8, 3), "how many enter the second rung, and the third"
+        (8, 3), "number of candidates in the second rung, and in the third"
     )
     first_share: Annotated[float, Field(gt=0, lt=1)] = setting(
-        0.3, "share of --gan.num-steps that a training of the first rung has; the second goes on from there"
+        0.3, "share of --gan.num-steps in the first rung; the second continues from there"
     )
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = setting(
-        (0, 1, 2), "training seeds that choose: the first two rungs use the first, the third uses all"
+        (0, 1, 2), "training seeds for choosing: the first two rungs use the first, the third uses all"
     )
     score: Literal["fid", "kid"] = setting("fid", "score that decides")
     max_params: Positive | None = setting(
-        None, "consider only architectures of at most so many parameters; default: no cap"
+        None, "consider only architectures with at most this many parameters; default: no cap"
     )
     seed: int = setting(0, "seed of proposals and draws")
     gan: GanSettings = setting(
-        GanSettings(num_steps=2500, width=32, generator_batch_images=64), "the adversarial training, alike for all"
+        GanSettings(num_steps=2500, width=32, generator_batch_images=64), "the adversarial training, equal for all"
     )
     evaluate: EvaluateSettings = EvaluateSettings(num_samples=1797)
 
     @property
     def schedule(self) -> Schedule:
-        """The rungs. Raises `UserError` where they are none."""
+        """The rungs. Raises `UserError` if they are invalid."""
         steps = self.gan.num_steps
         first = max(1, round(self.first_share * steps))
         if first == steps:
             raise UserError(f"--first-share: leaves nothing of {steps} steps for the second rung; lower it")
         if not self.num_candidates >= self.promote[0] >= self.promote[1]:
-            raise UserError("--promote: wants two numbers, the second no larger, the first at most --num-candidates")
+            raise UserError("--promote: needs two numbers, the first at most --num-candidates, the second no larger")
         if len(set(self.seeds)) < len(self.seeds):
-            raise UserError("--seeds: one is given twice")
+            raise UserError("--seeds: a seed is given twice")
         return Schedule(first, steps, self.seeds, self.promote, self.score)
 
     @property

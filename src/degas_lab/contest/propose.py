@@ -1,11 +1,11 @@
-"""Candidates from a finished search, as a pure function of (what it measured, space, seed).
+"""Candidates from a finished search, as a pure function of (its measurements, space, seed).
 
-GLO must not rank families against each other, since it prefers what a critic dislikes; so it ranks inside them.
-A family restricts the order, the up edges, the residual edges and the normal edges; its best and second best by the
-sum of the search's values over all decisions are found exactly (`nas.decide.capped`). Families take turns so that each
-kind is had about equally often, and uniform draws complete the set.
+GLO must not rank families against each other, since it prefers kinds that do badly against a critic; it ranks within
+families. A family restricts the order, the up edges, the residual edges and the normal edges; its best and second best
+by the sum of the search's values over all decisions are found exactly (`nas.decide.capped`). Families take turns so
+that each kind is about equally frequent, and uniform draws complete the set.
 
-A search has one order. In the other one each edge has the values of the edge with its role.
+A search has one order. In the other one an edge has the values of the edge with the same role.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from degas_lab.fits.evolution import draw
 
 MEASURED = "as measured"  # no restriction
 MAX_DRAWS = 20_000
-Stage = list[tuple[float, tuple[Edge, ...]]]  # what a node may keep: value and edges
+Stage = list[tuple[float, tuple[Edge, ...]]]  # the choices of a node: value and edges
 
 
 @dataclass(frozen=True)
 class SearchResult:
-    """The results of a finished search: values (more is better), the rules that it pruned by, and what it found."""
+    """The results of a finished search: values (larger is better), the rules of its pruning, and its architecture."""
 
     values: Alpha
     compare: Compare
@@ -42,7 +42,7 @@ class SearchResult:
 
 @dataclass(frozen=True)
 class Family:
-    """Restrictions of a kind each; `MEASURED` restricts nothing."""
+    """One restriction of each kind; `MEASURED` restricts nothing."""
 
     order: Order
     up: str
@@ -50,7 +50,7 @@ class Family:
     normal: str
 
     def allows(self, edges: Sequence[Edge]) -> bool:
-        """Return whether a node may keep these edges: the direct one, and perhaps a residual one."""
+        """Return whether a node may keep these edges: the direct one, and possibly a residual one."""
         ups = {up_kind(edge.operation) for edge in edges} - {""}
         normals = {normal_kind(edge.operation) for edge in edges} - {""}
         return (
@@ -80,10 +80,10 @@ class Proposer:
         return [Family(order, *kinds) for order in self.spaces for kinds in itertools.product(*levels)]
 
     def best(self, family: Family) -> list[tuple[Edge, ...]]:
-        """The best of a family and its second best, where there are such within the cap.
+        """The best and the second best of a family, if they exist within the cap.
 
-        Any other one differs from the best at some node, so the second best is the best of those found with one node
-        kept from what it has in the best.
+        Any other one differs from the best at some node, so the second best is found by forbidding, one node at a time,
+        the best one's choice there.
         """
         stages, budget = self._stages(family), self.budgets[family.order]
         first = best_within(stages, budget) if all(stages) else None
@@ -99,7 +99,7 @@ class Proposer:
         space, total = self.spaces[order], 0.0
         for node in space.nodes[1:]:
             kept: set[Edge | None] = {edge for edge in edges if edge.target == node}
-            rules = {"compare": self.search.compare, "zero_rule": "ignored"}  # a draw may keep what pruning drops
+            rules = {"compare": self.search.compare, "zero_rule": "ignored"}  # a draw may keep edges that pruning drops
             firsts, seconds = node_options(self.values[order], space, node, **rules)  # type: ignore[arg-type]
             total += sum(value for edge, value in firsts if edge in kept)
             total += next((value for edge, value in seconds if edge in kept), seconds[0][1])
@@ -114,7 +114,7 @@ class Proposer:
         return budget.allows(budget.cost(edges))
 
     def draws(self, seed: int, purpose: str = "contest draws") -> Iterator[tuple[Order, tuple[Edge, ...]]]:
-        """Uniform draws of order and edges within the cap, as many as are found in `MAX_DRAWS` attempts."""
+        """Uniform draws of order and edges within the cap, out of `MAX_DRAWS` attempts."""
         rng = random.Random(f"degas {purpose} {seed}")
         for _ in range(MAX_DRAWS):
             order = rng.choice(list(self.spaces))
@@ -142,7 +142,7 @@ def propose(
     seed: int,
     shipped: Mapping[str, Architecture] | None = None,
 ) -> list[Candidate]:
-    """The search's own find, those of `shipped` that are of the space, proposals of families, then uniform draws."""
+    """The search's own result, those `shipped` that are in the space, proposals of families, then uniform draws."""
     found = proposer.search.found
     named = [(found.order, found.edges, "found")]
     named += [(other.order, other.edges, name) for name, other in (shipped or {}).items() if _fits(other, proposer)]
@@ -167,7 +167,7 @@ def propose(
 
 
 def _proposals(proposer: Proposer, seed: int) -> Iterator[tuple[Order, tuple[Edge, ...], str]]:
-    """Bests of families in turn, then their second bests; none twice."""
+    """The best of each family in turn, then the second best ones; none twice."""
     bests = [(family, proposer.best(family)) for family in in_turn(proposer.families(), seed)]
     seen: set[tuple[Order, tuple[Edge, ...]]] = set()
     for place, proposed_by in enumerate(("glo", "glo second")):
@@ -178,7 +178,7 @@ def _proposals(proposer: Proposer, seed: int) -> Iterator[tuple[Order, tuple[Edg
 
 
 def in_turn(families: Sequence[Family], seed: int) -> list[Family]:
-    """All families, such that in any prefix each level of each restriction is had about equally often."""
+    """All families, ordered so that in any prefix each level of each restriction is about equally frequent."""
     left = list(families)
     random.Random(f"degas contest families {seed}").shuffle(left)
     had: Counter[tuple[int, str]] = Counter()
@@ -196,7 +196,7 @@ def _levels(family: Family) -> list[tuple[int, str]]:
 
 
 def _without(stages: list[Stage], edges: tuple[Edge, ...]) -> Iterator[list[Stage]]:
-    """The stages, each time without what one of the nodes has in `edges`."""
+    """The stages, each time without one node's choice in `edges`."""
     for number, stage in enumerate(stages):
         rest = [choice for choice in stage if not set(choice[1]) <= set(edges) or _drops_edge(choice[1], edges)]
         yield [*stages[:number], rest, *stages[number + 1 :]]

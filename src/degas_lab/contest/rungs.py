@@ -1,13 +1,13 @@
-"""The contest's rungs: which trials come next, who is promoted and who wins, as a function of candidates and trials.
+"""The contest's rungs: the next trials, the promotions and the winner, as a function of candidates and trials.
 
     rung 1   every candidate, first seed, few steps     half of the places by own score, the rest by the model
     rung 2   those promoted, first seed, all steps      by ½ own + ½ model, at least two families
     rung 3   the finalists, every seed, all steps       least mean difference to the mean of the finalists
 
-The first rung's model also names a few candidates that nobody trained, one decision away from the one that it thinks
-best. A training that diverged is a result: it counts as the worst of its rung and is not promoted. Lower scores are
-better. Numbers are rounded before they are compared, and candidates are looked up by name, so that neither the order
-in which trials end nor the last bits of a linear solver decide.
+The first rung's model also proposes a few untrained candidates, one decision away from its predicted best. A diverged
+training is a result: it counts as the worst of its rung and is not promoted. Lower scores are better. Numbers are
+rounded before comparison, and candidates are looked up by name, so that neither the order in which trials end nor the
+last bits of a linear solver matter.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from degas_lab.contest.effects import Model, fit
 from degas_lab.contest.scores import diverged, rounded, score_table, with_worst
 from degas_lab.trials import TrialRecords
 
-Make = Callable[[str, Order, tuple[Edge, ...]], Candidate | None]  # a new candidate, or None where the cap forbids it
-SEES_NEW = 8  # one place in so many of the second rung goes to a new candidate
+Make = Callable[[str, Order, tuple[Edge, ...]], Candidate | None]  # a new candidate, or None if the cap forbids it
+SEES_NEW = 8  # one in this many places of the second rung goes to a new candidate
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """`first_steps` of rung 1, `steps` of the others; `promote` how many enter rungs 2 and 3; `score` is a metric."""
+    """`first_steps` of rung 1, `steps` of the others; `promote`: sizes of rungs 2 and 3; `score`: a metric."""
 
     first_steps: int
     steps: int
@@ -41,7 +41,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Wanted:
-    """A training that is needed: of a candidate, with a seed, up to so many steps."""
+    """A training to make: candidate, seed, and number of steps."""
 
     candidate: str
     seed: int
@@ -50,7 +50,7 @@ class Wanted:
 
 @dataclass
 class Outcome:
-    """`rungs`: those decided, as rungs.json has them. `wanted`: the open rung's trainings; `entrants`: its candidates.
+    """`rungs`: the decided ones, as in rungs.json. `wanted`: trainings of the open rung; `entrants`: its candidates.
 
     `model` is that of the first rung; `winner` is None while a rung is open.
     """
@@ -66,7 +66,7 @@ class Outcome:
 def decide(
     candidates: Sequence[Candidate], records: TrialRecords, schedule: Schedule, space: SearchSpace, make: Make
 ) -> Outcome:
-    """Go through the rungs as far as the trials reach."""
+    """Decide the rungs as far as the trials allow."""
     outcome = Outcome({one.name: one for one in candidates}, [one.name for one in candidates])
     first, last = schedule.seeds[:1], schedule.seeds
     steps = (schedule.first_steps, schedule.steps, schedule.steps)
@@ -86,7 +86,7 @@ def decide(
 
 @dataclass
 class _Rung:
-    """A rung whose trainings are all finished: name → seed → score, those that diverged having the worst."""
+    """A rung with all trainings finished: name → seed → score; diverged ones have the worst."""
 
     outcome: Outcome
     table: dict[str, dict[int, float]]
@@ -152,7 +152,7 @@ def _second_rung(rung: _Rung) -> dict[str, Any]:
 
 
 def _third_rung(rung: _Rung) -> dict[str, Any]:
-    """The least mean difference to the finalists' mean; of those within one standard error of it, the smallest."""
+    """The least mean difference to the finalists' mean; among those within one standard error, the smallest."""
     seeds = rung.schedule.seeds
     means = {seed: statistics.fmean(scores[seed] for scores in rung.table.values()) for seed in seeds}
     differences = {name: [scores[s] - means[s] for s in seeds] for name, scores in rung.table.items()}
@@ -176,7 +176,7 @@ def _predict(model: Model, row: Mapping[str, str]) -> tuple[float, float]:
 
 
 def _new_candidates(rung: _Rung, model: Model, best: str, count: int) -> list[Candidate]:
-    """The best by the model of those that differ from `best` in one decision and that nobody trained."""
+    """The untrained candidates that differ from `best` in one decision and are best by the model."""
     known = {(one.order, one.edges) for one in rung.outcome.candidates.values()}
     start = choices(rung.outcome.candidates[best], rung.space)
     near = [{**start, name: option} for name, names in options(rung.space).items() for option in names]
@@ -192,7 +192,7 @@ def _new_candidates(rung: _Rung, model: Model, best: str, count: int) -> list[Ca
 
 
 def _of_two_families(order: Sequence[str], count: int, candidates: Mapping[str, Candidate]) -> list[str]:
-    """The first `count`; where they are of one family, the last of them makes room for the best of another one."""
+    """The first `count`; if all are of one family, the best of another family replaces the last."""
     chosen = list(order[:count])
     families = {candidates[name].family for name in chosen}
     others = [name for name in order[count:] if candidates[name].family not in families]
@@ -200,7 +200,7 @@ def _of_two_families(order: Sequence[str], count: int, candidates: Mapping[str, 
 
 
 def _standard(values: Mapping[str, float]) -> dict[str, float]:
-    """Less their mean, in standard deviations; 0 where all are equal."""
+    """Values minus their mean, in standard deviations; 0 if all are equal."""
     mean, spread = statistics.fmean(values.values()), statistics.pstdev(values.values())
     return {name: (value - mean) / spread if spread > 0 else 0.0 for name, value in values.items()}
 

@@ -1,12 +1,12 @@
-"""The contest in a folder: propose, train rung by rung, write what is decided.
+"""The contest in a folder: propose, train rung by rung, write the decisions.
 
     config.json       the protocol            environment.json   versions, machine, command
-    candidates.json   what was proposed       trials/            a JSON file a training
-    rungs.json        who was promoted, why   effects.json       what each operation does to the score
+    candidates.json   the proposals           trials/            one JSON file per training
+    rungs.json        promotions, with why    effects.json       effect of each operation on the score
     architecture.json the winner
 
-All but config.json and trials/ can be deleted: the same command writes the same bytes again. The same command may run
-several times at once, on the cores of one machine: each process takes trainings that no other has in work.
+All except config.json and trials/ can be deleted: the same command writes the same bytes again. The same command may
+run several times at once, on the cores of one machine: each process takes trainings that no other works on.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Contest:
             write_json(folder / "config.json", {"kind": "contest", **self.trainer.protocol})
 
     def run(self) -> Outcome:
-        """Train until there is a winner; what is decided on the way is written at once."""
+        """Train until there is a winner; write each decision at once."""
         while True:
             outcome = self.decide()
             self.write(outcome)
@@ -88,7 +88,7 @@ class Contest:
         return decide(self.candidates, self.trials.records(), self.schedule, self.space, self._make)
 
     def train_all(self, wanted: list[tuple[str, Described, int, int]]) -> None:
-        """Make all these trials, those that other processes have in work by waiting for them."""
+        """Make all these trials; wait for those that other processes work on."""
         while wanted:
             left = [one for one in wanted if not self.trainer.train(*one)]
             if len(left) == len(wanted):
@@ -96,7 +96,7 @@ class Contest:
             wanted = left
 
     def write(self, outcome: Outcome) -> None:
-        """Write the result of the trials so far, and remove checkpoints of trials that were not promoted."""
+        """Write the results so far, and remove checkpoints of trials that were not promoted."""
         with alone(self.folder):
             write_json(self.folder / "candidates.json", [one.to_dict() for one in self.candidates])
             write_json(self.folder / "rungs.json", outcome.rungs)
@@ -123,14 +123,14 @@ class Contest:
         return self.proposer.candidate(name, order, edges, "model") if allowed else None
 
     def _sized(self, found: Architecture, images: ImageSet) -> Architecture:
-        """The search's find at the images' size and channels, and the widths that were asked for."""
+        """The search's architecture at the images' size and channels, with the requested widths."""
         gan = self.plan.gan
         sized = found.for_image_size(images.image_size)
         width, noise_size = gan.generator_width or found.width, gan.noise_size or sized.noise_size
         return sized.resized(width=width, noise_size=noise_size, channels=images.channels)
 
     def _contest(self) -> dict[str, Any]:
-        """The settings of the contest that decide, as JSON values."""
+        """The settings that affect the contest's result, as JSON values."""
         return self.plan.model_dump(mode="json", exclude={"gan", "evaluate"}, include=set(Plan.model_fields))
 
     def _provenance(self, outcome: Outcome) -> dict[str, Any]:

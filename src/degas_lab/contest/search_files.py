@@ -1,4 +1,4 @@
-"""A finished search's folder as the contest reads it."""
+"""The files of a finished search, for the contest."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def read_search(run: Path) -> tuple[SearchResult, SearchSpace]:
         check_alpha(values, space)
         return SearchResult(values, pruning["compare"], pruning["zero_rule"], found), space
     except (KeyError, TypeError) as error:
-        raise UserError(f"{folder}: pruning.json and config.json are not those of a search; give another") from error
+        raise UserError(f"{folder}: pruning.json and config.json are not from a search; give another") from error
 
 
 def _space(found: Architecture, given: Mapping[str, Any]) -> SearchSpace:

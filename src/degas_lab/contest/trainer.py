@@ -1,4 +1,4 @@
-"""One training of the contest or of its verdict: an architecture or a baseline, with a seed, up to so many steps."""
+"""One training of the contest or its verdict: an architecture or a baseline, with a seed and a number of steps."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from degas_lab.trainings.adversarial import train_and_score
 from degas_lab.trainings.scorer import Scorer
 from degas_lab.trials import Trials
 
-Described = Mapping[str, Any]  # a generator as JSON values: {"architecture": …}, or {"kind": …, and its sizes}
+Described = Mapping[str, Any]  # a generator as JSON values: {"architecture": …}, or {"kind": …} with its sizes
 
 
 class Trainer:
-    """Trains into `folder`: NAME-sSEED.json, and beside it the checkpoints of trainings that may go on."""
+    """Trains into `folder`: NAME-sSEED.json, and the checkpoints of trainings that may continue."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Trainer:
             self.trials = Trials(folder, self.protocol, rules)
 
     def train(self, name: str, described: Described, seed: int, steps: int) -> bool:
-        """Make the trial, unless it is there already or another process has it in work: then False."""
+        """Make the trial, unless it exists or another process works on it (then return False)."""
         trial = trial_name(name, seed)
         with claimed(self.folder / ".claims" / trial) as mine:
             if not mine:
@@ -69,8 +69,8 @@ class Trainer:
             )
             if record["generator"] != described:
                 raise UserError(
-                    f"{self.folder / trial}.json: is a trial of another generator than {name} now is; remove it, or "
-                    "give another --out"
+                    f"{self.folder / trial}.json: is a trial of another generator than the current {name}; remove it, "
+                    "or give another --out"
                 )
             if "failed" in record or record["steps"] >= self.schedule.steps:
                 self.forget(trial)
@@ -78,13 +78,13 @@ class Trainer:
         return True
 
     def forget(self, trial: str) -> None:
-        """Remove the checkpoints of a trial, which will not go on."""
+        """Remove the checkpoints of a trial that will not continue."""
         shutil.rmtree(self.folder / trial, ignore_errors=True)
 
     def _trial(self, trial: str, described: Described, seed: int, steps: int) -> dict[str, Any]:
-        """The rates fall over all steps of the schedule, whatever rung the training is in."""
+        """Train; rates fall over all steps of the schedule, in every rung."""
         marks = [steps]
-        if seed == self.schedule.seeds[0] and steps > self.schedule.first_steps:  # perhaps begun in the first rung
+        if seed == self.schedule.seeds[0] and steps > self.schedule.first_steps:  # it may have begun in the first rung
             marks = [self.schedule.first_steps, steps]
         record = train_and_score(
             build(described, self.plan, seed),
@@ -101,7 +101,7 @@ class Trainer:
 
 
 def reaches(record: Mapping[str, Any], steps: int) -> bool:
-    """Return whether a trial has come so far, or ended before."""
+    """Return whether a trial has reached `steps`, or ended before."""
     return "failed" in record or record["steps"] >= steps
 
 
@@ -111,7 +111,7 @@ def describe_architecture(architecture: Architecture) -> dict[str, Any]:
 
 
 def build(described: Described, plan: Plan, seed: int) -> Generator:
-    """The generator with weights drawn from `seed`, as `degas train` draws them."""
+    """The generator with weights drawn from `seed`, as in `degas train`."""
     if "architecture" in described:
         return fresh_generator(Architecture.from_dict(described["architecture"]), plan.gan, seed)
     sizes = {name: value for name, value in described.items() if name != "kind"}
@@ -120,7 +120,7 @@ def build(described: Described, plan: Plan, seed: int) -> Generator:
 
 
 def baseline_like(kind: str, architecture: Architecture, num_parameters: int) -> dict[str, Any]:
-    """A baseline of the architecture's sizes, at the width whose parameters come closest to so many."""
+    """A baseline with the architecture's sizes, at the width closest to `num_parameters`."""
     sizes = {name: getattr(architecture, name) for name in ("noise_size", "base_size", "num_stages", "channels")}
 
     def count(width: int) -> int:

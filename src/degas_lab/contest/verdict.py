@@ -1,12 +1,12 @@
 """Is the winner better? Paired differences on seeds that chose nothing. Pure functions on plain numbers.
 
-Scores are distances: **lower is better**. A difference is winner − other over common seeds, so a negative one speaks
-for the winner: `better` where its whole interval lies below zero, `worse` where it lies above, else `not told apart`.
+Scores are distances: **lower is better**. A difference is winner − other over common seeds, so a negative one favours
+the winner: `better` if its whole interval is below zero, `worse` if it is above, else `not told apart`.
 
-Several comparisons are made at once. Holm: with m comparisons the one of the least probability under "no difference"
-is tested at 5 % / m, the next at 5 % / (m − 1), … up to the first that is not told apart, at whose level the remaining
-ones stay. The interval printed is Student's at exactly that level, so that it excludes zero where the verdict says so.
-All of them together claim a difference that is none in at most one case of twenty.
+Several comparisons are made at once. By Holm's procedure, with m comparisons the one with the smallest p-value is
+tested at 5 % / m, the next at 5 % / (m − 1), … up to the first that is not told apart; the remaining ones use its
+level. The interval is Student's at exactly this level, so that it excludes zero if and only if the verdict is a
+difference. The probability of any false difference among all comparisons is at most 5 %.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ METRICS = ("fid", "kid")
 
 @dataclass(frozen=True)
 class Contestant:
-    """A row of the verdict, and the name that its trials bear."""
+    """A row of the verdict, and the name of its trials."""
 
     name: str
     trials: str
@@ -35,7 +35,7 @@ class Contestant:
 
 @dataclass(frozen=True)
 class Paired:
-    """Paired differences in short: mean, standard error (of two seeds or more) and their number."""
+    """Summary of paired differences: mean, standard error (for two seeds or more) and number."""
 
     mean: float
     error: float
@@ -43,7 +43,7 @@ class Paired:
 
     @property
     def probability(self) -> float:
-        """Of a difference at least as large where there is none."""
+        """The p-value: probability of a difference at least as large by chance."""
         if self.error == 0.0:
             return 1.0 if self.mean == 0.0 else 0.0
         return 1.0 - t_probability(abs(self.mean) / self.error, self.num_seeds - 1)
@@ -56,9 +56,9 @@ class Paired:
 def verdict(
     records: TrialRecords, winner: Contestant, others: list[Contestant], *, seeds: tuple[int, ...], steps: int
 ) -> dict[str, Any]:
-    """verdict.json: a comparison of the winner with each other one, by each metric, on the fresh ones of `seeds`.
+    """verdict.json: comparisons of the winner with each other one, by each metric, on new `seeds`.
 
-    Holm's correction is over the comparisons by one metric. Seeds below `FIRST_NEW_SEED` are refused: they chose.
+    Holm's correction is over the comparisons by one metric. Seeds below `FIRST_NEW_SEED` are rejected: they chose.
     """
     if any(seed < FIRST_NEW_SEED for seed in seeds):
         raise ValueError(f"seeds below {FIRST_NEW_SEED} chose the winner and cannot judge it")
@@ -72,7 +72,7 @@ def verdict(
 def new_scores(
     records: TrialRecords, contestants: list[Contestant], *, seeds: tuple[int, ...], steps: int, metric: str
 ) -> Table:
-    """Contestant → seed → score of the finished trainings; one that diverged has the worst of all."""
+    """Contestant → seed → score of the finished trainings; a diverged one has the worst score of all."""
     found = {
         one.name: {
             seed: score
@@ -87,7 +87,7 @@ def new_scores(
 
 
 def compare(table: Table, winner: str, metric: str) -> list[dict[str, Any]]:
-    """The comparisons of `winner` with every other row, in the table's order, where there are two seeds or more."""
+    """The comparisons of `winner` with every other row with at least two seeds, in the table's order."""
     paired = {name: _paired(table[winner], scores) for name, scores in table.items() if name != winner}
     known = {name: found for name, found in paired.items() if found is not None}
     levels = holm_levels({name: found.probability for name, found in known.items()})
@@ -95,7 +95,7 @@ def compare(table: Table, winner: str, metric: str) -> list[dict[str, Any]]:
 
 
 def holm_levels(probabilities: Mapping[str, float]) -> dict[str, float]:
-    """Comparison → the confidence level of its interval, which excludes zero where Holm's procedure rejects."""
+    """Comparison → the confidence level of its interval, which excludes zero if Holm's procedure rejects."""
     levels: dict[str, float] = {}
     error, stopped = 1.0 - LEVEL, False
     for number, name in enumerate(sorted(probabilities, key=lambda name: probabilities[name])):
@@ -129,7 +129,7 @@ def _comparison(name: str, metric: str, found: Paired, level: float) -> dict[str
 
 
 def in_words(comparison: Mapping[str, Any]) -> str:
-    """`better than resnet by 3.1 (fid, 1.2 to 5.0, 10 seeds)`, or how small the difference must be."""
+    """`better than resnet by 3.1 (fid, 1.2 to 5.0, 10 seeds)`, or a bound on the difference."""
     metric, seeds, against = comparison["metric"], comparison["num_seeds"], comparison["against"]
     if comparison["verdict"] == "not told apart":
         most = max(abs(comparison["low"]), abs(comparison["high"]))

@@ -1,1 +1,1 @@
-"""Measurements by fits of GLO alone: found against drawn, evolution, sizes, rates."""
+"""Measurements by GLO fits alone: found against drawn architectures, evolution, sizes, rates."""

@@ -1,10 +1,9 @@
 """Random search and regularised evolution over the discrete space, as pure functions of (seed, results so far).
 
 Regularised evolution (Real et al. 2019): the population is a queue; the best of a random tournament gets a child with
-one decision changed, the child joins, and the *oldest* member dies, however good it is. So the population is simply
-the last so many of the history, and a stopped run goes on from its results alone. A child that has been fitted before
-joins again with the loss it had, which costs no fit: without that the neighbourhood of the best would be used up, and
-the population, which must die, would leave it.
+one decision changed, the child joins, and the *oldest* member is removed, however good it is. So the population is the
+end of the history, and a stopped run continues from its results alone. A child that was fitted before joins again with
+its known loss, at no cost: otherwise the neighbourhood of the best would be exhausted, and the population leave it.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ from degas.space.neighbours import decision_options
 Edges = tuple[Edge, ...]
 Accept = Callable[[Edges], bool]
 Kind = Literal["drawn", "child"]
-MAX_ATTEMPTS = 20_000  # draws without an accepted candidate, after which there is none
-MAX_REPEATS = 50  # proposals for each fit of the budget: with so many repeats the space counts as exhausted
+MAX_ATTEMPTS = 20_000  # draws without an accepted candidate, after which the search for one ends
+MAX_REPEATS = 50  # proposals for each fit of the budget, after which the space counts as exhausted
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A candidate with its loss, lower being better, and how it came about."""
+    """A candidate with its loss (lower is better) and its origin."""
 
     edges: Edges
     loss: float
@@ -42,7 +41,7 @@ class Proposal:
 
 
 def decisions(space: SearchSpace) -> tuple[tuple[Edge | None, ...], ...]:
-    """The decisions of an architecture, each as its options (`decision_options` has their names)."""
+    """The options of each decision of an architecture (`decision_options` has their names)."""
     return tuple(decision_options(space).values())
 
 
@@ -52,7 +51,7 @@ def draw(space: SearchSpace, rng: random.Random) -> Edges:
 
 
 def mutate(edges: Edges, space: SearchSpace, rng: random.Random) -> Edges:
-    """`edges` with one decision, drawn uniformly of those that have a choice, changed to another option of it."""
+    """`edges` with one decision, drawn uniformly among those with a choice, changed to another option."""
     table = decisions(space)
     chosen = [next((edge for edge in edges if edge in options), None) for options in table]
     place = rng.choice([k for k, options in enumerate(table) if len(options) > 1])
@@ -61,7 +60,7 @@ def mutate(edges: Edges, space: SearchSpace, rng: random.Random) -> Edges:
 
 
 def propose_random(space: SearchSpace, history: Sequence[Fit], *, seed: int, accept: Accept) -> Proposal | None:
-    """The next uniform draw that is accepted and new; None where none is found."""
+    """The next uniform draw that is accepted and new; None if none is found."""
     rng, known = _rng(seed, "drawn", len(history)), {fit.edges for fit in history}
     return _first(lambda: draw(space, rng), lambda edges: edges not in known and accept(edges), "drawn")
 
@@ -69,10 +68,10 @@ def propose_random(space: SearchSpace, history: Sequence[Fit], *, seed: int, acc
 def propose_evolution(
     space: SearchSpace, history: Sequence[Fit], *, seed: int, accept: Accept, population: int, tournament: int
 ) -> Proposal | None:
-    """The next candidate of regularised evolution; None where none is found.
+    """The next candidate of regularised evolution; None if none is found.
 
-    The first `population` are those of `propose_random` with the same seed, so that the two share these fits.
-    Afterwards the best of `tournament` members, drawn with replacement from the youngest `population`, gets a child.
+    The first `population` candidates are those of `propose_random` with the same seed, so that both share these fits.
+    Then the best of `tournament` members, drawn with replacement from the youngest `population`, gets a child.
     """
     if len(history) < population:
         return propose_random(space, history, seed=seed, accept=accept)
@@ -89,9 +88,9 @@ def propose_evolution(
 def run(
     propose: Callable[[Sequence[Fit]], Proposal | None], evaluate: Callable[[Proposal], float], num_fits: int
 ) -> list[Fit]:
-    """Candidates, one proposed after another from the results so far, until `num_fits` different ones are evaluated.
+    """Propose candidates from the results so far, until `num_fits` different ones are evaluated; return the history.
 
-    The history holds repeats as well, see `distinct`. It ends early where the proposals end or only repeat.
+    The history includes repeats (see `distinct`). It ends early if proposals end or only repeat.
     """
     history: list[Fit] = []
     losses: dict[Edges, float] = {}
@@ -106,7 +105,7 @@ def run(
 
 
 def distinct(history: Sequence[Fit]) -> list[Fit]:
-    """The history without repeats: what was fitted, in that order."""
+    """The history without repeats: the fits in their order."""
     first: dict[Edges, Fit] = {}
     for fit in history:
         first.setdefault(fit.edges, fit)

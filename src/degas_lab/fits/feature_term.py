@@ -1,8 +1,8 @@
-"""A term for the reconstruction loss that looks at features instead of pixels, from the ImageNet extractor's network.
+"""A term of the reconstruction loss on features instead of pixels, from the ImageNet extractor's network.
 
-In the manner of LPIPS (Zhang et al. 2018) without its learned weights: maps are scaled to unit length over channels at
-every pixel, and their squared distance is averaged. Early maps only, at 64 px: the whole network in every step would
-make a fit many times dearer.
+It is like LPIPS (Zhang et al. 2018) without learned weights: maps are scaled to unit length over channels at every
+pixel, and their squared distance is averaged. It uses only early maps, at 64 px: the whole network in every step would
+multiply the cost of a fit.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from degas.settings.sections import EvaluateSettings, SearchSettings
 from degas.space.architecture import Architecture
 from degas_lab.fits.standalone import alone, fit
 
-PIXELS = 64  # side of what the network sees; our choice
-BLOCKS = (1, 3, 5)  # ends of the network's first three stages: maps at 1/2, 1/4 and 1/8 of that
+PIXELS = 64  # side of the network's input; our choice
+BLOCKS = (1, 3, 5)  # ends of the network's first three stages: maps at 1/2, 1/4 and 1/8 of that size
 
 
 class FeatureTerm:
@@ -46,7 +46,7 @@ class FeatureTerm:
 
 
 def feature_term(device: torch.device) -> FeatureTerm:
-    """The term with the trained network; `UserError` where its weights are missing."""
+    """The term with the trained network; `UserError` if its weights are missing."""
     extractor = build_extractor(EvaluateSettings(extractor="imagenet"), device)
     assert isinstance(extractor, ImagenetExtractor)
     return FeatureTerm(extractor.network)
@@ -55,7 +55,7 @@ def feature_term(device: torch.device) -> FeatureTerm:
 def fit_with_features(
     architecture: Architecture, images: ImageSet, settings: SearchSettings, term: FeatureTerm, **options: Any
 ) -> float:
-    """`standalone.fit_alone` with the feature term added to the loss, in the fit as in what is returned."""
+    """`standalone.fit_alone` with the feature term added to the loss, in the fit and in the result."""
     glo, batches = alone(architecture, images, settings, **options)
     glo.further_terms = term
     fit(glo, batches)

@@ -1,8 +1,8 @@
-"""Is the found architecture better than a drawn one, and not only bigger?
+"""Comparison of the found architecture with drawn ones: is it better, and not only larger?
 
-Trained alone by GLO under an equal budget: the found architecture against uniformly drawn ones, drawn ones of equal
-parameter count (± 10 %), and the smallest and the biggest of the space. Size explains part of the loss, so every row
-carries its parameter count.
+All are fitted alone by GLO under an equal budget: the found architecture, uniformly drawn ones, drawn ones of equal
+parameter count (± 10 %), and the smallest and the largest of the space. Size explains part of the loss, so every row
+has its parameter count.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def found_vs_random(
     num_epochs: int = 5,
     say: Callable[[str], None] = print,
 ) -> dict[str, dict[str, Any]]:
-    """Fit every architecture alone by GLO for `num_epochs`; the record of each trial by name.
+    """Fit every architecture alone by GLO for `num_epochs`; return the record of each trial by name.
 
     A record has `kind` (found, random, equal_size, smallest, biggest), `loss` (ℓ of paper eq. 2 over the training
     images), `num_parameters`, `multiply_adds` and the architecture's `nodes`.
@@ -58,7 +58,7 @@ def found_vs_random(
 
 
 def contestants(found: Architecture, num_random: int, num_equal: int) -> Iterator[tuple[str, str, Architecture]]:
-    """Name, kind and architecture of every trial, all at the found one's sizes."""
+    """Name, kind and architecture of every trial, all with the found one's sizes."""
     yield "found", "found", found
     graph = found.graph
     for seed in range(num_random):

@@ -1,6 +1,6 @@
 """The loss of an architecture's generator on images that its weights were not fitted to.
 
-A generator big enough may learn its training images by heart; what it makes of others says more of what it can draw.
+A large generator may memorise its training images; other images show better what it can generate.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ def fit_held_out(
     num_epochs: int,
     engine: Engine,
 ) -> float:
-    """ℓ over held-out images: weights fitted to the others, then latents alone to these (our choice).
+    """ℓ over held-out images: weights are fitted to the others, then only latents to these (our choice).
 
-    `settings.held_out_fraction` of the images, drawn from `seed`, are held out. The others are fitted as by
-    `standalone.fit_alone`; then the network stands still, batch norms included (evaluation mode), and the held-out
-    images' latents, from the same start, get as many epochs. Raises `UserError` where a part would be empty.
+    `settings.held_out_fraction` of the images, drawn from `seed`, are held out. The others are fitted as in
+    `standalone.fit_alone`. Then the network is frozen, including batch norms (evaluation mode), and the latents of the
+    held-out images, initialised in the same way, get as many epochs. Raises `UserError` if a part would be empty.
     """
     fitted, held = split_held_out(images.num_images, settings.held_out_fraction, seed=seed, purpose="held out")
     glo, batches = alone(architecture, images, settings, seed=seed, num_epochs=num_epochs, engine=engine, rows=fitted)
@@ -41,7 +41,7 @@ def fit_held_out(
 
 
 def fit_latents(glo: Glo, rows: np.ndarray, num_epochs: int) -> None:
-    """Fit the latents of the images `rows` (n,) to a network that stands still; rates fall along the whole cosine."""
+    """Fit the latents of the images `rows` (n,) to a frozen network; rates follow the whole cosine."""
     batches = Batches(glo.images, glo.settings.batch_images, seed=glo.seed, purpose="held-out latents", rows=rows)
     num_steps = num_epochs * batches.steps_per_epoch
     glo.network.eval()

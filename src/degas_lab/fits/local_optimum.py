@@ -1,8 +1,8 @@
-"""Is an architecture a local optimum of the loss that its search goes by?
+"""Test whether an architecture is a local optimum of the search's loss.
 
-The architecture and each that differs from it in one decision are fitted alone by GLO with the same seeds. Fits of one
-seed share latents and batches, so losses are compared within seeds. Where the search's pruning.json lies beside the
-architecture, the order in which the supernet put the options of each decision is held against the order of the fits.
+The architecture and all that differ from it in one decision are fitted alone by GLO with the same seeds. Fits of one
+seed share latents and batches, so losses are compared within seeds. If the search's pruning.json is next to the
+architecture, the supernet's ranking of the options of each decision is compared with that of the fits.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ FOUND = "found"
 class LocalOptimum:
     """The measurement in `folder`: `trials/` holds `found-sSEED.json`, `N1-direct-conv_3x3-sSEED.json`, …
 
-    `space` says which operations there are, where it was given any; else the architecture's own search does. Stages,
-    order and sizes are the architecture's.
+    The operations are those of `space` if it was given any, else those of the architecture's own search. Stages, order
+    and sizes are the architecture's.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class LocalOptimum:
         self.trials = Trials(folder / "trials", {**shared, "found": found.to_dict()})
 
     def measure(self) -> None:
-        """Make every fit that is missing: a whole seed before the next, the found architecture first."""
+        """Make every missing fit: a whole seed before the next, the found architecture first."""
         for seed in self.plan.seeds:
             for name, described, architecture in self.contestants():
                 record = self.trials.run(f"{name}-s{seed}", partial(self._fit, described, architecture, seed))
@@ -68,7 +68,7 @@ class LocalOptimum:
                 self.say(f"{name:<36} seed {seed}  loss {shown}")
 
     def contestants(self) -> Iterator[tuple[str, dict[str, str], Architecture]]:
-        """Name, what the record says of it, and architecture: the found one, then its neighbours."""
+        """Name, description for the record, and architecture: the found one, then its neighbours."""
         yield FOUND, {"decision": FOUND, "option": FOUND}, self.found
         for one in self.neighbours:
             described = {"decision": one.decision, "option": one.option}
@@ -87,7 +87,7 @@ class LocalOptimum:
         return {**described, "seed": seed, **found, **vars(architecture_cost(architecture)), **spent, "nodes": nodes}
 
     def _loss(self, architecture: Architecture, seed: int) -> dict[str, Any]:
-        """`loss`; of a fit that diverges None, and `failed` says why."""
+        """`loss`; for a diverged fit it is None, and `failed` says why."""
         options: dict[str, Any] = {"seed": seed, "num_epochs": self.num_epochs, "engine": self.engine}
         try:
             return {"loss": fit_alone(architecture, self.images, self.settings, **options)}
@@ -96,7 +96,7 @@ class LocalOptimum:
 
 
 def searched_space(found: Architecture, given: SpaceSettings) -> SearchSpace:
-    """The space of the architecture's graph with the operations given, else those that its search chose from."""
+    """The space of the architecture's graph with the given operations, else those of its search."""
     own = found.provenance.get("space", {})
 
     def operations(kind: str) -> tuple[str, ...]:

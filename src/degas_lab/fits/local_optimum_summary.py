@@ -1,4 +1,4 @@
-"""The summary of `local_optimum`'s trials: neighbours paired with the found architecture, and the supernet's order."""
+"""The summary of `local_optimum`: neighbours paired with the found architecture, and the supernet's ranking."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from degas_lab.paired import Table, by_seed, paired_difference
 from degas_lab.trials import TrialRecords
 
 DIGITS = 4  # of a loss
-LEFT_AT_CHANCE = 0.025  # share of neighbours as good as the found one that an interval calls better
+LEFT_AT_CHANCE = 0.025  # share of equally good neighbours that a 95 % interval calls better by chance
 
 
 def summarise(
@@ -33,7 +33,7 @@ def summarise(
     Args:
         records: the trials.
         chosen: decision → the found architecture's option.
-        estimated: decision → option → what the search went by, more being better; may be empty.
+        estimated: decision → option → the search's value (larger is better); may be empty.
     """
     table = by_seed([(_key(one), one["seed"], one["loss"]) for one in records.values() if one["loss"] is not None])
     found = table.get(FOUND)
@@ -66,7 +66,7 @@ def write_summary(measurement: LocalOptimum, folder: Path, pruning: Mapping[str,
 
 
 def read_pruning(architecture: Path) -> dict[str, Any] | None:
-    """pruning.json beside an architecture file, as far as this one says what its search compared."""
+    """pruning.json next to an architecture file, if it says what its search compared."""
     path = architecture.parent / "pruning.json"
     if not path.is_file():
         return None
@@ -78,10 +78,10 @@ def read_pruning(architecture: Path) -> dict[str, Any] | None:
 
 
 def estimates(values: Alpha, space: SearchSpace, compare: Compare) -> dict[str, dict[str, float]]:
-    """Decision → option → the value that the search compared, more being better."""
+    """Decision → option → the value that the search compared (larger is better)."""
     found: dict[str, dict[str, float]] = {}
     for node in space.nodes[1:]:
-        # `zero` is passed over: an option that a search drops for it has a value all the same.
+        # `zero` is ignored: an option that a search drops because of it has a value, too.
         firsts, seconds = node_options(values, space, node, compare=compare, zero_rule="ignored")
         found[f"{node} direct"] = {option_name(edge, "direct"): value for edge, value in firsts}
         if len(seconds) > 1:
@@ -90,8 +90,8 @@ def estimates(values: Alpha, space: SearchSpace, compare: Compare) -> dict[str, 
 
 
 def format_table(summary: Mapping[str, Any]) -> str:
-    """A line a neighbour, best first, and the sentences."""
-    head = ("decision", "found", "instead", "seeds", "loss", "less the found one's", "95 %", "")
+    """One line per neighbour, best first, and the sentences."""
+    head = ("decision", "found", "instead", "seeds", "loss", "minus the found one's", "95 %", "")
     chosen = summary["found"]["choices"]
     rows = [_cells(row, chosen[row["decision"]]) for row in summary["rows"]]
     lines = [line for line in (in_words(summary), tau_in_words(summary)) if line]
@@ -99,7 +99,7 @@ def format_table(summary: Mapping[str, Any]) -> str:
 
 
 def in_words(summary: Mapping[str, Any]) -> str:
-    """The answer in a sentence or three."""
+    """The answer in one to three sentences."""
     counts, rows, losses = summary["counts"], summary["rows"], list(summary["found"]["losses"].values())
     mean = f"Found: {statistics.fmean(losses):.{DIGITS}f} (seeds: {len(losses)})."
     if len(losses) < 2:
@@ -108,7 +108,7 @@ def in_words(summary: Mapping[str, Any]) -> str:
     if not counts["better"]:
         return f"{mean} No neighbour of {len(rows)} is better ({told}): a local optimum, as far as these fits tell."
     best = next(row for row in rows if row["verdict"] == "better")
-    chance = f"{LEFT_AT_CHANCE * len(rows):.1f} by chance if all were alike"
+    chance = f"{LEFT_AT_CHANCE * len(rows):.1f} by chance if all were equal"
     return (
         f"{mean} No local optimum: of {len(rows)} neighbours {counts['better']} are better ({chance}), {told}. "
         f"The best of these: {best['decision']} {best['option']}, {best['words']}."
@@ -116,12 +116,12 @@ def in_words(summary: Mapping[str, Any]) -> str:
 
 
 def tau_in_words(summary: Mapping[str, Any]) -> str:
-    """How well the supernet ranked the options of each decision; empty where that is not known."""
+    """A sentence on the supernet's ranking of the options of each decision; empty if it is not known."""
     if not summary["tau"]:
         return ""
     each = ", ".join(f"{decision} {_signed(tau, 2)}" for decision, tau in summary["tau"].items())
     mean = _signed(summary["mean_tau"], 2)
-    return f"Kendall's τ of the search's order of the options with that of the fits: {mean} (mean; {each})."
+    return f"Kendall's τ between the rankings of options by the search and by the fits: {mean} (mean; {each})."
 
 
 def _key(record: Mapping[str, Any]) -> str:
@@ -138,7 +138,7 @@ def _row(decision: str, option: str, scores: Mapping[int, float], found: Mapping
 
 
 def _taus(table: Table, chosen: Mapping[str, str], estimated: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-    """Decision → Kendall's τ of the search's order with that of the mean losses, over seeds that all options have."""
+    """Decision → Kendall's τ between the search's ranking and that of mean losses, over seeds that all options have."""
     found = {}
     for decision, values in estimated.items():
         names = {option: FOUND if chosen[decision] == option else f"{decision}: {option}" for option in values}

@@ -1,9 +1,9 @@
-"""Does the loss of a GLO search fall smoothly ("its monotonic stable loss function", paper §3.2)? From finished runs.
+"""Test on finished runs: does the loss of a GLO search fall smoothly ("its monotonic stable loss function", §3.2)?
 
     degas experiment loss-curves --runs RUN [RUN ...] --out FIGURE.png
 
-Draws the loss of every search in the runs (of each seed, where there are several) and, of runs that were trained as
-well, the generator's adversarial loss; prints for each curve how often it rises. No run is made or changed.
+Draws the loss of every search in the runs (of each seed if there are several), and the generator's adversarial loss of
+runs with training; prints for each curve how often it rises. No run is made or changed.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from degas.errors import UserError
 from degas.runtime.run_folder import read_jsonl
 from degas_lab.figures import COLOURS, markdown, saved_figure
 
-BLOCKS = 10  # a curve is cut into so many equal parts, whose means tell rise from fall
+BLOCKS = 10  # a curve is split into this many equal parts, whose means rise or fall
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A loss as it was logged: `steps` and `losses`, of the same length; `kind` is `search` or `train`."""
+    """A logged loss: `steps` and `losses` of the same length; `kind` is `search` or `train`."""
 
     name: str
     kind: str
@@ -32,16 +32,16 @@ class Curve:
     losses: np.ndarray
 
     def block_means(self) -> np.ndarray:
-        """Means of `BLOCKS` equal parts (fewer where fewer steps were logged), in order."""
+        """Means of `BLOCKS` equal parts (fewer if fewer steps were logged), in order."""
         parts = np.array_split(self.losses, min(BLOCKS, len(self.losses)))
         return np.array([part.mean() for part in parts])
 
     def num_rises(self) -> int:
-        """The number of parts with a higher mean than the one before; 0 for a curve that only falls."""
+        """The number of parts with a higher mean than the previous one; 0 for a curve that only falls."""
         return int((np.diff(self.block_means()) > 0).sum())
 
     def roughness(self) -> float:
-        """Mean size of a change between logged steps, in units of the whole fall from first to last part."""
+        """Mean absolute change between logged steps, in units of the fall from first to last part."""
         means = self.block_means()
         span = abs(means[0] - means[-1])
         return float(np.abs(np.diff(self.losses)).mean() / span) if span else float("inf")
@@ -55,7 +55,7 @@ def read_curves(runs: Sequence[Path]) -> list[Curve]:
         folders = [("search", folder) for folder in seeds or [run / "search"]] + [("train", run / "train")]
         found = [_read(kind, folder) for kind, folder in folders if (folder / "metrics.jsonl").exists()]
         if not found:
-            raise UserError(f"{run}: holds no search and no training; give folders that degas search or run wrote")
+            raise UserError(f"{run}: holds no search and no training; give folders from degas search or degas run")
         curves += found
     return curves
 
@@ -71,8 +71,8 @@ def _read(kind: str, folder: Path) -> Curve:
 
 
 def format_table(curves: Sequence[Curve]) -> str:
-    """A row a curve: loss in the first and last part, rises, roughness."""
-    head = ["run", "loss", "first part", "last part", f"rises of {BLOCKS - 1}", "change a step / whole fall"]
+    """One row per curve: loss in the first and last part, rises, roughness."""
+    head = ["run", "loss", "first part", "last part", f"rises of {BLOCKS - 1}", "change per step / whole fall"]
     rows = []
     for curve in curves:
         means = curve.block_means()
@@ -83,7 +83,7 @@ def format_table(curves: Sequence[Curve]) -> str:
 
 
 def draw(curves: Sequence[Curve], path: Path) -> None:
-    """Search losses on the left; adversarial ones, if any, on the right."""
+    """Draw search losses on the left, and adversarial ones, if any, on the right."""
     kinds = [kind for kind in ("search", "train") if any(curve.kind == kind for curve in curves)]
     titles = {"search": "GLO search: reconstruction loss", "train": "adversarial training: generator's loss"}
     with saved_figure(path, (4.2 * len(kinds), 3.0), columns=len(kinds)) as axes:

@@ -1,8 +1,8 @@
-"""The latents' gradient under the paper's literal learning rate: where it dies, and which rates keep it alive.
+"""The latents' gradient with the paper's literal learning rate: where it vanishes, and which rates preserve it.
 
-The paper's search takes DARTS' SGD (momentum 0.9) at rate 0.3 for CIFAR-10, and random latents. Each trial searches
-with one choice of rates and, at a few steps, looks at every place from the latents to the image: the size of the
-gradient there, the share of it that is exactly 0, and how much the activations differ between images.
+The paper's search uses DARTS' SGD (momentum 0.9) at rate 0.3 for CIFAR-10, and random latents. Each trial searches with
+one choice of rates and, at a few steps, records at every place from the latents to the image: the size of the gradient,
+the share of it that is exactly 0, and the difference of activations between images.
 
     degas experiment paper-rate --data FOLDER --out DIR [--num-images 3200] [--seed 0] [--only NAME ...]
 """
@@ -32,8 +32,8 @@ ADAM = {  # our defaults
     name: SearchSettings.model_fields[name].default
     for name in ("weight_optimizer", "weight_lr", "weight_lr_min", "weight_decay", "latent_optimizer", "latent_lr")
 }
-STILL_NORM = "still_norm"  # not a setting: keep scale and shift of the last batch norm at 1 and 0
-TRIALS: dict[str, dict[str, Any]] = {  # what each changes from the paper's settings
+STILL_NORM = "still_norm"  # not a setting: keeps scale and shift of the last batch norm at 1 and 0
+TRIALS: dict[str, dict[str, Any]] = {  # changes of each trial to the paper's settings
     "literal": {},
     "latents-10x": {"latent_lr": 3.0},
     "latents-100x": {"latent_lr": 30.0},
@@ -50,11 +50,11 @@ TRIALS: dict[str, dict[str, Any]] = {  # what each changes from the paper's sett
     "default": {**ADAM, "latent_init": "pca"},
 }
 PROBED_STEPS = (0, 5, 10, 20, 30, 40, 50, 75, 100, 150, 199)
-LAST_STEPS = 20  # the loss of a trial is the mean of so many
+LAST_STEPS = 20  # the loss of a trial is the mean of this many
 
 
 def run_trial(changes: dict[str, Any], images: ImageSet, *, seed: int, engine: Engine) -> dict[str, Any]:
-    """Search with the paper's settings but for `changes`; losses at the end, and what was seen on the way."""
+    """Search with the paper's settings and these `changes`; return final losses, and the records during the search."""
     settings = trial_settings(changes)
     search = Search(images, settings, SpaceSettings(separable_order="darts"), seed=seed, engine=engine)
     if changes.get(STILL_NORM):
@@ -76,14 +76,14 @@ def trial_settings(changes: dict[str, Any]) -> SearchSettings:
 
 
 def hold_last_norm(search: Search) -> None:
-    """Take scale and shift of the last batch norm out of the weights that are fitted."""
+    """Exclude scale and shift of the last batch norm from the fitted weights."""
     held = {id(parameter) for parameter in search.supernet.backbone.norm.parameters()}
     search.signal.weights = [weight for weight in search.signal.weights if id(weight) not in held]
     search.signal.optimizer = weight_optimizer(search.signal.weights, search.settings)
 
 
 def probe(search: Search, step: int) -> dict[str, Any]:
-    """One forward and backward pass of a weight step that changes nothing: what arrives at each place."""
+    """Record activations and gradients at each place, by the passes of a weight step that changes nothing."""
     backbone, places = search.supernet.backbone, {}
 
     def keep(name: str, tensor: Tensor) -> None:
@@ -92,7 +92,7 @@ def probe(search: Search, step: int) -> dict[str, Any]:
 
     def keep_norm(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> Tensor:
         keep("last BN", output)
-        return output.clone()  # the ReLU that follows works in place, and not on what is kept
+        return output.clone()  # the next ReLU works in place, so it gets a copy
 
     hooks = [
         value.register_forward_pre_hook(lambda module, inputs, node=node: keep(node, inputs[0]))
@@ -126,7 +126,7 @@ def probe(search: Search, step: int) -> dict[str, Any]:
 
 @torch.no_grad()
 def describe(tensor: Tensor) -> dict[str, float]:
-    """Gradient and activations (B, …) at a place: ‖∇‖, its share of zeros, how much the images differ there."""
+    """Gradient and activations (B, …) at a place: ‖∇‖, its share of zeros, the difference between images."""
     assert tensor.grad is not None
     return {
         "gradient_norm": float(tensor.grad.norm()),
@@ -136,7 +136,7 @@ def describe(tensor: Tensor) -> dict[str, float]:
 
 
 def format_table(records: dict[str, dict[str, Any]]) -> str:
-    """Markdown: one line a trial."""
+    """Markdown: one line per trial."""
     lines = [
         "| trial | weights | latents | loss | squared error | loss / mean image's | last ReLU positive "
         "| dead channels | latent gradient |",

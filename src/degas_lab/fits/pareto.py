@@ -1,8 +1,8 @@
-"""Loss against parameters: what is worth its size? From the finished trials of other measurements, nothing is trained.
+"""Loss against parameters, from the finished trials of other measurements; nothing is trained.
 
-The *front* are the architectures that no other one beats in both: fewer parameters and a lower loss. The *knee* is the
-point of the front farthest below the chord between the front's ends, on a logarithmic axis of parameters, both axes
-scaled to the front's extent: where further parameters begin to buy less. A front without a point below its chord, or of
+The *front* consists of the architectures that no other one beats in both parameters and loss. The *knee* is the point
+of the front farthest below the chord between the front's ends, on a logarithmic axis of parameters, with both axes
+scaled to the front's extent: from there, further parameters help less. A front without a point below its chord, or with
 fewer than three points, has no knee.
 """
 
@@ -18,7 +18,7 @@ from degas.errors import UserError
 from degas.runtime.json_files import read_object, write_json
 from degas_lab.figures import COLOURS, GREY, saved_figure, size_axis
 
-KINDS = {  # of trials, and how the picture names them
+KINDS = {  # of trials, with their names in the picture
     "found": "found",
     "random": "random",
     "equal_size": "random, of equal size",
@@ -26,7 +26,7 @@ KINDS = {  # of trials, and how the picture names them
     "smallest": "smallest",
     "biggest": "biggest",
 }
-COMPARED = ("data", "search", "num_epochs")  # what trials must share, or their losses say nothing about each other
+COMPARED = ("data", "search", "num_epochs")  # trials must share these, or their losses are not comparable
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Fitted:
 
 
 def pareto_front(points: Sequence[Fitted]) -> list[Fitted]:
-    """The points that none beats, by rising parameters and falling loss; of equal ones the first."""
+    """The points that no other beats, by ascending parameters and falling loss; the first of equal ones."""
     front: list[Fitted] = []
     for point in sorted(points, key=lambda p: (p.num_parameters, p.loss)):
         if not front or point.loss < front[-1].loss:
@@ -68,7 +68,7 @@ def knee(front: Sequence[Fitted]) -> Fitted | None:
 def load_points(folders: Sequence[Path]) -> list[Fitted]:
     """Every trial with a kind, a loss and a size in the folders of `found-vs-random` and `baselines`.
 
-    Raises `UserError` where a folder holds none, or trials of different data, search settings or epochs would meet.
+    Raises `UserError` if a folder holds none, or if trials differ in data, search settings or epochs.
     """
     points: list[Fitted] = []
     first: tuple[Path, dict[str, Any]] | None = None
@@ -103,7 +103,7 @@ def write_pareto(points: Sequence[Fitted], folder: Path) -> dict[str, Any]:
 
 
 def draw_pareto(points: Sequence[Fitted], front: Sequence[Fitted], bend: Fitted | None, path: Path) -> None:
-    """A dot a trial by kind, the front as stairs, the knee ringed."""
+    """Draw a dot per trial by kind, the front as stairs, and a ring around the knee."""
     with saved_figure(path, (6.4, 4.2)) as axes:
         one = axes[0, 0]
         sizes, losses = [p.num_parameters for p in front], [p.loss for p in front]
@@ -139,12 +139,12 @@ def _point(path: Path, given: Path) -> Fitted | None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    missing = f"{path}: is not there; give a folder of found-vs-random or baselines"
+    missing = f"{path}: does not exist; give a folder of found-vs-random or baselines"
     return read_object(path, missing=missing, advice="the file is damaged, remove it")
 
 
 def _check_same(first: tuple[Path, dict[str, Any]], other: tuple[Path, dict[str, Any]]) -> None:
-    """Settings that one of them does not know yet are passed over: files of an older version stay usable."""
+    """Raise `UserError` if settings differ, except those that one file lacks: files of older versions stay usable."""
     for key in COMPARED:
         a, b = first[1].get(key), other[1].get(key)
         if isinstance(a, dict) and isinstance(b, dict):
@@ -154,6 +154,6 @@ def _check_same(first: tuple[Path, dict[str, Any]], other: tuple[Path, dict[str,
         differing = [name for name in differing if name != "data.source"]  # the fingerprint says more
         if differing:
             raise UserError(
-                f"{other[0]}: its trials have another {differing[0]} than those of {first[0]}; their losses cannot be "
-                "compared"
+                f"{other[0]}: its trials have another {differing[0]} than those of {first[0]}; their losses are not "
+                "comparable"
             )

@@ -1,4 +1,4 @@
-"""The plan of the searches that differentiable search is compared with. Knows no torch."""
+"""The plan of the searches that are compared with differentiable search. No torch."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ METHODS: tuple[Method, ...] = get_args(Method)
 
 
 class Plan(Settings):
-    """The searches and the number of fits of each; a cap on the parameters; the evolution's two sizes.
+    """The searches, their number of fits, a cap on the parameters, and the two sizes of the evolution.
 
-    Budgets here are a hundredth of Real et al.'s, and every child is changed: with their quarter of the population in a
-    tournament, selection does not keep up with mutation (on a toy objective of 9 independent decisions, 100 fits, a
+    Budgets here are a hundredth of Real et al.'s, and every child is mutated: with their tournaments of a quarter of
+    the population, selection is too weak for the mutation (on a toy objective of 9 independent decisions, 100 fits, a
     population of 10: 2.6 decisions wrong with tournaments of 3, 1.7 with 10).
     """
 
-    methods: Annotated[tuple[Method, ...], Field(min_length=1), DISTINCT] = setting(METHODS, "which to run")
+    methods: Annotated[tuple[Method, ...], Field(min_length=1), DISTINCT] = setting(METHODS, "searches to run")
     num_fits: Positive = setting(50, "fits of each method and seed")
     num_epochs: Positive = setting(5, "epochs of each standalone fit")
     seeds: Positive = setting(1, "searches of each method")
     seed: int = setting(0, "the first seed: of proposals, weights, latents and batches")
     max_params: Positive | None = setting(
-        None, "consider only architectures of at most so many parameters; default: no cap"
+        None, "consider only architectures with at most this many parameters; default: no cap"
     )
     population: Positive = setting(
-        10, "members alive at a time; the oldest dies", source="our choice; Real et al.: 100"
+        10, "members of the population; the oldest is removed", source="our choice; Real et al.: 100"
     )
     tournament: Positive = setting(
-        10, "members drawn, of which the best gets a child", source="our choice; Real et al.: 25"
+        10, "members drawn; the best of them gets a child", source="our choice; Real et al.: 25"
     )

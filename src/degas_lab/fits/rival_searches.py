@@ -1,7 +1,7 @@
-"""Does differentiable search beat the plain ones? Random search and regularised evolution with the same GLO budget.
+"""Rivals of differentiable search: random search and regularised evolution with the same GLO budget.
 
-Every candidate is trained alone by GLO for the same number of epochs; the budget is the number of such fits. A fit is a
-trial named after the candidate's edges and the seed, so that no architecture is fitted twice, whoever asks for it.
+Every candidate is fitted alone by GLO for the same number of epochs; the budget is the number of fits. A fit is a trial
+named by the candidate's edges and the seed, so that no architecture is fitted twice.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from degas_lab.trials import Trials
 
 
 class Baselines:
-    """The measurement in `folder`: `trials/` holds a record a fit.
+    """The measurement in `folder`: `trials/` holds one record per fit.
 
-    `found`, if given, is fitted as well, to compare with; it also gives the sizes, else the settings do.
+    `found`, if given, is fitted as well for comparison, and sets the sizes; else the settings do.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Baselines:
         self.trials = Trials(folder / "trials", {**shared, "sizes": sizes_of})
 
     def measure(self) -> None:
-        """Make every fit that is missing: seed by seed, the found architecture first, then method by method."""
+        """Make every missing fit: seed by seed, the found architecture first, then method by method."""
         for seed in self.seeds():
             if self.found is not None:
                 self._fit(Proposal(self.found.edges, "drawn"), seed, "found")
@@ -75,7 +75,7 @@ class Baselines:
                 self.history(method, seed, partial(self._fit, seed=seed, kind=None))
 
     def history(self, method: str, seed: int, evaluate: Callable[[Proposal], float] | None = None) -> list[Fit]:
-        """The fits of a method in their order; without `evaluate`, as far as they are finished."""
+        """The fits of a method in their order; without `evaluate`, only the finished ones."""
         propose = self._proposer(method, seed)
         if evaluate is not None:
             return distinct(evolution.run(propose, evaluate, self.plan.num_fits))
@@ -124,7 +124,7 @@ class Baselines:
         return loss_of(record)
 
     def _loss(self, architecture: Architecture, seed: int) -> dict[str, Any]:
-        """`loss`; of a fit that diverges None, and `failed` says why."""
+        """`loss`; for a diverged fit it is None, and `failed` says why."""
         options: dict[str, Any] = {"seed": seed, "num_epochs": self.plan.num_epochs, "engine": self.engine}
         try:
             return {"loss": fit_alone(architecture, self.images, self.settings, **options)}
@@ -135,31 +135,31 @@ class Baselines:
         return self.plan.max_params is None or self.parameters(edges) <= self.plan.max_params
 
     def parameters(self, edges: Edges) -> int:
-        """Learned values of a candidate's generator."""
+        """Number of learned values of a candidate's generator."""
         return architecture_cost(replace(self.pattern, edges=edges)).num_parameters
 
     def _check_cap(self) -> None:
         least = self.parameters(extreme_edges(self.space, self.pattern.width, False))
         if self.plan.max_params is not None and least > self.plan.max_params:
             raise UserError(
-                f"--max-params: the smallest architecture has {least:,} parameters; give at least so many, or "
+                f"--max-params: the smallest architecture has {least:,} parameters; give at least that many, or "
                 "a smaller --search.width"
             )
 
 
 def loss_of(record: dict[str, Any]) -> float:
-    """A trial's loss; infinite where the fit diverged, so that such a candidate loses every comparison."""
+    """A trial's loss; infinite for a diverged fit, which so loses every comparison."""
     return math.inf if record["loss"] is None else float(record["loss"])
 
 
 def trial_name(edges: Edges, seed: int) -> str:
-    """A name from the edges alone, whatever their order, and the seed of the fit."""
+    """A name from the edges, independent of their order, and the seed of the fit."""
     text = json.dumps(sorted((edge.target, edge.source, edge.operation) for edge in edges))
     return f"{hashlib.sha256(text.encode()).hexdigest()[:12]}-s{seed}"
 
 
 def write_summary(measurement: Baselines, folder: Path) -> dict[str, Any]:
-    """`summary.json`, `table.md`, `loss-against-fits.png` and `best-METHOD.json`, from the finished trials alone."""
+    """Write `summary.json`, `table.md`, `loss-against-fits.png` and `best-METHOD.json` from the finished trials."""
     records = measurement.trials.records()
     methods = {method: _describe(measurement, method, records, folder) for method in measurement.plan.methods}
     losses = (record["loss"] for record in records.values() if record["kind"] == "found")
@@ -173,7 +173,7 @@ def write_summary(measurement: Baselines, folder: Path) -> dict[str, Any]:
 
 
 def _describe(measurement: Baselines, method: str, records: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Curve and cost of each seed, and the best architecture of all, which is written to its file."""
+    """Curve and cost of each seed, and the best architecture, which is also written to a file."""
     runs, best = [], None
     for seed in measurement.seeds():
         history = measurement.history(method, seed)
@@ -199,7 +199,7 @@ def _describe(measurement: Baselines, method: str, records: dict[str, Any], fold
 
 
 def format_table(summary: dict[str, Any]) -> str:
-    """A line a method and seed: fits, the best loss and its size, the processor time of its fits."""
+    """One line per method and seed: fits, the best loss with its parameters, the processor time of the fits."""
     rows = []
     for method, entry in summary["methods"].items():
         for run in entry["runs"]:
@@ -212,7 +212,7 @@ def format_table(summary: dict[str, Any]) -> str:
 
 
 def draw_curves(summary: dict[str, Any], path: Path) -> None:
-    """The best loss so far against the number of fits; each fit a dot, a seed a line, the found one a level."""
+    """Draw the best loss so far against the number of fits: a dot per fit, a line per seed, a level for `found`."""
     with saved_figure(path, (6.0, 3.8)) as axes:
         one = axes[0, 0]
         for number, (method, entry) in enumerate(summary["methods"].items()):
@@ -233,10 +233,10 @@ def draw_curves(summary: dict[str, Any], path: Path) -> None:
 
 
 def _plain(losses: Sequence[float]) -> list[float | None]:
-    """For JSON, which has no infinity: None for a fit that diverged."""
+    """The losses for JSON, which has no infinity: None for a diverged fit."""
     return [loss if math.isfinite(loss) else None for loss in losses]
 
 
 def _drawn(losses: Sequence[float | None]) -> list[float]:
-    """For a picture: a gap for a fit that diverged."""
+    """The losses for a picture: a gap for a diverged fit."""
     return [math.nan if loss is None else loss for loss in losses]

@@ -1,4 +1,4 @@
-"""An architecture fitted by GLO on its own, as its supernet was: what measurements rank architectures by."""
+"""GLO fits of single architectures, like that of their supernet, by which measurements rank architectures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from degas.runtime.rng import forked_rng
 from degas.settings.sections import SearchSettings
 from degas.space.architecture import Architecture
 
-# The settings that a fit reads. What is of the search alone (α, pruning, schedule, …) changes no fit.
+# The settings that a fit reads. Those of the search alone (α, pruning, schedule, …) change no fit.
 FIT_SETTINGS = (
     "batch_images",
     "loss",
@@ -35,7 +35,7 @@ FIT_SETTINGS = (
 
 
 def fit_settings(settings: SearchSettings) -> dict[str, Any]:
-    """The values of `FIT_SETTINGS`, for JSON: fits whose values are equal can be compared."""
+    """The values of `FIT_SETTINGS`, for JSON: fits with equal values are comparable."""
     return settings.model_dump(mode="json", include=set(FIT_SETTINGS))
 
 
@@ -48,10 +48,10 @@ def fit_alone(
     num_epochs: int,
     engine: Engine,
 ) -> float:
-    """ℓ over the training images after fitting one architecture by GLO alone: how good a generator it is for them.
+    """ℓ over the training images after fitting a single architecture by GLO: the quality of its reconstructions.
 
-    The losses, latents, optimisers and rates are the search's; width and noise size are the architecture's. Batch norms
-    are recalibrated at the end. Raises `UserError` when the architecture makes other images than these.
+    Losses, latents, optimisers and rates are the search's; width and noise size are the architecture's. Batch norms are
+    recalibrated at the end. Raises `UserError` if the architecture makes images of another size.
     """
     glo, batches = alone(architecture, images, settings, seed=seed, num_epochs=num_epochs, engine=engine)
     fit(glo, batches)
@@ -60,7 +60,7 @@ def fit_alone(
 
 
 def fit(glo: Glo, batches: Batches) -> None:
-    """All the steps of a standalone fit. Raises `NonFiniteError` where a term stops being finite."""
+    """Take all steps of a standalone fit. Raises `NonFiniteError` if a term is not finite."""
     watch = fit_watch("glo", Glo.rates)
     for step in range(glo.total_steps):
         watch.add(step + 1, glo.step(batches(step), glo.rate_share(step)).named())
@@ -78,9 +78,9 @@ def alone(
     engine: Engine,
     rows: np.ndarray | None = None,
 ) -> tuple[Glo, Batches]:
-    """A standalone fit before its first step, and its batches; `rows` (n,): of these images only.
+    """A standalone fit before its first step, and its batches; `rows` (n,): only of these images.
 
-    Raises `UserError` when the architecture makes other images than these.
+    Raises `UserError` if the architecture makes images of another size.
     """
     check_size(images, architecture, "architecture")
     batches = Batches(

@@ -1,8 +1,7 @@
-"""A search by a critic instead of GLO, on the same supernet: AutoGAN's and AdversarialNAS' line, as a signal.
+"""A search signal by a critic instead of GLO, on the same supernet, as in AutoGAN and AdversarialNAS.
 
-Made to measure memory and time (the paper's claim that GLO search needs no discriminator); nothing says that what it
-finds is any good. The step is AdversarialNAS' in order: the critic's updates, one of the weights, one of α, each on
-fresh images and noise.
+It measures memory and time (the paper's claim that GLO search needs no discriminator); its results are not evaluated.
+The step has AdversarialNAS' order: the critic's updates, one of the weights, one of α, each on new images and noise.
 """
 
 from __future__ import annotations
@@ -26,10 +25,10 @@ from degas.settings.sections import GanSettings
 
 @register_signal("adversarial")
 class AdversarialSignal(Signal):
-    """Noise (B, d) → images that a critic is to take for real; the critic is trained beside the supernet's weights.
+    """Noise (B, d) → images that a critic should take for real; the critic is trained with the supernet's weights.
 
-    `gan`: the objective and its settings, complete (`gan.settings.resolve_gan`); `batch_images` reals a critic step.
-    Fakes are as many as the search's batch has images, in every step. Default: `sn-gan`, AdversarialNAS' own.
+    `gan`: the complete settings of the objective (`gan.settings.resolve_gan`); `batch_images` reals per critic step.
+    Every step has as many fakes as the search's batch has images. Default: `sn-gan`, as in AdversarialNAS.
     """
 
     rates = "the rates of its GanSettings"
@@ -49,16 +48,16 @@ class AdversarialSignal(Signal):
         ranks: dict[str, Any] = {"rank": self.engine.rank, "num_ranks": self.engine.num_ranks}
         self.reals = Batches(self.images, self.gan.batch_images, seed=self.seed, purpose="search critic", **ranks)
         self.num_critic_steps = 0
-        self.num_drawn = 0  # times that noise was drawn
+        self.num_drawn = 0  # number of noise draws
 
     def inputs(self, index: Tensor) -> Tensor:
-        """Fresh noise (B, d) at each call, whichever the images."""
+        """New noise (B, d) at each call, independent of the images."""
         random = torch_generator(self.seed, f"search noise {self.engine.rank}", self.num_drawn)
         self.num_drawn += 1
         return to_device(torch.randn(len(index), self.noise_size, generator=random), self.engine.device)
 
     def loss(self, fake_images: Tensor, batch: Batch) -> Terms:
-        """The generator's loss, of which the critic's weights take no gradient."""
+        """The generator's loss, without gradients for the critic's weights."""
         reals = self._real_images(batch) if self.objective.compares_with_reals else None
         self.critic.requires_grad_(False)
         draws = forked_rng(self.seed, "search generator loss", self.num_drawn, self.engine.rank)  # dropout
@@ -75,7 +74,7 @@ class AdversarialSignal(Signal):
         return Moved(moved.terms, {**moved.others, "critic": critic_loss})
 
     def critic_step(self, rate_share: float | Tensor) -> Tensor:
-        """One update of the critic; nothing of the supernet moves, and its loss comes back detached."""
+        """One update of the critic, which does not change the supernet; returns its detached loss."""
         real_images = self._real_images(self.reals(self.num_critic_steps))
         self.num_critic_steps += 1
         self.critic_optimizer.zero_grad(set_to_none=True)

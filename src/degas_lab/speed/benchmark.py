@@ -1,7 +1,7 @@
-"""`degas benchmark`: our steps beside the textbook's, and beside what the machine could do at best.
+"""`degas benchmark`: our steps against the textbook's, and against the machine's limit.
 
-Everything runs side by side in one process: rounds are interleaved and medians reported, so that a ratio holds even
-where the machine's speed wanders. Images are noise and weights fresh, for time does not depend on them.
+Everything runs in one process: rounds are interleaved and medians reported, so that ratios hold even if the machine's
+speed varies. Images are noise and weights are untrained, since time does not depend on them.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from degas_lab.speed.timing import CLOCKS, interleaved_ms, peak_mib
 
 NUM_FEATURES = 1280  # of the offline extractor, for the Fréchet distance
 SEARCH_OBJECTIVES: tuple[str, ...] = ("sn-gan", "ct-gan")
-# Both sides of these compute in one precision, whatever the engine's; of the others both compute in the engine's.
+# Both sides of these compute in a fixed precision; both sides of the others in the engine's precision.
 ALWAYS = {"sampling": "float32", "features": "float32", "fid": "float64"}
 GROWTH = {"width": (16, 32, 64), "image_size": (16, 32, 64), "batch_images": (16, 64, 128), "num_images": (256, 4096)}
 
@@ -57,9 +57,9 @@ class Benchmark:
         self.clock = CLOCKS[clock]
 
     def search_step(self) -> dict[str, float]:
-        """One update of weights and latents and one of α, as `degas search --search.schedule alternate` takes them.
+        """One update of weights and latents and one of α, as in `degas search --search.schedule alternate`.
 
-        `joint_ms` is the step that is the default, one backward pass for all; the textbook has none.
+        `joint_ms` is the default step, one backward pass for all; the textbook has none.
         """
         ours, textbook, joint = self._search(), self._textbook_search(), self._search("joint")
         device = self.engine.device
@@ -93,11 +93,11 @@ class Benchmark:
         )
 
     def _pixels(self, search: Search) -> Tensor:
-        """All its images, float (N, C, H, W) in [−1, 1]."""
+        """All images of the search, float (N, C, H, W) in [−1, 1]."""
         return to_symmetric(torch.from_numpy(search.images.images)).to(self.engine.device)
 
     def adversarial_search(self) -> dict[str, dict[str, float]]:
-        """Our search step beside one that has a critic in GLO's place: the cheapest objective, and the paper's."""
+        """Our search step against one with a critic instead of GLO: the cheapest objective, and the paper's."""
         ours, device = self._search(), self.engine.device
         critics: dict[str, Callable[[], object]] = {name: self._adversarial_search(name) for name in SEARCH_OBJECTIVES}
         times = self._time({"ours": ours, **critics})
@@ -119,7 +119,7 @@ class Benchmark:
         return lambda: search.step(0)
 
     def adversarial_steps(self) -> dict[str, dict[str, float]]:
-        """`critic_step` and `generator_step` of `ct-gan` on a drawn architecture, beside a plain port of CT-GAN."""
+        """`critic_step` and `generator_step` of `ct-gan` on a drawn architecture, against a plain port of CT-GAN."""
         settings = resolve_gan(
             GanSettings(objective="ct-gan", width=self.sizes.width, batch_images=self.sizes.batch_images)
         )
@@ -146,7 +146,7 @@ class Benchmark:
         return PlainCtGan(self._generator().to(device), critic.to(device), settings, reals, engine=self.engine)
 
     def sampling(self, num_images: int = 400) -> dict[str, float]:
-        """`generator.sample`, beside the same in NCHW memory and with up-sampling where it stands."""
+        """`generator.sample`, against the same in NCHW memory and with up-sampling as defined."""
         ours = self.engine.prepare(self._generator())
         plain = self._generator().to(self.engine.device)
         assert isinstance(ours, Generator)
@@ -155,7 +155,7 @@ class Benchmark:
         return {**_beside_plain(times), "images_per_second": num_images / times["ours"] * 1e3}
 
     def features(self) -> dict[str, float]:
-        """The offline extractor on one batch. Untrained: speed is the same."""
+        """The offline extractor on one batch, untrained, which does not affect speed."""
         with forked_rng(self.seed, "benchmark extractor"):
             extractor = ImagenetExtractor(trained=False)
         extractor.to(self.engine.device).eval()
@@ -171,7 +171,7 @@ class Benchmark:
         return {"ours_ms": milliseconds, "images_per_second": FORWARD_IMAGES / milliseconds * 1e3}
 
     def fid(self) -> dict[str, float]:
-        """The Fréchet distance from given moments, beside the eigenvalues of the product of the covariances."""
+        """The Fréchet distance from given moments, against the eigenvalues of the product of the covariances."""
         parts = _gaussians(NUM_FEATURES, self.seed)
 
         def plain() -> float:
@@ -186,7 +186,7 @@ class Benchmark:
         )
 
     def growth(self) -> dict[str, list[dict[str, float]]]:
-        """Our search step over each of width, image size, batch and number of images, the others held."""
+        """Our search step over each of width, image size, batch and number of images, with the others fixed."""
         curves: dict[str, list[dict[str, float]]] = {}
         for name, values in GROWTH.items():
             for value in values:
@@ -200,7 +200,7 @@ class Benchmark:
         return curves
 
     def graphs(self) -> dict[str, dict[str, float]]:
-        """The step of a search as it is by default, and those of `adversarial_steps`, as CUDA graphs."""
+        """The default search step, and those of `adversarial_steps`, as CUDA graphs."""
         if self.engine.device.type != "cuda":
             raise UserError("--parts graphs: CUDA graphs need a GPU; leave it out")
         settings = GanSettings(objective="ct-gan", width=self.sizes.width, batch_images=self.sizes.batch_images)
@@ -249,7 +249,7 @@ def run_benchmark(
 ) -> dict[str, Any]:
     """The object that `degas benchmark --out FILE` writes: `machine`, `sizes`, and a key for each measurement.
 
-    `precision` names for each measurement what both its sides computed in.
+    `precision` is the precision of both sides of each measurement.
     """
     bench = Benchmark(sizes, rounds=rounds, seed=seed, engine=engine, clock=clock)
     result: dict[str, Any] = {

@@ -1,8 +1,8 @@
-"""The time of a search step over smaller sets of candidates: how much would dropping hopeless operations save?
+"""The time of a search step over smaller sets of candidates: how much would dropping weak operations save?
 
     OMP_NUM_THREADS=1 degas experiment fewer-candidates
 
-Interleaved medians of processor time, C = 32, batch 64, 32 px, noise for images; for one thread.
+Interleaved medians of processor time, C = 32, batch 64, 32 px, images of noise; for one thread.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def search_step(space: dict[str, tuple[str, ...]], engine: Engine) -> Callable[[
 
 
 def time_spaces(rounds: int = 7) -> dict[str, float]:
-    """Milliseconds of processor time a step, by space."""
+    """Milliseconds of processor time per step, by space."""
     with Engine(device="cpu") as engine:
         calls = {name: search_step(space, engine) for name, space in SPACES.items()}
         return interleaved_ms(calls, rounds=rounds, device=torch.device("cpu"), clock=time.process_time)

@@ -2,8 +2,8 @@
 
     degas experiment frechet-time [--features 2048] [--rounds 3] [--out FILE]
 
-Covariances of 3·D samples with a spectrum like a network's (eigenvalues falling as 1/k), means apart. Rounds are
-interleaved and medians reported, with the value that each computes. The second part has fewer samples than features.
+Covariances of 3·D samples with a spectrum like a network's (eigenvalues fall as 1/k) and different means. Rounds are
+interleaved and medians reported, with the value of each. The second part has fewer samples than features.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ def gaussians(num_features: int, num_samples: int, seed: int = 0) -> Parts:
 
 
 def with_scipy(*parts: Tensor) -> float:
-    """The formula as most codes have it."""
+    """The formula as in most codes."""
     mean_a, cov_a, mean_b, cov_b = (part.numpy() for part in parts)
     root = np.real(scipy.linalg.sqrtm(cov_a @ cov_b))
     return float(((mean_a - mean_b) ** 2).sum() + np.trace(cov_a + cov_b - 2 * root))
 
 
 def measure(parts: Parts, rounds: int) -> dict[str, dict[str, float]]:
-    """Median seconds and value of each way, rounds interleaved."""
+    """Median seconds and value of each method, with interleaved rounds."""
     ways: dict[str, Callable[..., float]] = {
         "ours": frechet_distance,
         "torchmetrics": lambda *p: float(_compute_fid(*p)),
@@ -61,7 +61,7 @@ def measure(parts: Parts, rounds: int) -> dict[str, dict[str, float]]:
 
 
 def time_frechet(num_features: int, rounds: int) -> dict[str, Any]:
-    """Seconds and values of each way, for more samples than features and for fewer; `speedup` is scipy's over ours."""
+    """Seconds and values of each method, for more and for fewer samples than features; `speedup`: scipy's over ours."""
     result: dict[str, Any] = {"features": num_features, "threads": torch.get_num_threads(), "rounds": rounds}
     for name, num_samples in (("full_rank", 3 * num_features), ("rank_deficient", num_features // 2)):
         row = measure(gaussians(num_features, num_samples), rounds)

@@ -1,4 +1,4 @@
-"""Our steps as CUDA graphs, beside the same steps kernel by kernel."""
+"""Our steps as CUDA graphs, against the same steps kernel by kernel."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def as_graphs(
 ) -> dict[str, dict[str, float]]:
     """`search_step_as_graph` and so on: `ours_ms` (the graph), `plain_ms`, `speedup`, `difference`.
 
-    `difference` is the largest relative one between the values (losses, norms) of the first replayed step and of the
-    same step without; infinite where one is not finite.
+    `difference` is the largest relative difference between the values (losses, norms) of the first replayed step and of
+    the same step without a graph; infinite if one is not finite.
     """
     calls = {True: _calls(images, search, gan, make_generator, seed, engine, graphs=True)}
     calls[False] = _calls(images, search, gan, make_generator, seed, engine, graphs=False)
@@ -48,7 +48,7 @@ def as_graphs(
 
 
 class Kept:
-    """A call that keeps the values of its first replay, which is the second time after it was recorded."""
+    """A call that keeps the values of its first replay, the second call after recording."""
 
     def __init__(self, call: Callable[[], Any]) -> None:
         self.call = call
@@ -63,7 +63,7 @@ class Kept:
 
 
 def difference(mine: Mapping[str, Any], others: Mapping[str, Any]) -> float:
-    """The largest |a − b| / max(|a|, |b|) of values of the same names; 0 where both are 0, ∞ for what is not finite."""
+    """The largest |a − b| / max(|a|, |b|) of values with equal names; 0 if both are 0, ∞ if one is not finite."""
     pairs = [(float(mine[name]), float(others[name])) for name in mine]
     if not all(math.isfinite(value) for pair in pairs for value in pair):
         return math.inf

@@ -1,15 +1,15 @@
-"""The time that a step's arithmetic and memory traffic take at the rates this machine reaches: its roofline.
+"""The roofline of a step: the time for its arithmetic and memory traffic at this machine's rates.
 
-Every operation that a step runs, backward passes included, takes at least max(FLOP / rate, bytes / copy rate), and the
-roofline is the sum. Rates are measured on the spot:
+Every operation of a step, including backward passes, takes at least max(FLOP / rate, bytes / copy rate); the roofline
+is the sum. Rates are measured on the machine:
 
-- dense convolutions: the forward pass at the same shape and precision, channels-last (three times over for a whole
-  backward);
-- depthwise ones do so little arithmetic that a dense rate serves for them too, that of 3×3 at their width and size;
+- dense convolutions: the forward pass at the same shape and precision, channels-last (three times for a whole backward
+  pass);
+- depthwise convolutions: the dense rate of 3×3 at their width and size, since they do little arithmetic;
 - matrix products: the product of the same shape and precision;
-- copies: a copy of as many bytes, to the next power of two.
+- copies: a copy of as many bytes, rounded up to a power of two.
 
-Bytes are those an operation reads and writes; a view moves none. Multiply-adds count as two FLOP.
+Bytes are those that an operation reads and writes; a view moves none. Multiply-adds count as two FLOP.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from torch.utils._pytree import tree_leaves
 
 from degas_lab.speed.timing import wait_for
 
-REPEATS = 5  # the fastest counts: a roofline is what the machine can do
+REPEATS = 5  # the fastest counts: a roofline is the machine's limit
 MIN_BYTES = 4096
 
 
@@ -48,7 +48,7 @@ class Convolution:
 
     @property
     def flop(self) -> float:
-        """Of one pass: forward, gradient to the input, or gradient to the kernel."""
+        """FLOP of one pass: forward, gradient to the input, or gradient to the kernel."""
         n, channels, height, width = self.input
         taps = self.weight[2] * self.weight[3]
         if self.transposed:
@@ -72,7 +72,7 @@ class Product:
 
 
 class Record(TorchDispatchMode):
-    """Counts what runs inside it: (shape or None, passes, bytes) → how often."""
+    """Counts the operations inside it: (shape or None, passes, bytes) → number of calls."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ class Record(TorchDispatchMode):
 def roofline_ms(
     step: Callable[[], object], device: torch.device, clock: Callable[[], float] = time.perf_counter
 ) -> float:
-    """Milliseconds of `step` at the roofline. Runs it once, then measures the rates of what it ran."""
+    """Milliseconds of `step` at the roofline. Runs it once, then measures the rates of its operations."""
     with Record() as record:
         step()
     rates = Rates(device, clock)
@@ -100,7 +100,7 @@ def roofline_ms(
 
 
 class Rates:
-    """Measured rates of a device; each is measured once."""
+    """Rates of a device, each measured once."""
 
     def __init__(self, device: torch.device, clock: Callable[[], float] = time.perf_counter) -> None:
         self.device, self.clock = device, clock
@@ -118,7 +118,7 @@ class Rates:
         return self.known[shape]
 
     def bytes_per_second(self, num_bytes: int) -> float:
-        """Of a copy that reads and writes `num_bytes` together."""
+        """The rate of a copy that reads and writes `num_bytes` in total."""
         size = 2 ** math.ceil(math.log2(num_bytes))
         if size not in self.known:
             source = torch.ones(max(size // 8, 1), device=self.device)
@@ -148,7 +148,7 @@ class Rates:
 
 
 def _shape(function: Any, args: Any) -> tuple[Convolution | Product | None, int]:
-    """The shape of an arithmetic operation, and of how many passes it is."""
+    """The shape of an arithmetic operation, and its number of passes."""
     name = function.overloadpacket.__name__
     if name == "convolution":
         x, weight, _, stride, padding, dilation, transposed, _, groups = args[:9]

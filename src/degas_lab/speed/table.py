@@ -1,4 +1,4 @@
-"""The figures of `degas benchmark` as a table and as a picture."""
+"""The numbers of `degas benchmark` as a table and as a picture."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OTHERS = ("textbook", "plain", "adversarial")
 
 
 def table(result: Mapping[str, Any]) -> Table:
-    """One row a measurement: precision of both sides, ours, the other, how many times faster; roofline and memory."""
+    """One row per measurement: precision, our time, the other's, speedup, roofline and memory."""
     title = f"{result['machine']['cpu']}, {result['machine']['num_threads']} threads, {result['machine']['device']}"
     found = Table(title=title)
     for name in (
@@ -49,7 +49,7 @@ def table(result: Mapping[str, Any]) -> Table:
 
 
 def plot(result: Mapping[str, Any], path: Path) -> None:
-    """Times relative to the other's, ours beneath, with the roofline as a line; growth curves beside them, if any."""
+    """Draw times relative to the other's, ours below, with the roofline as a line, and growth curves if any."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -81,5 +81,5 @@ def _draw_steps(axes: Any, result: Mapping[str, Any]) -> None:
 
 
 def _other(row: Mapping[str, float], unit: str = "ms") -> float:
-    """The value of what ours stands beside."""
+    """The value that ours is compared with."""
     return next(row[f"{other}_{unit}"] for other in OTHERS if f"{other}_{unit}" in row)

@@ -1,8 +1,8 @@
-"""The supernet as the textbook has it (DARTS): every operation of every edge runs on its own, weighted outputs are
-summed, in NCHW memory. Slow and obviously right; the tests hold `degas.nas` to it and `degas benchmark` times it.
+"""The textbook supernet (DARTS): every operation of every edge runs separately, and weighted outputs are summed, in
+NCHW memory. Slow and obviously right: tests compare `degas.nas` with it, and `degas benchmark` times it.
 
-Each operation has its own batch norm without affine part, up edges by 4 up-sample first, and nothing is shared or
-merged. The operations are built from torch alone; the graph is that of `nets.backbone`.
+Each operation has its own batch norm without affine part, ×4 edges up-sample first, and nothing is shared or merged.
+The operations are built from torch alone; the graph is that of `nets.backbone`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def conv(width: int, size: int, dilation: int = 1, groups: int = 1) -> nn.Module
 
 
 class BilinearConv(nn.Module):
-    """Bilinear ×2 of the map with zeros around it, then a 3×3 convolution of all that came of it, cut to size."""
+    """Bilinear ×2 of the zero-padded map, then a 3×3 convolution of the whole result, cropped."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class TextbookMixedOp(nn.Module):
         return sum(terms[1:], terms[0])
 
     def weights(self) -> Tensor:
-        """softmax(α), or with temperature, noise and masks term by term."""
+        """softmax(α); with temperature, noise and masks, computed term by term."""
         if self.rule == Mixing():
             return torch.softmax(self.alpha, dim=0)
         noise = self.rule.noise if self.rule.noise is not None else torch.zeros_like(self.alpha)
@@ -104,7 +104,7 @@ class TextbookMixedOp(nn.Module):
 
     @torch.no_grad()
     def copy_from(self, mixed: nn.Module) -> None:
-        """Take α, its mixing rule and all weights of a `degas.nas.supernet.mixed.MixedOp` with the same operations."""
+        """Copy α, the mixing rule and all weights of a `degas.nas.supernet.mixed.MixedOp` with the same operations."""
         self.alpha.copy_(mixed.alpha)  # type: ignore[arg-type]
         self.rule = mixed.mixing_rule  # type: ignore[assignment]
         for name in self.operations:
@@ -130,7 +130,7 @@ def textbook_supernet(
 
 @torch.no_grad()
 def copy_supernet(textbook: Backbone, supernet: Supernet) -> None:
-    """Give `textbook` the weights and α of `supernet`, of the same space and sizes."""
+    """Copy weights and α of `supernet`, with the same space and sizes, to `textbook`."""
     ours = supernet.backbone
     for slot in ours.slots:
         edge = textbook.edges[module_name(slot.name)]

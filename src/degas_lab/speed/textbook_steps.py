@@ -1,6 +1,5 @@
-"""The steps that `degas benchmark` compares ours with, written as one would write them first: NCHW memory, one call
-after another, every gradient that `backward` gives, optimisers as torch makes them. They run in the engine's precision,
-as ours do.
+"""The steps that `degas benchmark` compares with ours, in the plainest form: NCHW memory, one call after another, every
+gradient of `backward`, torch's default optimisers. They run in the engine's precision, like ours.
 """
 
 from __future__ import annotations
@@ -75,9 +74,9 @@ class TextbookSearch:
 
 
 class PlainCtGan:
-    """A plain port of CT-GAN's steps: a critic call for each of fakes, reals, reals again and interpolates.
+    """A plain port of CT-GAN's steps: one critic call each for fakes, reals, reals again and interpolates.
 
-    Up-sampling and pooling are computed where they stand (`nets.resampling.as_defined`).
+    Up-sampling and pooling are computed by definition (`nets.resampling.as_defined`).
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Tools to measure: interleaved medians, and the memory that a call needs at most."""
+"""Tools for measuring: interleaved medians, and the peak memory of a call."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 MIB = 1024.0**2
-# The processor's own time holds on a busy machine, but means something on one thread and without a GPU only.
+# Processor time is reliable on a busy machine, but only on one thread and without a GPU.
 CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "processor": time.process_time}
 
 
 def wait_for(device: torch.device) -> None:
-    """Return once everything queued on `device` is done; at once on the CPU."""
+    """Wait until everything queued on `device` is done; return at once on the CPU."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
@@ -30,7 +30,7 @@ def interleaved_ms(
     device: torch.device,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, float]:
-    """Median milliseconds of each call; each round runs all of them, so that a slow spell of the machine hits all."""
+    """Median milliseconds of each call; each round runs all of them, so that slow phases of the machine affect all."""
     times: dict[str, list[float]] = {name: [] for name in calls}
     for number in range(warm_up + rounds):
         for name, call in calls.items():
@@ -43,10 +43,10 @@ def interleaved_ms(
 
 
 def peak_mib(call: Callable[[], object], device: torch.device) -> float:
-    """The most memory that `call` holds at a time beyond what was held before it, in MiB.
+    """The peak memory of `call` beyond the memory held before it, in MiB.
 
-    On the CPU it adds up every allocation and release of a tensor's memory; what a library takes on its own for scratch
-    is not in it. On CUDA it is the caching allocator's own figure.
+    On the CPU it adds up every allocation and release of a tensor's memory, without the scratch memory of libraries. On
+    CUDA it is the caching allocator's own number.
     """
     if device.type == "cuda":
         wait_for(device)
@@ -67,7 +67,7 @@ def peak_mib(call: Callable[[], object], device: torch.device) -> float:
 
 @contextlib.contextmanager
 def _silent_errors() -> Iterator[None]:
-    """Without what torch's profiler writes to standard error about itself, past Python."""
+    """Suppress the lines that torch's profiler writes to standard error about itself, outside Python."""
     kept = os.dup(2)
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 2)

@@ -1,4 +1,4 @@
-"""One adversarial training as a trial: so many seconds or steps, scored on the way, without a run folder."""
+"""One adversarial training as a trial: a number of seconds or steps, with scores in between, without a run folder."""
 
 from __future__ import annotations
 
@@ -41,16 +41,16 @@ def train_and_score(
 
     Args:
         settings: complete (`gan.settings.resolve_gan`).
-        marks: seconds of training on `clock`, scoring left out, or generator steps; ascending. A step that has begun
-            is finished, so a mark in seconds is passed by less than a step.
-        watch: for tests with clocks of their own.
-        checkpoint: folder to save into, at each mark and every `settings.checkpoint_steps`. From what it holds the
-            training goes on, bit for bit, also to later marks than the one it was stopped at.
+        marks: seconds of training on `clock` without scoring, or generator steps; ascending. A started step is
+            finished, so a mark in seconds is exceeded by less than a step.
+        watch: for tests with their own clocks.
+        checkpoint: folder to save into, at each mark and every `settings.checkpoint_steps`. From there a training
+            continues, bit for bit, also to later marks.
 
     Returns:
         `steps`, `seconds`, `processor_seconds`, `load_average`, `num_threads`, `scoring_seconds`, `num_parameters`,
-        and `history`: an object a mark with `mark`, `steps`, `seconds`, `processor_seconds` and the scores. A training
-        that diverges is a result as well: it has `failed`, the reason in a line, and the history so far.
+        and `history`: one object per mark with `mark`, `steps`, `seconds`, `processor_seconds` and the scores. A
+        diverged training is a result as well: it has `failed`, the reason in one line, and the history so far.
     """
     check_training(settings, images, engine.device, engine.num_ranks)
     check_generator(generator, images, settings)
@@ -83,7 +83,7 @@ def train_and_score(
 
 
 class NonFiniteScore(Exception):  # noqa: N818 - an outcome of a trial
-    """The samples are not to be scored: some feature or score is infinite or not a number."""
+    """The samples cannot be scored: a feature or score is infinite or not a number."""
 
 
 def _finite(scores: dict[str, float]) -> dict[str, float]:
@@ -102,12 +102,12 @@ class _Saved:
     def save(self, done: int, scoring: float, history: list[dict[str, Any]]) -> None:
         if self.folder is None:
             return
-        self.steps.watch.check()  # what has diverged is never gone on from
+        self.steps.watch.check()  # never save a diverged state
         beside = {"seconds": self.watch.lap(), "scoring": scoring, "history": history, "marks": self.marks}
         save_checkpoint(self.folder, done, {"steps": self.steps.state_dict(), **beside}, keep=1)
 
     def restore(self, history: list[dict[str, Any]]) -> tuple[int, float]:
-        """Steps done and seconds of scoring; fills `history`. A training to other marks is not gone on with."""
+        """Fill `history`; return finished steps and seconds of scoring. A training with other marks is not resumed."""
         found = None if self.folder is None else load_newest(self.folder, lambda line: None)
         if found is None or any(old != new for old, new in zip(found[1]["marks"], self.marks, strict=False)):
             return 0, 0.0

@@ -1,8 +1,8 @@
-"""From how many images on is augmentation no longer worth it? Paired trainings on subsets of a larger set.
+"""The number of images above which augmentation no longer helps: paired trainings on subsets of a larger set.
 
-A critic that sees few images learns them by heart, and DiffAugment is the usual remedy. Each subset trains the same
-generator twice with each seed, with and without it, from the same first weights and noise. Both are scored against
-*all* images, the ones that the training never saw included: a generator that repeats its images does not look good.
+A critic memorises few images, and DiffAugment is the usual remedy. On each subset the same generator is trained twice
+with each seed, with and without it, from the same initial weights and noise. Both are scored against *all* images,
+including unseen ones, so that a generator that repeats its images does not score well.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def measure(
 
     Args:
         architecture: at the images' size and channels.
-        images: the whole set, of which the subsets are taken.
-        settings: as they are given; `augment` is set by each trial.
+        images: the whole set, which contains the subsets.
+        settings: the user's settings; each trial sets `augment`.
     """
     most = max(plan.num_images)
     if most > images.num_images:
@@ -76,7 +76,7 @@ def _shared(architecture: Architecture, images: ImageSet, settings: GanSettings,
 
 
 def subset(images: ImageSet, num_images: int) -> ImageSet:
-    """The first so many images of a fixed shuffle, without labels; a smaller subset lies inside a larger one."""
+    """The first `num_images` of a fixed shuffle, without labels; a larger subset contains every smaller one."""
     chosen = images.images[fixed_subset(images.num_images, num_images)]
     return replace(
         images, images=chosen, labels=None, class_names=(), fingerprint=content_fingerprint(chosen, None, ())
@@ -84,9 +84,9 @@ def subset(images: ImageSet, num_images: int) -> ImageSet:
 
 
 def summarise(records: Sequence[dict[str, Any]], metric: str) -> list[dict[str, Any]]:
-    """A row a subset and mark: both means of `metric` and the paired difference, with − without, over seeds.
+    """One row per subset and mark: both means of `metric` and the paired difference, with − without, over seeds.
 
-    Pairs of which a training diverged are left out and counted.
+    Pairs with a diverged training are left out and counted.
     """
     pairs: dict[tuple[int, int], dict[str, dict[str, Any]]] = {}
     for record in records:
@@ -117,7 +117,7 @@ def _row(pairs: Sequence[dict[str, dict[str, Any]]], place: int, metric: str) ->
 
 
 def write_summary(folder: Path, source: str, metric: str) -> str:
-    """Write summary.json and table.md from the trials in `folder`; returns the table."""
+    """Write summary.json and table.md from the trials in `folder`; return the table."""
 
     paths = sorted(path for path in (folder / "trials").glob("*.json") if path.name != "settings.json")
     rows = summarise([json.loads(path.read_bytes()) for path in paths], metric)
@@ -128,7 +128,7 @@ def write_summary(folder: Path, source: str, metric: str) -> str:
 
 
 def format_table(rows: Sequence[dict[str, Any]]) -> str:
-    """Markdown, a line a subset and mark."""
+    """Markdown, one line per subset and mark."""
     head = ("images", "steps", "pairs", "without", "with", "with − without", "95 %", "")
     return markdown(head, [_cells(row) for row in rows], numbers_from=0)
 
@@ -141,7 +141,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 
 def _verdict(row: dict[str, Any]) -> str:
-    """Return the verdict on training with augmentation; precision and recall are better when they are higher."""
+    """Return the verdict on training with augmentation; for precision and recall, higher is better."""
     found: str = row["paired"]["verdict"]
     turned = {"better": "worse", "worse": "better"} if row["metric"] in ("precision", "recall") else {}
     return turned.get(found, found)

@@ -1,4 +1,4 @@
-"""The plan of the measurement of what augmentation is worth. Knows no torch."""
+"""The plan of the measurement of augmentation. No torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WAYS = ("none", "diffaugment")
 
 
 class Plan(Settings):
-    """The subsets, the number of pairs of each, and the shares of the steps after which a training is scored."""
+    """The subsets, the number of pairs of each, and the marks at which a training is scored."""
 
     num_images: Annotated[tuple[Positive, ...], Field(min_length=1), ASCENDING] = setting(
         (100, 300, 1000), "images of each subset; scores are against all"
@@ -24,7 +24,7 @@ class Plan(Settings):
     marks: Marks = setting((1.0,), "shares of the steps at which a training is scored")
 
     def trials(self) -> Iterator[tuple[int, int, str]]:
-        """Images, seed and augmentation of every trial; whole pairs first, so that a measurement cut short is one."""
+        """Images, seed and augmentation of every trial, pair by pair, so that a stopped measurement is usable."""
         for seed in range(self.seed, self.seed + self.seeds):
             for num_images in self.num_images:
                 for way in WAYS:

@@ -1,8 +1,8 @@
-"""Generators made by hand, trained alike and scored, with paired seeds: which of them is better, and by how much?
+"""Comparison of generators made by hand: equal trainings with paired seeds.
 
-Every (row, seed) is one trial. Rows of one seed see the same reals, noise and critic start, so that differences are
-taken within seeds. Trials go seed by seed, so that any prefix is a paired table; seeds may be added in later calls,
-and calls with other seeds may run beside each other.
+Every (row, seed) is one trial. Rows of one seed share reals, noise and initial critic, so that differences are taken
+within seeds. Trials go seed by seed, so that any prefix is a paired table; later calls may add seeds, and calls with
+different seeds may run at the same time.
 """
 
 from __future__ import annotations
@@ -50,31 +50,31 @@ class HandMade:
         for given in dict.fromkeys(plan.rows):
             name, described = self._row(given)
             if name in self.rows:
-                raise UserError(f"--rows: two are called {name!r}; rename one of the files")
+                raise UserError(f"--rows: two have the name {name!r}; rename one of the files")
             self.rows[name] = described
         plain = resolve_gan(type(plan.gan)(objective=plan.gan.objective))
         rules = resume_rules(complete={"gan": plain.as_config()}, gan=plain.asked, evaluate=EvaluateSettings())
         self.trials = Trials(folder / "trials", self._shared(), rules)
 
     def measure(self) -> None:
-        """Make every trial that is missing, in order."""
+        """Make every missing trial, in order."""
         for row, seed in self.order():
             record = self.trials.run(f"{row}-s{seed}", partial(self._trial, row, seed))
             if record["generator"] != self.rows[row]:
                 raise UserError(
-                    f"{self.trials.folder / f'{row}-s{seed}.json'}: is a trial of another generator than {row} now is; "
-                    "remove it, or give another --out"
+                    f"{self.trials.folder / f'{row}-s{seed}.json'}: is a trial of another generator than the current "
+                    f"{row}; remove it, or give another --out"
                 )
             self.say(f"{row:<24} seed {seed}  {_in_words(record)}")
 
     def order(self) -> Iterator[tuple[str, int]]:
-        """Row and seed of every trial, in the order in which they are made: a whole seed before the next."""
+        """Row and seed of every trial, in order: a whole seed before the next."""
         for seed in self.plan.seeds:
             for row in self.rows:
                 yield row, seed
 
     def _row(self, given: str) -> tuple[str, dict[str, Any]]:
-        """A row's name, and its generator as JSON values: `kind` or `architecture`, and `gan`, what differs."""
+        """A row's name, and its generator as JSON values: `kind` or `architecture`, and `gan`, its changed settings."""
         if given == RESNET:
             return RESNET, {"kind": RESNET, "gan": {}}
         sizes = {"noise_size": self.plan.gan.noise_size or NOISE_SIZE, "channels": self.images.channels}

@@ -1,4 +1,4 @@
-"""Generators made by hand, by name, and the plan of the measurement that trains them. Knows no torch."""
+"""Generators made by hand, by name, and the plan of the measurement that trains them. No torch."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from degas.space.architecture import Architecture
 from degas.space.graph import Edge, Order
 from degas_lab.plan_fields import Marks
 
-RESNET = "resnet"  # CT-GAN's own generator, which the others are compared with
+RESNET = "resnet"  # CT-GAN's own generator, to which the others are compared
 NOISE_SIZE = 128
 
 
 @dataclass(frozen=True)
 class Pattern:
-    """An architecture that repeats one pattern in every stage.
+    """An architecture with the same pattern in every stage.
 
-    Direct edges have `normal` and `up`; a stage's last map also has `residual` from the up-sampled map before it, as
-    the shortcut of a residual block does, or no residual edge (None). `gan`: settings of the training that differ.
+    Direct edges have `normal` and `up`; a stage's last map also has `residual` from the previous up-sampled map, like
+    the shortcut of a residual block, or no residual edge (None). `gan`: changed settings of the training.
     """
 
     normal: str = "conv_3x3"
@@ -46,7 +46,7 @@ class Pattern:
         return Architecture(*sizes, tuple(edges), order=self.order)
 
 
-# The first five say whether the order within a stage matters; what follows changes one thing of them.
+# The first five test the order within a stage; each of the others changes one thing in them.
 ROWS: dict[str, Pattern | None] = {
     RESNET: None,
     "up-normal": Pattern(),
@@ -70,16 +70,16 @@ ROWS: dict[str, Pattern | None] = {
 
 
 class Plan(Settings):
-    """The plan of the trainings and their scoring; alike for every row."""
+    """The plan of the trainings and their scoring, equal for every row."""
 
     rows: Annotated[tuple[str, ...], Field(min_length=1)] = setting(
-        tuple(ROWS), "generators by name, or architecture files, which are rows by the name of the file"
+        tuple(ROWS), "generators by name, or architecture files, whose rows have the file's name"
     )
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = setting(
-        (0, 1, 2), "seeds; rows of one seed share reals, noise and critic start, and are compared with each other"
+        (0, 1, 2), "seeds; rows of one seed share reals, noise and initial critic, and are compared with each other"
     )
     marks: Marks = setting((0.9, 1.0), "shares of the steps at which a training is scored; the last one counts")
     gan: GanSettings = setting(
-        GanSettings(num_steps=2500, width=32, generator_batch_images=64), "the adversarial training, alike for all"
+        GanSettings(num_steps=2500, width=32, generator_batch_images=64), "the adversarial training, equal for all"
     )
     evaluate: EvaluateSettings = EvaluateSettings(num_samples=1797)

@@ -1,4 +1,4 @@
-"""The summary of `hand_made`'s trials: a line a row, paired with the row that all are compared with, and the noise."""
+"""The summary of `hand_made`: one line per row, paired with the reference row, and the noise."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from degas_lab.figures import markdown, write_text
 from degas_lab.paired import Components, Table, by_seed, paired_difference, variance_components
 from degas_lab.trials import TrialRecords
 
-WORTH_SEEING = 3.0  # points of the Fréchet distance whose number of seeds is told
+WORTH_SEEING = 3.0  # difference of the Fréchet distance for which the number of seeds is reported
 SHOWN = {"fid": ("Fréchet distance", 1.0), "kid": ("KID·1000", 1000.0)}  # score → its name in tables, and its factor
-# How a training's scores become one number, each with the name it has in tables.
+# Ways to reduce a training's scores to one number, by their names in tables.
 READINGS: dict[str, Callable[[list[float]], float]] = {
     "last mark": lambda values: values[-1],
     "mean of the marks": statistics.fmean,
@@ -51,7 +51,7 @@ def summarise(records: TrialRecords, *, against: str, score: str) -> dict[str, A
 
 
 def write_summary(records: TrialRecords, folder: Path, *, against: str, score: str) -> dict[str, Any]:
-    """`summary.json` and `table.md` in `folder`; returns the summary."""
+    """Write `summary.json` and `table.md` in `folder`; return the summary."""
     summary = summarise(records, against=against, score=score)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "summary.json", summary)
@@ -60,9 +60,9 @@ def write_summary(records: TrialRecords, folder: Path, *, against: str, score: s
 
 
 def format_table(summary: Mapping[str, Any]) -> str:
-    """A line a row, and what the noise is made of."""
+    """One line per row, and the components of the noise."""
     name = SHOWN[summary["score"]][0]
-    head = ["generator", "parameters", "seeds", f"{name}, mean", f"less {summary['against']}", "95 %", "", "core s"]
+    head = ["generator", "parameters", "seeds", f"{name}, mean", f"minus {summary['against']}", "95 %", "", "core s"]
     lines = markdown(head, [_cells(row) for row in summary["rows"]])
     noise = [_noise_words(reading, found) for reading, found in summary["components"].items()]
     return lines + ("\n" + "\n".join(noise) + "\n" if noise else "")
@@ -100,7 +100,7 @@ def _noise_words(reading: str, found: Mapping[str, Any]) -> str:
     return (
         f"Standard deviations ({reading}; {found['num_rows']} rows × {found['num_seeds']} seeds): common seed "
         f"{found['seed']:.1f}, generator {found['row']:.1f}, their product and chance {found['rest']:.1f}. A true "
-        f"difference of 3 is seen with {found['seeds_for_3']} common seeds in four of five cases, one of 6 with "
+        f"difference of 3 is detected with {found['seeds_for_3']} common seeds in four of five cases, one of 6 with "
         f"{found['seeds_for_6']}."
     )
 

@@ -1,8 +1,8 @@
-"""Does a supervised generator draw what its label asks for? And only because of the labels?
+"""Test whether a supervised generator follows its labels, and only because of them.
 
-A classifier is trained on the true labels, then the same architecture twice as a conditional generator: once with the
-true labels and once with the labels shuffled among the images. Of samples with labels as frequent as the data's
-the classifier should find the asked class in the first case, and in the second no more often than chance.
+A classifier is trained on the true labels. Then the same architecture is trained twice as a conditional generator: with
+the true labels, and with the labels shuffled among the images. For samples with labels as frequent as in the data, the
+classifier should find the requested class in the first case, and in the second no more often than by chance.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ def label_agreement(
     num_samples: int = 1000,
     say: Callable[[str], None] = print,
 ) -> dict[str, dict[str, Any]]:
-    """Train with true and with shuffled labels; the record of each by name, with `agreement` (0…1).
+    """Train with true and with shuffled labels; return the record of each by name, with `agreement` (0…1).
 
     Args:
         architecture: at the images' size and channels.
         images: with labels.
-        settings: complete (`gan.settings.resolve_gan`), supervised; the run has its `num_steps`.
+        settings: complete (`gan.settings.resolve_gan`), supervised; `num_steps` steps are taken.
         folder: of the trials (`true.json`, `shuffled.json`) and of `classifier/`.
-        num_samples: with labels as frequent as the data's, judged by the classifier.
+        num_samples: samples for the classifier, with labels as frequent as in the data.
     """
     if not images.num_classes:
         raise UserError(f"{images.source}: label agreement needs labels; sort the images into class folders")
@@ -73,12 +73,12 @@ def label_agreement(
 
         record = trials.run(name, trial)
         share = record["history"][-1]["agreement"] if record["history"] else float("nan")
-        say(f"{name:<9} labels: the classifier finds the asked class in {share:.1%} of samples")
+        say(f"{name:<9} labels: the classifier finds the requested class in {share:.1%} of samples")
     return trials.records()
 
 
 def shuffled_labels(images: ImageSet, seed: int) -> ImageSet:
-    """The same images with each other's labels: as many of each class as before, and no meaning."""
+    """The same images with permuted labels: class counts stay, meaning is lost."""
     assert images.labels is not None
     labels: np.ndarray = numpy_generator(seed, "shuffled labels").permutation(images.labels)
     fingerprint = content_fingerprint(images.images, labels, images.class_names)
@@ -88,7 +88,7 @@ def shuffled_labels(images: ImageSet, seed: int) -> ImageSet:
 def _judge(
     images: ImageSet, folder: Path, num_samples: int, seed: int, engine: Engine
 ) -> Callable[[Generator], dict[str, float]]:
-    """Generator → `agreement`, by a classifier that has learned the true labels; `held_out_accuracy` is its own."""
+    """Generator → `agreement`, by a classifier for the true labels, and the classifier's `held_out_accuracy`."""
     if not (folder / "config.json").exists():
         train_classifier(images, folder, seed=seed, device=engine.device)
     extractor = ClassifierExtractor.load(folder)

@@ -1,11 +1,11 @@
 """The comparison of objectives: which one makes the better generator in equal time?
 
-Each objective trains the same generator against critics of equal width for equal seconds; scoring is not counted. Two
-stages. *Tuning*, alike for all: each learning rate × each number of critic steps for a short time with one seed; the
-choice with the best score is taken. *Runs*: the chosen settings with several seeds, scored at a few times on the way.
+Each objective trains the same generator against critics of equal width for equal seconds, without counting scoring. Two
+stages. *Tuning*, equal for all: each learning rate × each number of critic steps for a short time with one seed; the
+choice with the best score is taken. *Runs*: the chosen settings with several seeds, scored at a few times.
 
-Rates do not decay (a decay needs a number of steps, and equal time gives each objective another one) and the averaged
-generator is scored, for all alike. Every training is a trial; the summary is made from the trials alone.
+Rates do not decay (a decay needs a number of steps, which differs between objectives at equal time), and the averaged
+generator is scored, for all objectives. Every training is a trial; the summary uses only the trials.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ MAX_WIDTH = 2048
 
 @dataclass(frozen=True)
 class Choice:
-    """Settings of one objective: the generator's rate and the critic steps a generator step."""
+    """Settings of one objective: the generator's rate and the critic steps per generator step."""
 
     objective: str
     rate: float
@@ -90,7 +90,7 @@ class Objectives:
         self.runs = Trials(folder / "runs", run)
 
     def measure(self) -> None:
-        """Make every trial that is not finished: all tuning, then the runs, one seed after another."""
+        """Make every unfinished trial: all tuning, then the runs, seed by seed."""
         for objective in self.objectives:
             for choice in self.tuned(objective):
                 self._tell(self.tuning[objective].run(choice.name, partial(self._tune, choice)))
@@ -107,12 +107,12 @@ class Objectives:
                 yield Choice(objective, rate, critic_steps)
 
     def tuned(self, objective: str) -> list[Choice]:
-        """Return the choices that the tuning has to try: the grid, or none where that leaves no choice."""
+        """Return the choices for the tuning: the grid, or none if it has a single choice."""
         choices = list(self.grid(objective))
         return choices if len(choices) > 1 else []
 
     def chosen(self, objective: str) -> Choice | None:
-        """The best of the grid; None while one of it is missing, or where all diverged."""
+        """The best of the grid; None while a trial is missing, or if all diverged."""
         records = self.tuning[objective].records()
         wanted = {choice.name: choice for choice in self.tuned(objective)}
         if not wanted:
@@ -124,7 +124,7 @@ class Objectives:
         return wanted[min(known, key=lambda name: known[name])] if known else None
 
     def results(self) -> dict[str, dict[str, Any]]:
-        """Objective → `choice`, `tuning` (records by name) and `runs` (records of its choice, by seed), from trials."""
+        """Objective → `choice`, `tuning` (records by name) and `runs` (records of the choice, by seed)."""
         found: dict[str, dict[str, Any]] = {}
         runs = self.runs.records()
         for objective in self.objectives:
@@ -171,7 +171,7 @@ class Objectives:
         return fresh_generator("resnet", settings, seed, sizes)
 
     def _shared(self) -> dict[str, Any]:
-        """Return the settings that all trials share; seeds and grids may grow from call to call."""
+        """Return the settings that all trials share; later calls may add seeds and grid values."""
         plan, images = self.plan, self.images
         generator: dict[str, Any] = {"resnet": plan.num_parameters}
         if self.architecture is not None:
@@ -197,21 +197,21 @@ class Objectives:
 
 
 def objectives_of(plan: Plan) -> tuple[str, ...]:
-    """The objectives that are measured, all where none is named. Raises `UserError` on an unknown one."""
+    """The objectives to measure, all by default. Raises `UserError` for an unknown one."""
     for name in plan.objectives:
         OBJECTIVES.find(name, "--objectives")
     return plan.objectives or tuple(OBJECTIVES)
 
 
 def final_score(record: dict[str, Any], metric: str) -> float | None:
-    """A trial's score at its last mark; None where it diverged."""
+    """A trial's score at its last mark; None if it diverged."""
     return None if "failed" in record else float(record["history"][-1][metric])
 
 
 def resnet_width(num_parameters: int, *, base_size: int, num_stages: int, channels: int) -> int:
-    """The width at which `resnet` comes closest to `num_parameters`; the narrower one of two.
+    """The width at which `resnet` is closest to `num_parameters`; the narrower of two equally close ones.
 
-    Raises `UserError` where even one channel is more than twice as much.
+    Raises `UserError` if even one channel has more than twice as many.
     """
 
     def count(width: int) -> int:
@@ -220,7 +220,7 @@ def resnet_width(num_parameters: int, *, base_size: int, num_stages: int, channe
             return count_parameters(ResnetGenerator(width=width, noise_size=NOISE_SIZE, **sizes))
 
     if count(1) > 2 * num_parameters:
-        raise UserError(f"--num-parameters: the narrowest resnet has {count(1):,}; give at least so many")
+        raise UserError(f"--num-parameters: the narrowest resnet has {count(1):,}; give at least that many")
     low, high = 1, 2
     while count(high) < num_parameters and high < MAX_WIDTH:
         low, high = high, 2 * high

@@ -17,7 +17,7 @@ HEAD = ("objective", "rate", "critic steps", "seeds", "steps", "processor s / wa
 
 
 def summarise(results: Results) -> dict[str, Any]:
-    """Objective → choice, seeds, steps and the scores at each mark as `mean` and `std` over the seeds that finished."""
+    """Objective → choice, seeds, steps and the scores at each mark as `mean` and `std` over the finished seeds."""
     found = {}
     for objective, result in results.items():
         runs = [record for record in result["runs"] if "failed" not in record]
@@ -34,9 +34,9 @@ def summarise(results: Results) -> dict[str, Any]:
 
 
 def write_summary(results: Results, folder: Path, clock: Clock = "wall") -> dict[str, Any]:
-    """`summary.json`, `table.md`, `score-against-time.png` and `tuning.png` in `folder`; returns the summary.
+    """Write `summary.json`, `table.md`, `score-against-time.png` and `tuning.png` in `folder`; return the summary.
 
-    `clock`: the one that the trainings' time was measured on, for the picture's axis.
+    `clock`: the clock of the trainings' time, for the picture's axis.
     """
     summary = summarise(results)
     folder.mkdir(parents=True, exist_ok=True)
@@ -48,7 +48,7 @@ def write_summary(results: Results, folder: Path, clock: Clock = "wall") -> dict
 
 
 def format_table(summary: Mapping[str, Any]) -> str:
-    """A line an objective, the best Fréchet distance first; what has no run yet comes last."""
+    """One line per objective, the best Fréchet distance first; those without a run come last."""
     order = sorted(summary, key=lambda name: _last(summary[name], "fid"))
     rows = []
     for name in order:
@@ -67,7 +67,7 @@ def format_table(summary: Mapping[str, Any]) -> str:
 
 
 def draw_scores(results: Results, summary: Mapping[str, Any], path: Path, clock: Clock = "wall") -> None:
-    """Each seed faint, the mean bold; Fréchet distance and KID against seconds of training."""
+    """Draw Fréchet distance and KID against seconds of training: each seed faint, the mean bold."""
     time = "seconds" if clock == "wall" else "processor_seconds"
     with saved_figure(path, (9.0, 3.6), columns=2) as axes:
         panels = (("fid", "Fréchet distance", 1.0), ("kid", "KID · 1000", 1000.0))
@@ -90,7 +90,7 @@ def draw_scores(results: Results, summary: Mapping[str, Any], path: Path, clock:
 
 
 def draw_tuning(results: Results, path: Path) -> None:
-    """KID of every tuning trial: a panel an objective, rates along the axis, a line a number of critic steps."""
+    """Draw KID of every tuning trial over rates: one panel per objective, one line per number of critic steps."""
     with saved_figure(path, (2.4 * max(1, len(results)), 2.8), columns=max(1, len(results))) as axes:
         for one, (name, result) in zip(axes[0], results.items(), strict=True):
             by_steps: dict[int, list[tuple[float, float]]] = {}
@@ -116,7 +116,7 @@ def _num_marks(runs: list[dict[str, Any]]) -> int:
 
 
 def _mark(entries: list[dict[str, float]]) -> dict[str, Any]:
-    """Mean and standard deviation (of the sample; 0 for one) over seeds of everything measured at one mark."""
+    """Mean and sample standard deviation (0 for one seed) over seeds of everything measured at one mark."""
     found: dict[str, Any] = {"mark": entries[0]["mark"]}
     for name in ("steps", "seconds", "processor_seconds", "fid", "kid", "precision", "recall"):
         values = [float(entry[name]) for entry in entries]

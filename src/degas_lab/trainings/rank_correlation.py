@@ -1,9 +1,10 @@
-"""Is a generator that reconstructs well one that a GAN trains well? The paper's assumption, measured.
+"""A test of the paper's assumption: does a generator that reconstructs well also train well in a GAN?
 
-Drawn architectures, some of equal size and the others over all sizes, are trained adversarially alike and scored; the
-candidates for a search signal are measured on the same ones: the standalone GLO loss in several forms, that of held-out
-images, a short adversarial training, and the trivial ones, parameters and multiply-adds. Each (part, architecture,
-seed) is one trial. The order of trials makes any prefix useful: a whole seed before the next.
+Drawn architectures, some of equal size and the others of all sizes, are trained adversarially under equal conditions
+and scored. The candidates for a search signal are measured on the same architectures: the standalone GLO loss in
+several forms, that of held-out images, a short adversarial training, and the trivial ones, parameters and
+multiply-adds. Each (part, architecture, seed) is one trial. A whole seed comes before the next, so that any prefix is
+useful.
 """
 
 from __future__ import annotations
@@ -40,10 +41,10 @@ GLO = {"glo-l2": "l2", "glo-l2-lap1": "l2-lap1"}  # predictor → reconstruction
 HELD_OUT, PROXY = "held-out", "proxy"
 FEATURES = "glo-features"
 PREDICTORS = (*GLO, HELD_OUT, PROXY)
-DEAR = (FEATURES,)  # a fit that needs the ImageNet network in every step: made when asked for by name
+DEAR = (FEATURES,)  # needs the ImageNet network in every step, so it is made only on request by name
 ALL_PREDICTORS = (*PREDICTORS, *DEAR)
-PROXY_SEED = 1000  # added to a proxy's seed: it must not be the beginning of the very training that it predicts
-POOL_DRAWS = 1000  # draws that the architectures are picked from
+PROXY_SEED = 1000  # added to a proxy's seed: it must not be the beginning of the training that it predicts
+POOL_DRAWS = 1000  # draws from which the architectures are chosen
 TOLERANCE = 0.1
 
 
@@ -91,7 +92,7 @@ class RankCorrelation:
             self.say(f"{name:<28} {shown:<10} {record['seconds']:.0f} s")
 
     def order(self, parts: Sequence[str]) -> Iterator[tuple[str, RankedArchitecture, int]]:
-        """Part, architecture and seed of every trial, in the order in which they are made."""
+        """Part, architecture and seed of every trial, in order."""
         for seed in range(self.plan.seed, self.plan.seed + self.plan.seeds):
             for part in (ADVERSARIAL, *ALL_PREDICTORS):
                 if part in parts:
@@ -99,7 +100,7 @@ class RankCorrelation:
                         yield part, contestant, seed
 
     def _trial(self, part: str, contestant: RankedArchitecture, seed: int) -> dict[str, Any]:
-        """A record with `value`, lower being better, None where a training or fit diverged; and what the part adds."""
+        """A record with `value` (lower is better; None for a diverged training or fit) and the part's own entries."""
         begun = time.perf_counter(), time.process_time()
         try:
             found = self._measured(part, contestant.architecture, seed)
@@ -146,7 +147,7 @@ class RankCorrelation:
         return {"value": value, **spent, **record}
 
     def _shared(self, pattern: Architecture) -> dict[str, Any]:
-        """Return the settings that all trials share; seeds, predictors and the draw's architectures may be added."""
+        """Return the settings that all trials share; later calls may add seeds, predictors and architectures."""
         plan, images = self.plan, self.images
         names = ("num_architectures", "num_equal", "equal_parameters", "seed", "num_epochs", "proxy_share", "marks")
         sizes = {k: v for k, v in pattern.to_dict().items() if k not in ("nodes", "provenance")}
@@ -163,9 +164,9 @@ class RankCorrelation:
 
 
 def contestants(pattern: Architecture, plan: Plan) -> list[RankedArchitecture]:
-    """The architectures, the two groups in turn, so that a prefix holds both.
+    """The architectures, the two groups in turn, so that a prefix contains both.
 
-    `equal`: the first draws within 10 % of `equal_parameters`. `any`: of many draws those whose sizes lie nearest to
+    `equal`: the first draws within 10 % of `equal_parameters`. `any`: out of many draws, those with sizes nearest to
     points spread evenly on the logarithmic axis between the smallest and the largest draw.
     """
     pool = _pool(pattern, plan.seed)
@@ -182,7 +183,7 @@ def contestants(pattern: Architecture, plan: Plan) -> list[RankedArchitecture]:
 
 
 def _pool(pattern: Architecture, seed: int) -> list[tuple[Edge, ...]]:
-    """Different uniform draws."""
+    """Distinct uniform draws."""
     draws = (pattern.graph.draw(POOL_DRAWS * seed + k) for k in range(POOL_DRAWS))
     return list(dict.fromkeys(draws))
 
@@ -199,10 +200,10 @@ def _equal(sizes: Sequence[int], plan: Plan) -> list[int]:
 
 
 def _spread(sizes: Sequence[int], count: int, taken: set[int]) -> list[int]:
-    """Rows whose sizes are spread over the logarithmic axis, in an order that covers it early (ends, then between)."""
+    """Rows with sizes spread over the logarithmic axis, in an order that covers it early (ends first)."""
     free = [row for row in range(len(sizes)) if row not in taken]
     if count > len(free):
-        raise UserError(f"--num-architectures: the space gave {len(free)} other draws only; lower it")
+        raise UserError(f"--num-architectures: the space gave only {len(free)} other draws; lower it")
     low, high = math.log(min(sizes)), math.log(max(sizes))
     rows: list[int] = []
     for k in range(count):
@@ -214,7 +215,7 @@ def _spread(sizes: Sequence[int], count: int, taken: set[int]) -> list[int]:
 
 
 def _covering(number: int) -> float:
-    """Van der Corput's sequence: sorting by it spreads the beginning over the whole range."""
+    """Van der Corput's sequence: sorting by it spreads any prefix over the whole range."""
     value, place = 0.0, 0.5
     while number:
         value, number, place = value + place * (number & 1), number >> 1, place / 2

@@ -1,4 +1,4 @@
-"""The plan of the measurement of what predicts adversarial quality. Knows no torch."""
+"""The plan of the measurement of predictors of adversarial quality. No torch."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from degas_lab.plan_fields import Marks, Share
 
 
 class Plan(Settings):
-    """The architectures that are drawn, and how long each of them is fitted and trained."""
+    """The drawn architectures, and the length of their fits and trainings."""
 
     num_architectures: Annotated[int, Field(ge=4)] = setting(24, "drawn architectures")
-    num_equal: Count = setting(12, "so many of them of equal parameter count, ± 10 %")
-    equal_parameters: Positive | None = setting(None, "that count; default: the median of the draws")
+    num_equal: Count = setting(12, "number of them with equal parameter count, ± 10 %")
+    equal_parameters: Positive | None = setting(None, "that parameter count; default: the median of the draws")
     seeds: Positive = setting(2, "trainings of each architecture")
     seed: int = setting(0, "the first seed; also of the draws")
     num_epochs: Positive = setting(5, "epochs of each GLO fit")
@@ -25,7 +25,7 @@ class Plan(Settings):
 
     @property
     def num_any(self) -> int:
-        """Architectures of any size. Raises `UserError` where more are to be of equal size than there are."""
+        """Number of architectures of any size. Raises `UserError` if more should have equal size than there are."""
         if self.num_equal > self.num_architectures:
             raise UserError("--num-equal: more than --num-architectures; lower it")
         return self.num_architectures - self.num_equal

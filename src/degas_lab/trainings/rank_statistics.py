@@ -1,4 +1,4 @@
-"""Kendall's τ with a bootstrap interval, and which scores belong together. Pure functions on plain numbers."""
+"""Kendall's τ with a bootstrap interval, and the pairing of scores. Pure functions on plain numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from degas.nas.results.agreement import kendall_tau
 
 NUM_RESAMPLES = 2000
-FEWEST = 4  # architectures, below which no τ is given: with three it takes four values only
+FEWEST = 4  # architectures for a τ: with three it has only four possible values
 
 
 def bootstrap_interval(
@@ -21,13 +21,12 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """Percentile interval of τ over resamples of the pairs (architectures), with replacement.
 
-    A resample holds pairs twice; they are ties, which τ-b allows for. Resamples in which one side is constant are
-    left out.
+    A resample contains pairs twice; they are ties, which τ-b allows for. Resamples with a constant side are left out.
     """
     signs = [np.sign(x[:, None] - x[None, :]) for x in (np.asarray(v, dtype=float) for v in (first, second))]  # (n, n)
     rng, n = np.random.default_rng(seed), len(first)
     rows = rng.integers(0, n, (NUM_RESAMPLES, n))
-    counts = (rows[:, :, None] == np.arange(n)).sum(axis=1).astype(float)  # (R, n): how often a resample holds each
+    counts = (rows[:, :, None] == np.arange(n)).sum(axis=1).astype(float)  # (R, n): count of each in a resample
     agreed, free_a, free_b = (_pair_sums(counts, part) for part in (signs[0] * signs[1], *map(np.abs, signs)))
     free = np.sqrt(free_a * free_b)
     kept = agreed[free > 0] / free[free > 0]
@@ -41,9 +40,9 @@ def _pair_sums(counts: np.ndarray, pairs: np.ndarray) -> np.ndarray:
 
 
 def correlation(predicted: Mapping[str, float], scored: Mapping[str, float]) -> dict[str, Any] | None:
-    """τ, its interval and the number of architectures of those that have both values; None for too few.
+    """τ, its interval, and the number of architectures with both values; None for too few.
 
-    τ above 0: what the predictor ranks better also scores better.
+    τ above 0: architectures that the predictor ranks better also score better.
     """
     names = sorted(set(predicted) & set(scored))
     if len(names) < FEWEST:
@@ -57,7 +56,7 @@ def correlation(predicted: Mapping[str, float], scored: Mapping[str, float]) -> 
 
 
 def seed_means(values: Mapping[tuple[str, int], float], names: Sequence[str]) -> dict[str, float]:
-    """The mean over the seeds that are there of every architecture in `names`."""
+    """The mean over the available seeds of every architecture in `names`."""
     found: dict[str, list[float]] = {}
     for (name, _), value in values.items():
         if name in names:
@@ -66,9 +65,9 @@ def seed_means(values: Mapping[tuple[str, int], float], names: Sequence[str]) ->
 
 
 def reliability(values: Mapping[tuple[str, int], float], names: Sequence[str]) -> dict[str, Any] | None:
-    """τ between two seeds of the same thing, over the pairs of seeds: the mean, and the interval of the first pair.
+    """τ between two seeds of the same quantity: the mean over pairs of seeds, and the interval of the first pair.
 
-    No predictor can be expected to agree with a score better than the score with itself.
+    No predictor can be expected to agree with a score better than the score does with itself.
     """
     seeds = sorted({seed for _, seed in values})
     found = []

@@ -1,4 +1,4 @@
-"""The rank correlation's trials as numbers, a table and two pictures; from whatever is finished."""
+"""The finished trials of the rank correlation as numbers, a table and two pictures."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from degas_lab.trainings.rank_correlation import ADVERSARIAL, ALL_PREDICTORS, PR
 from degas_lab.trainings.rank_statistics import correlation, reliability, seed_means
 from degas_lab.trials import TrialRecords
 
-Lookup = dict[tuple[str, int], float]  # (architecture, seed) → a number, lower being better
+Lookup = dict[tuple[str, int], float]  # (architecture, seed) → a number (lower is better)
 COSTS = {"parameters": "num_parameters", "multiply-adds": "multiply_adds"}  # the trivial predictors: more is better
 SCOPES = {"equal": "equal size", "any": "spread over all sizes", "all": "both together"}
 METRICS = ("kid", "fid")
 
 
 def summarise(records: TrialRecords, metric: str = "kid", mark: int = -1) -> dict[str, Any]:
-    """τ of every predictor with the adversarial score at a mark, the seeds' own agreement, and counts of trials.
+    """τ of every predictor with the adversarial score at a mark, the agreement between seeds, and counts of trials.
 
-    `mark`: its place among the marks of a training, from the end if negative. Keys: `metric`; `steps` of the mark;
-    `finished` (trials by part); `diverged` (their names); `scopes`: for `equal`, `any` and `all` the
-    `reliability` of the score, `reliability_by_steps` at each mark, and `predictors`: name → `tau`, `low`, `high`,
-    `num_architectures` (None for too few) and the predictor's own `reliability`.
+    `mark`: its index among the marks of a training, from the end if negative. Keys: `metric`; `steps` of the mark;
+    `finished` (trials by part); `diverged` (their names); `scopes`: for `equal`, `any` and `all` the `reliability` of
+    the score, `reliability_by_steps` at each mark, and `predictors`: name → `tau`, `low`, `high`, `num_architectures`
+    (None for too few) and the predictor's own `reliability`.
     """
     parts = (ADVERSARIAL, *ALL_PREDICTORS)
     groups = {record["architecture"]: record["group"] for record in records.values()}
@@ -50,7 +50,7 @@ def summarise(records: TrialRecords, metric: str = "kid", mark: int = -1) -> dic
 
 
 def part_values(records: TrialRecords, part: str, metric: str, mark: int = -1) -> Lookup:
-    """Return the values that a part measured: for trainings the metric at a mark (from the end), else the loss."""
+    """Return the values of a part: for trainings the metric at a mark (from the end if negative), else the loss."""
     found: Lookup = {}
     for record in records.values():
         if record["part"] == part and record["value"] is not None:
@@ -61,7 +61,7 @@ def part_values(records: TrialRecords, part: str, metric: str, mark: int = -1) -
 
 
 def all_predictors(records: TrialRecords, metric: str) -> dict[str, Lookup]:
-    """Every predictor, lower being better: parameters and multiply-adds enter with a minus."""
+    """Every predictor (lower is better): parameters and multiply-adds have a minus sign."""
     found = {part: part_values(records, part, metric) for part in ALL_PREDICTORS}
     for name, key in COSTS.items():
         found[name] = {(record["architecture"], 0): -float(record[key]) for record in records.values()}
@@ -69,7 +69,7 @@ def all_predictors(records: TrialRecords, metric: str) -> dict[str, Lookup]:
 
 
 def write_summary(records: TrialRecords, folder: Path, metric: str = "kid", mark: int = -1) -> dict[str, Any]:
-    """`summary.json`, `table.md`, `tau.png` and `scatter.png`; returns the summary by `metric` at `mark`."""
+    """Write `summary.json`, `table.md`, `tau.png` and `scatter.png`; return the summary by `metric` at `mark`."""
     summary = summarise(records, metric, mark)
     other = METRICS[1 - METRICS.index(metric)]
     folder.mkdir(parents=True, exist_ok=True)
@@ -81,7 +81,7 @@ def write_summary(records: TrialRecords, folder: Path, metric: str = "kid", mark
 
 
 def format_table(summary: Mapping[str, Any]) -> str:
-    """A line a predictor: τ and its 95 % interval in each scope; the last line is the score's own reliability."""
+    """One line per predictor: τ and its 95 % interval in each scope; the last line is the score's own reliability."""
     head = ["predictor", *(f"τ, {words}" for words in SCOPES.values()), "between its own seeds"]
     rows = []
     for name in summary["scopes"]["all"]["predictors"]:
@@ -95,7 +95,7 @@ def format_table(summary: Mapping[str, Any]) -> str:
 
 
 def draw_taus(summary: Mapping[str, Any], path: Path) -> None:
-    """A panel a scope: τ and interval of each predictor; the band is what two seeds of the score itself agree by."""
+    """Draw one panel per scope: τ and interval of each predictor, with a band for two seeds of the score itself."""
     names = list(summary["scopes"]["all"]["predictors"])
     with saved_figure(path, (10.0, 0.5 + 0.4 * len(names)), columns=len(SCOPES)) as axes:
         for one, (scope, words) in zip(axes[0], SCOPES.items(), strict=True):
@@ -115,7 +115,7 @@ def draw_taus(summary: Mapping[str, Any], path: Path) -> None:
 
 
 def draw_scatter(records: TrialRecords, summary: Mapping[str, Any], path: Path, mark: int = -1) -> None:
-    """A panel a predictor: its mean over seeds against the score's mean, the groups in two colours."""
+    """Draw one panel per predictor: its mean over seeds against the score's mean, with a colour for each group."""
     metric = summary["metric"]
     groups = {record["architecture"]: record["group"] for record in records.values()}
     score = seed_means(part_values(records, ADVERSARIAL, metric, mark), list(groups))
@@ -147,7 +147,7 @@ def _row(values: Lookup, score: Lookup, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _by_steps(records: TrialRecords, metric: str, names: Sequence[str]) -> dict[str, Any]:
-    """Steps of a mark → agreement of two seeds there: how long a training must be for seeds to rank alike."""
+    """Steps of a mark → agreement of two seeds: it shows how long a training must be for seeds to rank equally."""
     return {
         str(steps): reliability(part_values(records, ADVERSARIAL, metric, k), names)
         for k, steps in enumerate(_marks(records))

@@ -1,4 +1,4 @@
-"""Scores of a generator as the few numbers that a trial keeps; the extractor is loaded when first needed."""
+"""Scores of a generator as the few numbers of a trial's record; the extractor is loaded when first needed."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ METRICS = ("fid", "kid", "precision", "recall")
 class Scorer:
     """`scorer(generator)` → `fid`, `kid`, `kid_std`, `precision`, `recall`, against the training images.
 
-    A measurement whose trials are all finished never loads an extractor. Samples are those of `seed`, the same noise
-    for every generator of equal noise size. `cache`: folder of reference statistics, or None.
+    A measurement with all trials finished never loads an extractor. Samples use the noise of `seed`, the same for every
+    generator of equal noise size. `cache`: folder of reference statistics, or None.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Scorer:
         return self.scores(generator, self.settings.num_samples)
 
     def scores(self, generator: Generator, num_samples: int) -> dict[str, float]:
-        """The scores of so many samples instead of the settings'."""
+        """The scores of `num_samples` samples instead of the settings' number."""
         evaluator = self.ready()
         before = evaluator.settings
         evaluator.settings = before.model_copy(update={"num_samples": num_samples})

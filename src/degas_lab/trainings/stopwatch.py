@@ -1,4 +1,4 @@
-"""Time spent on one thing, the looking in between left out, and how busy the machine was meanwhile."""
+"""The time of one activity, without interruptions such as scoring, and the machine's load."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from degas_lab.speed.timing import wait_for
 
 
 class Stopwatch:
-    """Wall-clock and processor seconds of the stretches between `start` and `stop`.
+    """Wall-clock and processor seconds of the intervals between `start` and `stop`.
 
-    Processor seconds are those of all threads of this process. On a machine that others use too they say how much of
-    the wall-clock was really ours; on a GPU they mean nothing.
+    Processor seconds are those of all threads of this process. On a shared machine they show how much of the wall-clock
+    time this process got; on a GPU they mean nothing.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Stopwatch:
         self._since = self._now()
 
     def lap(self) -> dict[str, float]:
-        """The seconds so far of each clock; the watch goes on."""
+        """The seconds so far of each clock; the watch keeps running."""
         if self._since is not None:
             wait_for(self.device)
             now = self._now()
@@ -46,16 +46,16 @@ class Stopwatch:
         return dict(self.seconds)
 
     def stop(self) -> dict[str, float]:
-        """The seconds so far; nothing more counts until `start`."""
+        """The seconds so far; the watch pauses until `start`."""
         found, self._since = self.lap(), None
         return found
 
     def facts(self) -> dict[str, Any]:
-        """Return the part of a trial's record about the time and the machine (JSON values)."""
+        """Return the entries of a trial's record on time and machine (JSON values)."""
         found = self.lap()
         facts: dict[str, Any] = {"seconds": found["wall"], "processor_seconds": found["processor"]}
         facts["num_threads"] = torch.get_num_threads()
-        with suppress(OSError, AttributeError):  # not every system tells
+        with suppress(OSError, AttributeError):  # not available on every system
             facts["load_average"] = list(os.getloadavg())
         return facts
 

@@ -152,7 +152,7 @@ def test_other_settings_and_other_generators_are_refused(finished: Path, tmp_pat
     record["generator"]["architecture"]["width"] = 5
     path.write_text(json.dumps(record))
     made = contest(folder)
-    with pytest.raises(UserError, match=r"c1-s0.json: is a trial of another generator than c1 now is"):
+    with pytest.raises(UserError, match=r"c1-s0.json: is a trial of another generator than the current c1"):
         made.trainer.train("c1", made.described(made.candidates[0]), 0, 1)
 
 
@@ -160,7 +160,7 @@ def test_what_is_no_schedule_is_refused() -> None:
     for changes, words in (
         ({"promote": (3, 4)}, "--promote"),
         ({"promote": (40, 4)}, "--promote"),
-        ({"seeds": (1, 1)}, "--seeds: one is given twice"),
+        ({"seeds": (1, 1)}, "--seeds: a seed is given twice"),
         ({"first_share": 0.99, "gan": GAN}, "--first-share"),
     ):
         with pytest.raises(UserError, match=words):
@@ -210,7 +210,7 @@ def test_names_of_others_are_asked_before_anything_is_trained(tmp_path: Path) ->
     with pytest.raises(UserError, match="did you mean 'resnet'"):
         Judge(made, ("resnett",))
     made.sizes.save(tmp_path / "c1.json")
-    with pytest.raises(UserError, match="'c1' is the name of something else here"):
+    with pytest.raises(UserError, match="the name 'c1' is in use here"):
         Judge(made, (str(tmp_path / "c1.json"),))
 
 

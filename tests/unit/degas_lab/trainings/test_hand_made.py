@@ -101,7 +101,7 @@ def test_what_cannot_be_measured_is_refused_before_anything_is(tmp_path: Path) -
         measurement(tmp_path, gan=GAN.model_copy(update={"supervised": True}))
     for name in ("a", "b"):
         Architecture.load(architecture_file(tmp_path / name / "x.json"))
-    with pytest.raises(UserError, match="--rows: two are called 'x'"):
+    with pytest.raises(UserError, match="--rows: two have the name 'x'"):
         measurement(tmp_path, rows=(str(tmp_path / "a" / "x.json"), str(tmp_path / "b" / "x.json")))
     assert not (tmp_path / "trials").exists()
 
@@ -120,7 +120,9 @@ def test_a_trial_of_another_generator_is_not_taken_for_the_rows(tmp_path: Path) 
     record = json.loads(path.read_text())
     record["generator"]["architecture"]["nodes"]["N1"][0]["operation"] = "deconv_4x4"
     path.write_text(json.dumps(record))
-    with pytest.raises(UserError, match=r"up-normal-s3.json: is a trial of another generator than up-normal now is"):
+    with pytest.raises(
+        UserError, match=r"up-normal-s3.json: is a trial of another generator than the current up-normal"
+    ):
         measurement(tmp_path, seeds=(3,)).measure()
 
 
@@ -174,6 +176,6 @@ def test_a_row_that_no_trial_is_of_cannot_be_compared_with(tmp_path: Path) -> No
     with pytest.raises(UserError, match="--against: no finished trial of a row 'resnett'; did you mean 'resnet'"):
         summarise(known_records(), against="resnett", score="fid")
     options = cli.Options(source="digits", out=tmp_path, rows=("up-normal",), against="dcgan")
-    with pytest.raises(UserError, match="--against: neither among the rows nor a finished trial's: 'dcgan'"):
+    with pytest.raises(UserError, match="--against: 'dcgan' is neither a row nor that of a finished trial"):
         cli.main(options)
     assert not list((tmp_path / "trials").glob("*-s*.json"))

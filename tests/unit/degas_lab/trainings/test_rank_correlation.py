@@ -131,7 +131,7 @@ def test_an_earlier_mark_may_be_what_is_predicted(tmp_path: Path) -> None:
 
 def test_a_mark_that_is_not_scored_is_refused(tmp_path: Path) -> None:
     options = cli.Options(source="digits", out=tmp_path / "out", score_at=0.3, summary=True)
-    with pytest.raises(UserError, match=r"--score-at: 0\.3 is none of --marks 0\.25 0\.5 1$"):
+    with pytest.raises(UserError, match=r"--score-at: 0\.3 is not one of --marks 0\.25 0\.5 1$"):
         cli.main(options)
     assert not (tmp_path / "out").exists()
 
