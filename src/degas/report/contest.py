@@ -42,15 +42,18 @@ def contest_section(files: ContestFiles, pruning: Mapping[str, Any]) -> dict[str
 
 
 def comparisons(verdict: Mapping[str, Any]) -> list[dict[str, str]]:
-    """The comparisons of verdict.json: opponent, metric, difference, interval, seeds, and the verdict's words."""
+    """The comparisons of verdict.json: opponent, what is equal, metric, difference, interval, seeds, verdict."""
     rows = []
-    for record in _objects(verdict.get("comparisons")):
+    listed = [(record, "steps") for record in _objects(verdict.get("comparisons"))]
+    listed += [(record, "processor time") for record in _objects(verdict.get("equal_time"))]
+    for record, equal in listed:
         found = [number(record.get(key)) for key in ("difference", "low", "high", "num_seeds")]
         if None not in found:
             difference, low, high, seeds = (value or 0.0 for value in found)
             rows.append(
                 {
                     "against": str(record.get("against")),
+                    "equal": equal,
                     "metric": METRICS.get(str(record.get("metric")), str(record.get("metric"))),
                     "difference": _signed(difference),
                     "interval": f"{_signed(low)} to {_signed(high)}",

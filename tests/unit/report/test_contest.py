@@ -46,7 +46,11 @@ VERDICT = {
          "verdict": "better"},
         {"against": "resnet", "metric": "kid", "difference": 0.001, "low": -0.01, "high": 0.012, "num_seeds": 10,
          "verdict": "not told apart"},
-    ]
+    ],
+    "equal_time": [
+        {"against": "resnet", "metric": "fid", "difference": -3.9, "low": -6.1, "high": -1.7, "num_seeds": 10,
+         "verdict": "better", "time_ratio": 1.03, "steps": [2427, 2500]},
+    ],
 }  # fmt: skip
 
 
@@ -58,10 +62,11 @@ def contest_run(path: Path) -> Path:
 
 
 def test_comparisons_keep_their_sign_and_words() -> None:
-    first, second = comparisons(VERDICT)
+    first, second, third = comparisons(VERDICT)
     assert first["metric"] == "Fréchet distance"
     assert (first["difference"], first["interval"], first["verdict"]) == ("−4.2", "−6 to −2.4", "better")
     assert (second["metric"], second["seeds"], second["verdict"]) == ("KID", "10", "not told apart")
+    assert [one["equal"] for one in (first, second, third)] == ["steps", "steps", "processor time"]
 
 
 def test_the_finalists_are_those_of_the_last_rung_with_their_origin() -> None:
