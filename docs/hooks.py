@@ -61,6 +61,24 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
+def on_page_content(html: str, **_: Any) -> str:
+    """Give each table cell its column's heading, which a phone shows in front of it (style.css)."""
+    return re.sub(r"<table>.*?</table>", lambda found: labelled(found[0]), html, flags=re.S)
+
+
+def labelled(table: str) -> str:
+    """The table with `data-label` on its cells; one without headings is returned as it is."""
+    heads = [re.sub(r"<[^>]*>", "", head).strip() for head in re.findall(r"<th\b[^>]*>(.*?)</th>", table, re.S)]
+    if not any(heads):
+        return table
+
+    def row(found: re.Match[str]) -> str:
+        labels = iter(heads)
+        return re.sub(r"<td\b", lambda _: f'<td data-label="{next(labels, "")}"', found[0])
+
+    return re.sub(r"<tr>.*?</tr>", row, table, flags=re.S)
+
+
 def add_sources_to_path() -> None:
     """The package need not be installed: the sources are beside the documentation."""
     for place in (ROOT / "src", ROOT / "docs"):

@@ -270,6 +270,18 @@ def test_every_path_in_docs_that_source_and_tests_name_exists() -> None:
             assert (ROOT / name).exists(), f"{path.relative_to(ROOT)}: {name}"
 
 
+def test_a_table_cell_knows_its_heading() -> None:
+    """For phones, where a table is a list."""
+    table = (
+        "<table>\n<tr>\n<th>given</th>\n<th><code>--max</code></th>\n</tr>\n"
+        '<tr>\n<td>cap</td>\n<td style="text-align: right;">3</td>\n</tr>\n</table>'
+    )
+    made = hooks_module().on_page_content(table, page=None)
+    assert '<td data-label="given">cap</td>' in made
+    assert '<td data-label="--max" style="text-align: right;">3</td>' in made
+    assert hooks_module().on_page_content("<table><tr><td>1</td></tr></table>") == "<table><tr><td>1</td></tr></table>"
+
+
 def hooks_module() -> ModuleType:
     """docs/hooks.py, with a stand-in for mkdocs where that is not installed."""
     if importlib.util.find_spec("mkdocs") is None:
