@@ -28,6 +28,7 @@ ROOMS = (
     "gan",
     "evaluation",
     "report",
+    "sweep",
     "cli",
 )
 SECTIONS = {
