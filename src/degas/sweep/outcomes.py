@@ -113,7 +113,7 @@ def table(plan: Plan, ended: Mapping[str, Marks]) -> list[dict[str, Any]]:
         status = "waiting" if one is None else one.status
         if status == "done" and last != plan.marks[-1]:
             status = "dropped" if trial.name in dropped else "waiting"
-        row = {"name": trial.name, "settings": dict(trial.settings), "status": status}
+        row: dict[str, Any] = {"name": trial.name, "settings": dict(trial.settings), "status": status}
         row |= {"mark": last} if plan.halving is not None else {}
         rows.append({**row, "scores": dict(one.scores) if one is not None else {}})
     return rows
