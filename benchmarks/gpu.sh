@@ -67,7 +67,7 @@ bench)  # side by side at the sizes of the CPU table and of the paper, in both p
         for precision in float32 bfloat16; do
             # shellcheck disable=SC2086
             $degas benchmark --device $device --width $width --precision $precision --rounds 21 \
-                --parts search adversarial-search adversarial sampling features fid ${GRAPH_PART-graphs} \
+                --parts search adversarial-search adversarial training sampling features fid ${GRAPH_PART-graphs} \
                 --out "$out/bench-$width-$precision.json" $extra
         done
     done

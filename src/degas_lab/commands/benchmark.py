@@ -14,7 +14,7 @@ __all__ = ["Options", "main"]
 
 SUMMARY = "time our steps against the textbook's and the machine's roofline"
 LOWER = "--width, --batch-images or --image-size"
-Part = Literal["search", "adversarial-search", "adversarial", "sampling", "features", "fid", "graphs"]
+Part = Literal["search", "adversarial-search", "adversarial", "training", "sampling", "features", "fid", "graphs"]
 
 
 class Options(Settings):
@@ -32,14 +32,17 @@ class Options(Settings):
         Path("benchmark.json"), "the JSON file"
     )
     parts: Annotated[tuple[Part, ...], Field(min_length=1)] = setting(
-        ("search", "adversarial-search", "adversarial", "sampling", "features", "fid"),
-        "parts to measure; graphs: our steps as CUDA graphs, which need a GPU",
+        ("search", "adversarial-search", "adversarial", "training", "sampling", "features", "fid"),
+        "parts to measure; training: a whole step of every objective; graphs: our steps as CUDA graphs, which need "
+        "a GPU",
     )
     width: Annotated[int, Field(ge=1, le=2048)] = setting(32, "channels of every feature map, and of the critic")
     batch_images: Annotated[int, Field(ge=2, le=65536)] = setting(64, "images per step")
     image_size: ImageSize = setting(32, "pixels along each side")
     rounds: Annotated[int, Field(ge=1)] = setting(9, "interleaved runs of each part; the median counts")
-    growth: bool = setting(False, "also our search step over width, image size, batch and number of images")
+    growth: bool = setting(
+        False, "also our search step and a training step of mmd over width, image size, batch and number of images"
+    )
     seed: int = setting(0, "seed of weights and images")
     device: Literal["auto", "cpu", "cuda"] = setting("auto", "where to compute; auto: the GPU if there is one")
     clock: Literal["wall", "processor"] = setting(

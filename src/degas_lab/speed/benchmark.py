@@ -20,9 +20,8 @@ from torch import Tensor
 from degas.data.image_set import ImageSet
 from degas.data.pixels import to_symmetric
 from degas.errors import UserError
-from degas.evaluation.extractors.imagenet import ImagenetExtractor
-from degas.evaluation.metrics import frechet_distance
 from degas.evaluation.statistics import FORWARD_IMAGES
+from degas.gan.objectives import OBJECTIVES
 from degas.gan.objectives.wasserstein import CtGan
 from degas.gan.settings import CompleteGan, resolve_gan
 from degas.gan.state import Steps
@@ -37,16 +36,22 @@ from degas.settings.sections import GanSettings, SpaceSettings
 from degas.space.architecture import Architecture
 from degas_lab.sizes import Sizes
 from degas_lab.speed.adversarial_search import AdversarialSignal
+from degas_lab.speed.evaluation import extraction, frechet_calls
 from degas_lab.speed.graphs import as_graphs
-from degas_lab.speed.roofline import roofline_ms
+from degas_lab.speed.roofline import Rates, roofline_ms
 from degas_lab.speed.textbook_steps import PlainCtGan, TextbookSearch
 from degas_lab.speed.timing import CLOCKS, interleaved_ms, peak_mib
+from degas_lab.speed.training import PlainStep, our_step
 
-NUM_FEATURES = 1280  # of the offline extractor, for the Fréchet distance
 SEARCH_OBJECTIVES: tuple[str, ...] = ("sn-gan", "ct-gan")
 # Both sides of these compute in a fixed precision; both sides of the others in the engine's precision.
-ALWAYS = {"sampling": "float32", "features": "float32", "fid": "float64"}
-GROWTH = {"width": (16, 32, 64), "image_size": (16, 32, 64), "batch_images": (16, 64, 128), "num_images": (256, 4096)}
+ALWAYS = {"sampling": "float32", "features": "float32", "features_224": "float32", "fid": "float64"}
+GROWTH = {
+    "width": (16, 32, 64),
+    "image_size": (16, 32, 64, 128),
+    "batch_images": (16, 64, 128),
+    "num_images": (256, 4096, 200_000),
+}
 
 
 class Benchmark:
@@ -55,6 +60,7 @@ class Benchmark:
     def __init__(self, sizes: Sizes, *, rounds: int, seed: int, engine: Engine, clock: str = "wall") -> None:
         self.sizes, self.rounds, self.seed, self.engine = sizes, rounds, seed, engine
         self.clock = CLOCKS[clock]
+        self.rates = Rates(engine.device, self.clock)
 
     def search_step(self) -> dict[str, float]:
         """One update of weights and latents and one of α, as in `degas search --search.schedule alternate`.
@@ -64,13 +70,11 @@ class Benchmark:
         ours, textbook, joint = self._search(), self._textbook_search(), self._search("joint")
         device = self.engine.device
         times = self._time({"ours": ours, "textbook": textbook, "joint": joint})
-        best = roofline_ms(ours, device, self.clock)
         return {
             "ours_ms": times["ours"],
             "textbook_ms": times["textbook"],
             "speedup": times["textbook"] / times["ours"],
-            "roofline_ms": best,
-            "roofline_share": best / times["ours"],
+            **self._roofline(ours, times["ours"]),
             "ours_peak_mib": peak_mib(ours, device),
             "textbook_peak_mib": peak_mib(textbook, device),
             "joint_ms": times["joint"],
@@ -130,7 +134,33 @@ class Benchmark:
             "critic_step": {"ours": lambda: steps.critic_step(0, 0), "plain": plain.critic_step},
             "generator_step": {"ours": lambda: steps.generator_step(0), "plain": plain.generator_step},
         }
-        return {name: _beside_plain(self._time(calls)) for name, calls in both.items()}
+        found = {}
+        for name, calls in both.items():
+            times = self._time(calls)
+            found[name] = {**_beside_plain(times), **self._roofline(calls["ours"], times["ours"])}
+        return found
+
+    def training_steps(self) -> dict[str, dict[str, float]]:
+        """A whole training step of every registered objective on a drawn architecture, against its plainest form."""
+        return {name: self._training_step(name) for name in OBJECTIVES}
+
+    def _training_step(self, objective: str) -> dict[str, float]:
+        ours = self._our_training_step(objective)
+        images, settings = self.sizes.images(self.seed), self._gan(objective)
+        plain = PlainStep(self._generator(), images, settings, seed=self.seed, engine=self.engine)
+        times = self._time({"ours": ours, "plain": plain})
+        peak = peak_mib(ours, self.engine.device)
+        return {**_beside_plain(times), **self._roofline(ours, times["ours"]), "peak_mib": peak}
+
+    def _our_training_step(self, objective: str) -> Callable[[], object]:
+        images, settings = self.sizes.images(self.seed), self._gan(objective)
+        return our_step(self._generator(), images, settings, seed=self.seed, engine=self.engine)
+
+    def _gan(self, objective: str) -> CompleteGan:
+        """Settings with batches of the same size for critic and generator."""
+        sizes = self.sizes
+        batches = {"batch_images": sizes.batch_images, "generator_batch_images": sizes.batch_images}
+        return resolve_gan(GanSettings(objective=objective, width=sizes.width, **batches))
 
     def _plain_ct_gan(self, settings: CompleteGan, images: ImageSet) -> PlainCtGan:
         assert isinstance(settings.own, CtGan)
@@ -151,53 +181,54 @@ class Benchmark:
         plain = self._generator().to(self.engine.device)
         assert isinstance(ours, Generator)
         plain_sample = as_defined()(lambda: plain.sample(num_images))
-        times = self._time({"ours": lambda: ours.sample(num_images), "plain": plain_sample})
-        return {**_beside_plain(times), "images_per_second": num_images / times["ours"] * 1e3}
+        ours_samples = partial(ours.sample, num_images)
+        times = self._time({"ours": ours_samples, "plain": plain_sample})
+        rate = {"images_per_second": num_images / times["ours"] * 1e3}
+        return {**_beside_plain(times), **self._roofline(ours_samples, times["ours"]), **rate}
 
-    def features(self) -> dict[str, float]:
-        """The offline extractor on one batch, untrained, which does not affect speed."""
-        with forked_rng(self.seed, "benchmark extractor"):
-            extractor = ImagenetExtractor(trained=False)
-        extractor.to(self.engine.device).eval()
-        shape = (FORWARD_IMAGES, 3, self.sizes.image_size, self.sizes.image_size)
-        random = torch.Generator().manual_seed(self.seed)
-        images = torch.randint(0, 256, shape, generator=random, dtype=torch.uint8).to(self.engine.device)
+    def features(self) -> dict[str, dict[str, float]]:
+        """`features` at 128 px and `features_224`: the offline extractor on one batch, against batch norms apart."""
+        found = {}
+        for name, size in (("features", 128), ("features_224", 224)):
+            ours, plain = (self._extractor(size, folded) for folded in (True, False))
+            times = self._time({"ours": ours, "plain": plain})
+            rate = {"images_per_second": FORWARD_IMAGES / times["ours"] * 1e3}
+            found[name] = {**_beside_plain(times), **self._roofline(ours, times["ours"]), **rate}
+        return found
 
-        def run() -> None:
-            with torch.inference_mode():
-                extractor(images)
-
-        milliseconds = self._time({"ours": run})["ours"]
-        return {"ours_ms": milliseconds, "images_per_second": FORWARD_IMAGES / milliseconds * 1e3}
+    def _extractor(self, resize_pixels: int, folded: bool) -> Callable[[], object]:
+        make = partial(extraction, resize_pixels, folded=folded, seed=self.seed)
+        return make(image_size=self.sizes.image_size, device=self.engine.device)
 
     def fid(self) -> dict[str, float]:
         """The Fréchet distance from given moments, against the eigenvalues of the product of the covariances."""
-        parts = _gaussians(NUM_FEATURES, self.seed)
-
-        def plain() -> float:
-            mean_a, cov_a, mean_b, cov_b = parts
-            trace = torch.linalg.eigvals(cov_a @ cov_b).sqrt().real.sum()
-            return float((mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * trace)
-
-        calls = {"ours": lambda: frechet_distance(*parts), "plain": plain}
+        calls = frechet_calls(self.seed)
         device = torch.device("cpu")
         return _beside_plain(
             interleaved_ms(calls, rounds=min(self.rounds, 3), warm_up=1, device=device, clock=self.clock)
         )
 
+    def _roofline(self, call: Callable[[], object], milliseconds: float) -> dict[str, float]:
+        best = roofline_ms(call, self.rates)
+        return {"roofline_ms": best, "roofline_share": best / milliseconds}
+
     def growth(self) -> dict[str, list[dict[str, float]]]:
-        """Our search step over each of width, image size, batch and number of images, with the others fixed."""
-        curves: dict[str, list[dict[str, float]]] = {}
-        for name, values in GROWTH.items():
-            for value in values:
-                smaller = Benchmark(
-                    replace(self.sizes, **{name: value}), rounds=self.rounds, seed=self.seed, engine=self.engine
-                )
-                smaller.clock = self.clock
-                call = smaller._search()
-                point = {name: value, "ours_ms": self._time({"ours": call})["ours"]}
-                curves.setdefault(name, []).append({**point, "ours_peak_mib": peak_mib(call, self.engine.device)})
-        return curves
+        """Our search step, and a training step of `mmd`, over width, image size, batch and number of images."""
+        return {name: [self._grown(name, value) for value in values] for name, values in GROWTH.items()}
+
+    def _grown(self, name: str, value: int) -> dict[str, float]:
+        sizes = replace(self.sizes, **{name: value})
+        other = Benchmark(sizes, rounds=self.rounds, seed=self.seed, engine=self.engine)
+        other.clock, device = self.clock, self.engine.device
+        calls = {"search": other._search(), "training": other._our_training_step("mmd")}
+        times = self._time(calls)
+        return {
+            name: value,
+            "ours_ms": times["search"],
+            "ours_peak_mib": peak_mib(calls["search"], device),
+            "training_ms": times["training"],
+            "training_peak_mib": peak_mib(calls["training"], device),
+        }
 
     def graphs(self) -> dict[str, dict[str, float]]:
         """The default search step, and those of `adversarial_steps`, as CUDA graphs."""
@@ -232,7 +263,7 @@ class Benchmark:
         return interleaved_ms(calls, rounds=self.rounds, device=self.engine.device, clock=self.clock)
 
 
-PARTS = ("search", "adversarial-search", "adversarial", "sampling", "features", "fid")
+PARTS = ("search", "adversarial-search", "adversarial", "training", "sampling", "features", "fid")
 
 
 def run_benchmark(
@@ -262,7 +293,8 @@ def run_benchmark(
         "adversarial-search": bench.adversarial_search,
         "adversarial": bench.adversarial_steps,
         "sampling": lambda: {"sampling": bench.sampling()},
-        "features": lambda: {"features": bench.features()},
+        "training": lambda: {"training_step": bench.training_steps()},
+        "features": bench.features,
         "fid": lambda: {"fid": bench.fid()},
         "graphs": bench.graphs,
     }
@@ -288,13 +320,3 @@ def machine(command: Sequence[str]) -> dict[str, Any]:
 
 def _beside_plain(times: dict[str, float]) -> dict[str, float]:
     return {"ours_ms": times["ours"], "plain_ms": times["plain"], "speedup": times["plain"] / times["ours"]}
-
-
-def _gaussians(num_features: int, seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Mean and covariance of two sets of correlated features, float64."""
-    random = torch.Generator().manual_seed(seed)
-    parts: list[Tensor] = []
-    for _ in range(2):
-        rows = torch.randn(3 * num_features, num_features, generator=random, dtype=torch.float64)
-        parts += [rows.mean(0), rows.T.cov()]
-    return parts[0], parts[1], parts[2], parts[3]

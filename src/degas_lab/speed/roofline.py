@@ -84,13 +84,10 @@ class Record(TorchDispatchMode):
         return out
 
 
-def roofline_ms(
-    step: Callable[[], object], device: torch.device, clock: Callable[[], float] = time.perf_counter
-) -> float:
-    """Milliseconds of `step` at the roofline. Runs it once, then measures the rates of its operations."""
+def roofline_ms(step: Callable[[], object], rates: Rates) -> float:
+    """Milliseconds of `step` at the roofline. Runs it once, then measures the rates of its operations, if not known."""
     with Record() as record:
         step()
-    rates = Rates(device, clock)
     total = 0.0
     for (shape, passes, num_bytes), count in record.operations.items():
         arithmetic = passes * shape.flop / rates.flop_per_second(shape) if shape else 0.0

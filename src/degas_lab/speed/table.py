@@ -10,9 +10,28 @@ from rich.table import Table
 
 SEARCH_STEPS = ("search_step", "search_step_beside_sn_gan", "search_step_beside_ct_gan")
 GRAPH_STEPS = ("search_step_as_graph", "critic_step_as_graph", "generator_step_as_graph")
-STEPS = (*SEARCH_STEPS, "critic_step", "generator_step", "sampling", "features", "fid", *GRAPH_STEPS)
+STEPS = (
+    *SEARCH_STEPS,
+    "critic_step",
+    "generator_step",
+    "training_step",
+    "sampling",
+    "features",
+    "features_224",
+    "fid",
+    *GRAPH_STEPS,
+)
 
 OTHERS = ("textbook", "plain", "adversarial")
+
+
+def rows(result: Mapping[str, Any]) -> dict[str, Mapping[str, float]]:
+    """Label → measurement, in the order of `STEPS`; a whole training step has a row for each objective."""
+    found: dict[str, Mapping[str, float]] = {}
+    for name in (step for step in STEPS if step in result):
+        words, row = name.replace("_", " "), result[name]
+        found |= {f"{words}, {kind}": row[kind] for kind in row} if name == "training_step" else {words: row}
+    return found
 
 
 def table(result: Mapping[str, Any]) -> Table:
@@ -31,9 +50,8 @@ def table(result: Mapping[str, Any]) -> Table:
         "other MiB",
     ):
         found.add_column(name, justify="left" if name in ("", "precision") else "right")
-    for name in (step for step in STEPS if step in result):
-        row = result[name]
-        precision = result["precision"][name]
+    for name, row in rows(result).items():
+        precision = result["precision"][name.partition(",")[0].replace(" ", "_")]
         cells = [precision, f"{row['ours_ms']:.1f}"]
         if "speedup" in row:
             cells += [f"{_other(row):.1f}", f"{row['speedup']:.2f}"]
@@ -42,7 +60,9 @@ def table(result: Mapping[str, Any]) -> Table:
         if "ours_peak_mib" in row:
             cells += [""] * (6 - len(cells))
             cells += [f"{row['ours_peak_mib']:.0f}", f"{_other(row, 'peak_mib'):.0f}"]
-        found.add_row(name.replace("_", " "), *cells)
+        if "peak_mib" in row:
+            cells += [f"{row['peak_mib']:.0f}"]
+        found.add_row(name, *cells)
         if "joint_ms" in row:
             found.add_row("search step, joint", precision, f"{row['joint_ms']:.1f}")
     return found
@@ -54,28 +74,30 @@ def plot(result: Mapping[str, Any], path: Path) -> None:
     from matplotlib.figure import Figure
 
     growth = result.get("growth", {})
-    figure = Figure(figsize=(6 + 3 * len(growth), 3.2), layout="constrained")
+    figure = Figure(figsize=(6 + 3 * len(growth), max(3.2, 0.3 * len(rows(result)))), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, 1 + len(growth), squeeze=False, width_ratios=[2.0] + [1.0] * len(growth))[0]
     _draw_steps(axes[0], result)
     for one, (name, points) in zip(axes[1:], growth.items(), strict=True):
         times = [point["ours_ms"] for point in points]
-        one.plot([point[name] for point in points], times, marker="o")
-        one.set(xlabel=name.replace("_", " "), ylabel="search step, ms", ylim=(0, 1.1 * max(times)))
+        trained = [point["training_ms"] for point in points]
+        one.plot([point[name] for point in points], times, marker="o", label="search step")
+        one.plot([point[name] for point in points], trained, marker="s", label="training step, mmd")
+        one.set(xlabel=name.replace("_", " "), ylabel="ms", ylim=(0, 1.1 * max(times + trained)))
+        one.legend()
     figure.savefig(path, dpi=150)
 
 
 def _draw_steps(axes: Any, result: Mapping[str, Any]) -> None:
-    names = [step for step in STEPS if "speedup" in result.get(step, {})]
-    for position, name in enumerate(names):
-        row = result[name]
+    compared = {name: row for name, row in rows(result).items() if "speedup" in row}
+    for position, row in enumerate(compared.values()):
         axes.barh(position, 1.0, color="#d0d0d0", height=0.7)
         axes.barh(position, row["ours_ms"] / _other(row), color="#3567a8", height=0.7)
         axes.text(1.02, position, f"{row['speedup']:.2f} ×", va="center")
         if "roofline_ms" in row:
             share = row["roofline_ms"] / _other(row)
             axes.plot([share, share], [position - 0.45, position + 0.45], color="black", linewidth=1.5)
-    axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
+    axes.set_yticks(range(len(compared)), list(compared))
     axes.set(xlim=(0, 1.2), xlabel="time; grey: textbook or plain, blue: ours, line: roofline")
     axes.invert_yaxis()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import statistics
 import time
@@ -55,6 +56,7 @@ def peak_mib(call: Callable[[], object], device: torch.device) -> float:
         call()
         wait_for(device)
         return (torch.cuda.max_memory_allocated(device) - before) / MIB
+    gc.collect()  # garbage of earlier calls, released during this one, would lower the sum
     with _silent_errors(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         call()
     held = most = 0

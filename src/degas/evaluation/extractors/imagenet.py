@@ -42,8 +42,8 @@ class _SameConv(nn.Conv2d):
             total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
             pads += [total // 2, total - total // 2]
         if pads[0] == pads[1] == pads[2] == pads[3]:
-            return F.conv2d(x, self.weight, None, stride, pads[0], 1, self.groups)
-        return F.conv2d(F.pad(x, pads), self.weight, None, stride, 0, 1, self.groups)
+            return F.conv2d(x, self.weight, self.bias, stride, pads[0], 1, self.groups)
+        return F.conv2d(F.pad(x, pads), self.weight, self.bias, stride, 0, 1, self.groups)
 
 
 def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Module:
@@ -57,6 +57,20 @@ def _norm(channels: int) -> nn.Module:
 def _relu6(x: Tensor) -> Tensor:
     # In place: a new map for each of 35 activations costs a third of the whole pass on a CPU.
     return F.relu6(x, inplace=True)
+
+
+def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
+    """norm(conv(x)) = s·(w∗x) + (b − s·μ), s = γ/√(σ² + ε), in float64."""
+    assert norm.running_var is not None
+    assert norm.running_mean is not None
+    scale = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
+    shift = norm.bias.double() - norm.running_mean.double() * scale
+    conv.weight.copy_(conv.weight.double() * scale[:, None, None, None])
+    conv.bias = nn.Parameter(shift.float(), requires_grad=conv.weight.requires_grad)
+
+
+_OUTER_PAIRS = (("_conv_stem", "_bn0"), ("_conv_head", "_bn1"))
+_PAIRS = (("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2"))
 
 
 class _Block(nn.Module):
@@ -79,7 +93,10 @@ class _Block(nn.Module):
 
 
 class EfficientNetLite0(nn.Module):
-    """(N, 3, S, S) → pooled features (N, 1280) and logits (N, 1000). Parameter names are those of the weights file."""
+    """(N, 3, S, S) → pooled features (N, 1280) and logits (N, 1000). Parameter names are those of the weights file.
+
+    After `fold` every batch norm is part of the convolution before it, which saves a quarter of the time on a CPU.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,6 +108,16 @@ class EfficientNetLite0(nn.Module):
         )
         self._conv_head, self._bn1 = _conv(320, NUM_FEATURES, 1), _norm(NUM_FEATURES)
         self._fc = nn.Linear(NUM_FEATURES, 1000)
+
+    @torch.no_grad()
+    def fold(self) -> EfficientNetLite0:
+        """Fold each batch norm, in evaluation mode an affine map per channel, into the convolution before it."""
+        for module in [self, *self._blocks]:
+            for conv, norm in _PAIRS if isinstance(module, _Block) else _OUTER_PAIRS:
+                if hasattr(module, conv):
+                    _fold(getattr(module, conv), getattr(module, norm))
+                    setattr(module, norm, nn.Identity())
+        return self
 
     def maps(self, x: Tensor, blocks: Sequence[int]) -> list[Tensor]:
         """(N, 3, S, S) → the maps (N, C, h, w) after the stem and after the given blocks (from 1, ascending)."""
@@ -114,7 +141,8 @@ class ImagenetExtractor(Extractor):
     """EfficientNet-Lite0 features at `resize_pixels` (128 or 224): named `imagenet`, `imagenet-224`.
 
     Resize rule: bicubic with antialiasing (a = −0.5, as in Pillow) to a square, clipped to 0…255; then (x − 127)/128.
-    128 px has the same 20-nearest-neighbour accuracy on CIFAR-10 as 224 px at a quarter of the cost (measured).
+    128 px has the same 20-nearest-neighbour accuracy on CIFAR-10 as 224 px at a quarter of the cost (measured). Trained
+    weights have their batch norms folded.
     """
 
     num_features = NUM_FEATURES
@@ -126,6 +154,7 @@ class ImagenetExtractor(Extractor):
         self.network = EfficientNetLite0()
         if trained:
             self.network.load_state_dict(load_weights(weights))
+            self.network.fold()
 
     def facts(self) -> dict[str, Any]:
         return {"network": "EfficientNet-Lite0", "layer": "pooled, 1280", "resize": f"bicubic {self.resize_pixels} px"}

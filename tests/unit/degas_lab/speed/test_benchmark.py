@@ -13,6 +13,7 @@ from recorder import ListRecorder
 from degas.cli.main import main
 from degas.data.pixels import to_symmetric
 from degas.gan import state as steps
+from degas.gan.objectives import OBJECTIVES
 from degas.gan.settings import resolve_gan
 from degas.nas import state as searcher
 from degas.nas.state import Search
@@ -24,11 +25,14 @@ from degas_lab.speed.graphs import as_graphs, difference
 from degas_lab.speed.roofline import Convolution, Record
 from degas_lab.speed.textbook import TextbookMixedOp
 from degas_lab.speed.textbook_steps import TextbookSearch
+from degas_lab.speed.training import PlainStep
 
 SMALL = Sizes(width=4, batch_images=4, image_size=8, noise_size=8)
 SEARCH_KEYS = {  # contract.md
     "ours_ms", "textbook_ms", "speedup", "roofline_ms", "roofline_share", "ours_peak_mib", "textbook_peak_mib"
 }  # fmt: skip
+
+BESIDE_PLAIN = {"ours_ms", "plain_ms", "speedup", "roofline_ms", "roofline_share"}
 
 
 def test_search_step_has_the_keys_that_others_read() -> None:
@@ -49,7 +53,38 @@ def test_our_step_needs_less_than_half_the_memory_of_the_textbooks() -> None:
 def test_adversarial_steps_are_measured_beside_a_plain_port() -> None:
     found = Benchmark(SMALL, rounds=1, seed=0, engine=Engine(device="cpu")).adversarial_steps()
     assert set(found) == {"critic_step", "generator_step"}
-    assert all(set(row) == {"ours_ms", "plain_ms", "speedup"} for row in found.values())
+    assert all(set(row) == BESIDE_PLAIN for row in found.values())
+
+
+def test_every_objective_has_its_whole_training_step() -> None:
+    """The keys are those of the contract; a roofline is a lower bound of the time only on a quiet machine."""
+    found = Benchmark(SMALL, rounds=1, seed=0, engine=Engine(device="cpu")).training_steps()
+    assert set(found) == set(OBJECTIVES)
+    for row in found.values():
+        assert set(row) == BESIDE_PLAIN | {"peak_mib"}
+        assert row["roofline_share"] == pytest.approx(row["roofline_ms"] / row["ours_ms"])
+        assert min(row.values()) > 0
+
+
+@pytest.mark.parametrize("objective", ["ct-gan", "wgan-gp", "sn-gan", "mmd", "r3gan"])
+def test_the_plain_step_moves_both_networks_and_the_average(objective: str) -> None:
+    bench = Benchmark(SMALL, rounds=1, seed=0, engine=Engine(device="cpu"))
+    plain = PlainStep(bench._generator(), SMALL.images(0), bench._gan(objective), seed=0, engine=Engine(device="cpu"))
+    before = {name: value.clone() for name, value in plain.generator.named_parameters()}
+    critic = {name: value.clone() for name, value in plain.critic.named_parameters()}
+    plain()
+    assert all(not torch.equal(value, before[name]) for name, value in plain.generator.named_parameters())
+    assert any(not torch.equal(value, critic[name]) for name, value in plain.critic.named_parameters())
+    for name, value in plain.generator.named_parameters():  # after one step the average has forgotten all but 1e-6
+        torch.testing.assert_close(plain.average[name], value, rtol=1e-3, atol=1e-5)
+        assert not torch.equal(plain.average[name], before[name])
+
+
+def test_features_are_measured_at_both_sizes_with_batch_norms_folded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("degas_lab.speed.evaluation.FORWARD_IMAGES", 2)
+    found = Benchmark(SMALL, rounds=1, seed=0, engine=Engine(device="cpu")).features()
+    assert set(found) == {"features", "features_224"}
+    assert all(set(row) == BESIDE_PLAIN | {"images_per_second"} for row in found.values())
 
 
 def test_the_textbooks_step_moves_weights_alphas_and_the_batchs_latents() -> None:
@@ -124,12 +159,14 @@ def types_in(call: Callable[[], object]) -> set[torch.dtype]:
 def test_the_file_and_the_table_say_in_which_precision(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "bench.json"
     small = ["--width", "4", "--batch-images", "4", "--image-size", "8", "--rounds", "1", "--device", "cpu"]
-    parts = ["--parts", "search", "sampling", "--precision", "bfloat16"]
+    parts = ["--parts", "search", "training", "sampling", "--precision", "bfloat16"]
     assert main(["benchmark", "--out", str(out), *small, *parts]) == 0
-    assert json.loads(out.read_text())["precision"] == {"search_step": "bfloat16", "sampling": "float32"}
+    told_by_file = {"search_step": "bfloat16", "training_step": "bfloat16", "sampling": "float32"}
+    assert json.loads(out.read_text())["precision"] == told_by_file
     lines = capsys.readouterr().out.splitlines()
     told = {line.split("│")[1].strip(): line.split("│")[2].strip() for line in lines if line.startswith("│")}
-    assert told == {"search step": "bfloat16", "search step, joint": "bfloat16", "sampling": "float32"}
+    training = {f"training step, {name}": "bfloat16" for name in OBJECTIVES}
+    assert told == {"search step": "bfloat16", "search step, joint": "bfloat16", **training, "sampling": "float32"}
 
 
 def test_graphs_are_measured_beside_the_same_steps_without(monkeypatch: pytest.MonkeyPatch) -> None:

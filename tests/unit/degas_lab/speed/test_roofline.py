@@ -68,9 +68,9 @@ def test_roofline_is_the_larger_of_arithmetic_and_traffic(monkeypatch: pytest.Mo
     monkeypatch.setattr(Rates, "flop_per_second", lambda self, shape: 1e6)
     monkeypatch.setattr(Rates, "bytes_per_second", lambda self, size: 1e9)
     a = torch.zeros(10, 20)
-    assert roofline_ms(lambda: a @ a.T, CPU) == pytest.approx(2 * 10 * 10 * 20 / 1e6 * 1e3)
+    assert roofline_ms(lambda: a @ a.T, Rates(CPU)) == pytest.approx(2 * 10 * 10 * 20 / 1e6 * 1e3)
     large = torch.zeros(1_000_000)
-    assert roofline_ms(lambda: large + 1, CPU) == pytest.approx(8e6 / 1e9 * 1e3)
+    assert roofline_ms(lambda: large + 1, Rates(CPU)) == pytest.approx(8e6 / 1e9 * 1e3)
 
 
 def test_measured_rates_are_positive_and_depthwise_takes_the_dense_rate() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+
 import pytest
 import torch
 
@@ -34,3 +36,16 @@ def test_peak_is_what_is_held_at_a_time_and_not_the_sum() -> None:
 
     assert peak_mib(one_after_the_other, CPU) == pytest.approx(1.0, abs=0.1)
     assert peak_mib(together, CPU) == pytest.approx(4.0, abs=0.1)
+
+
+def test_garbage_of_earlier_calls_does_not_lower_the_peak() -> None:
+    """A cycle holds 8 MiB until the collector runs, which it may do inside the measured call."""
+    cycle: list[object] = [torch.zeros(1 << 21)]
+    cycle.append(cycle)
+    del cycle
+
+    def collects_halfway() -> None:
+        gc.collect()
+        torch.zeros(1 << 18)
+
+    assert peak_mib(collects_halfway, CPU) == pytest.approx(1.0, abs=0.1)

@@ -9,10 +9,11 @@ import pytest
 import torch
 from efficientnet_lite_pytorch import EfficientNet
 from PIL import Image
+from torch import nn
 
 from degas.errors import UserError
 from degas.evaluation.extractors.base import Extractor, freeze
-from degas.evaluation.extractors.imagenet import ImagenetExtractor, load_weights
+from degas.evaluation.extractors.imagenet import EfficientNetLite0, ImagenetExtractor, load_weights
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +39,22 @@ def test_logits_equal_the_published_packages(extractor: Extractor) -> None:
             want = published(((images.float() - 127) / 128).contiguous(memory_format=torch.channels_last))
             got = extractor(images).logits
         torch.testing.assert_close(got, want, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [32, 45])
+def test_folding_changes_no_feature(size: int) -> None:
+    """Against the network as published, batch norms apart; within 1e-5 of the largest feature."""
+    plain = EfficientNetLite0().eval()
+    plain.load_state_dict(load_weights())
+    folded = EfficientNetLite0().eval()
+    folded.load_state_dict(load_weights())
+    assert not [module for module in folded.fold().modules() if isinstance(module, nn.BatchNorm2d)]
+    images = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        for want, got in zip(plain(images), folded(images), strict=True):
+            assert float((got - want).abs().max()) < 1e-5 * float(want.abs().max())
+        for want, got in zip(plain.maps(images, (2, 5)), folded.maps(images, (2, 5)), strict=True):
+            assert float((got - want).abs().max()) < 1e-5 * float(want.abs().max())
 
 
 def test_photographs_are_recognised(extractor: Extractor) -> None:
