@@ -32,7 +32,7 @@ needs_mkdocs = pytest.mark.skipif(
     importlib.util.find_spec("mkdocs") is None, reason="mkdocs is not installed: the extra `docs`"
 )
 
-USE = ("index", "tutorial", "data", "search", "train", "evaluation", "report", "generators", "contest", "sweep")
+ALONE = ("index", "data", "search", "train", "generators")  # Use pages whose commands need only images
 
 # What the pages' commands get besides, so that each takes a second and not an hour.
 DATA = "--data.image-size 8"
@@ -120,7 +120,7 @@ def test_the_commands_of_the_tutorial_run(with_images: Path, capsys: Any) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", ["index", "data", "search", "train", "generators"])
+@pytest.mark.parametrize("page", ALONE)
 def test_the_commands_of_a_use_page_run(page: str, with_images: Path, capsys: Any) -> None:
     if page == "train":
         run_all("search", capsys)  # whose architecture it trains
@@ -143,7 +143,13 @@ def test_the_commands_of_the_contest_page_run(with_images: Path, capsys: Any) ->
 def test_every_use_page_with_commands_is_run_by_a_test() -> None:
     """A page that joins the shelf fails here until a test above runs it, or it has no commands."""
     named = re.findall(r": ([\w/-]+)\.md$", shelf("Use"), re.M)
-    assert {page for page in named if commands(DOCS / f"{page}.md")} <= set(USE)
+    assert {page for page in named if commands(DOCS / f"{page}.md")} <= {
+        *ALONE,
+        "tutorial",
+        "report",
+        "evaluation",
+        "contest",
+    }
 
 
 def test_every_command_in_the_pages_parses() -> None:
