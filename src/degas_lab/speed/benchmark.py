@@ -158,9 +158,15 @@ class Benchmark:
 
     def _gan(self, objective: str) -> CompleteGan:
         """Settings with batches of the same size for critic and generator."""
-        sizes = self.sizes
-        batches = {"batch_images": sizes.batch_images, "generator_batch_images": sizes.batch_images}
-        return resolve_gan(GanSettings(objective=objective, width=sizes.width, **batches))
+        num_images = self.sizes.batch_images
+        return resolve_gan(
+            GanSettings(
+                objective=objective,
+                width=self.sizes.width,
+                batch_images=num_images,
+                generator_batch_images=num_images,
+            )
+        )
 
     def _plain_ct_gan(self, settings: CompleteGan, images: ImageSet) -> PlainCtGan:
         assert isinstance(settings.own, CtGan)
