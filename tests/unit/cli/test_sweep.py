@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -89,6 +90,20 @@ def test_own_settings_of_an_import_are_known(
 def test_too_many_processes_leave_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sweep", written(tmp_path), "--out", str(tmp_path / "out"), "--processes", "999"]) == 2
     assert "--processes: 999 with 1 core each need 999 cores" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_processes_belong_to_the_local_pool(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["sweep", written(tmp_path), "--out", str(tmp_path / "out"), "--address", "auto", "--processes", "2"]
+    assert main(words) == 2
+    assert "--processes: counts for --address local only" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is not None, reason="Ray is installed")
+def test_without_the_extra_an_address_says_what_to_install(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sweep", written(tmp_path), "--out", str(tmp_path / "out"), "--address", "auto"]) == 2
+    assert "--address: Ray is the extra `sweep`; in degas' folder: pip install -e '.[sweep]'" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
