@@ -35,6 +35,29 @@ def test_a_pages_tables_are_what_its_files_give(page: Path, evidence: ModuleType
     assert page.read_text(encoding="utf-8") == evidence.written(page)
 
 
+@pytest.mark.parametrize(
+    "name", ["found-vs-drawn", "evolution", "search-settings", "up-sampling", "augmentation", "labels"]
+)
+def test_a_figure_is_what_its_files_give(name: str, evidence: ModuleType) -> None:
+    assert evidence.figure_path(name).read_text(encoding="utf-8") == evidence.FIGURES[name]()
+
+
+def test_every_figure_is_listed_above_and_shown(evidence: ModuleType) -> None:
+    """And a row's dots lie where the axis says: the first is at the value of its tick."""
+    for name in evidence.FIGURES:
+        assert f"figures/evidence/{name}.svg" in (DOCS / "evidence" / f"{name}.md").read_text(encoding="utf-8")
+    from evidence_figures import Row, dots
+
+    made = dots([Row("a", [1.0, 3.0], (0.0, 4.0))], "axis")
+    ticks = {
+        float(text): x
+        for x, text in re.findall(r'<text x="([\d.]+)" y="\d+" text-anchor="middle">([\d.]+)</text>', made)
+    }
+    circles = re.findall(r'<circle cx="([\d.]+)"', made)
+    assert circles == [ticks[1.0], ticks[3.0]]
+    assert f'<line x1="{ticks[0.0]}" x2="{ticks[4.0]}"' in made
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_number_in_prose_is_in_a_table_or_listed_as_one_without_a_file(page: Path, evidence: ModuleType) -> None:
     assert evidence.loose_numbers(page) == []
@@ -94,3 +117,16 @@ def test_a_table_without_a_file_says_so(evidence: ModuleType) -> None:
     assert "old words" not in made
     with pytest.raises(KeyError, match="no table is called 'unheard of'"):
         evidence.block("demo", "unheard of", "")
+
+
+def test_the_readmes_numbers_are_those_of_evidence_pages(evidence: ModuleType) -> None:
+    readme = (DOCS.parent / "README.md").read_text(encoding="utf-8").partition("## What is measured")[2]
+    pages = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    assert [number for number in evidence.numbers_of(readme.partition("## More")[0]) if number not in pages] == []
+
+
+@pytest.mark.parametrize("path", ["../README.md", "index.md", "tutorial.md", "search.md", "train.md"])
+def test_outside_tables_numbers_are_few(path: str, evidence: ModuleType) -> None:
+    """At most three in a hundred words: what people read first."""
+    text = evidence.prose((DOCS / path).read_text(encoding="utf-8"))
+    assert len(re.findall(r"(?<![\w.])\d[\d,.]*", text)) <= 0.03 * len(text.split())
