@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from pathlib import Path
 
@@ -100,8 +99,10 @@ def test_processes_belong_to_the_local_pool(tmp_path: Path, capsys: pytest.Captu
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.skipif(importlib.util.find_spec("ray") is not None, reason="Ray is installed")
-def test_without_the_extra_an_address_says_what_to_install(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_the_extra_an_address_says_what_to_install(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
     assert main(["sweep", written(tmp_path), "--out", str(tmp_path / "out"), "--address", "auto"]) == 2
     assert "--address: Ray is the extra `sweep`; in degas' folder: pip install -e '.[sweep]'" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
