@@ -131,7 +131,7 @@ class SearchSettings(Settings):
     weight_lr_min: Weight = setting(
         3e-4, "their rate at the end of the cosine schedule", source="our choice; DARTS code: 1e-3"
     )
-    weight_momentum: Fraction = setting(0.9, "momentum, with sgd", source="DARTS code")
+    weight_momentum: Fraction = setting(0.9, "momentum, with sgd", source="DARTS code; GLO code: 0")
     weight_decay: Weight = setting(0.0, "weight decay of the weights", source="our choice; DARTS code: 3e-4")
     clip_norm: Weight = setting(5.0, "clip the gradient norm of the weights to this; 0: never", source="DARTS code")
     latent_init: Literal["pca", "random"] = setting(
@@ -141,7 +141,7 @@ class SearchSettings(Settings):
         "adam", "row-wise Adam or plain SGD on the latents", source="our choice; GLO code: sgd"
     )
     latent_lr: Rate = setting(
-        1e-2, "learning rate of the latents", source="our choice; paper preset: the weights' rate"
+        1e-2, "learning rate of the latents", source="our choice; GLO code: ten times the weights' rate"
     )
     alpha_lr: Rate | None = setting(
         None, "Adam rate of α; default: max(3e-4, min(0.03, 15/steps))", source="our choice; DARTS code: 3e-4"
@@ -192,7 +192,8 @@ class SearchSettings(Settings):
         "drops_edge", "a residual edge is no candidate if zero has its largest α, or zero is ignored"
     )
     plateau_share: Weight = setting(
-        0.95, "stop when the loss after epoch 2 (and 100 steps) is above this share of the mean image's; 0: never"
+        0.95, "stop when the loss after 2 visits of every latent (and 100 steps) is above this share of the mean image's and "
+        "hardly falls; with sgd warn, after 10 visits; 0: never"
     )
     settle_epochs: Count = setting(
         0, "stop early once the pruned architecture is the same for this many epochs, with no close decision; 0: never"
