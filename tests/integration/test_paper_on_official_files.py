@@ -1,4 +1,4 @@
-"""`degas run --preset paper` at small sizes passes every stage on the paper's three data sets in their official files."""
+"""`degas run --preset paper` at small sizes passes every stage on the official files of the paper's three data sets."""
 
 from __future__ import annotations
 

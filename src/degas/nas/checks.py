@@ -22,6 +22,7 @@ def check_search(settings: SearchSettings, space: SpaceSettings, *, image_size: 
 def check_on_images(settings: SearchSettings, space: SpaceSettings, *, image_size: int, channels: int) -> None:
     """Raise `UserError` for settings that exclude images of this size and number of channels."""
     graph, base_size = space.resolve(image_size)
+    find_signal(settings).check(settings, image_size)
     if base_size == 1 and settings.batch_images == 1:
         raise UserError(f"search: --search.batch-images 1: {ONE_VALUE}")
     budget = search_budget(settings, space, graph, base_size=base_size, channels=channels)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from degas.errors import UserError
-from degas.nas.signal import Signal
 from degas.nas.settings import CompleteSearch
+from degas.nas.signal import Signal
 
 MIN_STEPS = 100  # an epoch of a small data set has only a few
 

@@ -125,6 +125,10 @@ class Signal(ABC):
 
     # ------------------------------------------------------------------------------------------ of some signals
 
+    @classmethod  # noqa: B027
+    def check(cls, settings: SearchSettings, image_size: int) -> None:
+        """Raise `UserError` for settings that this signal cannot use on images of this size."""
+
     def start(self) -> None:  # noqa: B027
         """Make the initial values of a fit, which a resumed fit loads from its checkpoint instead."""
 

@@ -40,7 +40,7 @@ OBJECTIVES_OWN = frozenset(
     f"gan.{name}"
     for name in (
         *("penalty_weight", "consistency_weight", "consistency_feature_weight", "consistency_margin", "dropout"),
-        *("gradient_weight", "repulsive_bounds"),
+        *("gradient_weight", "gradient_end_share", "penalty_at", "repulsive_bounds", "repulsive_patience"),
     )
 )
 
@@ -77,7 +77,7 @@ VARIANTS = (
     ),
     Variant(
         "SGD and random latents, as in the paper",
-        "at the paper's rate of 0.3 the loss stays at the mean image's with momentum 0.9, and falls to 0.42 of it with GLO's",
+        "at the paper's rate momentum 0.9 stays at the mean image's loss; GLO's optimiser reaches 0.42 of it",
         (
             *("search.weight_optimizer", "search.weight_momentum", "search.latent_optimizer", "search.latent_init"),
             "search.weight_decay",

@@ -51,6 +51,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "width": 128,
             "ema_half_life_images": 0,
             "sampling_bn": "batch",
+            "norm_parts": 2,  # CT-GAN's code computes on two devices, with batch norms apart
             "sample_steps": 1000,
         },
         "evaluate": {"extractor": "inception", "num_samples": 50_000, "untrained": False},  # hours more on a CPU

@@ -110,6 +110,12 @@ class SearchSettings(Settings):
     )
     batch_images: BatchImages = setting(64, "images per search step", source="DARTS code")
     loss: Literal["l2-lap1", "l2", "lap1"] = setting("l2-lap1", "reconstruction loss", source="paper eq. 2")
+    pyramid_levels: Positive | None = setting(
+        None, "bands of the loss' Laplacian pyramid; default: ⌊log2(size)⌋ − 2", source="our choice; GLO code: 3"
+    )
+    pyramid_weights: tuple[Weight, ...] | None = setting(
+        None, "weights of its bands, finest first, and of the low-pass residual; default: 4^j", source="paper eq. 2"
+    )
     schedule: Literal["alternate", "joint"] = setting(
         "joint",
         "step weights and α alternately, or from one backward pass, which takes half the time",
@@ -134,8 +140,10 @@ class SearchSettings(Settings):
     weight_momentum: Fraction = setting(0.9, "momentum, with sgd", source="DARTS code; GLO code: 0")
     weight_decay: Weight = setting(0.0, "weight decay of the weights", source="our choice; DARTS code: 3e-4")
     clip_norm: Weight = setting(5.0, "clip the gradient norm of the weights to this; 0: never", source="DARTS code")
-    latent_init: Literal["pca", "random"] = setting(
-        "pca", "whitened principal components, or random directions on the unit sphere", source="GLO code: pca"
+    latent_init: Literal["pca", "pca-raw", "random"] = setting(
+        "pca",
+        "principal components, whitened (pca) or as they are (pca-raw), or random directions on the unit sphere",
+        source="our choice; GLO code: pca-raw",
     )
     latent_optimizer: Literal["adam", "sgd"] = setting(
         "adam", "row-wise Adam or plain SGD on the latents", source="our choice; GLO code: sgd"
@@ -192,8 +200,9 @@ class SearchSettings(Settings):
         "drops_edge", "a residual edge is no candidate if zero has its largest α, or zero is ignored"
     )
     plateau_share: Weight = setting(
-        0.95, "stop when the loss after 2 visits of every latent (and 100 steps) is above this share of the mean image's and "
-        "hardly falls; with sgd warn, after 10 visits; 0: never"
+        0.95,
+        "stop when the loss after 2 visits of every latent (and 100 steps) is above this share of the mean image's and "
+        "hardly falls; with sgd warn, after 10 visits; 0: never",
     )
     settle_epochs: Count = setting(
         0, "stop early once the pruned architecture is the same for this many epochs, with no close decision; 0: never"

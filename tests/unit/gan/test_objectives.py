@@ -72,6 +72,27 @@ def test_r3gan_penalties_of_a_linear_critic() -> None:
     assert torch.allclose(loss, terms["relativistic"] + 0.3 * 2 * half)
 
 
+def test_r3gan_penalises_at_the_images_before_augmentation() -> None:
+    """An augmentation that halves images halves the gradient of a linear critic there, and not at its result."""
+    critic = LinearCritic()
+    batch = CriticBatch(critic, images(0), images(1), augment=lambda x: 0.5 * x)
+    half = 0.5 * critic.w.square().sum()
+    _, before = objective("r3gan").critic_loss(batch)
+    _, after = objective("r3gan", penalty_at="augmented").critic_loss(batch)
+    assert torch.allclose(before["real_penalty"], 0.25 * half)
+    assert torch.allclose(after["fake_penalty"], half)
+    assert torch.allclose(before["relativistic"], after["relativistic"])
+
+
+def test_r3gan_weight_falls_by_a_cosine() -> None:
+    critic = LinearCritic()
+    r3gan = objective("r3gan", gradient_weight=0.3, gradient_end_share=0.1)
+    half = 0.5 * critic.w.square().sum()
+    for progress, weight in ((0.0, 0.3), (0.5, 0.165), (1.0, 0.03)):
+        loss, terms = r3gan.critic_loss(CriticBatch(critic, images(0), images(1), progress=progress))
+        assert torch.allclose(loss, terms["relativistic"] + weight * 2 * half)
+
+
 def test_r3gan_generator_mirrors_the_critic() -> None:
     critic = LinearCritic()
     loss, _ = objective("r3gan").generator_loss(GeneratorBatch(critic, images(1), None, images(0)))
@@ -102,6 +123,11 @@ def test_mmd_of_critic_and_generator() -> None:
     mmd = objective("mmd", repulsive_bounds=(3.0, 0.5))
     loss, _ = mmd.critic_loss(CriticBatch(critic, 0.1 * images(0), 0.1 * images(1)))
     assert torch.allclose(loss, losses.repulsive_critic(real, fake, 3.0, 0.5))
+    growing = objective("mmd", repulsive_bounds=(0.1, 0.05), repulsive_patience=6, evaluate_steps=1)
+    for doublings, upper in ((0, 0.1), (1, 0.2), (3, 0.8), (30, 32.0)):
+        batch = CriticBatch(critic, 0.1 * images(0), 0.1 * images(1), num_doublings=float(doublings))
+        grown, _ = growing.critic_loss(batch)
+        assert torch.allclose(grown, losses.repulsive_critic(real, fake, upper, 0.05))
     generator, _ = mmd.generator_loss(GeneratorBatch(critic, 0.1 * images(1), None, 0.1 * images(0)))
     assert torch.allclose(generator, losses.squared_mmd(real, fake))
 

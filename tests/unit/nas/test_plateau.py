@@ -41,7 +41,7 @@ def test_a_flat_loss_stops_after_the_signals_visits_and_a_hundred_steps() -> Non
 def test_a_loss_that_falls_towards_the_baseline_goes_on_and_is_judged_again() -> None:
     falling = [1.0 - 0.002 * k for k in range(20)]  # 0.962 now, 0.90 at the end
     assert judge(falling, Judge()).is_open
-    with pytest.raises(UserError, match="epoch 30 is 0.9620"):
+    with pytest.raises(UserError, match=r"epoch 30 is 0\.9620"):
         judge(falling + [0.962] * 30, Judge())
 
 

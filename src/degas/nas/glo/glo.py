@@ -20,7 +20,7 @@ from degas.nas.glo.advice import advice
 from degas.nas.glo.findings import collapsed, dead_latents, mean_gradients, still_latents, variances
 from degas.nas.glo.latents import LatentTable
 from degas.nas.glo.pictures import save_reconstructions, save_samples
-from degas.nas.glo.reconstruction import reconstruction_terms
+from degas.nas.glo.reconstruction import level_weights, reconstruction_terms
 from degas.nas.glo.start import first_latents
 from degas.nas.signal import Finding, Moved, Signal, Terms, register_signal, total
 from degas.nets.normalisation import frozen_buffers, recalibrate
@@ -47,6 +47,7 @@ class Glo(Signal):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.further_terms: FurtherTerms | None = None
+        self.level_weights = weights_of_levels(self.settings, self.images.image_size)
         self._table: LatentTable | None = None
         self._mean_image: float | None = None  # its loss, once it is needed
 
@@ -59,6 +60,10 @@ class Glo(Signal):
             start = self.engine.broadcast(start.to(self.engine.device))
             self._table = LatentTable(start, self.settings.latent_optimizer)
         return self._table
+
+    @classmethod
+    def check(cls, settings: SearchSettings, image_size: int) -> None:
+        weights_of_levels(settings, image_size)
 
     def start(self) -> None:
         _ = self.table
@@ -74,7 +79,7 @@ class Glo(Signal):
     def loss(self, fake_images: Tensor, batch: Batch) -> Terms:
         """The reconstruction terms against the batch's images, uint8 (B, C, H, W)."""
         real_images = to_symmetric(to_device(batch.images, self.engine.device))
-        terms = reconstruction_terms(fake_images.float(), real_images, self.settings.loss)
+        terms = reconstruction_terms(fake_images.float(), real_images, self.settings.loss, self.level_weights)
         further = {} if self.further_terms is None else self.further_terms(fake_images.float(), real_images)
         return {**terms, **further}
 
@@ -192,6 +197,12 @@ def mean_image_loss(images: ImageSet, settings: SearchSettings, device: torch.de
     summed, size = 0.0, 1024
     for start in range(0, images.num_images, size):
         real_images = to_symmetric(torch.from_numpy(images.images[start : start + size].copy()).to(device))
-        terms = reconstruction_terms(mean.expand_as(real_images), real_images, settings.loss)
+        weights = weights_of_levels(settings, images.image_size)
+        terms = reconstruction_terms(mean.expand_as(real_images), real_images, settings.loss, weights)
         summed += float(sum(terms.values())) * len(real_images)
     return summed / images.num_images
+
+
+def weights_of_levels(settings: SearchSettings, image_size: int) -> list[float]:
+    """The weights of the loss' pyramid that the settings give for images of this size; raises `UserError`."""
+    return level_weights(image_size, settings.pyramid_levels, settings.pyramid_weights)
