@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from degas.api.job import Data, Job, python_call
+from degas.errors import UserError
 from degas.generator.generator import Generator
 from degas.runtime.setup import Setup
 from degas.runtime.tracking import Tracker
@@ -82,10 +83,11 @@ def train(
 
 
 def evaluate(
-    generator: Generator | str | Path,
+    generator: Generator | str | Path | None,
     data: Data,
     out: str | Path | None = None,
     *,
+    images: Data | None = None,
     preset: str = "default",
     seed: int = 0,
     device: str = "auto",
@@ -96,9 +98,17 @@ def evaluate(
 ) -> dict[str, Any]:
     """Measure a generator against a data set (paper §4): the object of scores.json.
 
-    Earlier scores of the same generator on the same images are kept. Writes scores.json, config.json and
-    environment.json into `out`/evaluation if `out` is given; of several processes only the first one writes.
+    With `images` instead of a generator, these are scored, whoever made them: up to `num_samples` of them, in a fixed
+    random order, at the size of `data`. Earlier scores of the same generator on the same images are kept. Writes
+    scores.json, config.json and environment.json into `out`/evaluation if `out` is given; of several processes only the
+    first one writes.
     """
-    setup = Setup(preset, device, progress, "none", command or python_call("evaluate", generator, data, out))
+    setup = Setup(
+        preset, device, progress, "none", command or python_call("evaluate", generator, data, out, images=images)
+    )
     job = Job(data, out, seed, setup, data_settings=data_settings, evaluate=evaluate)
-    return job.evaluate(generator)
+    if images is None and generator is not None:
+        return job.evaluate(generator)
+    if images is None or generator is not None:
+        raise UserError("evaluate: give a generator or images (--generator or --images), one of the two")
+    return job.evaluate_images(images)

@@ -100,7 +100,7 @@ class TrainOptions(Tracked):
 
 
 class EvaluateOptions(Shared):
-    """Measure a generator against a data set.
+    """Measure a generator, or any images, against a data set.
 
     Writes RUN/evaluation/scores.json and keeps other scores in it.
     """
@@ -108,8 +108,12 @@ class EvaluateOptions(Shared):
     EXAMPLES: ClassVar[tuple[str, ...]] = (
         "degas evaluate --generator runs/mine --data my-images --out runs/mine",
         "degas evaluate --generator runs/mine --data my-images --out runs/mine --evaluate.num-samples 50k",
+        "degas evaluate --images samples-of-another-code --data my-images --out runs/theirs",
     )
-    generator: Annotated[str, Argument(metavar="GENERATOR")] = setting(..., GENERATOR)
+    generator: Annotated[str | None, Argument(metavar="GENERATOR", unless="--images")] = setting(None, GENERATOR)
+    images: Annotated[str | None, Argument(metavar="SRC")] = setting(
+        None, "score these images, whoever made them, in the place of a generator's; default: the generator's samples"
+    )
     resume: Annotated[bool, Argument(hidden=True)] = setting(False, "for scripts that give it to every stage")
     inception_weights: Annotated[Path | None, Argument(rare=True)] = setting(
         None, "short for --evaluate.inception-weights"
