@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := runs/demo
 
-.PHONY: demo test test-fast test-slow coverage lint docs clean
+.PHONY: demo test test-fast test-slow coverage lint docs wheel clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -42,5 +42,9 @@ lint: $(VENV)/.installed  ## style, types, import layers
 docs: $(VENV)/.extras  ## the documentation site in site/, links checked
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
+wheel: $(VENV)/.installed  ## dist/degas_nas-*.whl, which pip installs anywhere
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	@ls dist/*.whl
+
 clean:
-	rm -rf $(VENV) $(DEMO) build site .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(DEMO) build dist site .pytest_cache .mypy_cache .ruff_cache

@@ -1,7 +1,8 @@
 """What the site is built from beside the Markdown files: settings page, API pages, figures, and every further page.
 
 `settings.md` is written from `degas.settings.sections`, `api/…` has a page a module (mkdocstrings fills it from the
-docstrings), and a Markdown file that mkdocs.yml does not name joins the navigation under its own title.
+docstrings, in the navigation after the page Python API), and a Markdown file that mkdocs.yml does not name joins the
+navigation under its own title. The tables of Evidence pages are written into the pages themselves: evidence_pages.py.
 """
 
 from __future__ import annotations
@@ -43,9 +44,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the generated pages, and put everything that has no place yet into the navigation."""
     add_sources_to_path()
     named = set(re.findall(r"[\w/-]+\.md", str(config.nav)))
-    further = sorted(file.src_uri for file in files.documentation_pages() if file.src_uri not in named)
-    results = [page for page in further if page.startswith("results/")]
-    others = [page for page in further if page not in results]
+    others = sorted(file.src_uri for file in files.documentation_pages() if file.src_uri not in named)
     import figures
 
     generated = {"settings.md": settings_page(), **api_pages()}
@@ -56,12 +55,28 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for name, text in generated.items():
         files.append(File.generated(config, name, content=text))
     nav: list[Any] = list(config.nav or [])
-    for entry in nav:
-        if results and entry.get("Results") == "results.md":
-            entry["Results"] = ["results.md", *results]
-    nav += [{"More": others}] if others else []
-    config.nav = [*nav, {"API": api_nav(generated)}]
+    for shelf in nav:
+        shelf.get("Understand", []).append({"Modules": api_nav(generated)})
+    config.nav = nav + ([{"More": others}] if others else [])
     return files
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Give each table cell its column's heading, which a phone shows in front of it (style.css)."""
+    return re.sub(r"<table>.*?</table>", lambda found: labelled(found[0]), html, flags=re.S)
+
+
+def labelled(table: str) -> str:
+    """The table with `data-label` on its cells; one without headings is returned as it is."""
+    heads = [re.sub(r"<[^>]*>", "", head).strip() for head in re.findall(r"<th\b[^>]*>(.*?)</th>", table, re.S)]
+    if not any(heads):
+        return table
+
+    def row(found: re.Match[str]) -> str:
+        labels = iter(heads)
+        return re.sub(r"<td\b", lambda _: f'<td data-label="{next(labels, "")}"', found[0])
+
+    return re.sub(r"<tr>.*?</tr>", row, table, flags=re.S)
 
 
 def add_sources_to_path() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from degas.runtime.telemetry import switch_off
 
 switch_off()
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 _HOMES = {
     "Architecture": "degas.space.architecture",
     "SearchSpace": "degas.space.graph",

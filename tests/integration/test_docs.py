@@ -32,40 +32,59 @@ needs_mkdocs = pytest.mark.skipif(
     importlib.util.find_spec("mkdocs") is None, reason="mkdocs is not installed: the extra `docs`"
 )
 
-# What the tutorial's commands get besides, so that each takes a second and not an hour.
+USE = ("index", "tutorial", "data", "search", "train", "evaluation", "report", "generators", "contest", "sweep")
+
+# What the pages' commands get besides, so that each takes a second and not an hour.
 DATA = "--data.image-size 8"
 SEARCH = "--search.width 4 --search.noise-size 8 --search.num-epochs 1 --search.batch-images 8 --search.plateau-share 0"
 GAN = "--gan.num-steps 2 --gan.width 4 --gan.batch-images 4 --gan.sample-steps 1 --gan.log-steps 1"
 EVALUATE = "--evaluate.num-samples 8"
+CONTEST = (
+    "--num-candidates 4 --num-draws 2 --promote 2 1 --seeds 0 --num-verdict-seeds 2 --against resnet "
+    "--gan.num-steps 4 --gan.width 4 --gan.batch-images 4 --gan.generator-batch-images 4 --data.max-images 24"
+)
 TINY = {
     "data": DATA,
     "search": f"{DATA} {SEARCH} --quiet",
     "train": f"{DATA} {GAN} --quiet",
     "evaluate": f"{DATA} {EVALUATE} --quiet",
     "run": f"{DATA} {SEARCH} {GAN} {EVALUATE} --quiet",
+    "contest": f"{DATA} {CONTEST} {EVALUATE}",
 }
+FEW_DIGITS = "--data.max-images 24"  # of 1,797
 
 
-def commands(page: str) -> list[str]:
+def all_pages() -> list[Path]:
+    return sorted(DOCS.rglob("*.md"))
+
+
+def commands(page: Path) -> list[str]:
     """Every command of a page: the lines of its `sh` blocks, lines that end in a backslash joined."""
-    blocks = re.findall(r"^```sh\n(.*?)^```", (DOCS / page).read_text(), re.M | re.S)
+    blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.M | re.S)
     return [line for block in blocks for line in block.replace("\\\n", " ").splitlines() if line.strip()]
 
 
 def tiny(command: str) -> list[str]:
-    """The words of a command with its own sizes replaced by tiny ones."""
+    """The words of a command with its own sizes replaced by tiny ones, in one image size throughout a page."""
     program, name, *words = shlex.split(command)
     assert program == "degas"
-    extra = shlex.split(TINY.get(name, ""))
-    for option in extra[::2]:
-        if option in words:
-            where = words.index(option)
-            del words[where : where + 2]
-    return [name, *words, *extra]
+    extra = TINY.get(name, "")
+    if "digits" in words and name in ("search", "train", "run", "evaluate"):
+        extra = f"{extra} {FEW_DIGITS}"
+    if "degas-digits" in words and name in ("train", "evaluate", "run"):
+        extra = extra.replace("--data.image-size 8", "--data.image-size 16")
+    given = [word for word in shlex.split(extra) if word.startswith("--")]
+    kept: list[str] = []
+    dropping = False
+    for word in words:
+        dropping = word in given if word.startswith("--") else dropping
+        kept += [] if dropping else [word]
+    return [name, *kept, *shlex.split(extra)]
 
 
-@pytest.mark.slow
-def test_the_commands_of_the_tutorial_run(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+@pytest.fixture
+def with_images(tmp_path: Path, monkeypatch: Any) -> Path:
+    """A working folder with `my-images`, pictures in two classes, and `my-digits`, grey ones."""
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
     for name in ("cats", "dogs"):
@@ -73,25 +92,66 @@ def test_the_commands_of_the_tutorial_run(tmp_path: Path, monkeypatch: Any, caps
         for k in range(10):
             pixels = rng.integers(0, 256, (10 + k, 12, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / "my-images" / name / f"{k:03d}.png")
-    listed = [*commands("tutorial.md"), *commands("report.md")]
-    assert len(listed) >= 10
-    for command in listed:
-        assert cli.main(tiny(command)) == 0, f"{command}: {capsys.readouterr().err}"
+    (tmp_path / "my-digits").mkdir()
+    for k in range(10):
+        Image.fromarray(rng.integers(0, 256, (16, 16), dtype=np.uint8)).save(tmp_path / "my-digits" / f"{k}.png")
+    return tmp_path
+
+
+def run_all(page: str, capsys: Any) -> None:
+    for command in commands(DOCS / f"{page}.md"):
+        if ".onnx" in command and importlib.util.find_spec("onnxscript") is None:
+            continue  # the extra `export`; its own tests say so
+        assert cli.main(tiny(command)) == 0, f"{page}.md: {command}: {capsys.readouterr().err}"
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_tutorial_run(with_images: Path, capsys: Any) -> None:
+    """In their order, and those of the report page after them."""
+    for page in ("tutorial", "report"):
+        run_all(page, capsys)
     for made in (
         *("my-images.png", "runs/mine/search/architecture.json", "runs/mine/search/pruning.json", "samples.png"),
         *("runs/mine/evaluation/scores.json", "report.html", "classes.png", "generator.pt2", "runs/all/report.html"),
     ):
-        assert (tmp_path / made).stat().st_size > 0, made
+        assert (with_images / made).stat().st_size > 0, made
     labelled = degas.Generator.load("runs/classes/train/generator")
     assert labelled.class_names == ("cats", "dogs")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["index", "data", "search", "train", "generators"])
+def test_the_commands_of_a_use_page_run(page: str, with_images: Path, capsys: Any) -> None:
+    if page == "train":
+        run_all("search", capsys)  # whose architecture it trains
+    run_all(page, capsys)
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_evaluate_page_run(with_images: Path, capsys: Any) -> None:
+    assert cli.main(tiny("degas train --architecture resnet --data my-images --out runs/mine")) == 0
+    run_all("evaluation", capsys)
+    assert (with_images / "runs/mine/evaluation/scores.json").exists()
+
+
+@pytest.mark.nightly
+def test_the_commands_of_the_contest_page_run(with_images: Path, capsys: Any) -> None:
+    run_all("contest", capsys)
+    assert (with_images / "runs/digits/contest/verdict.json").exists()
+
+
+def test_every_use_page_with_commands_is_run_by_a_test() -> None:
+    """A page that joins the shelf fails here until a test above runs it, or it has no commands."""
+    named = re.findall(r": ([\w/-]+)\.md$", shelf("Use"), re.M)
+    assert {page for page in named if commands(DOCS / f"{page}.md")} <= set(USE)
 
 
 def test_every_command_in_the_pages_parses() -> None:
     """Also those that no test runs: names of commands, options and values are right."""
     from degas.cli.parse import parse
 
-    for page in sorted(DOCS.glob("*.md")):
-        for command in commands(page.name):
+    for page in all_pages():
+        for command in commands(page):
             program, *words = shlex.split(command)
             assert program == "degas", command
             module, name, rest = find_command(words)
@@ -104,14 +164,14 @@ def test_every_setting_that_the_pages_name_exists() -> None:
         for section, (model, _) in hooks_module().SECTIONS.items()
         for name in getattr(config, model).model_fields
     }
-    for page in sorted(set(DOCS.glob("*.md")) - {DOCS / "bad-input.md"}):  # which shows mistakes
+    for page in sorted(set(all_pages()) - {DOCS / "bad-input.md"}):  # which shows mistakes
         for option in re.findall(r"--[a-z]+\.[a-z-]+", page.read_text()):
             assert option.replace(".no-", ".") in known, f"{page.name}: {option}"  # --search.no-x turns x off
 
 
 def test_every_name_in_the_code_that_the_pages_link_exists() -> None:
     found = 0
-    for page in sorted(DOCS.glob("*.md")):
+    for page in all_pages():
         for name in re.findall(r"\]\[(degas[\w.]*)\]", page.read_text()):
             resolve(name)
             found += 1
@@ -181,12 +241,45 @@ def table_keys(text: str) -> list[str]:
     return [name.replace("-", "_") for name in re.findall(r"^\| `--([\w.-]+)` \|", text, re.M)]
 
 
-def test_every_page_has_its_place_in_the_navigation() -> None:
+def shelf(name: str) -> str:
+    """The lines of one shelf in the navigation of mkdocs.yml."""
+    _, _, nav = (ROOT / "mkdocs.yml").read_text().partition("\nnav:\n")
+    return nav.partition(f"  - {name}:\n")[2].partition("\n  - ")[0] + "\n"
+
+
+def test_every_page_has_its_place_on_one_of_three_shelves() -> None:
     """By name, in mkdocs.yml: hooks.py would list a forgotten one under `More`, where nobody looks."""
     _, _, nav = (ROOT / "mkdocs.yml").read_text().partition("\nnav:\n")
-    named = re.findall(r": ([\w/-]+\.md)$", nav, re.M)
-    assert len(named) == len(set(named)) == len(nav.splitlines())
-    assert set(named) - {"settings.md"} == {page.name for page in DOCS.glob("*.md")}
+    assert re.findall(r"^  - (\w+):$", nav, re.M) == ["Use", "Understand", "Evidence"]
+    named = re.findall(r"^      - .+: ([\w/-]+\.md)$", nav, re.M)
+    assert len(named) == len(set(named)) == len(nav.splitlines()) - 3
+    assert set(named) - {"settings.md"} == {str(page.relative_to(DOCS)) for page in all_pages()}
+    evidence = {page for page in named if page.startswith("evidence/")}
+    assert evidence <= set(re.findall(r": ([\w/-]+\.md)$", shelf("Evidence"), re.M))
+
+
+def test_the_search_page_is_short() -> None:
+    assert len((DOCS / "search.md").read_text().split()) <= 900
+
+
+def test_every_path_in_docs_that_source_and_tests_name_exists() -> None:
+    """Messages send people there: docs/… in a message must be a file, and its anchor a heading."""
+    places = [*(ROOT / "src").rglob("*.py"), *(ROOT / "tests").rglob("*.py"), ROOT / "README.md"]
+    for path in places:
+        for name in re.findall(r"\bdocs/[\w/.-]+\.(?:md|py|json|png)\b", path.read_text(encoding="utf-8")):
+            assert (ROOT / name).exists(), f"{path.relative_to(ROOT)}: {name}"
+
+
+def test_a_table_cell_knows_its_heading() -> None:
+    """For phones, where a table is a list."""
+    table = (
+        "<table>\n<tr>\n<th>given</th>\n<th><code>--max</code></th>\n</tr>\n"
+        '<tr>\n<td>cap</td>\n<td style="text-align: right;">3</td>\n</tr>\n</table>'
+    )
+    made = hooks_module().on_page_content(table, page=None)
+    assert '<td data-label="given">cap</td>' in made
+    assert '<td data-label="--max" style="text-align: right;">3</td>' in made
+    assert hooks_module().on_page_content("<table><tr><td>1</td></tr></table>") == "<table><tr><td>1</td></tr></table>"
 
 
 def hooks_module() -> ModuleType:

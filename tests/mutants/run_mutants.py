@@ -89,14 +89,19 @@ def _in_child(copy: Path, tests: Sequence[str], log: Path) -> int:
 def document(results: Sequence[tuple[Mutant, bool]]) -> str:
     noticed = sum(seen for _, seen in results)
     lines = [
-        "# Mutants",
+        "# Do the tests notice small mistakes in the code?",
+        "",
+        f"**Answer.** {noticed} of {len(results)}; beside each of the others stands why it changes nothing.",
         "",
         "Small mistakes, put one at a time into the files whose mistakes no loss curve would show: a flipped sign, a",
         "swapped index, a bound left out. The unit tests of the file must fail on each. The list is",
         "`tests/mutants/mutants.py`; `python tests/mutants/run_mutants.py --write` runs it and writes this page, and",
         "`make test-slow` runs it too.",
         "",
-        f"{len(results)} mutants, {noticed} noticed, {len(results) - noticed} survive.",
+        "## Command, seeds, machine, hours",
+        "",
+        "The command above; no seed. It is a part of `make test-slow`, whose time is on"
+        " [its page](evidence/kill-and-resume.md).",
         "",
         "| file | was | became | noticed, or why not |",
         "|---|---|---|---|",
@@ -109,6 +114,7 @@ def document(results: Sequence[tuple[Mutant, bool]]) -> str:
             "noticed" if seen else mutant.survives or "**survives**",
         ]
         lines.append("| " + " | ".join(cells) + " |")
+    lines += ["", "## What it does not say", "", "The mutants are ours; a mistake of another kind may pass the tests."]
     return "\n".join(lines) + "\n"
 
 

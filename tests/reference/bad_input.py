@@ -1346,16 +1346,20 @@ def _write(path: Path, data: bytes) -> None:
 def document() -> str:
     """docs/bad-input.md."""
     lines = [
-        "# Bad input, and what degas says",
+        "# Does every mistake get one clear line?",
+        "",
+        f"**Answer.** Every one of the {len(ROWS)} that we list, each run by the tests, message and all.",
         "",
         "A mistake ends with exit status 2 and one line that starts with `degas: ` and says where it is, what is wrong",
         "and, where it is not plain, how to mend it; never with a traceback, and never after the work is done if it could",
-        "be told before. Every row below is run by the tests, message and all: `images` is a folder of pictures, `gen`",
+        "be told before. Below, `images` is a folder of pictures, `gen`",
         "a generator, `run` a run folder, `arch.json` an architecture, and `…` stands for the options that every command",
         "needs. Exit statuses: 0 done, 1 internal error or out of memory, 2 the user's input or usage, 130 interrupted,",
         "143 terminated after saving.",
         "",
-        f"{len(ROWS)} rows, written by `python tests/reference/bad_input.py`.",
+        "## Command, seeds, machine, hours",
+        "",
+        "`python tests/reference/bad_input.py` writes the page; `tests/integration/test_bad_input.py` runs every row.",
         "",
         "| given | command | status | message |",
         "|---|---|---|---|",
@@ -1363,6 +1367,12 @@ def document() -> str:
     for row in ROWS:
         cells = (row.given, f"`{_short(row.command)}`", str(row.status), row.message)
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    lines += [
+        "",
+        "## What it does not say",
+        "",
+        "The list holds the mistakes that we thought of or met, and no others.",
+    ]
     return "\n".join(lines) + "\n"
 
 

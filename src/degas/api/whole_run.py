@@ -137,7 +137,7 @@ def hint_for_few(images: ImageSet, augment: str) -> None:
     if images.num_images < FEW_IMAGES and augment == "none":
         warnings.warn(
             f"{images.num_images:,} images are few; augmentation is off, since it did not help with few images in our "
-            "measurement (docs/results.md#augmentation-of-few-images); compare --gan.augment diffaugment on yours",
+            "measurement (docs/evidence/augmentation.md); compare --gan.augment diffaugment on yours",
             stacklevel=4,
         )
 

@@ -70,7 +70,7 @@ class Generator(nn.Module):
         """The generator of an architecture file, with initial weights.
 
         Its first images have unit variance before their tanh, which suits a critic; for a fit by reconstruction use
-        `image_gain=backbone.FLAT` (docs/results.md).
+        `image_gain=backbone.FLAT` (docs/evidence/up-sampling.md).
         """
         config = make_config("architecture", architecture.to_dict(), num_classes, class_names, sampling_bn)
         return cls(config, image_gain=image_gain)

@@ -12,7 +12,7 @@ from degas.runtime.progress import Progress
 from degas.runtime.run_folder import StageFolder
 from degas.runtime.save_clock import SaveClock
 
-SHORT_EPOCHS = 3  # decide much like five (docs/search.md)
+SHORT_EPOCHS = 3  # decide much like five (docs/evidence/search-time.md)
 
 
 def run_steps(search: Search, folder: StageFolder, *, progress: bool) -> int:

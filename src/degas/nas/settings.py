@@ -11,7 +11,7 @@ from degas.nas.held_out import num_held_out
 from degas.settings.base import Positive, Rate
 from degas.settings.sections import SearchSettings
 
-# The default of num_epochs: more found nothing better, fewer agree less between seeds (docs/search.md).
+# The default of num_epochs: more found nothing better, fewer agree less (docs/evidence/search-settings.md).
 FEWEST_EPOCHS = 5
 FEWEST_STEPS = 500
 
@@ -59,6 +59,6 @@ def alpha_rate(total_steps: int) -> float:
 
     α moves by at most rate·steps, and most steps cancel, since its gradient is mostly noise: in 500 steps at 0.03 it
     moved by at most 2. Among 0.002, 0.01, 0.03 and 0.1, the rate 0.03 found the best architecture in 500 steps
-    (docs/search.md).
+    (docs/evidence/search-settings.md).
     """
     return max(3e-4, min(0.03, 15.0 / total_steps))

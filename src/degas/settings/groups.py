@@ -63,7 +63,7 @@ class Variant:
         return f"{self.title}: {self.measured}"
 
 
-# Numbers: docs/search.md. The loss is that of the found architecture fitted alone; lower is better.
+# Numbers: docs/evidence/search-settings.md. The loss is that of the found architecture fitted alone; lower is better.
 VARIANTS = (
     Variant(
         "alternating steps on weights and α",

@@ -1,6 +1,6 @@
 """Training of the classifier extractor: one-cycle SGD, flips and shifts, label smoothing, a held-out split.
 
-Recipe after Jordan 2024 (the numbers are our choice, sized for ten minutes on two cores; see docs/evaluation.md).
+Recipe after Jordan 2024 (the numbers are our choice, sized for ten minutes on two cores; see docs/evidence/metrics.md).
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ class RepulsiveMmd(Objective):
     """Maximum mean discrepancy with bounded, repelling distances.
 
     The rates won a short tuning on CIFAR-10 (JPEG), 5e-4 against 2e-4. The generator's class weight: a classifier
-    agrees with 91.5 % of digits' labels at 4.0, with 87 % at 1.0 (both in docs/results.md).
+    agrees with 91.5 % of digits' labels at 4.0, with 87 % at 1.0 (both in docs/evidence/labels.md).
     """
 
     compares_with_reals: ClassVar[bool] = True

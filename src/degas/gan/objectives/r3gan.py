@@ -27,7 +27,7 @@ class R3Gan(Objective):
     """Compares each fake's score with a real's, and keeps the critic flat on both.
 
     The generator's class weight, on digits with preset quick and 1,000 samples: a classifier agrees with 96 % of labels
-    at 1.0, with 86 % at CT-GAN's 0.1 (docs/results.md).
+    at 1.0, with 86 % at CT-GAN's 0.1 (docs/evidence/labels.md).
     """
 
     compares_with_reals: ClassVar[bool] = True

@@ -8,7 +8,7 @@ loss is better. The node then mixes only what it keeps, before the next node is 
 
 Only the first of the paper's two stages differs: there, α of a residual edge must exceed that of the direct edge.
 Losses cannot be compared in this way: the direct edge is always kept, and the more a node depends on it, the more of
-the gain of its residual edges would be ignored (docs/search.md).
+the gain of its residual edges would be ignored (docs/search-rules.md).
 """
 
 from __future__ import annotations

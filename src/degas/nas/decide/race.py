@@ -16,7 +16,7 @@ import numpy as np
 # Degrees of freedom that make the noise's estimate usable: a group's deficits times its batches less one. (The deficits
 # share the best one's noise, so there are really fewer; FACTOR is large for that.)
 FREEDOM = 4
-FACTOR = 4.0  # standard errors of a deficit, pooled over the group, beyond which a candidate stops (docs/search.md)
+FACTOR = 4.0  # pooled standard errors of a deficit, beyond which a candidate stops (docs/search-rules.md)
 
 
 def fewest_batches(num_candidates: int) -> int:
