@@ -48,12 +48,10 @@ class CriticLoss(nn.Module):
         progress: Tensor | float = 0.0,
         num_doublings: Tensor | float = 0.0,
     ) -> tuple[Tensor, Terms]:
-        schedules = {"progress": progress, "num_doublings": num_doublings}
-        if self.objective.augments_itself:
-            batch = CriticBatch(self.critic, real_images, fake_images, labels, self.augment, **schedules)
-        else:
-            images = self.augment(real_images), self.augment(fake_images)
-            batch = CriticBatch(self.critic, *images, labels, **schedules)
+        augment = self.augment
+        if not self.objective.augments_itself:
+            real_images, fake_images, augment = augment(real_images), augment(fake_images), lambda images: images
+        batch = CriticBatch(self.critic, real_images, fake_images, labels, augment, progress, num_doublings)
         return self.objective.critic_loss(batch)
 
 

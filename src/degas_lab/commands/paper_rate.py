@@ -43,6 +43,12 @@ def main(options: Options) -> None:
             raise UserError(f"--only: unknown trial {name!r}{nearest(name, TRIALS)}")
     data = options.data.model_copy(update={"max_images": options.num_images})
     images = load_images(options.source, data, options.out)
-    sizes = {"width": options.width, "num_epochs": options.num_epochs}
-    records = measure(images, options.out, options.only or tuple(TRIALS), seed=options.seed, **sizes)
+    records = measure(
+        images,
+        options.out,
+        options.only or tuple(TRIALS),
+        seed=options.seed,
+        width=options.width,
+        num_epochs=options.num_epochs,
+    )
     print(format_table(records), end="")

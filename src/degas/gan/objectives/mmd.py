@@ -49,9 +49,8 @@ class RepulsiveMmd(Objective):
 
     def critic_loss(self, batch: CriticBatch) -> Loss:
         real, fake = batch.score()
-        upper, lower = self.repulsive_bounds
-        if self.repulsive_patience:
-            upper = losses.doubled_bound(upper, batch.num_doublings)
+        first, lower = self.repulsive_bounds
+        upper = losses.doubled_bound(first, batch.num_doublings) if self.repulsive_patience else first
         repulsion = losses.repulsive_critic(real.scores, fake.scores, upper, lower)
         return self.critic_total(repulsion, {"repulsion": repulsion}, real, batch.labels)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from degas.settings.sections import SearchSettings
 
 FASTER_LATENTS = 10.0  # GLO's code: the latents' rate is ten times the weights'
@@ -27,6 +29,6 @@ def _defaults() -> dict[str, object]:
     return {name: SearchSettings.model_fields[name].default for name in _OURS}
 
 
-def _options(values: dict[str, object]) -> str:
+def _options(values: Mapping[str, object]) -> str:
     shown = {name: f"{value:g}" if isinstance(value, float) else value for name, value in values.items()}
     return " ".join(f"--search.{name.replace('_', '-')} {value}" for name, value in shown.items())
