@@ -37,6 +37,7 @@ SECTIONS = {
     "search": ("SearchSettings", "Search"),
     "gan": ("GanSettings", "Adversarial training"),
     "evaluate": ("EvaluateSettings", "Evaluation"),
+    "invert": ("InvertSettings", "Inversion"),
 }
 
 

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from degas.cli.arguments import Argument
 from degas.settings.base import Positive, Settings, setting
+from degas.settings.inversion import InvertSettings
 from degas.settings.presets import PresetName
 from degas.settings.sections import DataSettings, EvaluateSettings, GanSettings, SearchSettings, SpaceSettings
 
@@ -119,6 +120,27 @@ class EvaluateOptions(Shared):
         None, "short for --evaluate.inception-weights"
     )
     evaluate: EvaluateSettings = EvaluateSettings()
+
+
+class InvertOptions(Settings):
+    """Find latents that reconstruct given images with a trained generator, whose weights stay frozen.
+
+    Writes RUN/inversion: latents.safetensors, errors.json, reconstructions.png. The same command continues.
+    """
+
+    EXAMPLES: ClassVar[tuple[str, ...]] = (
+        "degas invert --generator runs/mine --data my-images --out runs/mine",
+        "degas invert --generator degas-digits --data digits --out runs/inverted --data.max-images 64",
+    )
+    generator: Annotated[str, Argument(metavar="GENERATOR")] = setting(..., GENERATOR)
+    source: Source = setting(..., SOURCE)
+    out: Annotated[Path, Argument(metavar="RUN", endings=())] = setting(..., "run folder")
+    seed: int = setting(0, "seed of the draws")
+    device: Device = setting("auto", "where to compute; auto: the GPU if there is one")
+    quiet: bool = setting(False, "no progress")
+    resume: Annotated[bool, Argument(hidden=True)] = setting(False, "for scripts that give it to every stage")
+    data: DataSettings = DataSettings()
+    invert: InvertSettings = InvertSettings()
 
 
 class RunOptions(Searching):

@@ -17,15 +17,23 @@ GROUPS = (
     "training",
     "objective's own",
     "evaluation",
+    "inversion",
     "machine",
 )
-SECTIONS = {"data": "data", "space": "space", "search": "search", "gan": "training", "evaluate": "evaluation"}
+SECTIONS = {
+    "data": "data",
+    "space": "space",
+    "search": "search",
+    "gan": "training",
+    "evaluate": "evaluation",
+    "invert": "inversion",
+}
 # The settings that `--help` shows. It also shows a command's own options, except rare ones.
 SHOWN = frozenset(
     (
         *("data.image_size", "data.max_images", "search.width", "search.num_epochs"),
         *("gan.objective", "gan.num_steps", "gan.width", "gan.supervised", "gan.augment"),
-        *("evaluate.extractor", "evaluate.num_samples"),
+        *("evaluate.extractor", "evaluate.num_samples", "invert.num_steps"),
     )
 )
 MACHINE = frozenset(

@@ -25,6 +25,7 @@ from degas.settings.base import (
     Width,
     setting,
 )
+from degas.settings.inversion import InvertSettings as InvertSettings
 from degas.settings.training import GanSettings as GanSettings
 from degas.settings.training import TrainingSettings as TrainingSettings
 from degas.space.graph import LIMITS, NORMAL_OPERATIONS, UP_OPERATIONS, Order, SearchSpace
@@ -79,6 +80,11 @@ class SpaceSettings(Settings):
     normal_operations: tuple[str, ...] = setting(NORMAL_OPERATIONS, "candidates of normal edges", source="paper §3.2")
     up_operations: tuple[str, ...] = setting(UP_OPERATIONS, "candidates of up edges", source="paper §3.2")
     order: Order = setting("normal-up", "normal maps before a stage's up-sampling or after it", source="paper Fig. 2")
+    share: Literal["none", "stages"] = setting(
+        "none",
+        "stages: one α for each role of an edge in all stages, so that the search finds a cell",
+        source="paper §3.2: none; DARTS: cells",
+    )
     separable_order: Literal["preact", "darts"] = setting(
         "preact",
         "BN, ReLU before the convolutions, or ReLU before and BN after",
@@ -88,7 +94,8 @@ class SpaceSettings(Settings):
     def resolve(self, image_size: int) -> tuple[SearchSpace, int]:
         """The graph for `image_size` pixels, and its base size; raises `UserError` if none fits."""
         base, stages = _base_and_stages(image_size, self.base_size)
-        return SearchSpace(stages, self.num_normal, self.normal_operations, self.up_operations, self.order), base
+        operations = (self.normal_operations, self.up_operations)
+        return SearchSpace(stages, self.num_normal, *operations, self.order, self.share), base
 
 
 # Search signals: name → the module that registers it. A signal's own settings are in `SearchSettings`.
