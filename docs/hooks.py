@@ -29,6 +29,7 @@ ROOMS = (
     "gan",
     "evaluation",
     "report",
+    "sweep",
     "cli",
 )
 SECTIONS = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import warnings
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import torch
 from degas.data.cache import cache_folder
 from degas.data.image_set import ImageSet, content_fingerprint
 from degas.data.sources import images_from
-from degas.errors import UserError
+from degas.errors import Notice, UserError
 from degas.evaluation.evaluate import Evaluator
 from degas.evaluation.extractors.build import evaluate_config
 from degas.evaluation.stage import EvaluateJob, evaluate_images_into, evaluate_into
@@ -24,6 +25,7 @@ from degas.gan.stage import TrainJob, train_once
 from degas.generator.generator import Generator
 from degas.nas.checks import check_settings
 from degas.nas.stage import SearchJob, search_into
+from degas.runtime import cores
 from degas.runtime.distributed import chosen_device
 from degas.runtime.environment import is_rank_0, num_ranks
 from degas.runtime.paths import expanded
@@ -87,6 +89,7 @@ class Job:
         """Search into the run folder; with `seeds`, that many searches and their consensus."""
         num_seeds = None if seeds is None else whole("seeds", seeds)
         check_settings(self.search_settings)  # before reading images
+        self._note_taken_cores()
         work = SearchJob(self.images, self.space, self.search_settings, self.setup)
         return search_into(self.folder / "search", work, seed=self.seed, num_seeds=num_seeds, resume=self.resume)
 
@@ -95,6 +98,7 @@ class Job:
         self, architecture: Architecture | str | Path | None, init: Generator | str | Path | None = None
     ) -> Generator:
         """Train the architecture, or fine-tune `init`, into the run folder."""
+        self._note_taken_cores()
         work = TrainJob(
             architecture=architecture,
             images=self.images,
@@ -121,6 +125,13 @@ class Job:
         own_size = self.data_settings.model_copy(update={"image_size": self.images.image_size, "max_images": None})
         folder = self.out / "evaluation" if self.out is not None and is_rank_0() else None
         return evaluate_images_into(folder, work, images_from(given, own_size, self.out), seed=self.seed)
+
+    def _note_taken_cores(self) -> None:
+        """Say if other programs keep the cores busy on which this stage would compute with several threads."""
+        self.images  # noqa: B018 - reading them gives the look at the cores some time
+        computes_here = is_rank_0() and chosen_device(self.setup.device).type == "cpu"
+        if computes_here and (said := cores.notice(torch.get_num_threads())):
+            warnings.warn(said, Notice, stacklevel=2)
 
     def _small_evaluation(self, device: torch.device) -> Evaluate:
         """Return the function that the trainer calls every `evaluate_steps`; it returns protocol → value.

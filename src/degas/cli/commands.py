@@ -26,6 +26,7 @@ COMMANDS = {
     "sample": ("draw samples from a generator", "sample"),
     "export": ("write a generator for ONNX Runtime or torch.export", "export"),
     "report": ("write one HTML page about one run or several", "report"),
+    "sweep": ("run many trials from one file, on all cores or a cluster", "sweep"),
     "describe": ("an architecture in words, numbers and a picture", "describe"),
     "random": ("draw a random architecture", "random"),
     "space": ("the search space and its counts", "space"),
@@ -46,7 +47,7 @@ LOWER = {
 }
 # How to resume a stopped command; a command that is not listed starts again.
 GOES_ON = dict.fromkeys(("search", "train"), "; continue with --resume")
-GOES_ON |= dict.fromkeys(("run", "invert"), "; the same command continues")
+GOES_ON |= dict.fromkeys(("run", "sweep", "invert"), "; the same command continues")
 
 
 def find_command(arguments: Sequence[str]) -> tuple[Any, str, list[str]]:

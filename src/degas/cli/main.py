@@ -115,7 +115,9 @@ def _dispatch(arguments: list[str]) -> int:
         return 0
     from degas.cli.own_modules import import_own, with_own_settings
     from degas.cli.parse import parse
+    from degas.runtime import cores
 
+    cores.begin()
     arguments = import_own(arguments)
     module, name, rest = find_command(arguments)
     options = parse(with_own_settings(module.Options, rest), name, rest)

@@ -81,6 +81,32 @@ class ReportOptions(Settings):
     )
 
 
+class SweepOptions(Settings):
+    """Run many trials from one TOML file: a grid, a list, or halving by paired seeds; docs/sweep.md shows examples.
+
+    Each trial is an ordinary command with an ordinary run folder. Writes DIR: runs/NAME, logs/NAME.txt, table.json,
+    report.html. The same command continues a stopped sweep, whatever stopped it.
+    """
+
+    EXAMPLES: ClassVar[tuple[str, ...]] = (
+        "degas sweep widths.toml --out runs/widths --dry-run",
+        "degas sweep widths.toml --out runs/widths",
+        "degas sweep widths.toml --out runs/widths --processes 2 --gpus-per-trial 0.5",
+    )
+    file: Annotated[Path, Argument(metavar="FILE", positional=True)] = setting(..., "the TOML file")
+    out: Annotated[Path, Argument(metavar="DIR", endings=())] = setting(..., "folder of the sweep")
+    cpus_per_trial: Annotated[int, Field(ge=1, le=1024)] = setting(1, "cores and threads of each trial")
+    gpus_per_trial: Annotated[float, Field(ge=0, le=64, allow_inf_nan=False)] = setting(
+        0.0, "GPUs of each trial; 0.25: four trials share one; 0: trials compute on the CPU"
+    )
+    processes: Positive | None = setting(
+        None, "trials at a time on this machine; default: as many as there are cores for"
+    )
+    retry: bool = setting(False, "start failed and rejected trials again")
+    dry_run: bool = setting(False, "check FILE, print every trial's commands, then stop; nothing is written")
+    quiet: bool = setting(False, "no progress")
+
+
 class DescribeOptions(Settings):
     """Describe an architecture: operations, parameters, multiply-adds, and a picture."""
 

@@ -34,3 +34,5 @@ def main(options: Options) -> None:
         command=command_line(),
     )
     print(f"generator {options.out / 'train' / 'generator'} ({generator.num_parameters:,} parameters)")
+    if 0 < options.gan.stop_step < options.gan.num_steps:
+        print(f"stopped after step {options.gan.stop_step:,} of {options.gan.num_steps:,}; continue with --resume")

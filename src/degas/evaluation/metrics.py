@@ -16,6 +16,7 @@ from torch import Tensor
 
 from degas.runtime.rng import derive_seed
 
+SURE = 0.9  # least probability of a class at which a classifier counts as sure
 BLOCK_ROWS = 1024  # rows of a kernel or distance matrix held at a time
 _CONDITION = 1e-9  # a squared Cholesky pivot below this share of the largest means lost rank
 
@@ -191,6 +192,25 @@ class Agreement:
 
     def compute(self) -> float:
         return self.num_equal / self.num_seen
+
+
+class Confidence:
+    """Share of a stream's samples of which a classifier is sure: its largest probability is at least `SURE` (0…1).
+
+    Our choice. It sees whether samples look like one of the classes, not whether all classes occur, and a classifier is
+    also sure of many images that look like none.
+    """
+
+    def __init__(self) -> None:
+        self.num_seen, self.num_sure = 0, 0
+
+    def update(self, logits: Tensor) -> None:
+        """Take the next logits (N, K) of the stream."""
+        self.num_sure += int((logits.double().softmax(dim=1).amax(dim=1) >= SURE).sum())
+        self.num_seen += len(logits)
+
+    def compute(self) -> float:
+        return self.num_sure / self.num_seen
 
 
 # --- precision and recall --------------------------------------------------------------------------------------------

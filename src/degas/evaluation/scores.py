@@ -12,7 +12,15 @@ from torch import Tensor
 
 from degas.evaluation import statistics
 from degas.evaluation.extractors.base import Extractor
-from degas.evaluation.metrics import Agreement, ClassScore, frechet_distance, kernel_distance, precision_recall
+from degas.evaluation.metrics import (
+    SURE,
+    Agreement,
+    ClassScore,
+    Confidence,
+    frechet_distance,
+    kernel_distance,
+    precision_recall,
+)
 from degas.evaluation.reference import Reference
 from degas.evaluation.statistics import Collected
 
@@ -71,12 +79,13 @@ def _distances(
 
 
 class ClassScores:
-    """Scores from logits: Inception Score, or the classifier's score and agreement; none for the ImageNet network."""
+    """Scores from logits: Inception Score, or the classifier's score, confidence and agreement; else none."""
 
     def __init__(self, extractor: Extractor, num_samples: int, num_splits: int, labels: Tensor | None) -> None:
         self.extractor, self.num_samples, self.num_splits = extractor, num_samples, num_splits
         self.score: ClassScore | None = None
         self.agreement = Agreement(labels) if labels is not None and extractor.has_classifier_score else None
+        self.confidence = Confidence() if extractor.has_classifier_score else None
 
     def update(self, logits: Tensor) -> None:
         """Take the next logits (N, K) of the samples."""
@@ -85,8 +94,9 @@ class ClassScores:
         if self.score is None:
             self.score = ClassScore(self.num_samples, logits.shape[1], self.num_splits)
         self.score.update(logits)
-        if self.agreement is not None:
-            self.agreement.update(logits)
+        for shares in (self.confidence, self.agreement):
+            if shares is not None:
+                shares.update(logits)
 
     def entries(self) -> dict[str, Any]:
         """Protocol name → entry; empty for an extractor without such a score."""
@@ -100,6 +110,8 @@ class ClassScores:
             score = self.score.compute()
             metric = "is" if self.extractor.has_inception_score else "classifier_score"
             add(metric, score.mean, score.std, splits=self.score.num_splits)
+        if self.confidence is not None:
+            add("class_confidence", self.confidence.compute(), None, at_least=SURE)
         if self.agreement is not None:
             add("class_agreement", self.agreement.compute(), None)
         return entries

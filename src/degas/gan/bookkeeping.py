@@ -110,6 +110,12 @@ class Bookkeeping:
         self.saved_step = done
         self.engine.wait()
 
+    def pause(self, done: int) -> None:
+        """Save and publish the generator so far; a later call resumes."""
+        self.save(done)
+        self._publish()  # again, since an earlier attempt may have been killed before this line
+        self.engine.wait()
+
     def finish(self) -> None:
         """Publish the best generator if there were evaluations, else the last one; mark the folder as done."""
         self.steps.replayed.clear()  # releases their graphs' memory

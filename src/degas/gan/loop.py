@@ -30,7 +30,8 @@ def run_training(
 ) -> None:
     """Train `generator` against a critic on `images`; `folder/generator` then holds the result.
 
-    The stage has checked that the arguments fit together (`gan.checks`).
+    The stage has checked that the arguments fit together (`gan.checks`). With an earlier `settings.stop_step` it is the
+    result so far, and a later call resumes.
 
     Args:
         generator: new, or with weights to fine-tune; conditional if and only if `settings.supervised`; trained in
@@ -51,22 +52,31 @@ def run_training(
     steps = Steps(generator, images, settings, seed=seed, engine=engine)
     books = Bookkeeping(steps, images, settings, seed, folder, engine, on_evaluate)
     start = books.resume()
+    end = last_step(settings)
     bar = Progress(
         f"train {settings.objective}",
-        settings.num_steps,
+        end,
         start_step=start,
         besides="evaluations during training" if settings.evaluate_steps and on_evaluate is not None else "",
         shorter=_ways_to_shorten(settings, engine),
         quiet=not (progress and engine.is_main),
     )
     with bar, StopRequest() as stop:
-        for step in range(start, settings.num_steps):
+        for step in range(start, end):
             critic, values = steps.both(step)
             books.after_step(step + 1, critic, values, bar)
             if engine.all_stop(stop.requested, step + 1):
                 books.save(step + 1)
                 stop.leave()
-    books.finish()
+    if end < settings.num_steps:
+        books.pause(max(start, end))
+    else:
+        books.finish()
+
+
+def last_step(settings: CompleteGan) -> int:
+    """The step after which this call ends: num_steps, or an earlier stop_step."""
+    return min(settings.stop_step or settings.num_steps, settings.num_steps)
 
 
 def _ways_to_shorten(settings: CompleteGan, engine: Engine) -> str:

@@ -95,8 +95,7 @@ class Backbone(nn.Module):
     def _compute(self, node: str, maps: Maps, labels: Tensor | None) -> None:
         slots = self.incoming[node]
         for slot in slots:
-            if slot.source not in maps.values:
-                maps.values[slot.source] = self._value(slot.source, maps.nodes[slot.source])
+            self.value(slot.source, maps)
         maps.nodes[node] = self.sum_edges(slots, maps.values, labels)
 
     def sum_edges(self, slots: Sequence[Slot], values: Mapping[str, Any], labels: Tensor | None) -> Tensor:
@@ -110,9 +109,12 @@ class Backbone(nn.Module):
         channels_last = self.to_image.weight.is_contiguous(memory_format=torch.channels_last)
         return flat.contiguous(memory_format=torch.channels_last) if channels_last else flat
 
-    def _value(self, node: str, x: Tensor) -> Any:
-        name = module_name(node)
-        return self.values[name](x) if name in self.values else x
+    def value(self, node: str, maps: Maps) -> Any:
+        """The value that the edges out of a computed node receive; `maps` keeps it."""
+        if node not in maps.values:
+            name, x = module_name(node), maps.nodes[node]
+            maps.values[node] = self.values[name](x) if name in self.values else x
+        return maps.values[node]
 
 
 def module_name(name: str) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 
 from degas.errors import UserError
 from degas.figures.film import MAX_FRAMES, thin
+from degas.report.contest import ContestFiles
 from degas.report.pictures import Picture
 from degas.report.reader import MAX_JSON_BYTES, Reader, Record
 from degas.runtime.folder_lock import LOCK
@@ -84,6 +85,7 @@ class Run:
     generated_images: Picture | None = None
     film: Picture | None = None
     walk: Picture | None = None
+    contest: ContestFiles = field(default_factory=ContestFiles)
 
     @property
     def notes(self) -> list[str]:
@@ -112,6 +114,7 @@ def collect_run(path: Path) -> Run:
     _collect_search(run)
     _collect_train(run)
     run.scores = _scores(run)
+    run.contest = _contest(run)
     _collect_pictures(run)
     measured = run.scores.get("generator")
     count = measured.get("num_parameters") if isinstance(measured, dict) else None
@@ -236,8 +239,15 @@ def _scores(run: Run) -> Record:
     return {**data, "scores": good, "data": source if isinstance(source, dict) else {}} if good else {}
 
 
+def _contest(run: Run) -> ContestFiles:
+    """Return the results of the contest in RUN/contest; its architecture is not the run's."""
+    folder = run.path / "contest"
+    candidates, rungs = (run.reader.objects(folder / f"{name}.json") for name in ("candidates", "rungs"))
+    effects, verdict = (run.reader.json(folder / f"{name}.json") for name in ("effects", "verdict"))
+    return ContestFiles(candidates, rungs, effects, verdict)
+
+
 def _degenerate(run: Run, path: Path) -> list[Record]:
     """Return the problems that a search reported without failing, each as a separate kind of warning."""
-    found = run.reader.value(path)
-    records = [record for record in found if isinstance(record, dict)] if isinstance(found, list) else []
+    records = run.reader.objects(path)
     return [{"kind": f"degenerate {k}", "warning": record.get("warning")} for k, record in enumerate(records)]

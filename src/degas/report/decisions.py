@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from degas.figures.facts import DecisionFact
-from degas.report.collect import number
+from degas.runtime.json_files import number
 
 # The values by which the rules of degas 0.1.0 decided; its pruning.json does not say.
 BY_LOSSES = {

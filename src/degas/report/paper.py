@@ -97,6 +97,7 @@ MEASURES = {
     "density": ("density of samples around the data", "higher is better"),
     "coverage": ("share of the data that samples cover", "higher is better"),
     "classifier_score": ("Inception Score's formula on the data's own classifier", "higher is better"),
+    "class_confidence": ("share of samples of whose class the classifier is at least 90 % sure", "higher is better"),
     "class_agreement": ("share of samples that the classifier puts into their intended class", "higher is better"),
 }
 

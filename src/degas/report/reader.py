@@ -28,6 +28,11 @@ class Reader:
         value = self.value(path)
         return value if isinstance(value, dict) else {}
 
+    def objects(self, path: Path) -> list[Record]:
+        """The objects of a list in a JSON file; [] if the file is missing or unreadable."""
+        found = self.value(path)
+        return [record for record in found if isinstance(record, dict)] if isinstance(found, list) else []
+
     def value(self, path: Path) -> Any:
         """The value in a JSON file; None if the file is missing or unreadable."""
         if not path.exists():

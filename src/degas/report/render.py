@@ -17,6 +17,7 @@ from degas.report import scoring, sections
 from degas.report.agreement import agreement_section
 from degas.report.alpha_cards import alpha_cards
 from degas.report.collect import Run, collect_run
+from degas.report.contest import contest_section
 from degas.report.pictures import Picture
 from degas.report.verdict import CLOSE, FAR, verdict
 from degas.runtime.paths import expanded
@@ -119,6 +120,7 @@ def _panel(run: Run, k: int) -> dict[str, Any]:
         "headline": sections.headline(run),
         "architecture": sections.architecture(run, f"r{k}-arch"),
         "agreement": agreement_section(run.agreement),
+        "contest": contest_section(run.contest, run.pruning),
         "alpha": alpha,
         "numbers": {"epochs": alpha["epochs"], "alpha": [card["alpha"] for card in alpha["cards"]]} if alpha else None,
         "commands": sections.commands(run),

@@ -41,7 +41,7 @@ MACHINE = frozenset(
         *("device", "quiet", "tracker", "precision", "clock", "data.cache", "data.verify", "evaluate.batch_images"),
         *(f"{stage}.{name}" for stage in ("search", "gan") for name in ("precision", "cuda_graphs")),
         *(f"{stage}.{name}" for stage in ("search", "gan") for name in ("checkpoint_steps", "log_steps")),
-        "gan.sample_steps",
+        *("gan.sample_steps", "gan.stop_step"),
     )
 )
 OBJECTIVES_OWN = frozenset(

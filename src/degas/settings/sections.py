@@ -190,8 +190,9 @@ class SearchSettings(Settings):
     max_macs: Positive | None = setting(None, "most multiply-adds per image, at the search's width; default: no cap")
     prune: str = setting(
         "alone",
-        "pruning rule; paper: by α; alone: by the loss with each operation alone on its edge; perturbation: by the "
-        "loss without each operation; darts: an ablation that may disconnect the graph; or a registered one",
+        "pruning rule; paper: by α; alone: by the loss with each operation alone on its edge; alone_scaled: likewise, "
+        "at the scale of the mix; perturbation: by the loss without each operation; darts: an ablation that may "
+        "disconnect the graph; or a registered one",
         source="our choice; paper §3.2: paper",
     )
     perturbation_batches: Positive = setting(

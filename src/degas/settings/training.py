@@ -80,6 +80,9 @@ class TrainingSettings(Settings):
     )
     log_steps: Positive = setting(10, "generator steps between lines of metrics.jsonl", decides=False)
     sample_steps: Positive = setting(500, "generator steps between sample grids", decides=False)
+    stop_step: Count = setting(
+        0, "end after this generator step, to be resumed later; 0: after num_steps", decides=False
+    )
     evaluate_steps: Count = setting(
         0, "generator steps between small evaluations, which keep the best generator; 0: never"
     )

@@ -69,10 +69,12 @@ def main(options: Options) -> None:
         judge = Judge(contest, options.against) if options.verdict else None
         write_environment(options.out, command_line())
         outcome = contest.run()
-        found = judge.judge(outcome, options.num_verdict_seeds) if judge else {"comparisons": []}
+        found = judge.judge(outcome, options.num_verdict_seeds) if judge else {"comparisons": [], "equal_time": []}
     winner = outcome.winner
     assert winner is not None
     print(f"\nwinner       {winner.name}, {winner.family}, {winner.num_parameters:,} parameters")
     print(f"architecture {options.out / 'architecture.json'}")
     for comparison in found["comparisons"]:
         print(in_words(comparison))
+    for comparison in found["equal_time"]:
+        print(f"at equal processor time: {in_words(comparison)}")

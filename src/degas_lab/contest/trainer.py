@@ -18,8 +18,9 @@ from degas.runtime.rng import forked_rng
 from degas.settings.resume_rules import resume_rules
 from degas.settings.sections import EvaluateSettings
 from degas.space.architecture import Architecture
+from degas_lab.contest import equal_time
 from degas_lab.contest.claims import alone, claimed
-from degas_lab.contest.plan import Plan
+from degas_lab.contest.plan import FIRST_NEW_SEED, Plan
 from degas_lab.contest.scores import trial_name
 from degas_lab.trainings.adversarial import train_and_score
 from degas_lab.trainings.scorer import Scorer
@@ -83,7 +84,7 @@ class Trainer:
 
     def _trial(self, trial: str, described: Described, seed: int, steps: int) -> dict[str, Any]:
         """Train; rates fall over all steps of the schedule, in every rung."""
-        marks = [steps]
+        marks = equal_time.marks(steps) if seed >= FIRST_NEW_SEED else [steps]
         if seed == self.schedule.seeds[0] and steps > self.schedule.first_steps:  # it may have begun in the first rung
             marks = [self.schedule.first_steps, steps]
         record = train_and_score(

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from degas_lab.contest.equal_time import equal_steps, score_between, time_ratio
 from degas_lab.contest.plan import FIRST_NEW_SEED
-from degas_lab.contest.scores import score_at, trial_name
+from degas_lab.contest.scores import trial_name
 from degas_lab.paired import LEVEL, Table, Verdict, t_probability, t_quantile
 from degas_lab.trials import TrialRecords
 
@@ -58,37 +59,74 @@ def verdict(
 ) -> dict[str, Any]:
     """verdict.json: comparisons of the winner with each other one, by each metric, on new `seeds`.
 
-    Holm's correction is over the comparisons by one metric. Seeds below `FIRST_NEW_SEED` are rejected: they chose.
+    `comparisons` are after equal steps, `equal_time` after equal processor time (`equal_time`). Holm's correction is
+    over the comparisons by one metric. Seeds below `FIRST_NEW_SEED` are rejected: they chose.
     """
     if any(seed < FIRST_NEW_SEED for seed in seeds):
         raise ValueError(f"seeds below {FIRST_NEW_SEED} chose the winner and cannot judge it")
-    comparisons = []
+    comparisons, equal_time = [], []
     for metric in METRICS:
         table = new_scores(records, [winner, *others], seeds=seeds, steps=steps, metric=metric)
         comparisons += compare(table, winner.name, metric)
-    return {"comparisons": comparisons}
+        equal_time += at_equal_time(records, winner, others, seeds=seeds, steps=steps, metric=metric)
+    return {"comparisons": comparisons, "equal_time": equal_time}
+
+
+def at_equal_time(
+    records: TrialRecords,
+    winner: Contestant,
+    others: list[Contestant],
+    *,
+    seeds: tuple[int, ...],
+    steps: int,
+    metric: str,
+) -> list[dict[str, Any]]:
+    """The comparisons at equal processor time, with `time_ratio` of a step and both numbers of `steps`.
+
+    A comparison is missing if one of the two is so slow that it was not scored early enough.
+    """
+    paired, told = {}, {}
+    for other in others:
+        ratio = time_ratio(records, winner.trials, other.trials, seeds=seeds, steps=steps)
+        at = None if ratio is None else equal_steps(ratio, steps)
+        if at is None:
+            continue
+        both = zip((winner, other), at, strict=True)
+        table = with_worst({one.name: scores_of(records, one, seeds, its_steps, metric) for one, its_steps in both})
+        paired[other.name] = _paired(table[winner.name], table[other.name])
+        told[other.name] = {"time_ratio": ratio, "steps": list(at)}
+    return [{**one, **told[one["against"]]} for one in _judged(paired, metric)]
 
 
 def new_scores(
     records: TrialRecords, contestants: list[Contestant], *, seeds: tuple[int, ...], steps: int, metric: str
 ) -> Table:
     """Contestant → seed → score of the finished trainings; a diverged one has the worst score of all."""
-    found = {
-        one.name: {
-            seed: score
-            for seed in seeds
-            if (score := score_at(records.get(trial_name(one.trials, seed)), steps, metric)) is not None
-        }
-        for one in contestants
-    }
-    finite = [value for scores in found.values() for value in scores.values() if math.isfinite(value)]
+    return with_worst({one.name: scores_of(records, one, seeds, steps, metric) for one in contestants})
+
+
+def scores_of(
+    records: TrialRecords, one: Contestant, seeds: Sequence[int], steps: int, metric: str
+) -> dict[int, float]:
+    """Seed → score after `steps`, without trainings that have not reached them; infinite for a diverged one."""
+    found = {seed: score_between(records.get(trial_name(one.trials, seed)), steps, metric) for seed in seeds}
+    return {seed: score for seed, score in found.items() if score is not None}
+
+
+def with_worst(table: Table) -> Table:
+    """The table with the worst finite score of all in place of infinite ones."""
+    finite = [value for scores in table.values() for value in scores.values() if math.isfinite(value)]
     worst = max(finite, default=0.0)
-    return {name: {seed: min(value, worst) for seed, value in scores.items()} for name, scores in found.items()}
+    return {name: {seed: min(value, worst) for seed, value in scores.items()} for name, scores in table.items()}
 
 
 def compare(table: Table, winner: str, metric: str) -> list[dict[str, Any]]:
     """The comparisons of `winner` with every other row with at least two seeds, in the table's order."""
-    paired = {name: _paired(table[winner], scores) for name, scores in table.items() if name != winner}
+    others = {name: scores for name, scores in table.items() if name != winner}
+    return _judged({name: _paired(table[winner], scores) for name, scores in others.items()}, metric)
+
+
+def _judged(paired: Mapping[str, Paired | None], metric: str) -> list[dict[str, Any]]:
     known = {name: found for name, found in paired.items() if found is not None}
     levels = holm_levels({name: found.probability for name, found in known.items()})
     return [_comparison(name, metric, found, levels[name]) for name, found in known.items()]

@@ -89,14 +89,14 @@ class TextbookMixedOp(nn.Module):
         return sum(terms[1:], terms[0])
 
     def weights(self) -> Tensor:
-        """softmax(α); with temperature, noise and masks, computed term by term."""
+        """softmax(α); with temperature, noise, masks and gain, computed term by term."""
         if self.rule == Mixing():
             return torch.softmax(self.alpha, dim=0)
         noise = self.rule.noise if self.rule.noise is not None else torch.zeros_like(self.alpha)
         keep = self.rule.keep or [True] * len(self.names)
         powers = [torch.exp((a + g) / self.rule.temperature) for a, g in zip(self.alpha, noise, strict=True)]
         kept = torch.stack([power * float(stays) for power, stays in zip(powers, keep, strict=True)])
-        return kept / kept.sum() if any(keep) else kept
+        return self.rule.gain * (kept / kept.sum()) if any(keep) else kept
 
     def kernels(self, name: str) -> list[nn.Parameter]:
         """The convolution weights of an operation, first to last."""

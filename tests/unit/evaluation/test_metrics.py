@@ -12,6 +12,7 @@ from degas.evaluation import metrics
 from degas.evaluation.metrics import (
     Agreement,
     ClassScore,
+    Confidence,
     frechet_distance,
     inception_score,
     kernel_distance,
@@ -189,6 +190,14 @@ def test_agreement_counts_equal_classes_over_a_stream() -> None:
     agreement.update(torch.eye(3)[[0, 1]])
     agreement.update(torch.eye(3)[[1, 0]])
     assert agreement.compute() == 0.75
+
+
+def test_confidence_counts_sure_samples_over_a_stream() -> None:
+    """Probabilities 0.91 (sure), 0.8, 1/3 and 1.0."""
+    confidence = Confidence()
+    confidence.update(torch.tensor([[0.91, 0.09, 0.0], [0.8, 0.2, 0.0]]).double().add(1e-12).log())
+    confidence.update(torch.tensor([[0.0, 0.0, 0.0], [100.0, 0.0, 0.0]]))
+    assert confidence.compute() == 0.5
 
 
 # --- precision and recall ---

@@ -112,6 +112,35 @@ def test_ten_steps_equal_five_and_stop_and_five(tmp_path: Path, changes: dict[st
         assert data == halves[name], name
 
 
+@pytest.mark.parametrize("log_steps", [1, 7])
+def test_a_training_that_pauses_at_stop_steps_ends_with_the_same_bytes(tmp_path: Path, log_steps: int) -> None:
+    changes = {"objective": "sn-gan", "num_steps": 6, "log_steps": log_steps, "sample_steps": 4}
+    toy_training(tmp_path / "whole", **changes)
+    for stop in (2, 2, 5, 0):  # a pause that was reached before is only read
+        made = toy_training(tmp_path / "parts", resume=True, **{**changes, "stop_step": stop})
+        found = load_newest(tmp_path / "parts" / "checkpoints", pytest.fail)
+        assert found is not None
+        assert found[0] == (stop or 6)
+        assert (tmp_path / "parts" / "done.json").exists() == (stop == 0)
+        assert torch.equal(made.sample(2), Generator.load(tmp_path / "parts" / "generator").sample(2))
+    ignored = {"config.json", *(f"checkpoints/{f.name}" for f in (tmp_path / "parts/checkpoints").iterdir())}
+    parts, whole = files_of(tmp_path / "parts"), files_of(tmp_path / "whole")
+    kept = {name for name in whole if name not in ignored and not name.startswith("checkpoints/")}
+    assert kept == {name for name in parts if name not in ignored and not name.startswith("checkpoints/")}
+    assert all(parts[name] == whole[name] for name in kept)
+    states = [load_newest(tmp_path / name / "checkpoints", pytest.fail) for name in ("whole", "parts")]
+    assert_equal(states[0], states[1])
+
+
+def test_killed_between_the_checkpoint_of_a_pause_and_its_generator(tmp_path: Path) -> None:
+    changes = {"objective": "sn-gan", "num_steps": 6, "stop_step": 3}
+    toy_training(tmp_path, **changes)
+    generator = (tmp_path / "generator/model.safetensors").read_bytes()
+    (tmp_path / "generator/model.safetensors").unlink()
+    toy_training(tmp_path, resume=True, **changes)
+    assert (tmp_path / "generator/model.safetensors").read_bytes() == generator
+
+
 def test_a_stopped_training_names_the_step_that_it_saved(tmp_path: Path, capsys: Any) -> None:
     """Whatever it logged last."""
 

@@ -1,4 +1,9 @@
-"""The pruning rule by the loss with each operation alone on its edge, as in the architecture. Default; our choice."""
+"""The pruning rules by the loss with each operation alone on its edge, as in the architecture. Our choice.
+
+The supernet's weights have learned with the mix, a weighted mean of many maps, which is two to three times smaller than
+one map of unit variance. At the end of an edge that a batch norm follows this does not matter. Where a node adds edges,
+it does: the operation alone outweighs the other edges, and those that lose least, `skip` and pools, look best.
+"""
 
 from __future__ import annotations
 
@@ -15,3 +20,11 @@ class Alone(Measuring):
 
     def takes_part(self, operation: str, masked: str) -> bool:
         return operation == masked
+
+
+@register_rule("alone_scaled")
+class AloneScaled(Alone):
+    """`alone`, with each operation scaled to the rms of its edge's mix, the scale at which the other edges learned."""
+
+    measured = "with each operation alone on its edge, at the scale of the mix"
+    rescales = True

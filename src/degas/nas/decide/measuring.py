@@ -27,6 +27,7 @@ from degas.errors import UserError
 from degas.nas.decide.race import FACTOR, Race
 from degas.nas.decide.rule import Rule, Searched, Values
 from degas.nas.signal import total
+from degas.nas.supernet.branch import NodeValue
 from degas.nets.normalisation import frozen_buffers
 from degas.settings.sections import SearchSettings
 from degas.space.graph import ZERO, Edge, SearchSpace, Slot
@@ -40,10 +41,12 @@ class Measuring(Rule):
 
     Attributes:
         mask: "with" or "without", for messages.
+        rescales: whether a masked edge keeps the rms of the whole mix.
     """
 
     mask: ClassVar[str]
     sign: ClassVar[float]
+    rescales: ClassVar[bool] = False
 
     @abstractmethod
     def takes_part(self, operation: str, masked: str) -> bool:
@@ -103,6 +106,7 @@ class Measurement:
         self.supernet, self.signal, self.cost_shares = searched.supernet, searched.signal, searched.cost_shares
         self.batches, self.tune_batches, self.step = searched.batches, searched.weight_batches, searched.step
         self.tuned = 0
+        self.gains: dict[Mask, float] = {}  # of the node that is measured; empty if the rule does not rescale
 
     def measure(self) -> Measured:
         """Measure the losses of all nodes. Mixing rules are restored at the end; weights changed by steps are not."""
@@ -111,6 +115,7 @@ class Measurement:
         mixing = [self.supernet.edge(slot).mixing_rule for slot in space.slots]
         try:
             for node in space.nodes[1:]:
+                self.gains = self._measure_gains(node) if self.rule.rescales else {}
                 self._measure_node(node, found)
                 self._keep(node, kept_at(node, self.rule.worth(found.losses), space, self.rule.comparison))
                 self._tune()
@@ -136,6 +141,27 @@ class Measurement:
         found.before[node] = race.reference
         for (slot, name), loss in zip(masks, race.estimates(), strict=True):
             found.losses[slot.name][name] = loss
+
+    @torch.no_grad()
+    def _measure_gains(self, node: str) -> dict[Mask, float]:
+        """Return rms(mix) / rms(masked mix) of each mask at `node`, on the first batch; 1 where the latter is 0.
+
+        Each rank has the batch's share of its own, so the mean squares are averaged over the ranks.
+        """
+        space, engine = self.supernet.space, self.signal.engine
+        masks = [(slot, name) for slot in space.incoming(node) for name in space.operations(slot)]
+        whole = [(slot, "") for slot in space.incoming(node)]  # no mask
+        with frozen_buffers(self.supernet), engine.autocast():
+            values = self.supernet.values(self.signal.inputs(self.batches(0).index), node)
+            squares = torch.stack([self._mean_square(values, mask) for mask in [*whole, *masks]])
+        engine.all_reduce_mean([squares])
+        found = dict(zip([*whole, *masks], squares.sqrt().tolist(), strict=True))
+        return {mask: found[mask[0], ""] / found[mask] if found[mask] else 1.0 for mask in masks}
+
+    def _mean_square(self, values: Mapping[str, NodeValue], mask: Mask) -> Tensor:
+        slot, name = mask
+        with self._masked(mask if name else None):
+            return self.supernet.edge(slot)(values[slot.source]).double().square().mean()
 
     def _race(self, masks: Sequence[Mask]) -> Race:
         """Race the operations of the direct edge, and those of all residual edges, as in `kept_at`.
@@ -174,9 +200,13 @@ class Measurement:
         return losses.tolist()
 
     def _cost(self) -> Tensor | float:
-        """Return the cost of the masked mix, times its weight in the loss: Σ over edges of Σ_k w_k · share_k."""
+        """Return the cost of the masked mix, times its weight in the loss: Σ over edges of Σ_k w_k · share_k.
+
+        A gain changes no cost.
+        """
         edges = (self.supernet.edge(slot) for slot in self.supernet.space.slots)
-        terms = [(edge.weights() * share).sum() for edge, share in zip(edges, self.cost_shares, strict=False)]
+        mixes = (edge.mixing_rule.shares(edge.alpha) for edge in edges)
+        terms = [(weights * share).sum() for weights, share in zip(mixes, self.cost_shares, strict=False)]
         return self.settings.cost_weight * torch.stack(terms).sum() if terms else 0.0
 
     @contextmanager
@@ -188,7 +218,8 @@ class Measurement:
         slot, name = mask
         edge = self.supernet.edge(slot)
         before = edge.mixing_rule
-        edge.mixing_rule = replace(before, keep=tuple(self.rule.takes_part(other, name) for other in edge.names))
+        keep = tuple(self.rule.takes_part(other, name) for other in edge.names)
+        edge.mixing_rule = replace(before, keep=keep, gain=self.gains.get(mask, 1.0))
         yield
         edge.mixing_rule = before
 
@@ -196,7 +227,8 @@ class Measurement:
         kept = {edge.source: edge.operation for edge in edges}
         for slot in self.supernet.space.incoming(node):
             edge, name = self.supernet.edge(slot), kept.get(slot.source, ZERO)
-            edge.mixing_rule = replace(edge.mixing_rule, keep=tuple(other == name for other in edge.names))
+            keep = tuple(other == name for other in edge.names)
+            edge.mixing_rule = replace(edge.mixing_rule, keep=keep, gain=self.gains.get((slot, name), 1.0))
 
     def _tune(self) -> None:
         for weight in self.signal.weights:

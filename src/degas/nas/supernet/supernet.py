@@ -77,6 +77,11 @@ class Supernet(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         return self.backbone(inputs)
 
+    def values(self, inputs: Tensor, node: str) -> dict[str, NodeValue]:
+        """Node → the value that its edges receive, for every source of `node`; computes nothing after them."""
+        maps = self.backbone.maps(inputs, before=node)
+        return {slot.source: self.backbone.value(slot.source, maps) for slot in self.space.incoming(node)}
+
     def edge(self, slot: Slot) -> MixedOp:
         edge = self.backbone.edges[module_name(slot.name)]
         assert isinstance(edge, MixedOp)

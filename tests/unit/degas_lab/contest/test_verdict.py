@@ -80,7 +80,7 @@ def judged(scores: dict[str, dict[int, float | None]]) -> dict[str, Any]:
 
 def test_the_file_has_the_contracts_form_and_lower_is_better() -> None:
     found = judged({"c1": {1000: 30.0, 1001: 31.0, 1002: 29.0}, "resnet": {1000: 36.0, 1001: 36.5, 1002: 35.8}})
-    assert list(found) == ["comparisons"]
+    assert list(found) == ["comparisons", "equal_time"]
     assert [one["metric"] for one in found["comparisons"]] == list(METRICS)
     first = found["comparisons"][0]
     assert list(first) == ["against", "metric", "difference", "low", "high", "num_seeds", "verdict"]
@@ -100,7 +100,7 @@ def test_selections_seeds_never_enter() -> None:
 def test_one_that_diverges_has_the_worst_score_and_one_seed_says_nothing() -> None:
     found = judged({"c1": {1000: 30.0, 1001: None}, "resnet": {1000: 36.0, 1001: 37.0}})
     assert found["comparisons"][0]["difference"] == pytest.approx((30 - 36 + 37 - 37) / 2)
-    assert judged({"c1": {1000: 30.0}, "resnet": {1000: 36.0}}) == {"comparisons": []}
+    assert judged({"c1": {1000: 30.0}, "resnet": {1000: 36.0}}) == {"comparisons": [], "equal_time": []}
 
 
 def test_the_verdict_in_words() -> None:
@@ -108,3 +108,53 @@ def test_the_verdict_in_words() -> None:
     assert in_words({**one, "verdict": "better"}) == "better than resnet by 3.1 (fid, 1.2 to 5, 10 seeds)"
     apart = {**one, "high": 0.4, "verdict": "not told apart"}
     assert in_words(apart) == "not told apart from resnet (fid: the difference is smaller than 5, 10 seeds)"
+
+
+def timed(scores: dict[int, list[float]], seconds_per_step: float) -> dict[str, Any]:
+    """Records of trainings of 100 steps, scored at 70, 80, 90 and 100."""
+    return {
+        f"s{seed}": {
+            "history": [
+                {"steps": steps, "fid": value, "kid": value / 1000, "processor_seconds": seconds_per_step * steps}
+                for steps, value in zip((70, 80, 90, 100), values, strict=True)
+            ]
+        }
+        for seed, values in scores.items()
+    }
+
+
+def at_equal_time(own: dict[str, Any], other: dict[str, Any]) -> list[dict[str, Any]]:
+    made = {f"c1-{key}": record for key, record in own.items()} | {f"resnet-{key}": r for key, r in other.items()}
+    seeds = tuple(int(key[1:]) for key in own)
+    found = verdict(made, Contestant("winner", "c1"), [Contestant("resnet", "resnet")], seeds=seeds, steps=100)
+    return [one for one in found["equal_time"] if one["metric"] == "fid"]
+
+
+def test_at_equal_processor_time_the_slower_one_is_scored_earlier() -> None:
+    """The winner's steps take 1.25 times as long: after 80 steps it has used as much as the other after 100."""
+    falls = {1000: [40.0, 36.0, 32.0, 30.0], 1001: [41.0, 37.0, 33.0, 31.0]}
+    (one,) = at_equal_time(timed(falls, 0.125), timed(falls, 0.1))
+    assert (one["time_ratio"], one["steps"]) == (1.25, [80, 100])
+    assert one["difference"] == pytest.approx(36 - 30)
+    (one,) = at_equal_time(timed(falls, 0.1), timed(falls, 0.125))
+    assert (one["time_ratio"], one["steps"], one["difference"]) == (0.8, [100, 80], pytest.approx(30 - 36))
+
+
+def test_between_two_marks_the_score_is_on_the_line_between_them() -> None:
+    falls = {1000: [40.0, 36.0, 32.0, 30.0], 1001: [41.0, 37.0, 33.0, 31.0]}
+    (one,) = at_equal_time(timed(falls, 0.1 / 0.95), timed(falls, 0.1))
+    assert one["steps"] == [95, 100]
+    assert one["difference"] == pytest.approx(31 - 30)
+
+
+def test_one_that_is_too_slow_to_have_been_scored_in_time_is_not_compared() -> None:
+    falls = {1000: [40.0, 36.0, 32.0, 30.0], 1001: [41.0, 37.0, 33.0, 31.0]}
+    assert at_equal_time(timed(falls, 0.2), timed(falls, 0.1)) == []
+
+
+def test_a_busy_machine_in_one_seed_does_not_move_the_steps() -> None:
+    falls = {seed: [40.0, 36.0, 32.0, 30.0] for seed in (1000, 1001, 1002)}
+    own = timed(falls, 0.1)
+    own["s1001"] = timed({1001: falls[1001]}, 0.5)["s1001"]
+    (one,) = at_equal_time(own, timed(falls, 0.1))
+    assert one["steps"] == [100, 100]

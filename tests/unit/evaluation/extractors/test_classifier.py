@@ -100,7 +100,8 @@ def test_the_extractor_gives_the_networks_features_and_a_card(trained: tuple[Pat
 def test_its_score_is_a_classifier_score_with_the_accuracy_beside_it(trained: tuple[Path, float]) -> None:
     settings = EvaluateSettings(extractor="classifier", classifier=trained[0], num_samples=60)
     scores = evaluate_images(_striped(60, seed=5).images, _striped(), settings, device="cpu", progress=False)["scores"]
-    assert {name.partition("_60")[0] for name in scores} == {"fid", "kid", "precision", "recall", "classifier_score"}
+    by_classes = {"classifier_score", "class_confidence"}
+    assert {name.partition("_60")[0] for name in scores} == {"fid", "kid", "precision", "recall"} | by_classes
     score = scores["classifier_score_60[classifier]"]
     assert 1.4 < score["value"] <= 2
     assert score["extractor_card"]["held_out_accuracy"] == 1

@@ -24,11 +24,12 @@ from degas.nas.stage import run_search
 from degas.nas.state import Search
 from degas.nas.supernet.branch import Branch
 from degas.nas.supernet.mixing import Mixing
+from degas.nets.backbone import Backbone, module_name
 from degas.runtime.distributed import Engine
 from degas.runtime.run_folder import StageFolder
 from degas.settings.sections import SearchSettings, SpaceSettings
 from degas.space.architecture import Architecture
-from degas.space.graph import ZERO, Edge, SearchSpace
+from degas.space.graph import ZERO, Edge, SearchSpace, Slot
 from degas.space.pruning import choices, prune, random_alpha
 
 Make = Callable[..., Any]
@@ -64,8 +65,8 @@ def values_of(losses: Mapping[str, Mapping[str, float]], name: str) -> dict[str,
     return rule_of(name, SearchSpace(1)).worth(losses)
 
 
-def loss_by_hand(search: Search, rules: dict[str, Mixing], num_batches: int) -> float:
-    """The textbook's supernet with these rules, in training mode, on the same images and latents."""
+def twin_of(search: Search, rules: dict[str, Mixing]) -> Backbone:
+    """The textbook's supernet with these mixing rules, in training mode."""
     backbone = search.supernet.backbone
     for slot in search.space.slots:
         search.supernet.edge(slot).mixing_rule = rules.get(slot.name, Mixing())
@@ -73,32 +74,60 @@ def loss_by_hand(search: Search, rules: dict[str, Mixing], num_batches: int) -> 
         search.space, base_size=4, width=backbone.width, noise_size=6, channels=search.images.channels
     )
     copy_supernet(twin, search.supernet)
+    for slot in search.space.slots:
+        search.supernet.edge(slot).mixing_rule = Mixing()
+    return twin
+
+
+def gains_by_hand(search: Search, rules: dict[str, Mixing], slot: Slot) -> dict[str, float]:
+    """Operation → rms of the edge's mix over that of the operation alone, on the first batch."""
+    names = search.space.operations(slot)
+
+    def rms(rule: Mixing) -> float:
+        outputs = []
+        twin = twin_of(search, {**rules, slot.name: rule})
+        twin.edges[module_name(slot.name)].register_forward_hook(lambda *call: outputs.append(call[-1]))
+        with torch.no_grad():
+            twin(search.signal.table.rows[search.make_batches("search perturbation", None)(0).index])
+        return float(outputs[0].square().mean().sqrt())
+
+    alone = {name: rms(Mixing(keep=tuple(other == name for other in names))) for name in names}
+    return {name: rms(Mixing()) / size if size else 1.0 for name, size in alone.items()}
+
+
+def loss_by_hand(search: Search, rules: dict[str, Mixing], num_batches: int) -> float:
+    """The loss of the textbook's supernet with these rules, on the same images and latents."""
+    twin = twin_of(search, rules)
     batches, total = search.make_batches("search perturbation", None), 0.0
     with torch.no_grad():
         for number in range(num_batches):
             batch = batches(number)
             fakes = twin(search.signal.table.rows[batch.index])
             total += float(sum(reconstruction_terms(fakes, to_symmetric(batch.images), "l2-lap1").values()))
-    for slot in search.space.slots:
-        search.supernet.edge(slot).mixing_rule = Mixing()
     return total / num_batches
 
 
-@pytest.mark.parametrize("rule", ["alone", "perturbation"])
+@pytest.mark.parametrize("order", ["normal-up", "up-normal"])
+@pytest.mark.parametrize("rule", ["alone", "alone_scaled", "perturbation"])
 def test_each_loss_is_that_of_the_supernet_with_the_operation_alone_or_without_it(
-    rule: str, make_images: Make, make_settings: Make
+    rule: str, order: str, make_images: Make, make_settings: Make
 ) -> None:
     """Also that a node is fixed to what it keeps before the next one is measured."""
-    search = make_search(make_images(), make_settings(prune=rule, perturbation_batches=2, alpha_init_std=0.5))
+    settings = make_settings(prune=rule, perturbation_batches=2, alpha_init_std=0.5)
+    search = make_search(make_images(), settings, SPACE.model_copy(update={"order": order}))
     found = measure(search)
     fixed: dict[str, Mixing] = {}
     for node in search.space.nodes[1:]:
         assert found.before[node] == pytest.approx(loss_by_hand(search, fixed, 2), rel=1e-4)
+        gains = {
+            slot: gains_by_hand(search, fixed, slot) if rule == "alone_scaled" else {}
+            for slot in search.space.incoming(node)
+        }
         for slot in search.space.incoming(node):
             names = search.space.operations(slot)
             for name in names:
-                kept = tuple(its == name if rule == "alone" else its != name for its in names)
-                rules = {**fixed, slot.name: Mixing(keep=kept)}
+                kept = tuple(its != name if rule == "perturbation" else its == name for its in names)
+                rules = {**fixed, slot.name: Mixing(keep=kept, gain=gains[slot].get(name, 1.0))}
                 assert found.losses[slot.name][name] == pytest.approx(loss_by_hand(search, rules, 2), rel=1e-4)
         edges = {
             edge.source: edge.operation
@@ -106,10 +135,11 @@ def test_each_loss_is_that_of_the_supernet_with_the_operation_alone_or_without_i
         }
         for slot in search.space.incoming(node):
             keeps = edges.get(slot.source, ZERO)
-            fixed[slot.name] = Mixing(keep=tuple(its == keeps for its in search.space.operations(slot)))
+            keep = tuple(its == keeps for its in search.space.operations(slot))
+            fixed[slot.name] = Mixing(keep=keep, gain=gains[slot].get(keeps, 1.0))
 
 
-@pytest.mark.parametrize("rule", ["alone", "perturbation"])
+@pytest.mark.parametrize("rule", ["alone", "alone_scaled", "perturbation"])
 def test_the_weighted_cost_of_the_mix_is_part_of_every_loss(
     rule: str, make_images: Make, make_settings: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,12 +156,12 @@ def test_the_weighted_cost_of_the_mix_is_part_of_every_loss(
     own = float((weights["U0->N1"] * shares[0]).sum())
     for place, name in enumerate(search.space.operations(search.space.slots[0])):
         other = 1 - place  # of two: without the one the other has all the weight
-        mine = float(shares[0][place if rule == "alone" else other])
+        mine = float(shares[0][other if rule == "perturbation" else place])
         found = with_cost.losses["U0->N1"][name] - without.losses["U0->N1"][name]
         assert found == pytest.approx(0.5 * (all_edges - own + mine), rel=1e-4)
 
 
-@pytest.mark.parametrize("rule", ["alone", "perturbation"])
+@pytest.mark.parametrize("rule", ["alone", "alone_scaled", "perturbation"])
 def test_a_heavy_cost_leaves_the_smallest_architecture(
     rule: str, make_images: Make, make_settings: Make, tmp_path: Path
 ) -> None:

@@ -48,3 +48,9 @@ def test_a_mask_on_all_the_weight_leaves_numbers() -> None:
 
 def test_an_edge_without_operations_weighs_nothing() -> None:
     assert Mixing(keep=(False,) * 3)(ALPHA).tolist() == [0.0, 0.0, 0.0]
+
+
+def test_a_gain_multiplies_the_weights_and_leaves_the_shares() -> None:
+    mixing = Mixing(keep=(True, False, True), gain=0.4)
+    assert mixing(ALPHA).tolist() == pytest.approx([0.4 * share for share in mixing.shares(ALPHA).tolist()])
+    assert float(mixing.shares(ALPHA).sum()) == pytest.approx(1.0)
