@@ -12,7 +12,7 @@ from degas_lab.paper.scales import SCALES
 
 SOURCES = {"cifar10": "cifar-10-binary.tar.gz", "stl10": "stl10_binary.tar.gz", "celeba": "img_align_celeba.zip"}
 NAMES = {"celeba": "CelebA, §4.1", "figure3": "Figure 3"}
-VISITS, CRITIC_STEPS = 50, {"sn-gan": 5, "ct-gan": 5, "wgan-gp": 5}
+VISITS, CRITIC_STEPS = 50, {"sn-gan": 5, "ct-gan": 5, "wgan-gp": 5, "cagan": 5}
 
 
 def title(table: str) -> str:

@@ -302,7 +302,7 @@ ROWS: tuple[Row, ...] = (
         "an objective that nobody registered",
         f"{TRAIN} --gan.objective R3GAN",
         2,
-        "--gan.objective: unknown objective 'R3GAN'; known are ct-gan, mmd, r3gan, sn-gan, sn-gan-ttur, wgan-gp; import your own with --import MODULE",
+        "--gan.objective: unknown objective 'R3GAN'; known are cagan, ct-gan, mmd, r3gan, sn-gan, sn-gan-ttur, wgan-gp; import your own with --import MODULE",
     ),
     Row(
         "a class weight without classes",

@@ -151,4 +151,4 @@ def invert(
     folder = expanded(out) / "inversion"
     with plain_torch(keep_random_state=True), owned_folder(folder):
         images = images_from(data, given, expanded(out))
-        return invert_into(folder, loaded, images, settings, seed=seed, device=where, progress=progress)
+        return invert_into(loaded, images, folder, settings, seed=seed, device=where, progress=progress)

@@ -47,6 +47,20 @@ def gradient_penalty(squared_norms: Tensor) -> Tensor:
     return ((squared_norms + 1e-12).sqrt() - 1).square().mean()
 
 
+def pass_distances(
+    first_scores: Tensor,
+    second_scores: Tensor,
+    first_features: Tensor,
+    second_features: Tensor,
+    weight: float,
+    feature_weight: float,
+) -> Tensor:
+    """weight · (D(x) − D(x'))² + feature_weight · mean_f (D_(x) − D_(x'))², (N,): two dropout passes over one image."""
+    score_distance = (first_scores - second_scores).square()  # (N,)
+    feature_distance = (first_features - second_features).square().mean(1)  # (N,)
+    return weight * score_distance + feature_weight * feature_distance
+
+
 def consistency(
     first_scores: Tensor,
     second_scores: Tensor,
@@ -60,9 +74,8 @@ def consistency(
 
     x and x' are the same real images with different dropout. The weights are inside because of the margin.
     """
-    score_distance = (first_scores - second_scores).square()  # (N,)
-    feature_distance = (first_features - second_features).square().mean(1)  # (N,)
-    return (weight * score_distance + feature_weight * feature_distance - margin).clamp(min=0).mean()
+    passes = (first_scores, second_scores, first_features, second_features)
+    return (pass_distances(*passes, weight, feature_weight) - margin).clamp(min=0).mean()
 
 
 def hinge_critic(real_scores: Tensor, fake_scores: Tensor) -> Tensor:

@@ -106,7 +106,7 @@ def nearest_draws(
     chosen = draws[:1].expand(len(target), -1).clone()
     for some in draws.split(chunk):
         for kind in [None] if labels is None else labels.unique().tolist():
-            rows = slice(None) if kind is None else labels == kind  # type: ignore[comparison-overlap]
+            rows = slice(None) if kind is None else labels == kind
             given = None if kind is None else torch.full((len(some),), kind, device=target.device)
             made = generator(some, given).flatten(1)  # (K, P)
             distances = torch.cdist(target[rows].flatten(1), made)  # (b, K)

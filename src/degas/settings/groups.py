@@ -48,6 +48,7 @@ OBJECTIVES_OWN = frozenset(
     f"gan.{name}"
     for name in (
         *("penalty_weight", "consistency_weight", "consistency_feature_weight", "consistency_margin", "dropout"),
+        "inconsistency_bound",
         *("gradient_weight", "gradient_end_share", "penalty_at", "repulsive_bounds", "repulsive_patience"),
     )
 )

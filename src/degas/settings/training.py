@@ -26,7 +26,7 @@ class TrainingSettings(Settings):
 
     objective: str = setting(
         "mmd",
-        "adversarial objective: mmd, ct-gan, wgan-gp, sn-gan, sn-gan-ttur, r3gan, or a registered one",
+        "adversarial objective: mmd, ct-gan, cagan, wgan-gp, sn-gan, sn-gan-ttur, r3gan, or a registered one",
         source="our choice; paper §3.2: ct-gan",
     )
     num_steps: Positive = setting(5000, "generator steps", source="our choice; CT-GAN code: 100,000")
@@ -118,6 +118,9 @@ class GanSettings(TrainingSettings):
     consistency_weight: Weight | None = setting(None, "λ of the consistency term")
     consistency_feature_weight: Weight | None = setting(None, "weight of the feature distance in the consistency term")
     consistency_margin: Weight | None = setting(None, "M of the consistency term")
+    inconsistency_bound: Rate | None = setting(
+        None, "up to this, for each fake, cagan's critic gains by disagreeing with itself"
+    )
     dropout: tuple[Fraction, Fraction, Fraction] | None = setting(None, "rates after critic blocks 2, 3, 4")
     gradient_weight: Weight | None = setting(None, "γ of r3gan's two gradient penalties, at about 32 px")
     gradient_end_share: Weight | None = setting(

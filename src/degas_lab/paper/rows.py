@@ -98,6 +98,7 @@ def _systems(data: str, search: Search, *, labels: bool = False) -> list[Row]:
         Row(f"{head}-resnet", data, "resnet", printed=CTGAN, labels=labels),
         Row(f"{head}-resnet-equal", data, "resnet-equal", search, labels=labels),
         Row(f"{head}-wgan-gp", data, "resnet", printed="WGAN-GP", labels=labels, objective="wgan-gp"),
+        Row(f"{head}-cagan", data, "resnet", printed="CAGAN", labels=labels, objective="cagan"),
     ]
     return rows if labels else [*rows, Row(f"{head}-sn-gan", data, "resnet", printed="SN-GAN", objective="sn-gan")]
 

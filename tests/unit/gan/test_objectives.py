@@ -63,6 +63,38 @@ def test_with_dropout_the_consistency_term_is_not() -> None:
     assert float(terms["consistency"]) > 1e-6
 
 
+def test_cagan_agrees_on_reals_and_disputes_fakes_by_the_sum_of_slow_passes() -> None:
+    """A critic with other weights at each row, as dropout has: distances by loops over images."""
+    torch.manual_seed(0)
+    critic = LinearCritic()
+    noise = 1 + 0.5 * torch.randn(20, 12, dtype=torch.float64)
+
+    def dropping(x: Tensor) -> CriticOutput:
+        """The first call of `critic_loss` and of `generator_loss` has several groups, the penalty's only five rows."""
+        return critic(x if len(x) == 5 else (x.flatten(1) * noise[: len(x)]).reshape(x.shape))
+
+    cagan = objective("cagan", consistency_weight=3.0, consistency_feature_weight=0.7, inconsistency_bound=0.2)
+    loss, terms = cagan.critic_loss(CriticBatch(dropping, images(0), images(1)))
+    flats = [images(k).flatten(1) for k in (0, 0, 1, 1)]
+    rows = [flat * noise[5 * k : 5 * k + 5] for k, flat in enumerate(flats)]
+
+    def distance(a: Tensor, b: Tensor) -> float:
+        score = float((a - b) @ critic.w) ** 2
+        features = float(((a - b) @ critic.heads[:, :2]).square().sum()) / 2
+        return 3.0 * score + 0.7 * features
+
+    agreed = sum(distance(a, b) for a, b in zip(rows[0], rows[1], strict=True)) / 5
+    disputed = sum(min(distance(a, b), 0.2) for a, b in zip(rows[2], rows[3], strict=True)) / 5
+    wasserstein = float((rows[2] @ critic.w).mean() - (rows[0] @ critic.w).mean())
+    penalty = float((critic.w.norm() - 1) ** 2)
+    assert float(loss) == pytest.approx(wasserstein + 10 * penalty + agreed - disputed)
+    assert float(terms["inconsistency"]) == pytest.approx(disputed)
+    generator, _ = cagan.generator_loss(GeneratorBatch(dropping, images(1)))
+    passes = [images(1).flatten(1) * noise[5 * k : 5 * k + 5] for k in (0, 1)]
+    agreed = sum(distance(a, b) for a, b in zip(*passes, strict=True)) / 5
+    assert float(generator) == pytest.approx(agreed - float((passes[0] @ critic.w).mean()))
+
+
 def test_r3gan_penalties_of_a_linear_critic() -> None:
     critic = LinearCritic()
     loss, terms = objective("r3gan", gradient_weight=0.3).critic_loss(CriticBatch(critic, images(0), images(1)))
