@@ -71,9 +71,7 @@ def test_each_image_starts_from_the_nearest_draw() -> None:
     target = torch.rand(4, 3, 8, 8) * 2 - 1
     labels = torch.tensor([0, 1, 1, 0])
     found = nearest_draws(generator, target, labels, 10, seed=1, chunk=3)
-    draws = nearest_draws(generator, target[:1], labels[:1], 1, seed=1)  # the first of the same draws
     everything = torch.randn(10, 3, generator=inversion.torch_generator(1, "inversion"))
-    assert torch.equal(draws[0], everything[0])
     for k in range(4):
         with torch.no_grad():
             made = generator(everything, labels[k].expand(10))
