@@ -32,7 +32,8 @@ needs_mkdocs = pytest.mark.skipif(
     importlib.util.find_spec("mkdocs") is None, reason="mkdocs is not installed: the extra `docs`"
 )
 
-USE = ("index", "tutorial", "data", "search", "train", "evaluation", "report", "generators", "contest", "sweep")
+ALONE = ("index", "data", "search", "train", "generators")  # Use pages whose commands need only images
+IN_CONTEXT = ("tutorial", "report", "evaluation", "contest", "sweep")  # those with a test of their own
 
 # What the pages' commands get besides, so that each takes a second and not an hour.
 DATA = "--data.image-size 8"
@@ -120,7 +121,7 @@ def test_the_commands_of_the_tutorial_run(with_images: Path, capsys: Any) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", ["index", "data", "search", "train", "generators"])
+@pytest.mark.parametrize("page", ALONE)
 def test_the_commands_of_a_use_page_run(page: str, with_images: Path, capsys: Any) -> None:
     if page == "train":
         run_all("search", capsys)  # whose architecture it trains
@@ -140,10 +141,45 @@ def test_the_commands_of_the_contest_page_run(with_images: Path, capsys: Any) ->
     assert (with_images / "runs/digits/contest/verdict.json").exists()
 
 
+def sweep_files() -> list[str]:
+    """The TOML blocks of the page on sweeps: a whole file, a list, halving."""
+    return re.findall(r"^```toml\n(.*?)^```", (DOCS / "sweep.md").read_text(), re.M | re.S)
+
+
+def test_the_files_of_the_sweep_page_are_plans(with_images: Path, capsys: Any) -> None:
+    """Every trial of the page's file, of its list and of its halving is a command that parses."""
+    whole, entries, halving = sweep_files()
+    grid = whole.partition("[grid]")[0] + "[grid]\nseed = [0, 1]\n"
+    for name, text, trials in (
+        ("widths", whole, 12),
+        ("list", f"{grid}\n{entries}", 4),
+        ("halving", f"{whole}\n{halving}", 12),
+    ):
+        Path(f"{name}.toml").write_text(text)
+        assert cli.main(["sweep", f"{name}.toml", "--out", f"runs/{name}", "--dry-run"]) == 0, capsys.readouterr().err
+        assert f"{trials} trials" in capsys.readouterr().out, name
+
+
+@pytest.mark.nightly
+def test_the_commands_of_the_sweep_page_run(with_images: Path, capsys: Any) -> None:
+    """Its file with two trials, each tiny."""
+    options = "".join(f'"{name[2:]}" = {value}\n' for name, value in pairs(f"{DATA} {GAN} {EVALUATE}"))
+    text = sweep_files()[0].replace("1000 ", "24 ").replace("[grid]", f"{options}\n[grid]")
+    Path("widths.toml").write_text(text.replace("[16, 32]", "[4]").replace("[0, 1, 2]", "[0]"))
+    run_all("sweep", capsys)
+    assert len(list((with_images / "runs/widths/runs").iterdir())) == 2
+
+
+def pairs(options: str) -> list[tuple[str, str]]:
+    """Each option with its value, but --gan.width, which the page's grid has."""
+    words = shlex.split(options)
+    return [(name, value) for name, value in zip(words[::2], words[1::2], strict=True) if name != "--gan.width"]
+
+
 def test_every_use_page_with_commands_is_run_by_a_test() -> None:
     """A page that joins the shelf fails here until a test above runs it, or it has no commands."""
     named = re.findall(r": ([\w/-]+)\.md$", shelf("Use"), re.M)
-    assert {page for page in named if commands(DOCS / f"{page}.md")} <= set(USE)
+    assert {page for page in named if commands(DOCS / f"{page}.md")} <= {*ALONE, *IN_CONTEXT}
 
 
 def test_every_command_in_the_pages_parses() -> None:
@@ -280,6 +316,18 @@ def test_a_table_cell_knows_its_heading() -> None:
     assert '<td data-label="given">cap</td>' in made
     assert '<td data-label="--max" style="text-align: right;">3</td>' in made
     assert hooks_module().on_page_content("<table><tr><td>1</td></tr></table>") == "<table><tr><td>1</td></tr></table>"
+
+
+def test_the_changelog_has_one_line_an_item_under_releases() -> None:
+    """A merge by union brings old items back, of several lines, or the same item twice."""
+    _, _, releases = (ROOT / "CHANGELOG.md").read_text().partition("\n## ")
+    lines = releases.splitlines()[1:]
+    assert [line for line in lines if line and not line.startswith(("- ", "## ", "### "))] == []
+    items = [line for line in lines if line.startswith("- ")]
+    assert len(items) == len(set(items))
+    parts = re.split(r"^## ", releases, flags=re.M)
+    assert [part.split()[0] for part in parts] == ["Unreleased", "0.2.0", "0.1.0"]
+    assert all("### What you must do" in part for part in parts[1:])
 
 
 def hooks_module() -> ModuleType:

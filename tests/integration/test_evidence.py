@@ -94,3 +94,16 @@ def test_a_table_without_a_file_says_so(evidence: ModuleType) -> None:
     assert "old words" not in made
     with pytest.raises(KeyError, match="no table is called 'unheard of'"):
         evidence.block("demo", "unheard of", "")
+
+
+def test_the_readmes_numbers_are_those_of_evidence_pages(evidence: ModuleType) -> None:
+    readme = (DOCS.parent / "README.md").read_text(encoding="utf-8").partition("## What is measured")[2]
+    pages = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    assert [number for number in evidence.numbers_of(readme.partition("## More")[0]) if number not in pages] == []
+
+
+@pytest.mark.parametrize("path", ["../README.md", "index.md", "tutorial.md", "search.md", "train.md"])
+def test_outside_tables_numbers_are_few(path: str, evidence: ModuleType) -> None:
+    """At most three in a hundred words: what people read first."""
+    text = evidence.prose((DOCS / path).read_text(encoding="utf-8"))
+    assert len(re.findall(r"(?<![\w.])\d[\d,.]*", text)) <= 0.03 * len(text.split())
