@@ -135,6 +135,8 @@ class PaperTable:
         stages.train(architecture, self.sources[row.data], out, gan=gan, space={}, resume=True, **common)
         scores = self._evaluate(row, out, seed, common)
         generator = Generator.load(generator_folder(out))
+        if generator.architecture is not None:  # at the sizes of the training
+            facts = architecture_facts(generator.architecture)
         record = {"kind": "row", "row": row.name, "seed": seed, "architecture": facts, "scores": scores}
         record |= {"num_parameters": generator.num_parameters, "objective": row.objective, "labels": row.labels}
         return {**record, "data": self.images[row.data].identity, **self._time(out / "train", step_seconds)}
