@@ -25,6 +25,7 @@ DOCS = Path(__file__).parent
 if str(DOCS) not in sys.path:
     sys.path.insert(0, str(DOCS))
 
+from evidence_figures import FIGURES  # noqa: E402
 from evidence_paper import TABLES_OF_THE_PAPER  # noqa: E402
 from evidence_search import TABLES as SEARCH  # noqa: E402
 from evidence_search import cost  # noqa: E402
@@ -102,8 +103,15 @@ def plain(number: str) -> str:
     return number.replace(",", "")
 
 
+def figure_path(name: str) -> Path:
+    return DOCS / "figures" / "evidence" / f"{name}.svg"
+
+
 def main() -> None:
-    """Rewrite every page whose blocks have changed."""
+    """Rewrite every page whose blocks have changed, and the figures."""
+    for name, draw in FIGURES.items():
+        figure_path(name).parent.mkdir(exist_ok=True)
+        figure_path(name).write_text(draw(), encoding="utf-8")
     for page in pages():
         text = written(page)
         if text != page.read_text(encoding="utf-8"):

@@ -376,16 +376,17 @@ def frechet_time() -> str:
 
 
 def how_long() -> str:
-    """Hours of one core for `degas run`, by image size and number of images, from processor time per step."""
+    """Time of one core for search and training, by image size and number of images, from processor time per step."""
     steps = read("steps-on-one-core.json")
+    train = {name: statistics.fmean(values) for name, values in steps["train_step_seconds"].items()}
+    search = {name: statistics.fmean(values) for name, values in steps["search_step_seconds"].items()}
     rows = []
     for size in (16, 32, 64):
         for count in (1_000, 10_000, 50_000):
             cells = [f"{size} px", f"{count:,}"]
             for preset in ("quick", "default"):
-                search = search_steps(preset, count) * steps["search_step_seconds"][str(size)]
-                train = TRAIN_STEPS[preset] * steps["train_step_seconds"][f"{preset} {size}"]
-                cells += [duration(search), duration(train)]
+                cells.append(duration(search_steps(preset, count) * search[str(size)]))
+                cells.append(duration(TRAIN_STEPS[preset] * train[f"{preset} {size}"]))
             rows.append(cells)
     head = ("images", "how many", "search, `quick`", "training, `quick`", "search, default", "training, default")
     return markdown(head, rows)

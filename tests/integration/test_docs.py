@@ -194,6 +194,19 @@ def test_every_command_in_the_pages_parses() -> None:
             parse(module.Options, name, rest)
 
 
+def test_every_command_of_the_readme_parses() -> None:
+    """In its table and its blocks; `NAME` stands for a measurement, and is not one."""
+    from degas.cli.parse import parse
+
+    text = (ROOT / "README.md").read_text()
+    found = re.findall(r"`(degas [a-z][^`]*)`|^ +(?:\.venv/bin/)?(degas .*)$", text, re.M)
+    listed = [table or block for table, block in found if "NAME" not in table]
+    assert len(listed) >= 14
+    for command in listed:
+        module, name, rest = find_command(shlex.split(command)[1:])
+        parse(module.Options, name, rest)
+
+
 def test_every_setting_that_the_pages_name_exists() -> None:
     known = {
         f"--{section}.{name.replace('_', '-')}"

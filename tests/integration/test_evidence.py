@@ -35,6 +35,29 @@ def test_a_pages_tables_are_what_its_files_give(page: Path, evidence: ModuleType
     assert page.read_text(encoding="utf-8") == evidence.written(page)
 
 
+@pytest.mark.parametrize(
+    "name", ["found-vs-drawn", "evolution", "search-settings", "up-sampling", "augmentation", "labels"]
+)
+def test_a_figure_is_what_its_files_give(name: str, evidence: ModuleType) -> None:
+    assert evidence.figure_path(name).read_text(encoding="utf-8") == evidence.FIGURES[name]()
+
+
+def test_every_figure_is_listed_above_and_shown(evidence: ModuleType) -> None:
+    """And a row's dots lie where the axis says: the first is at the value of its tick."""
+    for name in evidence.FIGURES:
+        assert f"figures/evidence/{name}.svg" in (DOCS / "evidence" / f"{name}.md").read_text(encoding="utf-8")
+    from evidence_figures import Row, dots
+
+    made = dots([Row("a", [1.0, 3.0], (0.0, 4.0))], "axis")
+    ticks = {
+        float(text): x
+        for x, text in re.findall(r'<text x="([\d.]+)" y="\d+" text-anchor="middle">([\d.]+)</text>', made)
+    }
+    circles = re.findall(r'<circle cx="([\d.]+)"', made)
+    assert circles == [ticks[1.0], ticks[3.0]]
+    assert f'<line x1="{ticks[0.0]}" x2="{ticks[4.0]}"' in made
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_number_in_prose_is_in_a_table_or_listed_as_one_without_a_file(page: Path, evidence: ModuleType) -> None:
     assert evidence.loose_numbers(page) == []
