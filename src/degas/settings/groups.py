@@ -17,17 +17,10 @@ GROUPS = (
     "training",
     "objective's own",
     "evaluation",
-    "inversion",
     "machine",
 )
-SECTIONS = {
-    "data": "data",
-    "space": "space",
-    "search": "search",
-    "gan": "training",
-    "evaluate": "evaluation",
-    "invert": "inversion",
-}
+SECTIONS = {"data": "data", "space": "space", "search": "search", "gan": "training"}
+SECTIONS |= {"evaluate": "evaluation", "invert": "evaluation"}
 # The settings that `--help` shows. It also shows a command's own options, except rare ones.
 SHOWN = frozenset(
     (
