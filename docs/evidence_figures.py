@@ -14,7 +14,7 @@ from html import escape
 from evidence_search import DEFAULT, RESULTS, RULES, read, records
 from evidence_trainings import UP_ROWS, final, last, lines
 
-WIDTH, LABELS, ROW, TOP, BOTTOM = 760, 250, 26, 12, 46  # pixels
+WIDTH, LABELS, ROW, TOP, BOTTOM = 780, 275, 26, 12, 46  # pixels
 BLUE, RED, GREY = "#3b6fb5", "#c4513c", "#d9d9d9"
 
 
@@ -164,6 +164,20 @@ def labels() -> str:
     return dots(rows, "% of samples of the requested class; line: chance", 10.0)
 
 
+DAMAGES = {"floor": "undamaged", "blur": "blur", "noise": "noise", "missing": "3 classes missing"}
+
+
+def recall_of_damage() -> str:
+    """Recall of 5,000 undamaged and damaged real images, by the trained network and by the same one untrained."""
+    rows = []
+    for extractor, words in (("imagenet", "trained"), ("random-imagenet", "untrained")):
+        trials = records(f"sanity/{extractor}")
+        for name, damage in DAMAGES.items():
+            label = f"{words} network, {damage}"
+            rows.append(Row(label, [trials[f"{name}_5k"]["recall"]], marked=words == "untrained"))
+    return dots(rows, "recall of 5,000 real images against others (the first row of each network is its floor)", 0.0)
+
+
 FIGURES: dict[str, Callable[[], str]] = {
     "found-vs-drawn": found_against_drawn,
     "evolution": against_evolution,
@@ -171,4 +185,5 @@ FIGURES: dict[str, Callable[[], str]] = {
     "up-sampling": up_sampling,
     "augmentation": few_images,
     "labels": labels,
+    "metrics": recall_of_damage,
 }

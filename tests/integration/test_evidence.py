@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from html import unescape
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -36,9 +37,12 @@ def test_a_pages_tables_are_what_its_files_give(page: Path, evidence: ModuleType
 
 
 @pytest.mark.parametrize(
-    "name", ["found-vs-drawn", "evolution", "search-settings", "up-sampling", "augmentation", "labels"]
+    "name", ["found-vs-drawn", "evolution", "search-settings", "up-sampling", "augmentation", "labels", "metrics"]
 )
 def test_a_figure_is_what_its_files_give(name: str, evidence: ModuleType) -> None:
+    """And its labels fit into the 263 pixels in front of the axis: a letter takes about six."""
+    labels = re.findall(r'text-anchor="end">([^<]*)<', evidence.FIGURES[name]())
+    assert max(len(unescape(label)) for label in labels) <= 42
     assert evidence.figure_path(name).read_text(encoding="utf-8") == evidence.FIGURES[name]()
 
 
