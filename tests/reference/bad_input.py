@@ -296,7 +296,7 @@ ROWS: tuple[Row, ...] = (
         "a setting of another objective",
         f"{TRAIN} --gan.penalty-weight 3",
         2,
-        "--gan.penalty-weight: objective mmd has no such setting; it belongs to ct-gan, wgan-gp",
+        "--gan.penalty-weight: objective mmd has no such setting; it belongs to cagan, ct-gan, wgan-gp",
     ),
     Row(
         "an objective that nobody registered",
@@ -392,7 +392,7 @@ ROWS: tuple[Row, ...] = (
         "a whole job with a setting of another objective",
         f"{RUN} --gan.penalty-weight 3",
         2,
-        "--gan.penalty-weight: objective mmd has no such setting; it belongs to ct-gan, wgan-gp",
+        "--gan.penalty-weight: objective mmd has no such setting; it belongs to cagan, ct-gan, wgan-gp",
     ),
     Row(
         "a whole job with too few samples",
