@@ -14,7 +14,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 # What the tests of the extras, the examples and the site need besides.
 $(VENV)/.extras: $(VENV)/.installed examples/lightning_gan/requirements.txt
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,export,tensorboard,hub,docs]' \
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,export,tensorboard,hub,docs,sweep]' \
 		--requirement examples/lightning_gan/requirements.txt
 	@touch $@
 

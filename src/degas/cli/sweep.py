@@ -18,6 +18,8 @@ from degas.sweep.sweep_file import SweepFile, read_sweep
 
 __all__ = ["Options", "main"]
 
+LOCAL = "local"
+
 
 def main(options: Options) -> None:
     file = read_sweep(options.file)
@@ -28,16 +30,27 @@ def main(options: Options) -> None:
         return
     from degas.report.sweep import write_sweep_report
     from degas.sweep.drive import Setup, run_sweep
-    from degas.sweep.pool import local_pool
 
     setup = Setup(known, options.cpus_per_trial, options.retry, options.quiet)
-    pool = partial(local_pool, options.cpus_per_trial, options.processes, options.gpus_per_trial)
-    rows = run_sweep(file.plan, options.out, setup, pool)
+    rows = run_sweep(file.plan, options.out, setup, partial(make_pool, options))
     print(table_in_words(rows))
     print(f"\ntable  {options.out / 'table.json'}")
     print(f"report {write_sweep_report(options.out)}")
     if problems := problems_in_words(rows, options.out):
         print(problems)
+
+
+def make_pool(options: Options) -> Any:
+    """The local pool, or that of a Ray cluster."""
+    if options.address == LOCAL:
+        from degas.sweep.pool import local_pool
+
+        return local_pool(options.cpus_per_trial, options.processes, options.gpus_per_trial)
+    if options.processes is not None:
+        raise UserError("--processes: counts for --address local only; a cluster's cores decide; leave it out")
+    from degas.sweep.on_ray import ray_pool
+
+    return ray_pool(options.address, options.out, options.cpus_per_trial, options.gpus_per_trial)
 
 
 def known_options(plan: Plan) -> dict[str, frozenset[str]]:

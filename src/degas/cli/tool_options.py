@@ -91,10 +91,15 @@ class SweepOptions(Settings):
     EXAMPLES: ClassVar[tuple[str, ...]] = (
         "degas sweep widths.toml --out runs/widths --dry-run",
         "degas sweep widths.toml --out runs/widths",
-        "degas sweep widths.toml --out runs/widths --processes 2 --gpus-per-trial 0.5",
+        "degas sweep widths.toml --out /shared/widths --address auto --gpus-per-trial 0.5",
     )
     file: Annotated[Path, Argument(metavar="FILE", positional=True)] = setting(..., "the TOML file")
     out: Annotated[Path, Argument(metavar="DIR", endings=())] = setting(..., "folder of the sweep")
+    address: str = setting(
+        "local",
+        "local: processes on this machine; auto: the Ray cluster to which this machine belongs, or its HOST:PORT, with "
+        "the extra `sweep`",
+    )
     cpus_per_trial: Annotated[int, Field(ge=1, le=1024)] = setting(1, "cores and threads of each trial")
     gpus_per_trial: Annotated[float, Field(ge=0, le=64, allow_inf_nan=False)] = setting(
         0.0, "GPUs of each trial; 0.25: four trials share one; 0: trials compute on the CPU"

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,7 +158,7 @@ def start_process(order: Order, environment: dict[str, str]) -> subprocess.Popen
             stdin=subprocess.PIPE,
             stdout=printed,
             stderr=printed,
-            env={**os.environ, **threads, **environment, "PYTHONPATH": _python_path()},
+            env={**os.environ, **threads, **environment, "PYTHONPATH": _python_path({**os.environ, **environment})},
             start_new_session=True,
         )
     assert process.stdin is not None
@@ -187,10 +187,10 @@ def _close_input(process: subprocess.Popen[bytes]) -> None:
             process.stdin.close()
 
 
-def _python_path() -> str:
+def _python_path(environment: Mapping[str, str]) -> str:
     """The folder of this package first, so that a trial runs the degas of its driver."""
     mine = str(Path(__file__).parents[2])
-    known = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    known = environment.get("PYTHONPATH", "").split(os.pathsep)
     return os.pathsep.join([mine, *(path for path in known if path and path != mine)])
 
 

@@ -92,6 +92,22 @@ def test_too_many_processes_leave_no_folder(tmp_path: Path, capsys: pytest.Captu
     assert not (tmp_path / "out").exists()
 
 
+def test_processes_belong_to_the_local_pool(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["sweep", written(tmp_path), "--out", str(tmp_path / "out"), "--address", "auto", "--processes", "2"]
+    assert main(words) == 2
+    assert "--processes: counts for --address local only" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_the_extra_an_address_says_what_to_install(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert main(["sweep", written(tmp_path), "--out", str(tmp_path / "out"), "--address", "auto"]) == 2
+    assert "--address: Ray is the extra `sweep`; in degas' folder: pip install -e '.[sweep]'" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_table_has_every_score_but_the_floor_s() -> None:
     rows = [
         {"name": "a", "status": "done", "scores": {"fid": {"value": 3.14159}, "fid_floor": {"value": 1.0}}},
