@@ -26,12 +26,13 @@ if str(DOCS) not in sys.path:
     sys.path.insert(0, str(DOCS))
 
 from evidence_figures import FIGURES  # noqa: E402
+from evidence_paper import TABLES_OF_THE_PAPER  # noqa: E402
 from evidence_search import TABLES as SEARCH  # noqa: E402
 from evidence_search import cost  # noqa: E402
 from evidence_trainings import TABLES as TRAININGS  # noqa: E402
 from evidence_unkept import PROSE, SETTINGS, TABLES_WITHOUT_FILES  # noqa: E402
 
-TABLES = {**SEARCH, **TRAININGS}
+TABLES = {**SEARCH, **TRAININGS, **TABLES_OF_THE_PAPER}
 LEFT = "without a file"  # the block that lists a page's numbers in prose that no file holds
 HOURS = "hours of "  # and folders of trials: how many, and their processor time
 BLOCK = re.compile(r"<!-- numbers: (.+?) -->\n(.*?)<!-- end -->", re.S)

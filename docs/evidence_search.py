@@ -284,6 +284,39 @@ def paper_rate_trials() -> str:
     return format_table(records("paper-rate/flat-start"))
 
 
+def paper_rate_presets() -> str:
+    """The optimiser of the two presets for the paper's data sets."""
+    from degas.settings.presets import preset_values
+
+    names = ("weight_momentum", "weight_lr", "latent_lr")
+    rows = [
+        [f"`{preset}`, {title}", *(f"{preset_values(preset, source)['search'][name]:g}" for name in names)]
+        for preset in ("paper", "paper-literal")
+        for title, source in (("CIFAR-10", "cifar"), ("STL-10 and CelebA", "stl10"))
+    ]
+    return markdown(("preset", "momentum on the weights", "rate of the weights", "rate of the latents"), rows)
+
+
+def paper_rate_visits() -> str:
+    """Fifty visits of every latent: every trial."""
+    from degas_lab.fits.paper_rate import format_table
+
+    return format_table(records("paper-rate/fifty-visits"))
+
+
+SHOWN_VISITS = (2, 5, 10, 20, 30, 40, 50)
+
+
+def paper_rate_by_visits() -> str:
+    """The loss of some epochs over the mean image's, trial by trial."""
+    rows = []
+    for name, found in records("paper-rate/fifty-visits").items():
+        shares = [found["epoch_losses"][visit - 1] / found["mean_image_loss"] for visit in SHOWN_VISITS]
+        rows.append((shares[-1], [name, *(f"{share:.3f}" for share in shares)]))
+    cells = [row for _, row in sorted(rows, reverse=True)]
+    return markdown(("trial", *(f"visit {visit}" for visit in SHOWN_VISITS)), cells)
+
+
 # ------------------------------------------------------------------------------------- speed
 
 
@@ -392,6 +425,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "the literal rate": paper_rate_places,
     "the end of the literal run": paper_rate_end,
     "what changes it": paper_rate_trials,
+    "the two presets": paper_rate_presets,
+    "fifty visits": paper_rate_visits,
+    "loss by visits": paper_rate_by_visits,
     "how long": how_long,
     "search step": search_step,
     "other steps": other_steps,

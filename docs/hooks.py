@@ -38,6 +38,7 @@ SECTIONS = {
     "search": ("SearchSettings", "Search"),
     "gan": ("GanSettings", "Adversarial training"),
     "evaluate": ("EvaluateSettings", "Evaluation"),
+    "invert": ("InvertSettings", "Inversion"),
 }
 
 

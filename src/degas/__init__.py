@@ -29,6 +29,7 @@ _HOMES = {
     "search": "degas.api.stages",
     "train": "degas.api.stages",
     "evaluate": "degas.api.stages",
+    "invert": "degas.api.stages",
     "run": "degas.api.whole_run",
 }
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "SearchSpace",
     "UserError",
     "evaluate",
+    "invert",
     "register_critic",
     "register_generator",
     "register_objective",
@@ -52,7 +54,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from degas.api.stages import evaluate, search, train
+    from degas.api.stages import evaluate, invert, search, train
     from degas.api.whole_run import run
     from degas.data.sources import register_source
     from degas.errors import UserError

@@ -296,13 +296,13 @@ ROWS: tuple[Row, ...] = (
         "a setting of another objective",
         f"{TRAIN} --gan.penalty-weight 3",
         2,
-        "--gan.penalty-weight: objective mmd has no such setting; it belongs to ct-gan, wgan-gp",
+        "--gan.penalty-weight: objective mmd has no such setting; it belongs to cagan, ct-gan, wgan-gp",
     ),
     Row(
         "an objective that nobody registered",
         f"{TRAIN} --gan.objective R3GAN",
         2,
-        "--gan.objective: unknown objective 'R3GAN'; known are ct-gan, mmd, r3gan, sn-gan, wgan-gp; import your own with --import MODULE",
+        "--gan.objective: unknown objective 'R3GAN'; known are cagan, ct-gan, mmd, r3gan, sn-gan, sn-gan-ttur, wgan-gp; import your own with --import MODULE",
     ),
     Row(
         "a class weight without classes",
@@ -392,7 +392,7 @@ ROWS: tuple[Row, ...] = (
         "a whole job with a setting of another objective",
         f"{RUN} --gan.penalty-weight 3",
         2,
-        "--gan.penalty-weight: objective mmd has no such setting; it belongs to ct-gan, wgan-gp",
+        "--gan.penalty-weight: objective mmd has no such setting; it belongs to cagan, ct-gan, wgan-gp",
     ),
     Row(
         "a whole job with too few samples",

@@ -17,7 +17,7 @@ from degas.data.sources import images_from
 from degas.errors import Notice, UserError
 from degas.evaluation.evaluate import Evaluator
 from degas.evaluation.extractors.build import evaluate_config
-from degas.evaluation.stage import EvaluateJob, evaluate_into
+from degas.evaluation.stage import EvaluateJob, evaluate_images_into, evaluate_into
 from degas.gan.bookkeeping import Evaluate
 from degas.gan.checks import check_training
 from degas.gan.settings import gan_section, resolve_gan
@@ -117,6 +117,14 @@ class Job:
         work = EvaluateJob(self.images, self.evaluate_settings, self._statistics_cache, self.setup)
         folder = self.out / "evaluation" if self.out is not None and is_rank_0() else None
         return evaluate_into(folder, work, generator, seed=self.seed)
+
+    @plain_torch(keep_random_state=True)
+    def evaluate_images(self, given: Data) -> dict[str, Any]:
+        """Measure images instead of a generator's samples, at the size of the job's own."""
+        work = EvaluateJob(self.images, self.evaluate_settings, self._statistics_cache, self.setup)
+        own_size = self.data_settings.model_copy(update={"image_size": self.images.image_size, "max_images": None})
+        folder = self.out / "evaluation" if self.out is not None and is_rank_0() else None
+        return evaluate_images_into(folder, work, images_from(given, own_size, self.out), seed=self.seed)
 
     def _note_taken_cores(self) -> None:
         """Say if other programs keep the cores busy on which this stage would compute with several threads."""

@@ -12,10 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from degas.api.job import Data, Job, python_call
+from degas.data.sources import images_from
+from degas.errors import UserError
+from degas.generator.find import generator_folder
 from degas.generator.generator import Generator
+from degas.nas.inversion import invert as invert_into
+from degas.runtime.distributed import chosen_device
+from degas.runtime.folder_lock import owned_folder
+from degas.runtime.paths import expanded
 from degas.runtime.setup import Setup
+from degas.runtime.torch_state import plain_torch
 from degas.runtime.tracking import Tracker
-from degas.settings.resolve import Section
+from degas.settings.inversion import InvertSettings
+from degas.settings.resolve import Section, settings_for
+from degas.settings.sections import DataSettings
 from degas.space.architecture import Architecture
 
 
@@ -82,10 +92,11 @@ def train(
 
 
 def evaluate(
-    generator: Generator | str | Path,
+    generator: Generator | str | Path | None,
     data: Data,
     out: str | Path | None = None,
     *,
+    images: Data | None = None,
     preset: str = "default",
     seed: int = 0,
     device: str = "auto",
@@ -96,9 +107,48 @@ def evaluate(
 ) -> dict[str, Any]:
     """Measure a generator against a data set (paper §4): the object of scores.json.
 
-    Earlier scores of the same generator on the same images are kept. Writes scores.json, config.json and
-    environment.json into `out`/evaluation if `out` is given; of several processes only the first one writes.
+    With `images` instead of a generator, these are scored, whoever made them: up to `num_samples` of them, in a fixed
+    random order, at the size of `data`. Earlier scores of the same generator on the same images are kept. Writes
+    scores.json, config.json and environment.json into `out`/evaluation if `out` is given; of several processes only the
+    first one writes.
     """
-    setup = Setup(preset, device, progress, "none", command or python_call("evaluate", generator, data, out))
+    setup = Setup(
+        preset, device, progress, "none", command or python_call("evaluate", generator, data, out, images=images)
+    )
     job = Job(data, out, seed, setup, data_settings=data_settings, evaluate=evaluate)
-    return job.evaluate(generator)
+    if images is None and generator is not None:
+        return job.evaluate(generator)
+    if images is None or generator is not None:
+        raise UserError("evaluate: give a generator or images (--generator or --images), one of the two")
+    return job.evaluate_images(images)
+
+
+def invert(
+    generator: Generator | str | Path,
+    data: Data,
+    out: str | Path,
+    *,
+    seed: int = 0,
+    device: str = "auto",
+    progress: bool = True,
+    data_settings: Section = None,
+    invert: Section = None,
+) -> dict[str, Any]:
+    """Find latents that reconstruct images with a trained generator, whose weights stay frozen.
+
+    Without an image size in `data_settings` the images are read at the generator's. Writes latents.safetensors,
+    errors.json and reconstructions.png into `out`/inversion, where a stopped inversion continues, and returns the
+    object of errors.json: `mean_squared_error` and `mean_loss` over images, `squared_errors` of each, and
+    `mean_image_squared_error`, that of the mean image alone, for pixels in [−1, 1]. Raises `UserError` if sizes,
+    channels or classes of generator and images differ, or the folder holds another inversion.
+    """
+    settings = settings_for("invert", InvertSettings, invert, "default")
+    where = chosen_device(device)
+    loaded = generator if isinstance(generator, Generator) else Generator.load(generator_folder(generator), where)
+    given = settings_for("data", DataSettings, data_settings, "default")
+    if given.image_size is None:
+        given = given.model_copy(update={"image_size": loaded.image_size})
+    folder = expanded(out) / "inversion"
+    with plain_torch(keep_random_state=True), owned_folder(folder):
+        images = images_from(data, given, expanded(out))
+        return invert_into(loaded, images, folder, settings, seed=seed, device=where, progress=progress)

@@ -22,6 +22,7 @@ COMMANDS = {
     "search": ("search a generator architecture for your images", "search"),
     "train": ("train an architecture, or a baseline, as the generator of a GAN", "train"),
     "evaluate": ("measure a generator: Fréchet distance, KID, …", "evaluate"),
+    "invert": ("latents for given images with a trained generator frozen", "invert"),
     "sample": ("draw samples from a generator", "sample"),
     "export": ("write a generator for ONNX Runtime or torch.export", "export"),
     "report": ("write one HTML page about one run or several", "report"),
@@ -39,13 +40,14 @@ LOWER = {
     "search": "--search.width, --search.batch-images or --data.image-size",
     "train": "--gan.width, --gan.batch-images, --gan.generator-batch-images or --data.image-size",
     "evaluate": "--evaluate.num-samples or --data.max-images",
+    "invert": "--invert.batch-images or --data.max-images",
     "sample": "--num-images",
     "data": "--data.max-images or --data.image-size",
     "features": "--data.max-images or --data.image-size",
 }
 # How to resume a stopped command; a command that is not listed starts again.
 GOES_ON = dict.fromkeys(("search", "train"), "; continue with --resume")
-GOES_ON |= dict.fromkeys(("run", "sweep"), "; the same command continues")
+GOES_ON |= dict.fromkeys(("run", "sweep", "invert"), "; the same command continues")
 
 
 def find_command(arguments: Sequence[str]) -> tuple[Any, str, list[str]]:

@@ -19,6 +19,7 @@ def main(options: Options) -> None:
         options.generator,
         options.source,
         options.out,
+        images=options.images,
         preset=options.preset,
         seed=options.seed,
         device=options.device,

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from degas.cli.arguments import Argument
 from degas.settings.base import Positive, Settings, setting
+from degas.settings.inversion import InvertSettings
 from degas.settings.presets import PresetName
 from degas.settings.sections import DataSettings, EvaluateSettings, GanSettings, SearchSettings, SpaceSettings
 
@@ -100,7 +101,7 @@ class TrainOptions(Tracked):
 
 
 class EvaluateOptions(Shared):
-    """Measure a generator against a data set.
+    """Measure a generator, or any images, against a data set.
 
     Writes RUN/evaluation/scores.json and keeps other scores in it.
     """
@@ -108,13 +109,38 @@ class EvaluateOptions(Shared):
     EXAMPLES: ClassVar[tuple[str, ...]] = (
         "degas evaluate --generator runs/mine --data my-images --out runs/mine",
         "degas evaluate --generator runs/mine --data my-images --out runs/mine --evaluate.num-samples 50k",
+        "degas evaluate --images samples-of-another-code --data my-images --out runs/theirs",
     )
-    generator: Annotated[str, Argument(metavar="GENERATOR")] = setting(..., GENERATOR)
+    generator: Annotated[str | None, Argument(metavar="GENERATOR", unless="--images")] = setting(None, GENERATOR)
+    images: Annotated[str | None, Argument(metavar="SRC")] = setting(
+        None, "score these images, whoever made them, in the place of a generator's; default: the generator's samples"
+    )
     resume: Annotated[bool, Argument(hidden=True)] = setting(False, "for scripts that give it to every stage")
     inception_weights: Annotated[Path | None, Argument(rare=True)] = setting(
         None, "short for --evaluate.inception-weights"
     )
     evaluate: EvaluateSettings = EvaluateSettings()
+
+
+class InvertOptions(Settings):
+    """Find latents that reconstruct given images with a trained generator, whose weights stay frozen.
+
+    Writes RUN/inversion: latents.safetensors, errors.json, reconstructions.png. The same command continues.
+    """
+
+    EXAMPLES: ClassVar[tuple[str, ...]] = (
+        "degas invert --generator runs/mine --data my-images --out runs/mine",
+        "degas invert --generator degas-digits --data digits --out runs/inverted --data.max-images 64",
+    )
+    generator: Annotated[str, Argument(metavar="GENERATOR")] = setting(..., GENERATOR)
+    source: Source = setting(..., SOURCE)
+    out: Annotated[Path, Argument(metavar="RUN", endings=())] = setting(..., "run folder")
+    seed: int = setting(0, "seed of the draws")
+    device: Device = setting("auto", "where to compute; auto: the GPU if there is one")
+    quiet: bool = setting(False, "no progress")
+    resume: Annotated[bool, Argument(hidden=True)] = setting(False, "for scripts that give it to every stage")
+    data: DataSettings = DataSettings()
+    invert: InvertSettings = InvertSettings()
 
 
 class RunOptions(Searching):

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import time
+import warnings
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from degas.data.image_set import ImageSet, check_size, stage_head
-from degas.errors import unreadable
-from degas.evaluation.evaluate import evaluate_generator
+from degas.errors import Notice, unreadable
+from degas.evaluation.evaluate import Evaluator, evaluate_generator
+from degas.evaluation.reference import image_chunks, reference_order
 from degas.figures.grids import save_grid
 from degas.generator.find import generator_folder
 from degas.generator.generator import Generator
@@ -27,7 +30,7 @@ from degas.runtime.setup import Setup
 from degas.settings.sections import EvaluateSettings
 
 # Generator and images are the same if their content is, whatever their paths.
-_IDENTITY = (("data", "fingerprint"), ("generator", "weights"), ("generator", "config"))
+_IDENTITY = (("data", "fingerprint"), ("generator", "weights"), ("generator", "config"), ("generator", "images"))
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,33 @@ def evaluate_into(
         if folder is None:
             return scores
         _write_pictures(folder, job.images, loaded, seed)
+        scores = save_evaluation(folder, scores, job.config(seed), job.setup.command)
+        _write_time(folder, time.perf_counter() - begun)
+        return scores
+
+
+def evaluate_images_into(folder: Path | None, job: EvaluateJob, images: ImageSet, *, seed: int) -> dict[str, Any]:
+    """One evaluation of given images, of the size of the job's: up to `num_samples`, in a fixed random order.
+
+    The random order matters because a folder is often sorted by class. Scores are as for a generator, whose place in
+    scores.json the images take: `{"images": their source, number and fingerprint}`.
+    """
+    with nullcontext() if folder is None else owned_folder(folder):
+        begun = time.perf_counter()
+        rows = reference_order(images.num_images)[: job.evaluate.num_samples]
+        settings = job.evaluate.model_copy(update={"num_samples": len(rows)})
+        where = chosen_device(job.setup.device)
+        evaluator = Evaluator(job.images, settings, device=where, cache=job.cache)
+        if images.fingerprint == job.images.fingerprint:
+            told = "the images are those of --data: only Inception Score and the floors mean something"
+            warnings.warn(told, Notice, stacklevel=2)
+        chunks = image_chunks(images.images, rows, settings.batch_images)
+        found = evaluator.fakes(chunks, seed=seed, progress=job.setup.progress)
+        scores = {**found, "generator": {"images": images.identity}}
+        if folder is None:
+            return scores
+        grid = torch.from_numpy(np.array(images.images[rows[: GRID_COLUMNS**2]]))
+        save_grid(grid, folder / "generated_images.png", columns=GRID_COLUMNS)
         scores = save_evaluation(folder, scores, job.config(seed), job.setup.command)
         _write_time(folder, time.perf_counter() - begun)
         return scores
@@ -103,7 +133,7 @@ def _merged(path: Path, scores: dict[str, Any]) -> dict[str, Any]:
     """`scores` after those of `path`, if that is about the same generator and images."""
     try:
         before = json.loads(path.read_text(encoding="utf-8"))
-        if all(before[part][key] == scores[part][key] for part, key in _IDENTITY):
+        if all(before[part].get(key) == scores[part].get(key) for part, key in _IDENTITY):
             merged = {**scores, "scores": {**before["scores"], **scores["scores"]}}
             untrained = {**before.get("untrained", {}), **scores.get("untrained", {})}
             return {**merged, "untrained": untrained} if untrained else merged
@@ -111,6 +141,6 @@ def _merged(path: Path, scores: dict[str, Any]) -> dict[str, Any]:
         pass
     except OSError as error:
         raise unreadable(path, error) from error  # not overwritten: it may hold scores that took an hour
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         pass  # no scores.json, or not one of degas: it is written again
     return scores

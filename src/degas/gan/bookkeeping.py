@@ -45,6 +45,7 @@ class Bookkeeping:
         self.folder, self.engine, self.on_evaluate = folder, engine, on_evaluate
         self.best: dict[str, float] = {}  # {"step", "score"} of the best evaluation so far
         self.kept_best: list[float | None] = []  # steps of the best generators at the last two checkpoints
+        self.stalled = 0  # evaluations since the best one, or since the last doubling of mmd's bound
         self.warned: set[str] = set()
         self.saved_step = -1
         self.saves = SaveClock(settings.checkpoint_steps)
@@ -57,6 +58,7 @@ class Bookkeeping:
         if found is not None:
             start, state = found
             self.best = state.pop("best")
+            self.stalled, self.steps.num_doublings = state.pop("bound", (0, 0))
             self.steps.load_state_dict(state)
             self.saved_step = start
         self.clock = (start, time.perf_counter())
@@ -101,7 +103,8 @@ class Bookkeeping:
         if done == self.saved_step:
             return
         with self.saves.saving():
-            self.folder.save(done, {**self.steps.state_dict(), "best": self.best})
+            bound = (self.stalled, self.steps.num_doublings)
+            self.folder.save(done, {**self.steps.state_dict(), "best": self.best, "bound": bound})
             self._remove_unneeded_best()
             self._publish()
         self.saved_step = done
@@ -190,6 +193,17 @@ class Bookkeeping:
         if not self.best or score < self.best["score"]:
             self.best = {"step": done, "score": float(score)}
             shown.save(self.folder.path / "best" / f"step-{done:06d}")
+            self.stalled = 0
+        else:
+            self.stalled += 1
+            self._grow_bound()
+
+    def _grow_bound(self) -> None:
+        """Double mmd's upper bound after `repulsive_patience` evaluations without a better one."""
+        patience = getattr(self.settings.own, "repulsive_patience", 0)
+        if patience and self.stalled >= patience:
+            self.steps.num_doublings += 1
+            self.stalled = 0
 
     def _warn(self, done: int, kind: str, message: str | None) -> None:
         """Print the warning once per run, and write it to `warnings.jsonl` every time."""

@@ -13,9 +13,15 @@ from torch import nn
 RAMP = 0.05
 
 
-def decay_of(images_seen: float, batch_images: int, half_life_images: int) -> float:
-    """β = ½^(batch / half-life), half-life = min(half_life_images, RAMP · images_seen); 0 at the very start."""
-    half_life = min(float(half_life_images), RAMP * images_seen)
+def decay_of(images_seen: float, batch_images: int, half_life_images: int, progress: float | None = None) -> float:
+    """β = ½^(batch / half-life), half-life = min(half_life_images, RAMP · images_seen); 0 at the very start.
+
+    With `progress`, the share of the training done, the half-life grows along half a cosine instead (R3GAN's code).
+    """
+    if progress is None:
+        half_life = min(float(half_life_images), RAMP * images_seen)
+    else:
+        half_life = half_life_images * 0.5 * (1.0 - math.cos(math.pi * progress))
     return 0.5 ** (batch_images / half_life) if half_life > 0 else 0.0
 
 
@@ -35,10 +41,10 @@ class Average:
         self.trained = trained
 
     @torch.no_grad()
-    def update(self, module: nn.Module, images_seen: int, batch_images: int) -> None:
+    def update(self, module: nn.Module, images_seen: int, batch_images: int, progress: float | None = None) -> None:
         """Take in `module` after a step of `batch_images`; `images_seen` counts them, this step's included."""
         seen = math.inf if self.trained else images_seen
-        decay = decay_of(seen, batch_images, self.half_life_images)
+        decay = decay_of(seen, batch_images, self.half_life_images, None if self.trained else progress)
         pairs = list(zip(self.module.state_dict().values(), module.state_dict().values(), strict=True))
         averages, values = zip(*(pair for pair in pairs if pair[0].is_floating_point()), strict=True)
         torch._foreach_lerp_(averages, values, 1.0 - decay)

@@ -6,9 +6,13 @@ the batch. D is the critic's score, G the generator, z the noise.
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+LARGEST_BOUND = 32.0  # of the squared distances of reals, MMD-AdversarialNAS' code
 
 
 def wasserstein_critic(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
@@ -43,6 +47,20 @@ def gradient_penalty(squared_norms: Tensor) -> Tensor:
     return ((squared_norms + 1e-12).sqrt() - 1).square().mean()
 
 
+def pass_distances(
+    first_scores: Tensor,
+    second_scores: Tensor,
+    first_features: Tensor,
+    second_features: Tensor,
+    weight: float,
+    feature_weight: float,
+) -> Tensor:
+    """weight · (D(x) − D(x'))² + feature_weight · mean_f (D_(x) − D_(x'))², (N,): two dropout passes over one image."""
+    score_distance = (first_scores - second_scores).square()  # (N,)
+    feature_distance = (first_features - second_features).square().mean(1)  # (N,)
+    return weight * score_distance + feature_weight * feature_distance
+
+
 def consistency(
     first_scores: Tensor,
     second_scores: Tensor,
@@ -56,9 +74,8 @@ def consistency(
 
     x and x' are the same real images with different dropout. The weights are inside because of the margin.
     """
-    score_distance = (first_scores - second_scores).square()  # (N,)
-    feature_distance = (first_features - second_features).square().mean(1)  # (N,)
-    return (weight * score_distance + feature_weight * feature_distance - margin).clamp(min=0).mean()
+    passes = (first_scores, second_scores, first_features, second_features)
+    return (pass_distances(*passes, weight, feature_weight) - margin).clamp(min=0).mean()
 
 
 def hinge_critic(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
@@ -95,12 +112,19 @@ def mean_off_diagonal(matrix: Tensor) -> Tensor:
     return (matrix.sum() - matrix.diagonal().sum()) / (n * (n - 1))
 
 
-def repulsive_critic(real_scores: Tensor, fake_scores: Tensor, upper: float, lower: float) -> Tensor:
+def doubled_bound(first: float, num_doublings: Tensor | float) -> Tensor:
+    """min(first · 2^doublings, 32), and never below `first`: the upper bound of MMD-AdversarialNAS' code."""
+    doubled = first * 2.0 ** torch.as_tensor(num_doublings)
+    return doubled.clamp(max=max(first, LARGEST_BOUND))
+
+
+def repulsive_critic(real_scores: Tensor, fake_scores: Tensor, upper: Tensor | float, lower: float) -> Tensor:
     """E k(real, real') − E k(fake, fake') (Wang et al. 2019), scores (N, F); bounded.
 
     It separates reals until d² reaches `upper` and contracts fakes until d² falls to `lower`.
     """
-    real = squared_distances(real_scores, real_scores).clamp(max=upper)
+    real = squared_distances(real_scores, real_scores)
+    real = real.clamp(max=upper) if isinstance(upper, float) else torch.minimum(real, upper.to(real))
     fake = squared_distances(fake_scores, fake_scores).clamp(min=lower)
     return mean_off_diagonal(kernel(real)) - mean_off_diagonal(kernel(fake))
 
@@ -113,6 +137,12 @@ def squared_mmd(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
     real = mean_off_diagonal(kernel(squared_distances(real_scores, real_scores)))
     fake = mean_off_diagonal(kernel(squared_distances(fake_scores, fake_scores)))
     return real + fake - 2 * kernel(squared_distances(real_scores, fake_scores)).mean()
+
+
+def cosine(first: float, last: float, progress: Tensor | float) -> Tensor:
+    """From `first` at progress 0 to `last` at 1 along half a cosine, as R3GAN's schedules."""
+    share = 0.5 * (1.0 + torch.cos(math.pi * torch.as_tensor(progress)))
+    return last + (first - last) * share
 
 
 def class_loss(class_logits: Tensor, labels: Tensor) -> Tensor:

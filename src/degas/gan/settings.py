@@ -11,7 +11,7 @@ from pydantic import ValidationError, create_model
 from degas.errors import UserError
 from degas.gan.objectives import OBJECTIVES, Objective
 from degas.gan.objectives.base import CLASS_WEIGHTS
-from degas.settings.base import BatchImages, Settings, setting
+from degas.settings.base import BatchImages, Fraction, Settings, setting
 from degas.settings.rejections import complaint
 from degas.settings.sections import GanSettings, TrainingSettings
 
@@ -26,6 +26,7 @@ class CompleteGan(TrainingSettings):
     own: Objective
     critic: str
     generator_batch_images: BatchImages
+    beta2_end: Fraction
     asked: GanSettings
     fine_tunes: bool = False
 
@@ -79,6 +80,7 @@ def resolve_gan(gan: GanSettings) -> CompleteGan:
         own=own,
         critic=gan.critic or objective.critic,
         generator_batch_images=gan.generator_batch_images or 2 * gan.batch_images,
+        beta2_end=gan.betas[1] if gan.beta2_end is None else gan.beta2_end,
         asked=gan,
     )
 

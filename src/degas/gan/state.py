@@ -15,6 +15,8 @@ from degas.data.store import Store
 from degas.gan.augment import diffaugment
 from degas.gan.ema import Average
 from degas.gan.objectives.base import CriticBatch, GeneratorBatch, Objective, Terms
+from degas.gan.parts import InParts
+from degas.gan.schedules import betas_at, rate_share
 from degas.gan.settings import CompleteGan
 from degas.gan.watch import training_watch
 from degas.generator.generator import Generator
@@ -38,9 +40,19 @@ class CriticLoss(nn.Module):
         super().__init__()
         self.critic, self.objective, self.augment = critic, objective, augment
 
-    def forward(self, real_images: Tensor, fake_images: Tensor, labels: Tensor | None) -> tuple[Tensor, Terms]:
-        real_images, fake_images = self.augment(real_images), self.augment(fake_images)
-        return self.objective.critic_loss(CriticBatch(self.critic, real_images, fake_images, labels))
+    def forward(
+        self,
+        real_images: Tensor,
+        fake_images: Tensor,
+        labels: Tensor | None,
+        progress: Tensor | float = 0.0,
+        num_doublings: Tensor | float = 0.0,
+    ) -> tuple[Tensor, Terms]:
+        augment = self.augment
+        if not self.objective.augments_itself:
+            real_images, fake_images, augment = augment(real_images), augment(fake_images), lambda images: images
+        batch = CriticBatch(self.critic, real_images, fake_images, labels, augment, progress, num_doublings)
+        return self.objective.critic_loss(batch)
 
 
 class Steps:
@@ -63,13 +75,17 @@ class Steps:
         critic = build_critic(settings, images, seed)
         self.critic_loss = engine.prepare(CriticLoss(critic, self.objective, self.augment))
         self.critic = cast(CriticLoss, engine.unwrap(self.critic_loss)).critic
-        self.wrapped_generator = engine.prepare(generator)
-        self.generator = cast(Generator, engine.unwrap(self.wrapped_generator))
+        parted = settings.norm_parts > 1
+        self.wrapped_generator = engine.prepare(InParts(generator, settings.norm_parts) if parted else generator)
+        plain = engine.unwrap(self.wrapped_generator)
+        self.plain_generator = plain  # without the wrapper of several processes
+        self.generator = cast(Generator, plain.generator if isinstance(plain, InParts) else plain)
         self.average: Average | None = None
         if settings.ema_half_life_images:
             self.average = Average(self.generator, settings.ema_half_life_images, trained=settings.fine_tunes)
         self.critic_optimizer = _adam(self.critic, settings)
         self.generator_optimizer = _adam(self.generator, settings)
+        self.num_doublings = 0  # of mmd's upper bound; `Bookkeeping` counts evaluations
         self.recorder: Recorder | None = None
         self.replayed: dict[str, Replayed] = {}  # with a recorder: the steps on critic and generator
         if settings.cuda_graphs:
@@ -88,7 +104,10 @@ class Steps:
             "noise": self._noise(len(real_images), "critic noise", index),
             "labels": labels,
             "rate": self._rate(self.objective.critic_lr, step),
+            "progress": self._progress(step),
+            "num_doublings": float(self.num_doublings),
         }
+        self._set_betas(self.critic_optimizer, step)
         with forked_rng(self.seed, "critic step", index, self.engine.rank):
             return self._take("critic", inputs, step)
 
@@ -104,11 +123,13 @@ class Steps:
             "labels": self._uniform_labels(num_images, step),
             "rate": self._rate(self.objective.generator_lr, step),
         }
+        self._set_betas(self.generator_optimizer, step)
         with forked_rng(self.seed, "generator step", step, self.engine.rank):
             values = self._take("generator", inputs, step)
         if self.average is not None:
             batch_images = num_images * self.engine.num_ranks
-            self.average.update(self.generator, (step + 1) * batch_images, batch_images)
+            progress = self._progress(step + 1) if self.settings.ema_ramp == "cosine" else None
+            self.average.update(self.generator, (step + 1) * batch_images, batch_images, progress)
         return values
 
     def _take(self, kind: str, inputs: Inputs, step: int) -> Terms:
@@ -128,7 +149,9 @@ class Steps:
         _prepare(self.critic_optimizer, inputs["rate"])
         fake_images = self._fakes_for_critic(noise, labels)
         with self.engine.autocast():
-            loss, terms = self.critic_loss(real_images, fake_images, labels)
+            loss, terms = self.critic_loss(
+                real_images, fake_images, labels, inputs["progress"], inputs["num_doublings"]
+            )
         self.engine.backward(loss)
         return self._update(step, "critic", self.critic, self.critic_optimizer, loss, terms)
 
@@ -198,7 +221,7 @@ class Steps:
     def _fakes_for_critic(self, noise: Tensor, labels: Tensor | None) -> Tensor:
         """Fakes (N, C, H, W) with the reals' labels, in training mode without changing batch-norm buffers."""
         with frozen_buffers(self.generator), self.engine.autocast():
-            return self.generator(noise, labels).to(noise.dtype)  # out of half precision
+            return self.plain_generator(noise, labels).to(noise.dtype)  # out of half precision
 
     def _noise(self, n: int, purpose: str, index: int) -> Tensor:
         """This rank's rows of the noise of all ranks, drawn on the CPU so that every device gets the same."""
@@ -214,8 +237,18 @@ class Steps:
     def _own_rows(self, rows: Tensor) -> Tensor:
         return to_device(rows.chunk(self.engine.num_ranks)[self.engine.rank], self.engine.device)
 
+    def _progress(self, step: int) -> float:
+        """The share of the training done after `step` generator steps."""
+        return step / self.settings.num_steps
+
     def _rate(self, lr: float, step: int) -> float:
-        return lr * (1.0 - step / self.settings.num_steps if self.settings.lr_decay == "linear" else 1.0)
+        return lr * rate_share(self.settings, self._progress(step))
+
+    def _set_betas(self, optimizer: torch.optim.Optimizer, step: int) -> None:
+        """Move Adam's β2, if it is to end elsewhere than it begins."""
+        if self.settings.beta2_end != self.settings.betas[1]:
+            for group in optimizer.param_groups:
+                group["betas"] = betas_at(self.settings, self._progress(step))
 
     def _update(
         self,

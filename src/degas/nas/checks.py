@@ -22,6 +22,11 @@ def check_search(settings: SearchSettings, space: SpaceSettings, *, image_size: 
 def check_on_images(settings: SearchSettings, space: SpaceSettings, *, image_size: int, channels: int) -> None:
     """Raise `UserError` for settings that exclude images of this size and number of channels."""
     graph, base_size = space.resolve(image_size)
+    find_signal(settings).check(settings, image_size)
+    if space.share == "stages" and (why := _unshared_decision(settings)):
+        raise UserError(
+            f"search: --space.share stages: {why}, and stages with one α have one decision; {PRUNE_BY_ALPHA}"
+        )
     if base_size == 1 and settings.batch_images == 1:
         raise UserError(f"search: --search.batch-images 1: {ONE_VALUE}")
     budget = search_budget(settings, space, graph, base_size=base_size, channels=channels)
@@ -45,6 +50,17 @@ def check_settings(settings: SearchSettings) -> None:
         raise UserError(f"search: --search.cuda-graphs replays one step, but {why} makes every step different")
     if why := rule.conflict(settings):
         raise UserError(f"search: {why}")
+
+
+PRUNE_BY_ALPHA = "use --search.prune paper without a cap"
+
+
+def _unshared_decision(settings: SearchSettings) -> str:
+    """Return a setting by which stages would decide differently; "" without one."""
+    if find_rule(settings).measured:
+        return f"--search.prune {settings.prune} measures every stage by itself"
+    capped = settings.max_params is not None or settings.max_macs is not None
+    return "a cap on the size decides edge by edge" if capped else ""
 
 
 def _step_dependent_setting(settings: SearchSettings, signal: type[Signal]) -> str:

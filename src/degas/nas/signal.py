@@ -125,11 +125,25 @@ class Signal(ABC):
 
     # ------------------------------------------------------------------------------------------ of some signals
 
+    @classmethod  # noqa: B027
+    def check(cls, settings: SearchSettings, image_size: int) -> None:
+        """Raise `UserError` for settings that this signal cannot use on images of this size."""
+
     def start(self) -> None:  # noqa: B027
         """Make the initial values of a fit, which a resumed fit loads from its checkpoint instead."""
 
     def adapt(self, batch: Batch, step: int) -> None:  # noqa: B027
         """Fit the signal's values of held-out images, which no weight step sees (`alpha_batch = held_out`)."""
+
+    @property
+    def plateau_visits(self) -> int:
+        """The visits of every image after which `learned_nothing` can judge a search."""
+        return 2
+
+    @property
+    def plateau_stops(self) -> bool:
+        """Whether a search that learns nothing stops; otherwise it warns."""
+        return True
 
     def learned_nothing(self, loss: float) -> str | None:
         """Return the baseline that the search's `loss` does not beat, with a remedy; None if something was learned."""

@@ -17,7 +17,6 @@ from torch import Tensor
 from degas.data.image_set import ImageSet
 from degas.data.loader import Batch, Batches
 from degas.data.store import Store
-from degas.errors import UserError
 from degas.nas.alpha.penalties import Penalties
 from degas.nas.alpha.relaxation import Relaxation
 from degas.nas.alpha.step import AlphaStep
@@ -25,6 +24,7 @@ from degas.nas.checks import search_budget
 from degas.nas.decide.rule import make_rule
 from degas.nas.decide.settle import has_settled
 from degas.nas.held_out import split_held_out
+from degas.nas.plateau import Plateau
 from degas.nas.settings import resolve_search
 from degas.nas.signal import Signal, Terms, find_signal, load_optimizer, total
 from degas.nas.supernet.supernet import Supernet
@@ -33,10 +33,6 @@ from degas.runtime.replay import CudaGraphs, Inputs, Replayed
 from degas.runtime.rng import forked_rng
 from degas.runtime.run_folder import StageFolder, read_jsonl
 from degas.settings.sections import SearchSettings, SpaceSettings
-
-# The plateau check (after epoch 2) also waits for this many steps: an epoch of a small data set has only a few.
-PLATEAU_EPOCHS = 2
-PLATEAU_STEPS = 100
 
 
 class Search:
@@ -95,6 +91,7 @@ class Search:
         self.epoch_loss = torch.zeros((), dtype=torch.float64, device=engine.device)
         self.alpha_start = self.supernet.alpha_by_name()
         self.alpha_history: list[dict[str, dict[str, float]]] = []  # after each epoch
+        self.plateau = Plateau(self.signal, self.settings, steps_per_epoch=self.steps_per_epoch)
         self.replayed = Replayed(self._replayable, engine.device, CudaGraphs()) if settings.cuda_graphs else None
 
     def _new_supernet(self) -> Supernet:
@@ -177,15 +174,8 @@ class Search:
         return mean
 
     def check_plateau(self, epoch: int, loss: float) -> None:
-        """Raise `UserError` if the signal finds that nothing has been learned."""
-        first = max(PLATEAU_EPOCHS, -(-PLATEAU_STEPS // self.steps_per_epoch))
-        if epoch != first or not self.settings.plateau_share:
-            return
-        if why := self.signal.learned_nothing(loss):
-            raise UserError(
-                f"search: nothing was learned: the loss of epoch {epoch} is {loss:.4f}, and {why} "
-                f"(--search.plateau-share 0 continues anyway)"
-            )
+        """Stop or warn if nothing is learned (`Plateau`)."""
+        self.plateau(loss)
 
     def is_settled(self, step: int) -> bool:
         """Return whether `step` ends an epoch with no open decision; this depends only on α after each epoch."""
@@ -214,6 +204,8 @@ class Search:
         self.signal.load_state_dict(state["signal" if "signal" in state else "glo"])  # degas 0.1.0 wrote "glo"
         load_optimizer(self.alpha_step.optimizer, state["alpha_optimizer"])
         self.epoch_loss.copy_(state["epoch_loss"].reshape(-1)[self.engine.rank])
+        metrics = [record for record in read_jsonl(folder.path / "metrics.jsonl") if record["step"] <= step]
+        self.plateau.recall([record["epoch_loss"] for record in metrics if "epoch_loss" in record])
         records = [record for record in read_jsonl(folder.path / "alpha.jsonl") if record["step"] <= step]
         self.alpha_history = [{slot.name: record[slot.name] for slot in self.space.slots} for record in records]
         return step

@@ -77,7 +77,7 @@ def differences(run: Run, kind: Kind) -> list[str]:
     settings |= {key: v for key, v in flatten(run.train.config if run.train else {}).items() if key.startswith("gan.")}
     moved = kind.origin == "CIFAR-10's"  # then the search has the rates for CIFAR-10
     source = "" if moved else str(run.scores.get("data", {}).get("source", ""))
-    found = []
+    found = _own_sizes(_trained(run), moved)
     width = _trained(run).get("width")
     if isinstance(width, int) and width != PAPER_WIDTH:
         found.append(f"width {width} (paper: not given, {PAPER_WIDTH} fits its sizes)")
@@ -86,6 +86,20 @@ def differences(run: Run, kind: Kind) -> list[str]:
             value = settings.get(f"{section}.{name}", wanted)
             if name not in UNSAID and value != wanted:
                 found.append(f"{section}.{name} {value} (paper: {wanted})")
+    return found
+
+
+# What every architecture of the paper has at 32 px, whatever was searched; a moved one scales base and noise (§4.1).
+PAPER_SIZES = {"order": "normal-up", "separable_order": "darts", "num_stages": 3, "noise_size": 128}
+
+
+def _own_sizes(trained: Mapping[str, Any], moved: bool) -> list[str]:
+    """What of the trained architecture itself, drawn or searched, differs from the paper's: its sizes and orders."""
+    found = []
+    for name, wanted in PAPER_SIZES.items():
+        value = trained.get(name, wanted)
+        if value != wanted and not (moved and name == "noise_size"):
+            found.append(f"the architecture's {name} {value} (paper: {wanted})")
     return found
 
 

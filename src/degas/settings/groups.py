@@ -19,13 +19,14 @@ GROUPS = (
     "evaluation",
     "machine",
 )
-SECTIONS = {"data": "data", "space": "space", "search": "search", "gan": "training", "evaluate": "evaluation"}
+SECTIONS = {"data": "data", "space": "space", "search": "search", "gan": "training"}
+SECTIONS |= {"evaluate": "evaluation", "invert": "evaluation"}
 # The settings that `--help` shows. It also shows a command's own options, except rare ones.
 SHOWN = frozenset(
     (
         *("data.image_size", "data.max_images", "search.width", "search.num_epochs"),
         *("gan.objective", "gan.num_steps", "gan.width", "gan.supervised", "gan.augment"),
-        *("evaluate.extractor", "evaluate.num_samples"),
+        *("evaluate.extractor", "evaluate.num_samples", "invert.num_steps"),
     )
 )
 MACHINE = frozenset(
@@ -40,7 +41,8 @@ OBJECTIVES_OWN = frozenset(
     f"gan.{name}"
     for name in (
         *("penalty_weight", "consistency_weight", "consistency_feature_weight", "consistency_margin", "dropout"),
-        *("gradient_weight", "repulsive_bounds"),
+        "inconsistency_bound",
+        *("gradient_weight", "gradient_end_share", "penalty_at", "repulsive_bounds", "repulsive_patience"),
     )
 )
 
@@ -77,7 +79,7 @@ VARIANTS = (
     ),
     Variant(
         "SGD and random latents, as in the paper",
-        "at the paper's rate of 0.3 learning stops within 40 steps, at the loss of the mean image",
+        "at the paper's rate momentum 0.9 stays at the mean image's loss; GLO's optimiser reaches 0.42 of it",
         (
             *("search.weight_optimizer", "search.weight_momentum", "search.latent_optimizer", "search.latent_init"),
             "search.weight_decay",

@@ -32,12 +32,13 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "num_epochs": 50,
             "schedule": "alternate",
             "weight_optimizer": "sgd",
-            "weight_lr": 0.3,
+            "weight_lr": 0.3,  # §4.1
             "weight_lr_min": 1e-3,
+            "weight_momentum": 0.0,  # GLO's code; DARTS' 0.9 does not train (docs/search-paper-rate.md)
             "weight_decay": 3e-4,
             "latent_init": "random",
             "latent_optimizer": "sgd",
-            "latent_lr": 0.3,
+            "latent_lr": 3.0,  # GLO's code: ten times the weights' rate
             "alpha_lr": 3e-4,
             "alpha_weight_decay": 1e-3,
             "prune": "paper",
@@ -50,31 +51,36 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "width": 128,
             "ema_half_life_images": 0,
             "sampling_bn": "batch",
+            "norm_parts": 2,  # CT-GAN's code computes on two devices, with batch norms apart
             "sample_steps": 1000,
         },
         "evaluate": {"extractor": "inception", "num_samples": 50_000, "untrained": False},  # hours more on a CPU
     },
 }
+LITERAL = {"weight_momentum": 0.9, "latent_lr": 0.3}  # DARTS' momentum, and one rate for weights and latents
+PRESETS["paper-literal"] = {**PRESETS["paper"], "search": {**PRESETS["paper"]["search"], **LITERAL}}
 SLOWER = re.compile(
     r"(?<![a-z])(stl[-_]?10|celeb[-_]?a)(?![a-z])"
 )  # data sets for which the paper's search has a lower rate
-SLOWER_RATES = {"weight_lr": 0.03, "latent_lr": 0.03}
-PresetName = Literal["quick", "default", "paper"]
+SLOWER_SHARE = 0.1  # §4.1: 0.03 instead of 0.3
+OPTIMIZER = ("weight_lr", "latent_lr", "weight_momentum")  # what a search that has begun keeps
+PresetName = Literal["quick", "default", "paper", "paper-literal"]
 
 
 def preset_values(preset: str, source: str = "", begun: Mapping[str, Any] | None = None) -> dict[str, dict[str, Any]]:
     """Return the values that `preset` changes, section by section.
 
     The paper's search rate depends on the data set (§4.1), recognised by its name in `source`, a path or a name. A
-    search that has begun with the preset keeps its rate, since a moved copy of the images may have another name:
-    `begun` is its config.json.
+    search that has begun with the preset keeps its optimiser: a moved copy of the images may have another name, and
+    `paper` was the literal reading up to degas 0.1. `begun` is its config.json.
     """
     values = {section: dict(changes) for section, changes in PRESETS[preset].items()}
-    if preset != "paper":
+    if not preset.startswith("paper"):
         return values
+    search = values["search"]
     if SLOWER.search(source.lower()):
-        values["search"].update(SLOWER_RATES)
+        search |= {name: round(search[name] * SLOWER_SHARE, 6) for name in ("weight_lr", "latent_lr")}
     if begun and begun.get("preset") == preset and isinstance(begun.get("search"), Mapping):
         recorded = begun["search"]
-        values["search"].update({name: recorded[name] for name in SLOWER_RATES if number(recorded.get(name))})
+        search |= {name: recorded[name] for name in OPTIMIZER if number(recorded.get(name))}
     return values

@@ -25,6 +25,7 @@ from degas.settings.base import (
     Width,
     setting,
 )
+from degas.settings.inversion import InvertSettings as InvertSettings
 from degas.settings.training import GanSettings as GanSettings
 from degas.settings.training import TrainingSettings as TrainingSettings
 from degas.space.graph import LIMITS, NORMAL_OPERATIONS, UP_OPERATIONS, Order, SearchSpace
@@ -79,6 +80,11 @@ class SpaceSettings(Settings):
     normal_operations: tuple[str, ...] = setting(NORMAL_OPERATIONS, "candidates of normal edges", source="paper §3.2")
     up_operations: tuple[str, ...] = setting(UP_OPERATIONS, "candidates of up edges", source="paper §3.2")
     order: Order = setting("normal-up", "normal maps before a stage's up-sampling or after it", source="paper Fig. 2")
+    share: Literal["none", "stages"] = setting(
+        "none",
+        "stages: one α for each role of an edge in all stages, so that the search finds a cell",
+        source="paper §3.2: none; DARTS: cells",
+    )
     separable_order: Literal["preact", "darts"] = setting(
         "preact",
         "BN, ReLU before the convolutions, or ReLU before and BN after",
@@ -88,7 +94,8 @@ class SpaceSettings(Settings):
     def resolve(self, image_size: int) -> tuple[SearchSpace, int]:
         """The graph for `image_size` pixels, and its base size; raises `UserError` if none fits."""
         base, stages = _base_and_stages(image_size, self.base_size)
-        return SearchSpace(stages, self.num_normal, self.normal_operations, self.up_operations, self.order), base
+        operations = (self.normal_operations, self.up_operations)
+        return SearchSpace(stages, self.num_normal, *operations, self.order, self.share), base
 
 
 # Search signals: name → the module that registers it. A signal's own settings are in `SearchSettings`.
@@ -110,6 +117,12 @@ class SearchSettings(Settings):
     )
     batch_images: BatchImages = setting(64, "images per search step", source="DARTS code")
     loss: Literal["l2-lap1", "l2", "lap1"] = setting("l2-lap1", "reconstruction loss", source="paper eq. 2")
+    pyramid_levels: Positive | None = setting(
+        None, "bands of the loss' Laplacian pyramid; default: ⌊log2(size)⌋ − 2", source="our choice; GLO code: 3"
+    )
+    pyramid_weights: tuple[Weight, ...] | None = setting(
+        None, "weights of its bands, finest first, and of the low-pass residual; default: 4^j", source="paper eq. 2"
+    )
     schedule: Literal["alternate", "joint"] = setting(
         "joint",
         "step weights and α alternately, or from one backward pass, which takes half the time",
@@ -131,17 +144,19 @@ class SearchSettings(Settings):
     weight_lr_min: Weight = setting(
         3e-4, "their rate at the end of the cosine schedule", source="our choice; DARTS code: 1e-3"
     )
-    weight_momentum: Fraction = setting(0.9, "momentum, with sgd", source="DARTS code")
+    weight_momentum: Fraction = setting(0.9, "momentum, with sgd", source="DARTS code; GLO code: 0")
     weight_decay: Weight = setting(0.0, "weight decay of the weights", source="our choice; DARTS code: 3e-4")
     clip_norm: Weight = setting(5.0, "clip the gradient norm of the weights to this; 0: never", source="DARTS code")
-    latent_init: Literal["pca", "random"] = setting(
-        "pca", "whitened principal components, or random directions on the unit sphere", source="GLO code: pca"
+    latent_init: Literal["pca", "pca-raw", "random"] = setting(
+        "pca",
+        "principal components, whitened (pca) or as they are (pca-raw), or random directions on the unit sphere",
+        source="our choice; GLO code: pca-raw",
     )
     latent_optimizer: Literal["adam", "sgd"] = setting(
         "adam", "row-wise Adam or plain SGD on the latents", source="our choice; GLO code: sgd"
     )
     latent_lr: Rate = setting(
-        1e-2, "learning rate of the latents", source="our choice; paper preset: the weights' rate"
+        1e-2, "learning rate of the latents", source="our choice; GLO code: ten times the weights' rate"
     )
     alpha_lr: Rate | None = setting(
         None, "Adam rate of α; default: max(3e-4, min(0.03, 15/steps))", source="our choice; DARTS code: 3e-4"
@@ -193,7 +208,9 @@ class SearchSettings(Settings):
         "drops_edge", "a residual edge is no candidate if zero has its largest α, or zero is ignored"
     )
     plateau_share: Weight = setting(
-        0.95, "stop when the loss after epoch 2 (and 100 steps) is above this share of the mean image's; 0: never"
+        0.95,
+        "stop when the loss after 2 visits of every latent (and 100 steps) is above this share of the mean image's and "
+        "hardly falls; with sgd warn, after 10 visits; 0: never",
     )
     settle_epochs: Count = setting(
         0, "stop early once the pruned architecture is the same for this many epochs, with no close decision; 0: never"

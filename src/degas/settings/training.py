@@ -26,7 +26,7 @@ class TrainingSettings(Settings):
 
     objective: str = setting(
         "mmd",
-        "adversarial objective: mmd, ct-gan, wgan-gp, sn-gan, r3gan, or a registered one",
+        "adversarial objective: mmd, ct-gan, cagan, wgan-gp, sn-gan, sn-gan-ttur, r3gan, or a registered one",
         source="our choice; paper §3.2: ct-gan",
     )
     num_steps: Positive = setting(5000, "generator steps", source="our choice; CT-GAN code: 100,000")
@@ -47,13 +47,26 @@ class TrainingSettings(Settings):
     supervised: bool = setting(False, "conditional batch norm and an auxiliary classifier", source="paper §4.1")
     batch_images: BatchImages = setting(64, "real images per critic step", source="CT-GAN code")
     betas: tuple[Fraction, Fraction] = setting((0.0, 0.9), "Adam betas of generator and critic", source="CT-GAN code")
-    lr_decay: Literal["linear", "none"] = setting(
-        "linear", "linear: learning rates fall to 0 over num_steps", source="CT-GAN code"
+    lr_decay: Literal["linear", "cosine", "none"] = setting(
+        "linear", "how learning rates fall over num_steps", source="CT-GAN code; R3GAN code: cosine"
+    )
+    lr_end_share: Fraction = setting(
+        0.0, "share of the rates at the end of lr_decay", source="CT-GAN code; R3GAN code: 0.25"
     )
     ema_half_life_images: Count = setting(
         20_000,
         "half-life of the averaged generator, growing from 0; 0: no averaging",
         source="our choice; CT-GAN code: none",
+    )
+    ema_ramp: Literal["share", "cosine"] = setting(
+        "share",
+        "how the half-life grows: 5 % of the images seen, or half a cosine over num_steps",
+        source="our choice; R3GAN code: cosine",
+    )
+    norm_parts: Positive = setting(
+        1,
+        "equal parts of a batch of noise, over each of which the generator's batch norms take their statistics",
+        source="our choice; CT-GAN code: 2",
     )
     augment: Literal["none", "diffaugment"] = setting(
         "none", "differentiable augmentation of real and fake images", source="our choice; CT-GAN code: none"
@@ -95,6 +108,9 @@ class GanSettings(TrainingSettings):
     generator_batch_images: BatchImages | None = setting(
         None, "fake images per generator step; default: twice batch_images", source="CT-GAN code: 128"
     )
+    beta2_end: Fraction | None = setting(
+        None, "Adam's β2 at the end, reached by a cosine; default: constant (R3GAN code: 0.99)"
+    )
     critic_steps: Positive | None = setting(None, "critic steps per generator step")
     generator_lr: Rate | None = setting(None, "Adam rate of the generator")
     critic_lr: Rate | None = setting(None, "Adam rate of the critic")
@@ -102,10 +118,22 @@ class GanSettings(TrainingSettings):
     consistency_weight: Weight | None = setting(None, "λ of the consistency term")
     consistency_feature_weight: Weight | None = setting(None, "weight of the feature distance in the consistency term")
     consistency_margin: Weight | None = setting(None, "M of the consistency term")
+    inconsistency_bound: Rate | None = setting(
+        None, "up to this, for each fake, cagan's critic gains by disagreeing with itself"
+    )
     dropout: tuple[Fraction, Fraction, Fraction] | None = setting(None, "rates after critic blocks 2, 3, 4")
     gradient_weight: Weight | None = setting(None, "γ of r3gan's two gradient penalties, at about 32 px")
+    gradient_end_share: Weight | None = setting(
+        None, "share of γ at the end of the training, reached by a cosine (R3GAN code: 0.1)"
+    )
+    penalty_at: Literal["unaugmented", "augmented"] | None = setting(
+        None, "images at which r3gan's penalties take the gradient, with augment"
+    )
     repulsive_bounds: tuple[Weight, Weight] | None = setting(
         None, "squared distances: upper bound real-real, lower bound fake-fake"
+    )
+    repulsive_patience: Count | None = setting(
+        None, "evaluations without a better score after which mmd's upper bound doubles, up to 32; 0: never"
     )
     class_weight_critic: Weight | None = setting(None, "class loss in the critic's loss (with supervised)")
     class_weight_generator: Weight | None = setting(None, "class loss in the generator's loss (with supervised)")

@@ -22,6 +22,7 @@ Kind = Literal["normal", "up"]
 # The order within a stage: normal maps, then up-sampling (the paper's), or up-sampling, then normal maps.
 Order = Literal["normal-up", "up-normal"]
 ORDERS: tuple[Order, ...] = ("normal-up", "up-normal")
+Share = Literal["none", "stages"]  # whether the stages of a search have α of their own, or one for each role
 
 # The operation names of architecture files, and the kind of edge for each. `nets/operations.py` implements them;
 # `register_operation` there adds to both tables.
@@ -82,6 +83,9 @@ class Slot:
 class SearchSpace:
     """S up-sampling stages with n normal maps each, and the candidate operations of each kind of edge.
 
+    With `share` stages, edges of one role (`role`) have one α in all stages, so that a search finds a cell, as DARTS
+    does, instead of the whole graph.
+
     With `order` up-normal a stage's normal maps are twice as large as the map at its start, as in a residual block of
     CT-GAN's generator. Residual edges join the same maps in both orders.
     """
@@ -91,6 +95,7 @@ class SearchSpace:
     normal_operations: tuple[str, ...] = NORMAL_OPERATIONS
     up_operations: tuple[str, ...] = UP_OPERATIONS
     order: Order = "normal-up"
+    share: Share = "none"
 
     def __post_init__(self) -> None:
         for name in ("num_stages", "num_normal"):
@@ -137,15 +142,42 @@ class SearchSpace:
         names = self.normal_operations if slot.kind == "normal" else self.up_operations
         return names if slot.direct else (*names, ZERO)
 
+    def role(self, slot: Slot) -> str:
+        """The place of an edge in its stage, such as `start->N`, `N->end`, `start->end`, `before->end`.
+
+        `start` is the up-sampled map at the beginning of the stage, `before` the one at the beginning of the stage
+        before, `end` the one at the end. Without `share` every edge is a role of its own.
+        """
+        if self.share == "none":
+            return slot.name
+        stage = self._stage_of(slot.target)
+        places = {f"U{stage}": "end", f"U{stage - 1}": "start", f"U{stage - 2}": "before"}
+        places |= {self._normal(stage, k): f"N{k}" for k in range(1, self.num_normal + 1)}
+        return f"{places[slot.source]}->{places[slot.target]}"
+
+    @cached_property
+    def roles(self) -> dict[str, tuple[Slot, ...]]:
+        """Role → its edges, in the order of the slots; their candidates are the same."""
+        found: dict[str, tuple[Slot, ...]] = {}
+        for slot in self.slots:
+            found[self.role(slot)] = (*found.get(self.role(slot), ()), slot)
+        return found
+
+    def _stage_of(self, node: str) -> int:
+        """The stage that a node belongs to: 1 for N1 and U1."""
+        return int(node[1:].partition(".")[0])
+
     def count_continuous(self) -> int:
-        """Number of ways to choose one candidate on every edge: 145,800,000 for the paper's space, as in the paper."""
-        return math.prod(len(self.operations(slot)) for slot in self.slots)
+        """Number of ways to choose one candidate for every α: 145,800,000 for the paper's space, as in the paper."""
+        return math.prod(len(self.operations(slots[0])) for slots in self.roles.values())
 
     def count_discrete(self) -> int:
         """Number of architectures that pruning can return: 18,895,680 for the paper's space (the paper: 8,890,560).
 
         A node keeps one direct operation, alone or with one residual operation.
         """
+        if self.share == "stages":
+            return self._count_cells()
         total = 1
         for node in self.nodes[1:]:
             direct, *residual = self.incoming(node)
@@ -153,8 +185,32 @@ class SearchSpace:
             total *= len(self.operations(direct)) * (1 + residual_choices)
         return total
 
+    def _count_cells(self) -> int:
+        """Number of architectures of a search with shared α.
+
+        The last stage has every role. If it keeps an edge that the first stage lacks, the first stage decides among its
+        other edges: whether one of them comes before the direct operation, and which.
+        """
+        first, last = (self._residuals(stage) for stage in (1, self.num_stages))
+        total = 1
+        for place, (direct, residual) in last.items():
+            known = first[place][1]
+            lacking = residual - known
+            total *= direct * (1 + known + lacking * (1 + known))
+        return total
+
+    def _residuals(self, stage: int) -> dict[str, tuple[int, int]]:
+        """Place of each node in a stage → number of direct operations and of residual ones with their source."""
+        found = {}
+        for node in self.nodes[1:]:
+            if self._stage_of(node) == stage:
+                direct, *residual = self.incoming(node)
+                place = "end" if node == f"U{stage}" else node.partition(".")[2]
+                found[place] = (len(self.operations(direct)), sum(len(self.operations(s)) - 1 for s in residual))
+        return found
+
     def draw(self, seed: int) -> tuple[Edge, ...]:
-        """The edges of an architecture drawn uniformly from the discrete space."""
+        """The edges of an architecture drawn uniformly from the discrete space; `share` has no effect here."""
         rng = random.Random(f"degas random architecture {seed}")
         edges: list[Edge] = []
         for node in self.nodes[1:]:

@@ -19,6 +19,7 @@ EXPERIMENTS = {
     "rank-correlation": ("do the search loss and other signals predict adversarial quality?", "rank_correlation"),
     "hand-made": ("generators made by hand, trained equally with paired seeds: which is better?", "hand_made"),
     "label-agreement": ("does a supervised generator follow its labels?", "label_agreement"),
+    "paper": ("the paper's tables, from data to finished table", "paper"),
     "paper-rate": ("which of the paper's rates train a search?", "paper_rate"),
     "loss-curves": ("how smoothly the losses of finished runs fall", "loss_curves"),
     "extractors": ("does a metric see blur, noise and missing classes?", "extractors"),

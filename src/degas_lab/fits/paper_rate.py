@@ -1,8 +1,10 @@
-"""The latents' gradient with the paper's literal learning rate: where it vanishes, and which rates preserve it.
+"""The paper's SGD: which rates and which momentum train a search, and where the latents' gradient vanishes otherwise.
 
-The paper's search uses DARTS' SGD (momentum 0.9) at rate 0.3 for CIFAR-10, and random latents. Each trial searches with
-one choice of rates and, at a few steps, records at every place from the latents to the image: the size of the gradient,
-the share of it that is exactly 0, and the difference of activations between images.
+The paper's search uses SGD at rate 0.3 for CIFAR-10, and random latents. Read literally, with DARTS' momentum of 0.9 on
+the weights and the same rate for the latents, it does not train; with the optimiser of GLO's code, it does. Each trial
+searches with one choice of rates. It records the loss of every epoch, in which each latent is visited once, and, at a
+few steps, at every place from the latents to the image: the size of the gradient, the share of it that is exactly 0,
+and the difference of activations between images.
 
     degas experiment paper-rate --data FOLDER --out DIR [--num-images 3200] [--seed 0] [--only NAME ...]
 """
@@ -22,12 +24,14 @@ from degas.nas.glo.glo import Glo, mean_image_loss
 from degas.nas.signal import total, weight_optimizer
 from degas.nas.state import Search
 from degas.nets.normalisation import frozen_buffers
+from degas.runtime.comparison import Rules
 from degas.runtime.distributed import Engine
 from degas.settings.presets import PRESETS
 from degas.settings.sections import SearchSettings, SpaceSettings
-from degas_lab.trials import Trials
+from degas_lab.trials import SAME_TRIALS, Trials
 
-PAPER = {**PRESETS["paper"]["search"], "width": 32, "num_epochs": 4}
+SIZE = {"width": 32, "num_epochs": 4}  # of the first measurements, whose settings.json does not give it
+PAPER = {**PRESETS["paper-literal"]["search"], **SIZE}
 ADAM = {  # our defaults
     name: SearchSettings.model_fields[name].default
     for name in ("weight_optimizer", "weight_lr", "weight_lr_min", "weight_decay", "latent_optimizer", "latent_lr")
@@ -44,34 +48,41 @@ TRIALS: dict[str, dict[str, Any]] = {  # changes of each trial to the paper's se
     "tenth-latents-100x": {"weight_lr": 0.03, "latent_lr": 3.0},
     "tenth-latents-1000x": {"weight_lr": 0.03, "latent_lr": 30.0},
     "no-momentum": {"weight_momentum": 0.0},
+    "glo": {"weight_momentum": 0.0, "latent_lr": 3.0},  # the preset `paper`
+    "glo-latents-33x": {"weight_momentum": 0.0, "latent_lr": 10.0},
+    "tenth-glo": {"weight_momentum": 0.0, "weight_lr": 0.03, "latent_lr": 0.3},  # the same for STL-10 and CelebA
     "still-norm": {STILL_NORM: True},
     "still-norm-latents-100x": {STILL_NORM: True, "latent_lr": 30.0},
     "adam-random": dict(ADAM),
     "default": {**ADAM, "latent_init": "pca"},
 }
+RULES = Rules(SAME_TRIALS.ignored, SIZE, SAME_TRIALS.sentences)
 PROBED_STEPS = (0, 5, 10, 20, 30, 40, 50, 75, 100, 150, 199)
 LAST_STEPS = 20  # the loss of a trial is the mean of this many
 
 
 def run_trial(changes: dict[str, Any], images: ImageSet, *, seed: int, engine: Engine) -> dict[str, Any]:
-    """Search with the paper's settings and these `changes`; return final losses, and the records during the search."""
+    """Search with the literal settings and these `changes`; return final losses, and the records during the search."""
     settings = trial_settings(changes)
     search = Search(images, settings, SpaceSettings(separable_order="darts"), seed=seed, engine=engine)
     if changes.get(STILL_NORM):
         hold_last_norm(search)
-    history, losses = [], []
+    history, losses, epochs = [], [], []
     for step in range(search.total_steps):
         if step in PROBED_STEPS or step == search.total_steps - 1:
             history.append({"step": step, **probe(search, step)})
         terms = search.step(step)
         losses.append((float(terms["l2"] + terms["lap1"]), float(terms["l2"])))
+        if (step + 1) % search.steps_per_epoch == 0:
+            epochs.append(search.take_epoch_loss())
     loss, square = torch.tensor(losses[-LAST_STEPS:]).mean(0).tolist()
     mean_image = mean_image_loss(images, settings, engine.device)
-    return {"changes": changes, "loss": loss, "l2": square, "mean_image_loss": mean_image, "history": history}
+    record = {"changes": changes, "loss": loss, "l2": square, "mean_image_loss": mean_image}
+    return {**record, "epoch_losses": epochs, "history": history}
 
 
 def trial_settings(changes: dict[str, Any]) -> SearchSettings:
-    """The paper's settings with a trial's changes."""
+    """The paper's literal settings with a trial's changes."""
     return SearchSettings(**{**PAPER, **{name: value for name, value in changes.items() if name != STILL_NORM}})
 
 
@@ -152,7 +163,7 @@ def format_table(records: dict[str, dict[str, Any]]) -> str:
             f"{settings.latent_optimizer} {settings.latent_lr:g}, {settings.latent_init}",
             f"{record['loss']:.3f}",
             f"{record['l2']:.3f}",
-            f"{record['loss'] / record['mean_image_loss']:.2f}",
+            f"{record['loss'] / record['mean_image_loss']:.3f}",
             f"{last['positive_share_of_last_relu']:.3f}",
             f"{last['dead_channels_of_last_relu']} of {settings.width}",
             f"{last['places']['latents']['gradient_norm']:.2g}",
@@ -162,13 +173,25 @@ def format_table(records: dict[str, dict[str, Any]]) -> str:
 
 
 def measure(
-    images: ImageSet, folder: Path, names: Sequence[str], *, seed: int, say: Callable[[str], None] = print
+    images: ImageSet,
+    folder: Path,
+    names: Sequence[str],
+    *,
+    seed: int,
+    width: int = SIZE["width"],
+    num_epochs: int = SIZE["num_epochs"],
+    say: Callable[[str], None] = print,
 ) -> dict[str, dict[str, Any]]:
     """The named trials, one JSON file each in `folder`; finished ones are read, not made again."""
+    size = {"width": width, "num_epochs": num_epochs}
+    head = {"data": images.fingerprint, "num_images": images.num_images, "seed": seed}
+    trials = Trials(folder, {**head, **size}, RULES)
     engine = Engine(device="auto")
-    trials = Trials(folder, {"data": images.fingerprint, "num_images": images.num_images, "seed": seed})
     for name in names:
-        record = trials.run(name, partial(run_trial, TRIALS[name], images, seed=seed, engine=engine))
-        last = record["history"][-1]["positive_share_of_last_relu"]
-        say(f"{name:<20} loss {record['loss']:.4f}   squared error {record['l2']:.4f}   last ReLU positive {last:.3f}")
+        record = trials.run(name, partial(run_trial, {**size, **TRIALS[name]}, images, seed=seed, engine=engine))
+        share, last = record["loss"] / record["mean_image_loss"], record["history"][-1]
+        say(
+            f"{name:<20} loss {record['loss']:.4f}, {share:.3f} of the mean image's   "
+            f"last ReLU positive {last['positive_share_of_last_relu']:.3f}"
+        )
     return trials.records()

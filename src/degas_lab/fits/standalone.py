@@ -21,6 +21,8 @@ from degas.space.architecture import Architecture
 FIT_SETTINGS = (
     "batch_images",
     "loss",
+    "pyramid_levels",
+    "pyramid_weights",
     "weight_optimizer",
     "weight_lr",
     "weight_lr_min",

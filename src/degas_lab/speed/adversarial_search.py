@@ -28,14 +28,16 @@ class AdversarialSignal(Signal):
     """Noise (B, d) → images that a critic should take for real; the critic is trained with the supernet's weights.
 
     `gan`: the complete settings of the objective (`gan.settings.resolve_gan`); `batch_images` reals per critic step.
-    Every step has as many fakes as the search's batch has images. Default: `sn-gan`, as in AdversarialNAS.
+    Every step has as many fakes as the search's batch has images. Default: `sn-gan-ttur`, the cheapest.
     """
 
     rates = "the rates of its GanSettings"
 
     def __init__(self, *arguments: Any, gan: CompleteGan | None = None, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        default = GanSettings(objective="sn-gan", width=self.settings.width, batch_images=self.settings.batch_images)
+        default = GanSettings(
+            objective="sn-gan-ttur", width=self.settings.width, batch_images=self.settings.batch_images
+        )
         self.gan = gan or resolve_gan(default)
         self.objective = self.gan.own
         critic = build_critic(self.gan, self.images, self.seed).to(self.engine.device)

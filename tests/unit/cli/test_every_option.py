@@ -27,6 +27,7 @@ def needed(model: type[BaseModel]) -> list[str]:
     for option in options_of(model):
         if option.is_required:
             value = {"--out": "x.json" if option.argument.endings == (".json",) else "x"}.get(option.name, "x")
+            value = option.choices[0] if option.choices else value
             words += [value] if option.argument.positional else [option.name, value]
     return words
 

@@ -88,7 +88,9 @@ def test_every_option_has_one_default(model: type[BaseModel], name: str, preset:
     values = _defaults(model, changes)
     for option in options_of(model):
         text = describe(option, values.get(option.key))
-        told = len(re.findall(r"\(default: |\(required(?: unless --init is given)?\)", text)) + text.count("short for")
+        told = len(re.findall(r"\(default: |\(required(?: unless --(?:init|images) is given)?\)", text)) + text.count(
+            "short for"
+        )
         inside = text.rpartition(" (default: ")[0]
         assert "default:" not in inside, text
         if option.kind is bool:

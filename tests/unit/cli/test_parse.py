@@ -82,7 +82,7 @@ def test_the_names_that_scripts_rely_on(name: str) -> None:
         (["--search.width"], "--search.width: its value is missing: --search.width N"),
         (["--search.width", "3", "4"], "'4' belongs to no option"),
         (["--preset", "papr"], "--preset: unknown value 'papr'; did you mean 'paper'?"),
-        (["--preset"], "--preset: its value is missing: --preset {quick,default,paper}"),
+        (["--preset"], "--preset: its value is missing: --preset {quick,default,paper,paper-literal}"),
         (["extra"], "'extra' belongs to no option"),
     ],
 )

@@ -23,6 +23,12 @@ def test_half_life_grows_from_zero() -> None:
     assert decay_of(10**6, 10, 1000) == pytest.approx(0.5**0.01)
 
 
+def test_half_life_grows_by_a_cosine_to_its_full_value() -> None:
+    for progress, share in ((1 / 3, 0.25), (0.5, 0.5), (2 / 3, 0.75), (1.0, 1.0)):
+        assert decay_of(10, 100, 1000, progress) == pytest.approx(0.5 ** (100 / (1000 * share)))
+    assert decay_of(10, 100, 1000, 0.0) == 0.0
+
+
 def test_average_is_the_recursion_buffers_included() -> None:
     module = nn.BatchNorm2d(3, affine=True)
     module.num_batches_tracked = None

@@ -173,6 +173,33 @@ def test_resume_after_a_kill_repeats_the_lost_steps(tmp_path: Path) -> None:
     assert files_of(tmp_path / "whole") == files_of(tmp_path / "killed")
 
 
+def test_mmds_bound_doubles_after_evaluations_without_a_better_one_and_survives_a_kill(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scores 1, 2, 3, 4, 5 with a patience of 2: doubled after the third and the fifth; the best resets the count."""
+    used: list[float] = []
+    from degas.gan import losses
+
+    doubled = losses.doubled_bound
+    monkeypatch.setattr(losses, "doubled_bound", lambda first, n: used.append(float(n)) or doubled(first, n))
+    changes = {"num_steps": 6, "checkpoint_steps": 1, "evaluate_steps": 1, "objective": "mmd", "repulsive_patience": 2}
+
+    def worse(generator: Generator, step: int) -> dict[str, float]:
+        return {"score": float(step)}
+
+    def killed(generator: Generator, step: int) -> dict[str, float]:
+        if step == 5:
+            raise KeyError("as good as a kill")
+        return worse(generator, step)
+
+    toy_training(tmp_path / "whole", on_evaluate=worse, **changes)
+    assert used == [0, 0, 0, 1, 1, 2]
+    with pytest.raises(KeyError):
+        toy_training(tmp_path / "killed", on_evaluate=killed, **changes)
+    toy_training(tmp_path / "killed", on_evaluate=worse, resume=True, **changes)
+    assert files_of(tmp_path / "whole") == files_of(tmp_path / "killed")
+
+
 def test_killed_between_the_last_checkpoint_and_the_end(tmp_path: Path) -> None:
     toy_training(tmp_path, objective="sn-gan")
     whole = files_of(tmp_path)

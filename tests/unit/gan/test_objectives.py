@@ -63,6 +63,38 @@ def test_with_dropout_the_consistency_term_is_not() -> None:
     assert float(terms["consistency"]) > 1e-6
 
 
+def test_cagan_agrees_on_reals_and_disputes_fakes_by_the_sum_of_slow_passes() -> None:
+    """A critic with other weights at each row, as dropout has: distances by loops over images."""
+    torch.manual_seed(0)
+    critic = LinearCritic()
+    noise = 1 + 0.5 * torch.randn(20, 12, dtype=torch.float64)
+
+    def dropping(x: Tensor) -> CriticOutput:
+        """The first call of `critic_loss` and of `generator_loss` has several groups, the penalty's only five rows."""
+        return critic(x if len(x) == 5 else (x.flatten(1) * noise[: len(x)]).reshape(x.shape))
+
+    cagan = objective("cagan", consistency_weight=3.0, consistency_feature_weight=0.7, inconsistency_bound=0.2)
+    loss, terms = cagan.critic_loss(CriticBatch(dropping, images(0), images(1)))
+    flats = [images(k).flatten(1) for k in (0, 0, 1, 1)]
+    rows = [flat * noise[5 * k : 5 * k + 5] for k, flat in enumerate(flats)]
+
+    def distance(a: Tensor, b: Tensor) -> float:
+        score = float((a - b) @ critic.w) ** 2
+        features = float(((a - b) @ critic.heads[:, :2]).square().sum()) / 2
+        return 3.0 * score + 0.7 * features
+
+    agreed = sum(distance(a, b) for a, b in zip(rows[0], rows[1], strict=True)) / 5
+    disputed = sum(min(distance(a, b), 0.2) for a, b in zip(rows[2], rows[3], strict=True)) / 5
+    wasserstein = float((rows[2] @ critic.w).mean() - (rows[0] @ critic.w).mean())
+    penalty = float((critic.w.norm() - 1) ** 2)
+    assert float(loss) == pytest.approx(wasserstein + 10 * penalty + agreed - disputed)
+    assert float(terms["inconsistency"]) == pytest.approx(disputed)
+    generator, _ = cagan.generator_loss(GeneratorBatch(dropping, images(1)))
+    passes = [images(1).flatten(1) * noise[5 * k : 5 * k + 5] for k in (0, 1)]
+    agreed = sum(distance(a, b) for a, b in zip(*passes, strict=True)) / 5
+    assert float(generator) == pytest.approx(agreed - float((passes[0] @ critic.w).mean()))
+
+
 def test_r3gan_penalties_of_a_linear_critic() -> None:
     critic = LinearCritic()
     loss, terms = objective("r3gan", gradient_weight=0.3).critic_loss(CriticBatch(critic, images(0), images(1)))
@@ -70,6 +102,27 @@ def test_r3gan_penalties_of_a_linear_critic() -> None:
     assert torch.allclose(terms["real_penalty"], half)
     assert torch.allclose(terms["fake_penalty"], half)
     assert torch.allclose(loss, terms["relativistic"] + 0.3 * 2 * half)
+
+
+def test_r3gan_penalises_at_the_images_before_augmentation() -> None:
+    """An augmentation that halves images halves the gradient of a linear critic there, and not at its result."""
+    critic = LinearCritic()
+    batch = CriticBatch(critic, images(0), images(1), augment=lambda x: 0.5 * x)
+    half = 0.5 * critic.w.square().sum()
+    _, before = objective("r3gan").critic_loss(batch)
+    _, after = objective("r3gan", penalty_at="augmented").critic_loss(batch)
+    assert torch.allclose(before["real_penalty"], 0.25 * half)
+    assert torch.allclose(after["fake_penalty"], half)
+    assert torch.allclose(before["relativistic"], after["relativistic"])
+
+
+def test_r3gan_weight_falls_by_a_cosine() -> None:
+    critic = LinearCritic()
+    r3gan = objective("r3gan", gradient_weight=0.3, gradient_end_share=0.1)
+    half = 0.5 * critic.w.square().sum()
+    for progress, weight in ((0.0, 0.3), (0.5, 0.165), (1.0, 0.03)):
+        loss, terms = r3gan.critic_loss(CriticBatch(critic, images(0), images(1), progress=progress))
+        assert torch.allclose(loss, terms["relativistic"] + weight * 2 * half)
 
 
 def test_r3gan_generator_mirrors_the_critic() -> None:
@@ -102,6 +155,11 @@ def test_mmd_of_critic_and_generator() -> None:
     mmd = objective("mmd", repulsive_bounds=(3.0, 0.5))
     loss, _ = mmd.critic_loss(CriticBatch(critic, 0.1 * images(0), 0.1 * images(1)))
     assert torch.allclose(loss, losses.repulsive_critic(real, fake, 3.0, 0.5))
+    growing = objective("mmd", repulsive_bounds=(0.1, 0.05), repulsive_patience=6, evaluate_steps=1)
+    for doublings, upper in ((0, 0.1), (1, 0.2), (3, 0.8), (30, 32.0)):
+        batch = CriticBatch(critic, 0.1 * images(0), 0.1 * images(1), num_doublings=float(doublings))
+        grown, _ = growing.critic_loss(batch)
+        assert torch.allclose(grown, losses.repulsive_critic(real, fake, upper, 0.05))
     generator, _ = mmd.generator_loss(GeneratorBatch(critic, 0.1 * images(1), None, 0.1 * images(0)))
     assert torch.allclose(generator, losses.squared_mmd(real, fake))
 

@@ -19,17 +19,25 @@ VALUES: dict[str, Any] = {
     "consistency_feature_weight": 1.0,
     "consistency_margin": 1.0,
     "dropout": (0.1, 0.1, 0.1),
+    "inconsistency_bound": 3.0,
     "gradient_weight": 1.0,
+    "gradient_end_share": 0.5,
+    "penalty_at": "augmented",
     "repulsive_bounds": (1.0, 0.5),
+    "repulsive_patience": 3,
 }
 OWNERS = {
-    "penalty_weight": {"ct-gan", "wgan-gp"},
-    "consistency_weight": {"ct-gan"},
-    "consistency_feature_weight": {"ct-gan"},
+    "penalty_weight": {"ct-gan", "wgan-gp", "cagan"},
+    "consistency_weight": {"ct-gan", "cagan"},
+    "consistency_feature_weight": {"ct-gan", "cagan"},
     "consistency_margin": {"ct-gan"},
-    "dropout": {"ct-gan"},
+    "dropout": {"ct-gan", "cagan"},
+    "inconsistency_bound": {"cagan"},
     "gradient_weight": {"r3gan"},
+    "gradient_end_share": {"r3gan"},
+    "penalty_at": {"r3gan"},
     "repulsive_bounds": {"mmd"},
+    "repulsive_patience": {"mmd"},
 }
 
 
@@ -89,6 +97,7 @@ def test_the_paper_preset_is_ct_gans_code() -> None:
         "augment": "none",
         "horizontal_flip": False,
         "sampling_bn": "batch",
+        "norm_parts": 2,
     }
     record = gan.as_config()
     assert {name: as_tuple(record[name]) for name in expected} == expected
@@ -106,7 +115,7 @@ def test_sources_name_preset_and_user() -> None:
     assert told["num_steps"] == (77, "preset")
     assert told["batch_images"] == (3, "given")
     assert told["augment"] == ("diffaugment", "given")
-    assert told["critic_lr"][1] == "our choice for sn-gan"
+    assert told["critic_lr"][1] == "SN-GAN"
     assert told["penalty_weight"] == (None, "not in force")
 
 
@@ -143,3 +152,10 @@ def test_the_settings_of_our_own_objectives_are_options_without_torch() -> None:
     assert gan_section() is GanSettings
     for name in OBJECTIVES:
         assert set(OBJECTIVES.find(name, "").model_fields) <= set(GanSettings.model_fields)
+
+
+def test_sn_gan_is_its_authors_and_the_cheaper_one_has_a_name() -> None:
+    own, cheap = (resolve_gan(GanSettings(objective=name)) for name in ("sn-gan", "sn-gan-ttur"))
+    assert (own.own.critic_steps, own.own.generator_lr, own.own.critic_lr, own.betas) == (5, 2e-4, 2e-4, (0.0, 0.9))
+    assert (cheap.own.critic_steps, cheap.own.generator_lr, cheap.own.critic_lr) == (1, 2e-4, 4e-4)
+    assert cheap.own.critic_options == own.own.critic_options

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -200,7 +201,7 @@ def test_labels_of_fakes() -> None:
 
 
 def test_linear_decay() -> None:
-    steps = toy_steps(objective="sn-gan", num_steps=4)
+    steps = toy_steps(objective="sn-gan-ttur", num_steps=4)
     rates = []
     for step in range(4):
         steps.critic_step(step, 0)
@@ -210,10 +211,41 @@ def test_linear_decay() -> None:
     assert [round(generator / 2e-4, 9) for _, generator in rates] == [1.0, 0.75, 0.5, 0.25]
 
 
+def test_cosine_schedules_of_rates_and_beta2() -> None:
+    """R3GAN's: from 2e-4 to a quarter, from 0.9 to 0.99, by the sum of angles instead of one cosine."""
+    changes = {"lr_decay": "cosine", "lr_end_share": 0.25, "beta2_end": 0.99}
+    steps = toy_steps(objective="r3gan", num_steps=4, **changes)
+    for step in range(4):
+        steps.critic_step(step, 0)
+        steps.generator_step(step)
+        share = math.cos(math.pi * step / 8) ** 2  # the half-angle form of ½(1 + cos)
+        for optimizer in (steps.critic_optimizer, steps.generator_optimizer):
+            group = optimizer.param_groups[0]
+            assert group["lr"] == pytest.approx(2e-4 * (0.25 + 0.75 * share))
+            assert group["betas"] == pytest.approx((0.0, 0.99 - 0.09 * share))
+    assert toy_steps(objective="r3gan").settings.beta2_end == 0.9
+
+
+def test_a_generator_in_parts_is_the_generator_on_each_part() -> None:
+    for supervised in (False, True):
+        steps = toy_steps(objective="mmd", norm_parts=2, supervised=supervised)
+        noise = torch.randn(7, steps.generator.noise_size)
+        labels = torch.arange(7) % 2 if supervised else None
+        with torch.no_grad():
+            made = steps.plain_generator(noise, labels)
+            halves = [steps.generator(noise[a:b], None if labels is None else labels[a:b]) for a, b in ((0, 4), (4, 7))]
+            assert torch.equal(made, torch.cat(halves))
+            assert not torch.allclose(made, steps.generator(noise, labels))
+        assert (
+            steps.to_publish().state_dict().keys() == toy_steps(supervised=supervised).to_publish().state_dict().keys()
+        )
+        steps.both(0)
+
+
 def test_average_counts_the_images_of_generator_steps() -> None:
     steps = toy_steps(objective="sn-gan", generator_batch_images=5, num_steps=9)
     counted: list[tuple[int, int]] = []
-    steps.average.update = lambda _module, seen, batch: counted.append((seen, batch))
+    steps.average.update = lambda _module, seen, batch, progress: counted.append((seen, batch))
     for step in (0, 1, 7):
         steps.generator_step(step)
     assert counted == [(5, 5), (10, 5), (40, 5)]

@@ -30,7 +30,10 @@ Make = Callable[..., Any]
         ({"max_params": 10_000, "prune": "darts"}, "cannot keep within a cap on size"),
         ({"max_macs": 10**9, "prune": "darts"}, "cannot keep within a cap on size"),
         ({"prune": "perturbation", "compare": "centred"}, "use --search.prune paper to prune by α"),
-        ({"prune": "perturb"}, "--search.prune: unknown pruning rule 'perturb'; known are alone, darts, paper"),
+        (
+            {"prune": "perturb"},
+            "--search.prune: unknown pruning rule 'perturb'; known are alone, alone_scaled, darts, paper",
+        ),
         ({"signal": "gol"}, "--search.signal: unknown search signal 'gol'; known are"),
         ({"max_params": 10}, "no architecture has at most 10 parameters; the smallest has "),
         ({"max_macs": 10}, "no architecture takes at most 10 multiply-adds; the smallest takes "),

@@ -355,7 +355,7 @@ def test_a_loss_that_is_not_finite_names_step_and_term(
 def test_a_search_that_learns_nothing_says_so_and_stops(
     tmp_path: Path, make_images: Make, make_settings: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(searcher, "PLATEAU_STEPS", 1)
+    monkeypatch.setattr("degas.nas.plateau.MIN_STEPS", 1)
     stuck = {"weight_lr": 1e-9, "latent_lr": 1e-9, "num_epochs": 3}
     with pytest.raises(UserError, match="nothing was learned: the loss of epoch 2 is") as caught:
         run(tmp_path / "a", make_images(), make_settings(**stuck, plateau_share=0.95))
@@ -366,7 +366,7 @@ def test_a_search_that_learns_nothing_says_so_and_stops(
 def test_a_search_that_learns_passes_the_plateau_check(
     tmp_path: Path, make_images: Make, make_settings: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(searcher, "PLATEAU_STEPS", 30)  # epoch 10 of three steps each
+    monkeypatch.setattr("degas.nas.plateau.MIN_STEPS", 30)  # epoch 10 of three steps each
     asked = []
     check = Search.check_plateau
     monkeypatch.setattr(
@@ -383,7 +383,7 @@ def test_images_that_are_all_equal_are_learned_and_not_complained_of(
     num_images: int, tmp_path: Path, make_images: Make, make_settings: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Their mean image has no loss at all, which no loss is below."""
-    monkeypatch.setattr(searcher, "PLATEAU_STEPS", 1)
+    monkeypatch.setattr("degas.nas.plateau.MIN_STEPS", 1)
     one = make_images().images[:1]
     images = ImageSet(np.repeat(one, num_images, axis=0), None, (), "equal", "equal")
     run(tmp_path, images, make_settings(num_epochs=3, batch_images=1, plateau_share=0.95))

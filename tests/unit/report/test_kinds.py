@@ -29,7 +29,8 @@ def make(
     provenance = more.pop("provenance", {"method": "search", "data": data})
     config = path / "train" / "generator" / "config.json"
     public = json.loads(config.read_text())
-    public["architecture"] |= {"provenance": provenance, "width": 128}
+    public["architecture"] |= {"provenance": provenance, "width": 128, "noise_size": 128, "separable_order": "darts"}
+    public["architecture"] |= more.pop("architecture", {})
     write_json(config, more.pop("generator", public))
     write_json(path / "train" / "config.json", {"data": measured, "gan": more.pop("gan", {})})
     write_json(path / "evaluation" / "config.json", {})
@@ -118,6 +119,17 @@ def test_what_differs_from_the_paper_is_named(tmp_path: Path) -> None:
     run = make(tmp_path / "other", CIFAR, provenance=other, gan={**paper["gan"], "objective": "r3gan"})
     wanted = ["search.num_epochs 8 (paper: 50)", "gan.objective r3gan (paper: ct-gan)"]
     assert differences(run, kinds_of([run])[0]) == wanted
+
+
+def test_sizes_and_order_of_the_architecture_itself_are_named(tmp_path: Path) -> None:
+    """A drawn one has no settings of a search to compare, and one searched at 16 px may have another noise size."""
+    other = {"separable_order": "preact", "noise_size": 256, "num_stages": 2}
+    run = make(tmp_path / "drawn", CIFAR, provenance={"method": "random α, pruned", "seed": 1}, architecture=other)
+    assert [line for line in differences(run, kinds_of([run])[0]) if "architecture's" in line] == [
+        "the architecture's separable_order preact (paper: darts)",
+        "the architecture's num_stages 2 (paper: 3)",
+        "the architecture's noise_size 256 (paper: 128)",
+    ]
 
 
 def test_a_moved_architecture_was_rightly_searched_at_the_rate_of_cifar(tmp_path: Path) -> None:

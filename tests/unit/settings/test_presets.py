@@ -23,17 +23,31 @@ from degas.settings.presets import preset_values
 )
 def test_the_papers_rate_depends_on_the_data_set_and_not_on_letters_in_its_path(source: str, rate: float) -> None:
     search = preset_values("paper", source)["search"]
-    assert (search["weight_lr"], search["latent_lr"]) == (rate, rate)
+    assert (search["weight_lr"], search["latent_lr"]) == (rate, 10 * rate)
+    literal = preset_values("paper-literal", source)["search"]
+    assert (literal["weight_lr"], literal["latent_lr"]) == (rate, rate)
+
+
+def test_the_paper_presets_differ_in_momentum_and_the_latents_rate_alone() -> None:
+    paper, literal = preset_values("paper"), preset_values("paper-literal")
+    differ = {
+        f"{section}.{name}": (value, literal[section][name])
+        for section, values in paper.items()
+        for name, value in values.items()
+        if literal[section][name] != value
+    }
+    assert differ == {"search.weight_momentum": (0.0, 0.9), "search.latent_lr": (3.0, 0.3)}
+    assert {name: list(values) for name, values in paper.items()} == {n: list(v) for n, v in literal.items()}
 
 
 @pytest.mark.parametrize(
     ("begun", "rates"),
     [
         ({"preset": "paper", "search": {"weight_lr": 0.3, "latent_lr": 0.1}}, (0.3, 0.1)),
-        ({"preset": "default", "search": {"weight_lr": 0.3, "latent_lr": 0.1}}, (0.03, 0.03)),
-        ({"preset": "paper", "search": {"weight_lr": "fast"}}, (0.03, 0.03)),
-        ({"preset": "paper", "search": 7}, (0.03, 0.03)),
-        ({}, (0.03, 0.03)),
+        ({"preset": "default", "search": {"weight_lr": 0.3, "latent_lr": 0.1}}, (0.03, 0.3)),
+        ({"preset": "paper", "search": {"weight_lr": "fast"}}, (0.03, 0.3)),
+        ({"preset": "paper", "search": 7}, (0.03, 0.3)),
+        ({}, (0.03, 0.3)),
     ],
 )
 def test_a_search_that_has_begun_with_the_preset_keeps_its_rates(
@@ -41,3 +55,9 @@ def test_a_search_that_has_begun_with_the_preset_keeps_its_rates(
 ) -> None:
     search = preset_values("paper", "celeba", begun)["search"]
     assert (search["weight_lr"], search["latent_lr"]) == rates
+
+
+def test_a_search_that_began_when_paper_was_the_literal_reading_keeps_its_momentum() -> None:
+    begun = {"preset": "paper", "search": {"weight_lr": 0.3, "latent_lr": 0.3, "weight_momentum": 0.9}}
+    search = preset_values("paper", "cifar", begun)["search"]
+    assert (search["latent_lr"], search["weight_momentum"]) == (0.3, 0.9)

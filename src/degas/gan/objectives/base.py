@@ -26,12 +26,21 @@ Loss = tuple[Tensor, Terms]
 
 @dataclass(frozen=True)
 class CriticBatch:
-    """The batch of a critic step: the critic, images (N, C, H, W), and the labels (N,) of the reals, if any."""
+    """The batch of a critic step: the critic, images (N, C, H, W), and the labels (N,) of the reals, if any.
+
+    Attributes:
+        augment: what the images still have to pass before the critic, if the objective `augments_itself`.
+        progress: the share of the training done, 0 to 1, for schedules.
+        num_doublings: of `mmd`'s upper bound.
+    """
 
     critic: CriticCall
     real_images: Tensor
     fake_images: Tensor
     labels: Tensor | None = None
+    augment: Callable[[Tensor], Tensor] = lambda images: images
+    progress: Tensor | float = 0.0
+    num_doublings: Tensor | float = 0.0
 
     def score(self) -> list[CriticOutput]:
         """The critic's outputs for the reals and for the fakes."""
@@ -70,6 +79,7 @@ class Objective(Settings, ABC):
 
     name: ClassVar[str] = ""  # the name given to `register_objective`
     compares_with_reals: ClassVar[bool] = False  # whether the generator's loss needs real images, as many as fakes
+    augments_itself: ClassVar[bool] = False  # its critic loss gets images before augmentation, and `batch.augment`
     compares_features: ClassVar[bool] = False  # whether a loss needs the critic's features
     fewest_images: ClassVar[int] = 1  # in a batch
     score_size: ClassVar[int] = 1  # numbers per score

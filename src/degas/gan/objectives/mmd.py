@@ -1,4 +1,8 @@
-"""`mmd`: repulsive MMD on 16-d scores of a spectrally normalised critic (Wang et al. 2019)."""
+"""`mmd`: repulsive MMD on 16-d scores of a spectrally normalised critic (Wang et al. 2019).
+
+With `repulsive_patience` the upper bound grows as in MMD-AdversarialNAS' code (Pulakurthi et al. 2024): it doubles, up
+to 32, whenever that many evaluations in a row were no better than the best one.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from degas.gan.objectives.base import (
     Objective,
     register_objective,
 )
-from degas.settings.base import Rate, Weight, setting
+from degas.settings.base import Count, Rate, Weight, setting
 
 
 @register_objective("mmd")
@@ -32,6 +36,11 @@ class RepulsiveMmd(Objective):
     repulsive_bounds: tuple[Weight, Weight] = setting(
         (4.0, 0.25), "squared distances: upper bound real-real, lower bound fake-fake", source="MMD-GAN-rep code"
     )
+    repulsive_patience: Count = setting(
+        0,
+        "evaluations without a better score after which the upper bound doubles, up to 32; 0: never "
+        "(MMD-AdversarialNAS code: 6)",
+    )
     class_weight_generator: Weight = setting(4.0, "class loss in the generator's loss")
 
     @property
@@ -40,7 +49,8 @@ class RepulsiveMmd(Objective):
 
     def critic_loss(self, batch: CriticBatch) -> Loss:
         real, fake = batch.score()
-        upper, lower = self.repulsive_bounds
+        first, lower = self.repulsive_bounds
+        upper = losses.doubled_bound(first, batch.num_doublings) if self.repulsive_patience else first
         repulsion = losses.repulsive_critic(real.scores, fake.scores, upper, lower)
         return self.critic_total(repulsion, {"repulsion": repulsion}, real, batch.labels)
 

@@ -42,9 +42,9 @@ class Penalties:
         """Each active term without its weight: `expected_cost` from 0 to 1, `alpha_logsumexp`."""
         found: dict[str, Tensor] = {}
         if self.settings.cost_weight:
-            found["expected_cost"] = expected_cost(self.supernet.alphas(), self.shares)
+            found["expected_cost"] = expected_cost(self.supernet.edge_alphas(), self.shares)
         if self.settings.beta_weight:
-            found["alpha_logsumexp"] = mean_logsumexp(self.supernet.alphas())
+            found["alpha_logsumexp"] = mean_logsumexp(self.supernet.edge_alphas())
         return found
 
     def weights(self, step: int) -> dict[str, float]:

@@ -34,7 +34,7 @@ class Relaxation:
         noises: list[Tensor | None] = [None] * len(self.supernet.space.slots)
         if self.settings.relaxation == "gumbel":
             generator = torch_generator(self.seed, f"gumbel {purpose}", step)
-            noises = [gumbel(alpha, generator) for alpha in self.supernet.alphas()]
+            noises = [gumbel(alpha, generator) for alpha in self.supernet.edge_alphas()]
         temperature = self.temperature(step)
         for slot, noise in zip(self.supernet.space.slots, noises, strict=True):
             self.supernet.edge(slot).mixing_rule = Mixing(temperature, noise)

@@ -27,7 +27,7 @@ DEAD_SHARE = 0.05  # of the latents
 FADED_GRADIENT = 1e-4  # of the largest mean of an epoch
 
 
-def collapsed(real_variance: float, fake_variance: float, *, num_steps: int) -> Finding | None:
+def collapsed(real_variance: float, fake_variance: float, *, num_steps: int, mend: str) -> Finding | None:
     """A finding if reconstructions are nearly equal: their variance over images, averaged over pixels, is small.
 
     A search of fewer than 100 steps is not judged: it starts with flat images.
@@ -35,16 +35,14 @@ def collapsed(real_variance: float, fake_variance: float, *, num_steps: int) -> 
     if num_steps < BEGUN_STEPS or real_variance <= 0.0 or fake_variance >= COLLAPSED_SHARE * real_variance:
         return None
     what = f"they differ by {100 * fake_variance / real_variance:.1f} % of the originals' variance, so all look alike"
-    mend = "use --search.latent-init pca and the Adam optimisers, or lower --search.weight-lr"
     return Finding("collapse", "reconstructions", what, mend)
 
 
-def dead_latents(num_dead: int, num_latents: int, gradients: Sequence[float]) -> Finding | None:
+def dead_latents(num_dead: int, num_latents: int, gradients: Sequence[float], mend: str) -> Finding | None:
     """A finding if latents never had a gradient, or if the gradient of all has vanished.
 
     `gradients`: the mean norm of a latent's gradient, one value per epoch, all finite (the search checks that).
     """
-    mend = "lower --search.weight-lr, or use --search.weight-optimizer adam with --search.latent-optimizer adam"
     most = max(gradients, default=0.0)
     if gradients and gradients[-1] <= FADED_GRADIENT * most:
         what = f"their gradient has vanished: {gradients[-1]:.1e} in the last epoch, {most:.1e} at its largest"

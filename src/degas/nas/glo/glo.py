@@ -16,10 +16,11 @@ from torch import Tensor
 from degas.data.image_set import ImageSet
 from degas.data.loader import Batch, Batches
 from degas.data.pixels import to_symmetric
+from degas.nas.glo.advice import advice
 from degas.nas.glo.findings import collapsed, dead_latents, mean_gradients, still_latents, variances
 from degas.nas.glo.latents import LatentTable
 from degas.nas.glo.pictures import save_reconstructions, save_samples
-from degas.nas.glo.reconstruction import reconstruction_terms
+from degas.nas.glo.reconstruction import level_weights, reconstruction_terms
 from degas.nas.glo.start import first_latents
 from degas.nas.signal import Finding, Moved, Signal, Terms, register_signal, total
 from degas.nets.normalisation import frozen_buffers, recalibrate
@@ -29,6 +30,7 @@ from degas.settings.sections import SearchSettings
 
 FurtherTerms = Callable[[Tensor, Tensor], Terms]  # fakes and reals (B, C, H, W) in [−1, 1] → scalars by name
 RECALIBRATION_BATCHES = 20  # of latents, before showing or measuring anything in evaluation mode
+SGD_VISITS = 10  # of a latent, before a fit by SGD is judged (docs/search-paper-rate.md)
 INDISTINCT = 0.02  # loss of the mean image if images differ by a grey level or two: then there is nothing to learn
 
 
@@ -45,7 +47,9 @@ class Glo(Signal):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.further_terms: FurtherTerms | None = None
+        self.level_weights = weights_of_levels(self.settings, self.images.image_size)
         self._table: LatentTable | None = None
+        self._mean_image: float | None = None  # its loss, once it is needed
 
     @property
     def table(self) -> LatentTable:
@@ -56,6 +60,10 @@ class Glo(Signal):
             start = self.engine.broadcast(start.to(self.engine.device))
             self._table = LatentTable(start, self.settings.latent_optimizer)
         return self._table
+
+    @classmethod
+    def check(cls, settings: SearchSettings, image_size: int) -> None:
+        weights_of_levels(settings, image_size)
 
     def start(self) -> None:
         _ = self.table
@@ -71,7 +79,7 @@ class Glo(Signal):
     def loss(self, fake_images: Tensor, batch: Batch) -> Terms:
         """The reconstruction terms against the batch's images, uint8 (B, C, H, W)."""
         real_images = to_symmetric(to_device(batch.images, self.engine.device))
-        terms = reconstruction_terms(fake_images.float(), real_images, self.settings.loss)
+        terms = reconstruction_terms(fake_images.float(), real_images, self.settings.loss, self.level_weights)
         further = {} if self.further_terms is None else self.further_terms(fake_images.float(), real_images)
         return {**terms, **further}
 
@@ -129,20 +137,28 @@ class Glo(Signal):
 
     # ------------------------------------------------------------------------------------------ reports
 
+    @property
+    def plateau_visits(self) -> int:
+        """SGD moves a latent by rate times gradient per visit, Adam by about its rate."""
+        return super().plateau_visits if self.settings.latent_optimizer == "adam" else SGD_VISITS
+
+    @property
+    def plateau_stops(self) -> bool:
+        """Adam's loss falls at once; SGD's may lie at the mean image's for ten visits and fall later."""
+        return self.settings.weight_optimizer == self.settings.latent_optimizer == "adam"
+
     def learned_nothing(self, loss: float) -> str | None:
-        mean_image = mean_image_loss(self.images, self.settings, self.engine.device)
-        if not loss > self.settings.plateau_share * mean_image > INDISTINCT:
+        if self._mean_image is None:
+            self._mean_image = mean_image_loss(self.images, self.settings, self.engine.device)
+        if not loss > self.settings.plateau_share * self._mean_image > INDISTINCT:
             return None
-        return (
-            f"the mean image alone has {mean_image:.4f}; use --search.latent-init pca with --search.weight-optimizer "
-            f"adam and --search.latent-optimizer adam, or lower --search.weight-lr"
-        )
+        return f"the mean image alone has {self._mean_image:.4f}; {advice(self.settings)}"
 
     def findings(self, batches: Batches, num_steps: int, metrics: Sequence[Mapping[str, Any]]) -> list[Finding]:
         still = still_latents(self.table, batches, num_steps)
         found = [
-            collapsed(*variances(self), num_steps=num_steps),
-            dead_latents(*still, mean_gradients(metrics)),
+            collapsed(*variances(self), num_steps=num_steps, mend=advice(self.settings)),
+            dead_latents(*still, mean_gradients(metrics), mend=advice(self.settings)),
         ]
         return [finding for finding in found if finding is not None]
 
@@ -181,6 +197,12 @@ def mean_image_loss(images: ImageSet, settings: SearchSettings, device: torch.de
     summed, size = 0.0, 1024
     for start in range(0, images.num_images, size):
         real_images = to_symmetric(torch.from_numpy(images.images[start : start + size].copy()).to(device))
-        terms = reconstruction_terms(mean.expand_as(real_images), real_images, settings.loss)
+        weights = weights_of_levels(settings, images.image_size)
+        terms = reconstruction_terms(mean.expand_as(real_images), real_images, settings.loss, weights)
         summed += float(sum(terms.values())) * len(real_images)
     return summed / images.num_images
+
+
+def weights_of_levels(settings: SearchSettings, image_size: int) -> list[float]:
+    """The weights of the loss' pyramid that the settings give for images of this size; raises `UserError`."""
+    return level_weights(image_size, settings.pyramid_levels, settings.pyramid_weights)

@@ -46,6 +46,17 @@ def pca_latents(images: np.ndarray, size: int, generator: torch.Generator) -> Te
     return latents_of_scores(scores, size, generator)
 
 
+def latents_of_raw_scores(scores: Tensor, size: int) -> Tensor:
+    """(N, size) float32: principal components `scores` (N, k ≤ size) of images, as they are and projected.
+
+    For pixels in [−1, 1], as in minimal_glo's code. Nearly all rows are longer than 1 and so end on the sphere, with
+    about ten effective dimensions. Directions beyond the rank of the data are 0.
+    """
+    rows = torch.zeros(len(scores), size)
+    rows[:, : scores.shape[1]] = scores / 127.5
+    return project(rows)
+
+
 def latents_of_scores(scores: Tensor, size: int, generator: torch.Generator) -> Tensor:
     """(N, size) float32: `pca_latents` of images with whitened principal components `scores` (N, k ≤ size)."""
     filling = torch.randn(len(scores), size - scores.shape[1], generator=generator)

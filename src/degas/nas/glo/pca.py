@@ -15,8 +15,10 @@ NUM_ROUNDS = 4
 CHUNK_VALUES = 1 << 24  # values of a chunk: 128 MiB in float64
 
 
-def whitened_scores(flat: np.ndarray, size: int, generator: torch.Generator) -> np.ndarray:
+def whitened_scores(flat: np.ndarray, size: int, generator: torch.Generator, *, whiten: bool = True) -> np.ndarray:
     """(N, k ≤ size) float64: the scores of a uint8 matrix (N, P), uncorrelated, of mean 0 and variance 1.
+
+    Without `whiten` each keeps its own variance, in grey levels.
 
     k is the smaller of `size` and the rank of the data. Above EXACT_SIZE values per image the leading directions come
     from subspace iteration: directions are approximate, but scores are exactly white. Signs are fixed (a direction's
@@ -30,7 +32,9 @@ def whitened_scores(flat: np.ndarray, size: int, generator: torch.Generator) -> 
     kept = min(size, len(flat) - 1, int((variances > RANK_SHARE * variances[-1]).sum()))
     directions = basis @ rotation[:, ::-1][:, :kept]  # (P, k)
     largest = np.take_along_axis(directions, np.abs(directions).argmax(axis=0, keepdims=True), axis=0)
-    whitening = directions * np.sign(largest) / np.sqrt(variances[::-1][:kept])
+    whitening = directions * np.sign(largest)
+    if whiten:
+        whitening = whitening / np.sqrt(variances[::-1][:kept])
     return np.concatenate([chunk @ whitening for chunk in _centred_chunks(flat, mean)])
 
 
@@ -59,7 +63,9 @@ def _centred_chunks(flat: np.ndarray, mean: np.ndarray) -> Iterator[np.ndarray]:
 # ---------------------------------------------------------------------------------------------------- on a device
 
 
-def whitened_scores_on(device: torch.device, flat: np.ndarray, size: int, generator: torch.Generator) -> Tensor:
+def whitened_scores_on(
+    device: torch.device, flat: np.ndarray, size: int, generator: torch.Generator, *, whiten: bool = True
+) -> Tensor:
     """`whitened_scores` by the same steps on `device`; agrees to rounding, and repeats exactly only on one device."""
     chunks = _Chunks(flat, device)
     num_values = flat.shape[1]
@@ -70,7 +76,9 @@ def whitened_scores_on(device: torch.device, flat: np.ndarray, size: int, genera
     kept = min(size, len(flat) - 1, int((variances > RANK_SHARE * variances[-1]).sum()))
     directions = basis @ rotation.flip(1)[:, :kept]  # (P, k)
     largest = directions.gather(0, directions.abs().argmax(0, keepdim=True))
-    whitening = directions * largest.sign() / variances.flip(0)[:kept].sqrt()
+    whitening = directions * largest.sign()
+    if whiten:
+        whitening = whitening / variances.flip(0)[:kept].sqrt()
     return torch.cat([chunk @ whitening for chunk in chunks.centred()])
 
 

@@ -28,14 +28,20 @@ def save_reconstructions(signal: Signal, path: Path, num_images: int = 32) -> No
     signal.network.eval()
     fake_images = to_uint8(signal.network(signal.inputs(torch.from_numpy(index)))).cpu().numpy()  # (n, C, H, W)
     signal.network.train()
-    real_images = signal.images.images[index]
+    rows = stacked_rows(signal.images.images[index], fake_images)
+    save_grid(rows, path, columns=min(COLUMNS, num_images))
+
+
+def stacked_rows(real_images: np.ndarray, fake_images: np.ndarray) -> np.ndarray:
+    """Rows of originals (n, C, H, W), each above the row of its reconstructions, the last ones filled with white."""
+    num_images = len(real_images)
     rows: list[np.ndarray] = []
     for start in range(0, num_images, COLUMNS):
         for images in (real_images, fake_images):
             row = images[start : start + COLUMNS]
             blank = np.full((min(COLUMNS, num_images) - len(row), *row.shape[1:]), 255, dtype=np.uint8)
             rows += [row, blank]
-    save_grid(np.concatenate(rows), path, columns=min(COLUMNS, num_images))
+    return np.concatenate(rows)
 
 
 @torch.no_grad()

@@ -8,10 +8,13 @@ difference of the pyramids.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 import torch
 from torch import Tensor
+
+from degas.errors import UserError
 
 KERNEL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
 LOSSES = {"l2-lap1": ("l2", "lap1"), "l2": ("l2",), "lap1": ("lap1",)}
@@ -25,10 +28,10 @@ def num_bands(size: int) -> int:
     return max(1, size.bit_length() - 3) if size > 1 else 0
 
 
-def laplacian_pyramid(images: Tensor) -> list[Tensor]:
+def laplacian_pyramid(images: Tensor, bands: int | None = None) -> list[Tensor]:
     """The bands of images (N, C, H, W), finest first, and the low-pass residual last: (N, C, h_j, w_j)."""
     levels, current = [], images
-    for _ in range(num_bands(min(images.shape[-2:]))):
+    for _ in range(num_bands(min(images.shape[-2:])) if bands is None else bands):
         smaller = reduce(current)
         levels.append(current - expand(smaller, *current.shape[-2:]))
         current = smaller
@@ -43,12 +46,39 @@ def from_pyramid(levels: list[Tensor]) -> Tensor:
     return current
 
 
-def reconstruction_terms(fake_images: Tensor, real_images: Tensor, loss: str = "l2-lap1") -> dict[str, Tensor]:
+def level_weights(size: int, num_levels: int | None = None, weights: Sequence[float] | None = None) -> list[float]:
+    """The weights of the pyramid's levels, finest first, the low-pass residual last: 4^j unless given (paper eq. 2).
+
+    Args:
+        size: of the images, in pixels.
+        num_levels: bands, without the residual; default: `num_bands(size)`, or as many as `weights` need.
+        weights: of the bands and of the residual.
+
+    Raises:
+        UserError: more bands than the images can be halved, or another number of weights than of levels.
+    """
+    most = max(size.bit_length() - 1, 0)
+    if weights is not None and num_levels is not None and len(weights) != num_levels + 1:
+        raise UserError(
+            f"search: --search.pyramid-weights has {len(weights)} values, but {num_levels} bands and the low-pass "
+            f"residual need {num_levels + 1}"
+        )
+    bands = len(weights) - 1 if weights is not None else num_bands(size) if num_levels is None else num_levels
+    if bands > most:
+        raise UserError(
+            f"search: --search.pyramid-levels: {size} px can be halved {most} times, so not {bands} bands; give fewer"
+        )
+    return [float(weight) for weight in weights] if weights is not None else [4.0**j for j in range(bands + 1)]
+
+
+def reconstruction_terms(
+    fake_images: Tensor, real_images: Tensor, loss: str = "l2-lap1", weights: Sequence[float] | None = None
+) -> dict[str, Tensor]:
     """The terms of ℓ by name, each a scalar: the batch mean of the paper's term over pixels·channels.
 
     l2 = ‖x − x̂‖² / (C·H·W) and lap1 = Σ_j 4^j |L^j(x) − L^j(x̂)|₁ / (C·H·W), with j = 0 the finest level. The division
     is ours, so that learning rates do not depend on the image size. Images (N, C, H, W) are in [−1, 1]; `loss` is a key
-    of LOSSES; ℓ is the sum of the terms.
+    of LOSSES; ℓ is the sum of the terms. `weights` (`level_weights`) replace the paper's 4^j.
     """
     difference = real_images - fake_images.to(real_images.dtype)
     count = difference.numel()
@@ -57,8 +87,10 @@ def reconstruction_terms(fake_images: Tensor, real_images: Tensor, loss: str = "
         if name == "l2":
             terms[name] = difference.square().sum() / count
         else:
-            levels = laplacian_pyramid(difference)
-            terms[name] = torch.stack([4**j * level.abs().sum() for j, level in enumerate(levels)]).sum() / count
+            if weights is None:
+                weights = level_weights(min(difference.shape[-2:]))
+            levels = zip(weights, laplacian_pyramid(difference, len(weights) - 1), strict=True)
+            terms[name] = torch.stack([weight * level.abs().sum() for weight, level in levels]).sum() / count
     return terms
 
 

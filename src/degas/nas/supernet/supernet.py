@@ -70,6 +70,9 @@ class Supernet(nn.Module):
             make_edge=make_edge,
             make_value=SharedActivation,
         )
+        for first, *others in space.roles.values():
+            for slot in others:
+                self.edge(slot).alpha = self.edge(first).alpha
 
     def forward(self, inputs: Tensor) -> Tensor:
         return self.backbone(inputs)
@@ -85,7 +88,11 @@ class Supernet(nn.Module):
         return edge
 
     def alphas(self) -> list[nn.Parameter]:
-        """α of every edge, each (K,), in the order of the slots."""
+        """Every α once, each (K,), in the order of the slots: one per edge, or per role if stages share them."""
+        return [self.edge(slots[0]).alpha for slots in self.space.roles.values()]
+
+    def edge_alphas(self) -> list[nn.Parameter]:
+        """α of every edge, in the order of the slots; edges of one role have the same object."""
         return [self.edge(slot).alpha for slot in self.space.slots]
 
     def weights(self) -> list[nn.Parameter]:

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import pytest
 import torch
-from naive_pyramid import naive_expand, naive_reduce, naive_terms
+from naive_pyramid import naive_expand, naive_pyramid, naive_reduce, naive_terms
 
+from degas.errors import UserError
 from degas.nas.glo.reconstruction import (
     LOSSES,
     expand,
     from_pyramid,
     laplacian_pyramid,
+    level_weights,
     num_bands,
     reconstruction_terms,
     reduce,
@@ -93,3 +95,25 @@ def test_memory_format_does_not_matter() -> None:
     last = reconstruction_terms(fake.contiguous(memory_format=torch.channels_last), real)
     for name, value in reconstruction_terms(fake, real).items():
         torch.testing.assert_close(last[name], value, rtol=1e-13, atol=0)
+
+
+def test_levels_and_weights_are_settings() -> None:
+    """Against the naive pyramid of another depth, level by level."""
+    fake, real = images(16, 1), images(16, 2)
+    for weights in ([1.0], [0.5, 2.0], [1.0, 1.0, 1.0, 1.0]):
+        expected = 0.0
+        for plane in (real - fake).flatten(0, 1):
+            bands = naive_pyramid(plane, len(weights) - 1)
+            expected += sum(w * float(band.abs().sum()) for w, band in zip(weights, bands, strict=True))
+        found = reconstruction_terms(fake, real, "lap1", weights)["lap1"]
+        assert float(found) == pytest.approx(expected / fake.numel(), rel=1e-12)
+
+
+def test_weights_of_levels_follow_depth_and_size() -> None:
+    assert level_weights(32) == [1, 4, 16, 64]
+    assert level_weights(32, 1) == [1, 4]
+    assert level_weights(32, None, (1, 1, 1, 1)) == [1, 1, 1, 1]
+    with pytest.raises(UserError, match=r"--search\.pyramid-levels: 16 px can be halved 4 times, so not 5 bands"):
+        level_weights(16, 5)
+    with pytest.raises(UserError, match=r"--search\.pyramid-weights has 2 values, but 3 bands .* need 4"):
+        level_weights(16, 3, (1, 1))

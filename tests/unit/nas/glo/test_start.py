@@ -33,13 +33,15 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Where principal components were found, one entry each time; there need be no GPU."""
     places: list[str] = []
 
-    def on_host(flat: np.ndarray, size: int, generator: torch.Generator) -> np.ndarray:
+    def on_host(flat: np.ndarray, size: int, generator: torch.Generator, **how: bool) -> np.ndarray:
         places.append("cpu")
-        return whitened_scores(flat, size, generator)
+        return whitened_scores(flat, size, generator, **how)
 
-    def on_device(device: torch.device, flat: np.ndarray, size: int, generator: torch.Generator) -> torch.Tensor:
+    def on_device(
+        device: torch.device, flat: np.ndarray, size: int, generator: torch.Generator, **how: bool
+    ) -> torch.Tensor:
         places.append(device.type)
-        return whitened_scores_on(CPU, flat, size, generator)
+        return whitened_scores_on(CPU, flat, size, generator, **how)
 
     monkeypatch.setattr(start, "whitened_scores", on_host)
     monkeypatch.setattr(start, "whitened_scores_on", on_device)
@@ -146,3 +148,19 @@ def test_a_checkpoint_of_the_last_release_does_not_know_how_far_latents_moved(
     assert told == [["dead-latents"], []]
     assert isinstance(new.signal, Glo)
     assert torch.equal(new.signal.table.rows, old.signal.inputs(torch.arange(24)))
+
+
+def test_raw_components_are_the_projections_on_the_principal_directions(make_images: Make) -> None:
+    """By numpy's singular vectors, pixels in [−1, 1], longer rows scaled to length 1; other kinds are kept apart."""
+    images = make_images(40, size=8)
+    flat = images.images.reshape(40, -1) / 127.5 - 1.0
+    centred = flat - flat.mean(axis=0)
+    _, _, directions = np.linalg.svd(centred, full_matrices=False)
+    expected = centred @ directions[:6].T  # (40, 6), signs free
+    expected /= np.maximum(np.linalg.norm(expected, axis=1, keepdims=True), 1)
+    whitened = first_latents(images, "pca", 6, 0, CPU)
+    raw = first_latents(images, "pca-raw", 6, 0, CPU).numpy()
+    signs = np.sign((raw * expected).sum(axis=0))
+    np.testing.assert_allclose(raw * signs, expected, atol=1e-5)
+    assert torch.equal(first_latents(images, "pca", 6, 0, CPU), whitened)
+    assert (first_latents(images, "pca-raw", 60, 0, CPU)[:, 40:] == 0).all()  # beyond the rank

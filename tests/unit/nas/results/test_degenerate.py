@@ -121,7 +121,7 @@ def test_a_long_search_is_not_asked_to_go_all_the_way() -> None:
     ],
 )
 def test_collapse(real: float, fake: float, num_steps: int, expected: str | None) -> None:
-    assert kind(collapsed(real, fake, num_steps=num_steps)) == expected
+    assert kind(collapsed(real, fake, num_steps=num_steps, mend="")) == expected
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_collapse(real: float, fake: float, num_steps: int, expected: str | None
     ],
 )
 def test_dead_latents(num_dead: int, num_latents: int, gradients: list[float], expected: str | None) -> None:
-    assert kind(dead_latents(num_dead, num_latents, gradients)) == expected
+    assert kind(dead_latents(num_dead, num_latents, gradients, mend="")) == expected
 
 
 def mixing(**parts: tuple[float, float | None]) -> dict[str, Any]:

@@ -100,4 +100,4 @@ def test_a_constant_network_is_a_collapse(make_images: Make, make_settings: Make
             weight.zero_()
     real_variance, fake_variance = variances(search.signal)
     assert fake_variance == pytest.approx(0.0, abs=1e-12)
-    assert collapsed(real_variance, fake_variance, num_steps=1000) is not None
+    assert collapsed(real_variance, fake_variance, num_steps=1000, mend="") is not None

@@ -1,0 +1,1 @@
+"""The paper's tables, each from data to finished table by one command."""
