@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -14,7 +15,8 @@ from html import escape
 from evidence_search import DEFAULT, RESULTS, RULES, read, records
 from evidence_trainings import UP_ROWS, final, last, lines
 
-WIDTH, LABELS, ROW, TOP, BOTTOM = 780, 275, 26, 12, 46  # pixels
+WIDTH, SIDE, ROW, TOP, LINE = 520, 24, 40, 6, 18  # pixels; narrow, so that a phone shows readable letters
+LETTERS = 70  # of a line below the axis
 BLUE, RED, GREY = "#3b6fb5", "#c4513c", "#d9d9d9"
 
 
@@ -34,15 +36,16 @@ def dots(rows: Sequence[Row], axis: str, reference: float | None = None) -> str:
     numbers += [] if reference is None else [reference]
     ticks = ticks_of(min(numbers), max(numbers))
     low, high = ticks[0], ticks[-1]
-    height = TOP + ROW * len(rows) + BOTTOM
+    words = textwrap.wrap(axis, LETTERS)
+    height = TOP + ROW * len(rows) + LINE * (len(words) + 2)
 
     def x(value: float) -> str:
-        return f"{LABELS + (WIDTH - LABELS - 30) * (value - low) / (high - low):.1f}"
+        return f"{SIDE + (WIDTH - 2 * SIDE) * (value - low) / (high - low):.1f}"
 
     base = TOP + ROW * len(rows)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
-        'font-family="sans-serif" font-size="13">',
+        'font-family="sans-serif" font-size="14">',
         f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>',
     ]
     for tick in ticks:
@@ -51,15 +54,18 @@ def dots(rows: Sequence[Row], axis: str, reference: float | None = None) -> str:
     if reference is not None:
         parts.append(f'<line x1="{x(reference)}" x2="{x(reference)}" y1="{TOP}" y2="{base}" stroke="#555"/>')
     for number, row in enumerate(rows):
-        parts += row_parts(row, TOP + ROW * number + ROW // 2, x)
-    parts.append(f'<text x="{(LABELS + WIDTH - 30) / 2}" y="{base + 38}" text-anchor="middle">{escape(axis)}</text>')
+        parts += row_parts(row, TOP + ROW * number, x)
+    for number, line in enumerate(words):
+        y = base + LINE * (number + 2) + 2
+        parts.append(f'<text x="{WIDTH / 2}" y="{y}" text-anchor="middle" fill="#555">{escape(line)}</text>')
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
 def row_parts(row: Row, y: int, x: Callable[[float], str]) -> list[str]:
-    """Label, interval and dots of one row at height `y`."""
+    """Label, and below it interval and dots, of the row that begins at height `y`."""
     colour = RED if row.marked else BLUE
-    parts = [f'<text x="{LABELS - 12}" y="{y + 4}" text-anchor="end">{escape(row.label)}</text>']
+    parts = [f'<text x="{SIDE}" y="{y + 14}">{escape(row.label)}</text>']
+    y += 27
     if row.interval:
         ends = f'x1="{x(row.interval[0])}" x2="{x(row.interval[1])}"'
         parts.append(f'<line {ends} y1="{y}" y2="{y}" stroke="{colour}" stroke-width="2"/>')

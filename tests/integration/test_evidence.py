@@ -40,9 +40,9 @@ def test_a_pages_tables_are_what_its_files_give(page: Path, evidence: ModuleType
     "name", ["found-vs-drawn", "evolution", "search-settings", "up-sampling", "augmentation", "labels", "metrics"]
 )
 def test_a_figure_is_what_its_files_give(name: str, evidence: ModuleType) -> None:
-    """And its labels fit into the 263 pixels in front of the axis: a letter takes about six."""
-    labels = re.findall(r'text-anchor="end">([^<]*)<', evidence.FIGURES[name]())
-    assert max(len(unescape(label)) for label in labels) <= 42
+    """And its words fit into its 520 pixels: a letter takes about seven."""
+    words = re.findall(r">([^<]+)</text>", evidence.FIGURES[name]())
+    assert max(len(unescape(line)) for line in words) <= 70
     assert evidence.figure_path(name).read_text(encoding="utf-8") == evidence.FIGURES[name]()
 
 
