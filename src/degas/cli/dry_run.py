@@ -11,10 +11,13 @@ from degas.settings.sections import SearchSettings
 
 def tell_search(options: SearchOptions) -> None:
     from degas.api import plan
+    from degas.api.probe import search_probe
 
     images = plan.images_of(options.source, options.data)
-    facts = plan.search_facts(images, options.search_settings(), options.space, seeds=options.seeds)
-    sections = {"data": options.data, "space": options.space, "search": options.search_settings()}
+    settings = options.search_settings()
+    facts = plan.search_facts(images, settings, options.space, seeds=options.seeds)
+    facts += search_probe(images, settings, options.space, options.device, seeds=options.seeds)
+    sections = {"data": options.data, "space": options.space, "search": settings}
     _tell(options, sections, [*plan.images_facts(images), *facts])
 
 
@@ -34,6 +37,7 @@ def tell_train(options: TrainOptions) -> None:
 def tell_run(options: RunOptions) -> None:
     from degas.api import plan
     from degas.api.job import check_later_stages
+    from degas.api.probe import search_probe
     from degas.api.whole_run import Chosen, check_chosen
     from degas.gan.settings import resolve_gan
 
@@ -47,6 +51,7 @@ def tell_run(options: RunOptions) -> None:
     facts = plan.images_facts(images)
     if options.architecture is None and options.init is None:
         facts += plan.search_facts(images, search, options.space, seeds=options.seeds)
+        facts += search_probe(images, search, options.space, options.device, seeds=options.seeds)
         sections["search"] = search
     facts += plan.train_facts(images, gan, options.space, options.architecture, options.seed, options.init)
     sections |= {"gan": options.gan, "evaluate": options.evaluate}

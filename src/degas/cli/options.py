@@ -20,7 +20,7 @@ SOURCE = "digits, photos, a folder, zip or .npz of images, an official archive, 
 FILE = "architecture.json, a run folder that holds one, or the name of a shipped one"
 GENERATOR = "generator folder, a run folder that holds one, or the name of a shipped one"
 INIT = f"trained generator to fine-tune: a {GENERATOR}"
-DRY_RUN = "print settings, images, parameters, memory and steps, then stop; nothing is written"
+DRY_RUN = "print settings, images, parameters, steps, and a search's time and memory, then stop; nothing is written"
 Device = Literal["auto", "cpu", "cuda"]
 Seeds = Annotated[int, Field(ge=2, le=1000)]
 

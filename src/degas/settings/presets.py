@@ -34,7 +34,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "weight_optimizer": "sgd",
             "weight_lr": 0.3,  # §4.1
             "weight_lr_min": 1e-3,
-            "weight_momentum": 0.0,  # GLO's code; DARTS' 0.9 does not train (docs/search-paper-rate.md)
+            "weight_momentum": 0.0,  # GLO's code; DARTS' 0.9 does not train (docs/evidence/paper-rate.md)
             "weight_decay": 3e-4,
             "latent_init": "random",
             "latent_optimizer": "sgd",

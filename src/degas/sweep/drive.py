@@ -109,9 +109,12 @@ class _Driver:
 
     def _start(self, pool: Pool, waiting: list[Job]) -> None:
         for job in waiting:
-            if job.trial.name not in self.jobs and pool.has_room():
-                self.jobs[job.trial.name] = job
-                pool.start(job.trial.name, self._order(job))
+            if job.trial.name in self.jobs:
+                continue
+            if not pool.has_room():  # asked no more than once in vain: a cluster answers over the network
+                return
+            self.jobs[job.trial.name] = job
+            pool.start(job.trial.name, self._order(job))
 
     def _order(self, job: Job) -> Order:
         name, run = job.trial.name, self.folder / "runs" / job.trial.name

@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 from stub_sweep import SETUP, two_places
+from stub_trial import write_scores
 
 from degas.errors import UserError
 from degas.runtime.folder_lock import owned_folder
 from degas.sweep.drive import Setup, run_sweep
 from degas.sweep.plan import Halving, Plan, Trial, make_trials
-from degas.sweep.pool import LocalPool, Place, Pool
+from degas.sweep.pool import Attempt, LocalPool, Place, Pool
+from degas.sweep.trial_process import Order
 
 REFERENCE = str(Path(__file__).parents[2] / "reference")
 
@@ -138,3 +140,41 @@ def test_trials_stop_with_an_error_of_the_driver(tmp_path: Path) -> None:
     steps = [(tmp_path / f"runs/seed={k}/step").read_text() for k in (0, 1)]
     threading.Event().wait(0.3)
     assert steps == [(tmp_path / f"runs/seed={k}/step").read_text() for k in (0, 1)]
+
+
+class Counting:
+    """A pool of two places whose trials end at once, the last one first; counts how often it is asked for room."""
+
+    num_places = 2
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.asked, self.turns, self._running = folder, 0, 0, list[str]()
+
+    def has_room(self) -> bool:
+        self.asked += 1
+        return len(self._running) < 2
+
+    def start(self, name: str, order: Order) -> None:
+        self._running.append(name)
+
+    def ended(self, seconds: float) -> list[Attempt]:
+        self.turns += 1
+        name = self._running.pop()
+        write_scores(self.folder / "runs" / name, 1.0)
+        return [Attempt(name, 0, 0.0)]
+
+    def running(self) -> dict[str, float]:
+        return dict.fromkeys(self._running, 0.0)
+
+    def stop(self) -> None:
+        assert not self._running
+
+
+def test_a_pool_is_asked_for_room_once_in_vain_a_turn(tmp_path: Path) -> None:
+    pool = Counting(tmp_path)
+    trials = make_trials({}, {"seed": list(range(40))}, [])
+    for trial in trials:
+        (tmp_path / "runs" / trial.name).mkdir(parents=True)
+    rows = run_sweep(Plan(("run",), trials), tmp_path, quiet(), lambda: pool)
+    assert [row["status"] for row in rows] == ["done"] * 40
+    assert pool.asked <= 40 + pool.turns

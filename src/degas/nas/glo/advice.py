@@ -13,7 +13,7 @@ _OURS = ("weight_optimizer", "weight_lr", "weight_lr_min", "latent_optimizer", "
 def advice(settings: SearchSettings) -> str:
     """A clause that names the settings to change, with their values.
 
-    For SGD first GLO's own: no momentum, latents at ten times the weights' rate (docs/search-paper-rate.md). Otherwise
+    For SGD first GLO's own: no momentum, latents at ten times the rate (docs/evidence/paper-rate.md). Otherwise
     the defaults, rates included: those of an SGD preset would be far too high for Adam.
     """
     if settings.weight_optimizer == settings.latent_optimizer == "sgd":

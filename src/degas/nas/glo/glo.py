@@ -30,7 +30,7 @@ from degas.settings.sections import SearchSettings
 
 FurtherTerms = Callable[[Tensor, Tensor], Terms]  # fakes and reals (B, C, H, W) in [−1, 1] → scalars by name
 RECALIBRATION_BATCHES = 20  # of latents, before showing or measuring anything in evaluation mode
-SGD_VISITS = 10  # of a latent, before a fit by SGD is judged (docs/search-paper-rate.md)
+SGD_VISITS = 10  # of a latent, before a fit by SGD is judged (docs/evidence/paper-rate.md)
 INDISTINCT = 0.02  # loss of the mean image if images differ by a grey level or two: then there is nothing to learn
 
 

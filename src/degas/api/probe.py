@@ -1,0 +1,77 @@
+"""Time, memory and arithmetic of a search, measured on its own first steps. Writes nothing."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from degas.data.image_set import ImageSet
+from degas.nas.state import Search
+from degas.runtime.distributed import Engine
+from degas.runtime.estimate import format_about
+from degas.runtime.memory import in_words
+from degas.settings.sections import SearchSettings, SpaceSettings
+
+NUM_STEPS, MAX_SECONDS = 4, 10.0  # timed steps: so many, or fewer after so long
+Row = tuple[str, str, str]  # name, value, source of the value
+
+
+def search_probe(
+    images: ImageSet,
+    settings: SearchSettings,
+    space: SpaceSettings,
+    device: str,
+    *,
+    seeds: int | None = None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> list[Row]:
+    """Rows on arithmetic, memory and time of a search, from its first steps on this machine.
+
+    The first step, which also warms up, counts multiply-adds; it is timed only if it takes long. Decisions that are
+    measured after the steps come on top.
+    """
+    with Engine(settings.precision, device) as engine:
+        search = Search(images, settings.model_copy(update={"cuda_graphs": False}), space, seed=0, engine=engine)
+        begun = clock()
+        with FlopCounterMode(display=False) as counter:
+            search.step(0)
+        first = clock() - begun
+        seconds, count = (first, 1) if first > MAX_SECONDS else _timed(search, clock)
+        memory, whose = peak_bytes(engine.device)
+    after = "; measuring the decisions comes on top" if search.rule.measured else ""
+    total = format_about(seconds * search.total_steps * (seeds or 1))
+    multiply_adds = counter.get_total_flops() / 2e9
+    return [
+        ("search arithmetic", f"{multiply_adds:,.3g} billion multiply-adds", "a step, backward passes included"),
+        ("search peak", in_words(memory), f"{whose}, in its first steps"),
+        (
+            "search time",
+            f"about {total}",
+            f"by {count} step{'s' if count > 1 else ''} here, {1000 * seconds:,.0f} ms each{after}",
+        ),
+    ]
+
+
+def _timed(search: Search, clock: Callable[[], float]) -> tuple[float, int]:
+    """Seconds per step, and the number of timed steps."""
+    begun, spent, count = clock(), 0.0, 0
+    while count < NUM_STEPS and spent <= MAX_SECONDS:
+        count += 1
+        search.step(count % search.total_steps)
+        if search.engine.device.type == "cuda":
+            torch.cuda.synchronize(search.engine.device)
+        spent = clock() - begun
+    return spent / count, count
+
+
+def peak_bytes(device: torch.device) -> tuple[int, str]:
+    """The most memory so far, and whose: the GPU's allocations, or everything that this process holds."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device), "memory of the GPU"
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, "memory of this process"

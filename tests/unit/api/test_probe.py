@@ -1,0 +1,56 @@
+"""Time, memory and arithmetic of a search, from its first steps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from degas.api import probe
+from degas.api.probe import search_probe
+from degas.data.image_set import ImageSet
+from degas.settings.sections import SearchSettings, SpaceSettings
+
+
+def probed(images: ImageSet, settings: SearchSettings, **more: Any) -> dict[str, tuple[str, str]]:
+    return {
+        name: (value, source) for name, value, source in search_probe(images, settings, SpaceSettings(), "cpu", **more)
+    }
+
+
+def billions(rows: dict[str, tuple[str, str]]) -> float:
+    return float(rows["search arithmetic"][0].split()[0])
+
+
+def ticking(seconds: float) -> Callable[[], float]:
+    moments = iter(range(10_000))
+    return lambda: seconds * next(moments)
+
+
+def test_arithmetic_grows_with_the_batch_and_memory_is_that_of_a_process(
+    make_images: Callable[..., ImageSet], make_settings: Callable[..., SearchSettings]
+) -> None:
+    found = [probed(make_images(24), make_settings(batch_images=n)) for n in (4, 8, 16)]
+    few, more, most = map(billions, found)
+    assert most - more == pytest.approx(2 * (more - few), rel=0.05)  # kernels are mixed once a step, whatever the batch
+    assert 0 < 2 * few - more < few
+    assert re.fullmatch(r"[\d.]+ [MG]iB", found[0]["search peak"][0])
+
+
+def test_time_is_that_of_the_steps_for_all_of_them_and_all_seeds(
+    make_images: Callable[..., ImageSet], make_settings: Callable[..., SearchSettings]
+) -> None:
+    settings = make_settings(batch_images=4, num_epochs=100)  # 600 steps
+    rows = probed(make_images(24), settings, clock=ticking(2.0))
+    assert rows["search time"] == ("about 20 min", "by 4 steps here, 2,000 ms each")
+    assert probed(make_images(24), settings, clock=ticking(2.0), seeds=3)["search time"][0] == "about 60 min"
+
+
+def test_a_slow_first_step_is_enough(
+    make_images: Callable[..., ImageSet], make_settings: Callable[..., SearchSettings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probe, "_timed", None)
+    rows = probed(make_images(24), make_settings(batch_images=4, num_epochs=2), clock=ticking(11.0))
+    assert rows["search time"][1].startswith("by 1 step here, 11,000 ms each")
