@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -89,8 +90,9 @@ def test_killed_trials_are_resumed_and_the_table_is_the_same(
     while driver.poll() is None:
         for name, process in trials(tmp_path / "sweep"):
             if name not in killed and len(killed) < 4:  # each once: three attempts would be a failure
-                os.kill(process, signal.SIGKILL)
-                killed.add(name)
+                with suppress(ProcessLookupError):  # it has ended since
+                    os.kill(process, signal.SIGKILL)
+                    killed.add(name)
         time.sleep(0.05)
     assert driver.returncode == 0, driver.communicate()[1]
     driver.communicate()

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,8 @@ class Disturbed:
 
     def kill_worker(self) -> None:
         for process in workers()[:1]:
-            os.kill(process, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has ended since
+                os.kill(process, signal.SIGKILL)
 
     def kill_node(self) -> None:
         from ray_nodes import add_node
