@@ -5,8 +5,9 @@ A page in docs/evidence has its tables between two comments:
     <!-- numbers: NAME -->
     <!-- end -->
 
-`TABLES[NAME]` (evidence_search.py, evidence_trainings.py) makes the text between them from docs/results. A measurement
-whose files were not kept has its table in the page and its reason in evidence_unkept.py, printed below the table.
+`TABLES[NAME]` (evidence_search.py, evidence_trainings.py, evidence_contest.py, evidence_paper.py) makes the text
+between them from docs/results. A measurement whose files were not kept has its table in the page and its reason in
+evidence_unkept.py, printed below the table.
 
 Numbers in prose must be in a table of their page, in a command, among the settings of evidence_unkept.py, or in the
 page's list of numbers without a file, which `<!-- numbers: without a file -->` prints.
@@ -25,6 +26,7 @@ DOCS = Path(__file__).parent
 if str(DOCS) not in sys.path:
     sys.path.insert(0, str(DOCS))
 
+from evidence_contest import TABLES as CONTEST  # noqa: E402
 from evidence_figures import FIGURES  # noqa: E402
 from evidence_paper import TABLES_OF_THE_PAPER  # noqa: E402
 from evidence_search import TABLES as SEARCH  # noqa: E402
@@ -32,7 +34,7 @@ from evidence_search import cost  # noqa: E402
 from evidence_trainings import TABLES as TRAININGS  # noqa: E402
 from evidence_unkept import PROSE, SETTINGS, TABLES_WITHOUT_FILES  # noqa: E402
 
-TABLES = {**SEARCH, **TRAININGS, **TABLES_OF_THE_PAPER}
+TABLES = {**SEARCH, **TRAININGS, **CONTEST, **TABLES_OF_THE_PAPER}
 LEFT = "without a file"  # the block that lists a page's numbers in prose that no file holds
 HOURS = "hours of "  # and folders of trials: how many, and their processor time
 BLOCK = re.compile(r"<!-- numbers: (.+?) -->\n(.*?)<!-- end -->", re.S)

@@ -11,7 +11,6 @@ MEDIANS = "medians of alternating runs while the code was written; their output 
 
 # Tables: name of the block → why there is no file.
 TABLES_WITHOUT_FILES: dict[str, str] = {
-    "demo": f"{FOLDERS} `make demo` makes them again.",
     "earlier demos": FOLDERS,
     "fresh and old seeds": "seeds 0 to 4 are in the next table's file; the searches of seeds 5 to 7 were not kept.",
     "objectives on digits": FOLDERS,
@@ -35,7 +34,6 @@ TRIALS = "rows of `docs/results/search-settings/trials.json`"
 
 # Numbers in prose: page → the numbers, as in the text → where they come from.
 PROSE: dict[str, dict[str, str]] = {
-    "index": {"65.97, 63.44": "two runs of `make demo`; the run folders were not kept"},
     "found-vs-drawn": {
         "0.01": REPEATED_FITS,
         "0.008, 0.002": "differences of the tables above",

@@ -115,9 +115,9 @@ def test_a_wrong_number_is_noticed(tmp_path: Path, evidence: ModuleType, monkeyp
 
 
 def test_a_table_without_a_file_says_so(evidence: ModuleType) -> None:
-    made = evidence.block("demo", "demo", "| a |\n|---|\n| 1.5 |\n\n*No file: old words.*\n")
+    made = evidence.block("not-kept", "earlier demos", "| a |\n|---|\n| 1.5 |\n\n*No file: old words.*\n")
     assert "| 1.5 |" in made
-    assert f"*No file: {evidence.TABLES_WITHOUT_FILES['demo']}*" in made
+    assert f"*No file: {evidence.TABLES_WITHOUT_FILES['earlier demos']}*" in made
     assert "old words" not in made
     with pytest.raises(KeyError, match="no table is called 'unheard of'"):
         evidence.block("demo", "unheard of", "")

@@ -197,16 +197,21 @@ class Agreement:
 class Confidence:
     """Share of a stream's samples of which a classifier is sure: its largest probability is at least `SURE` (0…1).
 
+    A classifier trained with label smoothing ε over K classes aims at p = (1 − ε)·q + ε/K for its belief q, so that the
+    bound on q is (1 − ε)·`SURE` + ε/K on p.
+
     Our choice. It sees whether samples look like one of the classes, not whether all classes occur, and a classifier is
     also sure of many images that look like none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, label_smoothing: float = 0.0) -> None:
+        self.label_smoothing = label_smoothing
         self.num_seen, self.num_sure = 0, 0
 
     def update(self, logits: Tensor) -> None:
         """Take the next logits (N, K) of the stream."""
-        self.num_sure += int((logits.double().softmax(dim=1).amax(dim=1) >= SURE).sum())
+        bound = (1 - self.label_smoothing) * SURE + self.label_smoothing / logits.shape[1]
+        self.num_sure += int((logits.double().softmax(dim=1).amax(dim=1) >= bound).sum())
         self.num_seen += len(logits)
 
     def compute(self) -> float:

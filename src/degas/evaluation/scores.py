@@ -85,7 +85,7 @@ class ClassScores:
         self.extractor, self.num_samples, self.num_splits = extractor, num_samples, num_splits
         self.score: ClassScore | None = None
         self.agreement = Agreement(labels) if labels is not None and extractor.has_classifier_score else None
-        self.confidence = Confidence() if extractor.has_classifier_score else None
+        self.confidence = Confidence(extractor.label_smoothing) if extractor.has_classifier_score else None
 
     def update(self, logits: Tensor) -> None:
         """Take the next logits (N, K) of the samples."""

@@ -14,6 +14,7 @@ from degas.report.decisions import by_losses
 from degas.report.reader import Record
 from degas.runtime.json_files import number
 
+PAPERS_ORDER = "normal-up"
 METRICS = {"fid": "Fréchet distance", "kid": "KID"}
 
 
@@ -27,10 +28,15 @@ class ContestFiles:
     verdict: Record = field(default_factory=dict)
 
 
-def contest_section(files: ContestFiles, pruning: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the section's contents; None for a run without a contest. `pruning`: the search's pruning.json."""
+def contest_section(files: ContestFiles, pruning: Mapping[str, Any], order: str) -> dict[str, Any] | None:
+    """Return the section's contents; None for a run without a contest.
+
+    `pruning`: the search's pruning.json. `order`: the search's order within a stage; effects are named by the edges of
+    the paper's order, so that losses of edges in the other one do not stand beside them.
+    """
     if not files.candidates:
         return None
+    pruning = pruning if order == PAPERS_ORDER else {}
     return {
         "count": len(files.candidates),
         "comparisons": comparisons(files.verdict),

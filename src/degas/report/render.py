@@ -120,7 +120,7 @@ def _panel(run: Run, k: int) -> dict[str, Any]:
         "headline": sections.headline(run),
         "architecture": sections.architecture(run, f"r{k}-arch"),
         "agreement": agreement_section(run.agreement),
-        "contest": contest_section(run.contest, run.pruning),
+        "contest": contest_section(run.contest, run.pruning, run.architecture.order if run.architecture else ""),
         "alpha": alpha,
         "numbers": {"epochs": alpha["epochs"], "alpha": [card["alpha"] for card in alpha["cards"]]} if alpha else None,
         "commands": sections.commands(run),

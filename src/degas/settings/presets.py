@@ -13,11 +13,19 @@ from degas.runtime.json_files import number
 
 # Each preset lists its changes to the defaults; `default` changes nothing.
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
-    # `quick` is sized for the demo: digits, under five minutes on two cores.
+    # `quick` is sized for the demo: digits, under five minutes on two cores. Its space and start are those that short
+    # adversarial trainings prefer (docs/evidence/contest.md): plain convolutions after nearest up-sampling.
     "quick": {
+        "space": {
+            "order": "up-normal",
+            "num_normal": 2,
+            "normal_operations": ("conv_1x1", "conv_3x3", "skip"),
+            "up_operations": ("nearest_conv_1x1", "nearest_conv_3x3"),
+        },
         "search": {"num_epochs": 8},
         "gan": {
             "num_steps": 2500,
+            "frame_start": "resnet",
             "width": 32,
             "generator_batch_images": 64,
             "sample_steps": 250,
@@ -72,9 +80,12 @@ def preset_values(preset: str, source: str = "", begun: Mapping[str, Any] | None
 
     The paper's search rate depends on the data set (§4.1), recognised by its name in `source`, a path or a name. A
     search that has begun with the preset keeps its optimiser: a moved copy of the images may have another name, and
-    `paper` was the literal reading up to degas 0.1. `begun` is its config.json.
+    `paper` was the literal reading up to degas 0.1. Likewise `quick` had the default's space and start up to 0.2.
+    `begun` is its config.json.
     """
     values = {section: dict(changes) for section, changes in PRESETS[preset].items()}
+    if preset == "quick" and _is_older_quick(begun or {}):
+        del values["space"], values["gan"]["frame_start"]
     if not preset.startswith("paper"):
         return values
     search = values["search"]
@@ -84,3 +95,10 @@ def preset_values(preset: str, source: str = "", begun: Mapping[str, Any] | None
         recorded = begun["search"]
         search |= {name: recorded[name] for name in OPTIMIZER if number(recorded.get(name))}
     return values
+
+
+def _is_older_quick(begun: Mapping[str, Any]) -> bool:
+    """Return whether a search began with `quick` as it was up to degas 0.2, in the default's space."""
+    space = begun.get("space")
+    older = {"order": "normal-up", "num_normal": 1}
+    return begun.get("preset") == "quick" and isinstance(space, Mapping) and older.items() <= space.items()

@@ -200,6 +200,13 @@ def test_confidence_counts_sure_samples_over_a_stream() -> None:
     assert confidence.compute() == 0.5
 
 
+def test_confidence_undoes_label_smoothing() -> None:
+    """With ε = 0.1 and two classes a belief of 0.9 is given as 0.86."""
+    confidence = Confidence(label_smoothing=0.1)
+    confidence.update(torch.tensor([[0.87, 0.13], [0.85, 0.15]], dtype=torch.float64).log())
+    assert confidence.compute() == 0.5
+
+
 # --- precision and recall ---
 
 

@@ -93,6 +93,14 @@ def test_alpha_is_never_shown_as_a_loss() -> None:
     assert {row["loss"] for edge in effects_by_edge(EFFECTS, by_alpha) for row in edge["rows"]} == {""}
 
 
+def test_losses_of_a_search_in_the_other_order_do_not_stand_beside_effects() -> None:
+    """The same name is another edge there: `N1.1->N1.2` is the second normal edge of one, the first of the other."""
+    for order, shown in (("normal-up", {"", "+0.01", "−0.01"}), ("up-normal", {""})):
+        section = contest_section(ContestFiles(CANDIDATES, RUNGS, EFFECTS), PRUNING, order)
+        assert section is not None
+        assert {row["loss"] for edge in section["effects"] for row in edge["rows"]} == shown
+
+
 def test_the_page_shows_the_contest_of_a_run(tmp_path: Path) -> None:
     page = write_report([contest_run(tmp_path / "run")], tmp_path / "report.html").read_text(encoding="utf-8")
     for words in ('id="contest"', "2 candidates", "not told apart", "least mean", "up-normal/nearest", "6.1"):
@@ -104,7 +112,7 @@ def test_an_unfinished_contest_says_so(tmp_path: Path) -> None:
     run = contest_run(tmp_path / "run")
     write_json(run / "contest" / "rungs.json", RUNGS[:1])
     (run / "contest" / "verdict.json").unlink()
-    section = contest_section(collect_run(run).contest, {})
+    section = contest_section(collect_run(run).contest, {}, "")
     assert section is not None
     assert section["state"] == "Not finished: 1 of 3 rungs are decided."
     assert "1 of 3 rungs" in write_report([run], tmp_path / "report.html").read_text(encoding="utf-8")
@@ -112,7 +120,7 @@ def test_an_unfinished_contest_says_so(tmp_path: Path) -> None:
 
 def test_a_run_without_a_contest_has_no_section(tmp_path: Path) -> None:
     run = fake_run(tmp_path / "run")
-    assert contest_section(collect_run(run).contest, {}) is None
+    assert contest_section(collect_run(run).contest, {}, "") is None
     assert 'id="contest"' not in write_report([run], tmp_path / "report.html").read_text(encoding="utf-8")
 
 

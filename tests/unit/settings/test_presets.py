@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from degas.settings.presets import preset_values
+from degas.settings.sections import SpaceSettings
+from degas.space.shipped import load_shipped
 
 
 @pytest.mark.parametrize(
@@ -61,3 +63,25 @@ def test_a_search_that_began_when_paper_was_the_literal_reading_keeps_its_moment
     begun = {"preset": "paper", "search": {"weight_lr": 0.3, "latent_lr": 0.3, "weight_momentum": 0.9}}
     search = preset_values("paper", "cifar", begun)["search"]
     assert (search["latent_lr"], search["weight_momentum"]) == (0.3, 0.9)
+
+
+def test_the_hand_made_architecture_of_the_demos_kind_lies_in_the_space_of_quick() -> None:
+    """What short trainings found good can be found: up-sampling first, two plain convolutions, nearest up-sampling."""
+    settings = SpaceSettings(**preset_values("quick")["space"])
+    space, _ = settings.resolve(16)
+    shipped = load_shipped("up-normal-n2").for_image_size(16)
+    assert (shipped.order, shipped.num_normal) == (space.order, space.num_normal)
+    used = {edge.operation for edge in shipped.edges}
+    assert used <= {*space.normal_operations, *space.up_operations}
+
+
+def test_a_run_that_began_with_quick_in_the_defaults_space_keeps_space_and_start() -> None:
+    older = {"preset": "quick", "space": {"order": "normal-up", "num_normal": 1, "normal_operations": ["skip"]}}
+    kept = preset_values("quick", begun=older)
+    assert "space" not in kept
+    assert "frame_start" not in kept["gan"]
+    assert kept["search"] == preset_values("quick")["search"]
+    newer = {"preset": "quick", "space": {"order": "up-normal", "num_normal": 2}}
+    for begun in (newer, {**older, "preset": "default"}, {"preset": "quick", "space": 7}, {}, None):
+        assert preset_values("quick", begun=begun) == preset_values("quick")
+    assert preset_values("quick")["gan"]["frame_start"] == "resnet"  # not deleted from the table itself

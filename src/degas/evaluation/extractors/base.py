@@ -34,6 +34,7 @@ class Extractor(nn.Module):
     num_features: int  # D
     has_inception_score: bool = False  # its logits give the Inception Score (the 2015-12-05 network only)
     has_classifier_score: bool = False  # its logits give `classifier_score`, never IS
+    label_smoothing: float = 0.0  # ε of its training, which lowers the largest probability that it gives to 1 − ε + ε/K
     class_names: tuple[str, ...] = ()  # of its logits, if they are classes of the data
 
     @cached_property

@@ -25,6 +25,7 @@ from degas.runtime.durable import replace_file
 from degas.runtime.fingerprint import fingerprint_of
 
 VERSION = 1
+LABEL_SMOOTHING = 0.1  # of its training (Szegedy et al. 2016)
 WIDTHS = (32, 128, 256)  # of the three blocks; the last is the number of features
 LOGIT_SCALE = 1 / 9  # keeps the first logits small, whatever the features' size (Jordan 2024)
 _REMEDY = "make it again with `degas features train --data SRC --out FOLDER`"
@@ -87,6 +88,7 @@ class ClassifierExtractor(Extractor):
 
     name = "classifier"
     has_classifier_score = True
+    label_smoothing = LABEL_SMOOTHING
 
     def __init__(self, network: ClassifierNetwork, config: dict[str, Any]) -> None:
         super().__init__()

@@ -18,7 +18,14 @@ from torch.nn import functional as F
 from degas.data.image_set import ImageSet
 from degas.data.loader import enough_epochs, split
 from degas.errors import UserError
-from degas.evaluation.extractors.classifier import VERSION, WIDTHS, ClassifierNetwork, save_classifier, to_pixels
+from degas.evaluation.extractors.classifier import (
+    LABEL_SMOOTHING,
+    VERSION,
+    WIDTHS,
+    ClassifierNetwork,
+    save_classifier,
+    to_pixels,
+)
 from degas.runtime.finite import FiniteWatch
 from degas.runtime.progress import Progress
 from degas.runtime.rng import forked_rng, numpy_generator, torch_generator
@@ -108,7 +115,7 @@ def _train(
             pixels = to_pixels(images.to(device)).contiguous(memory_format=torch.channels_last)
             with cast:
                 _, logits = network(pixels)
-            loss = F.cross_entropy(logits.float(), labels.to(device), label_smoothing=0.1)
+            loss = F.cross_entropy(logits.float(), labels.to(device), label_smoothing=LABEL_SMOOTHING)
             watch.add(step, {"loss": loss})
             optimizer.zero_grad()
             loss.backward()
