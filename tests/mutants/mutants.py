@@ -109,11 +109,11 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(LOSSES, "(squared_norms + 1e-12).sqrt()", "squared_norms.sqrt()"),
     Mutant(LOSSES, "gradients.square().sum((1, 2, 3))", "gradients.square().mean((1, 2, 3))"),
     Mutant(LOSSES, "images, create_graph=True)", "images)"),
-    Mutant(LOSSES, "feature_weight * feature_distance - margin", "feature_weight * feature_distance + margin"),
+    Mutant(LOSSES, "weight, feature_weight) - margin)", "weight, feature_weight) + margin)"),
     Mutant(
         LOSSES,
-        "feature_weight * feature_distance - margin).clamp(min=0)",
-        "feature_weight * feature_distance - margin)",
+        "feature_weight) - margin).clamp(min=0)",
+        "feature_weight) - margin)",
     ),
     Mutant(
         LOSSES,
@@ -203,7 +203,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(LATENTS, "return self.rows[index].requires_grad_()", "return self.rows[: len(index)].requires_grad_()"),
     Mutant(LATENTS, "noise @ self.factor.T", "noise @ self.factor"),
     Mutant(LATENTS, "centred.T @ centred / max(len(wide) - 1, 1)", "centred.T @ centred"),
-    Mutant(RECONSTRUCTION, "4**j * level", "2**j * level"),
+    Mutant(RECONSTRUCTION, "4.0**j for j", "2.0**j for j"),
     Mutant(RECONSTRUCTION, "+= 2 * KERNEL[offset]", "+= KERNEL[offset]"),
     Mutant(RECONSTRUCTION, "current - expand(smaller", "current + expand(smaller"),
     Mutant(REPLAY, "held.copy_(value)", "held.copy_(held)"),

@@ -722,8 +722,8 @@ ROWS: tuple[Row, ...] = (
         "an unknown pruning rule",
         f"{SEARCH} --search.prune perturb",
         2,
-        "--search.prune: unknown pruning rule 'perturb'; known are alone, darts, paper, perturbation; import your own "
-        "with --import MODULE",
+        "--search.prune: unknown pruning rule 'perturb'; known are alone, alone_scaled, darts, paper, perturbation; "
+        "import your own with --import MODULE",
     ),
     Row(
         "an unknown search signal",

@@ -17,9 +17,9 @@ MIN_STEPS = 100  # an epoch of a small data set has only a few
 class Plateau:
     """Judges a search after every epoch, until it has learned something.
 
-    An epoch visits every latent once, and the signal says after how many visits it can be judged. It passes if its
+    An epoch visits every image once, and the signal says after how many visits it can be judged. It passes if its
     loss, or the loss projected to the end of the search along its slope (`projected_loss`), is below the signal's
-    baseline. Otherwise a signal that is judged strictly stops, and another one warns once: plain SGD moves latents so
+    baseline. Otherwise a signal that is judged strictly stops, and another one warns once: plain SGD moves so
     little per visit that its loss may lie at the baseline for many visits and fall later.
 
     Args:

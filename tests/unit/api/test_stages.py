@@ -256,7 +256,7 @@ def test_a_search_keeps_the_presets_rate_whatever_the_copy_of_the_data_set_is_ca
         rates = [
             json.loads((tmp_path / run / "search" / "config.json").read_bytes())["search"] for run in ("one", "two")
         ]
-        assert [(rate["weight_lr"], rate["latent_lr"]) for rate in rates] == [(0.03, 0.03), (0.3, 0.3)]
+        assert [(rate["weight_lr"], rate["latent_lr"]) for rate in rates] == [(0.03, 0.3), (0.3, 3.0)]
     with pytest.raises(UserError, match=r"search\.weight_lr was .* and is 0\.7 now"):
         search("faces", "one", weight_lr=0.7)
 

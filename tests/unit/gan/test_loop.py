@@ -288,9 +288,19 @@ SWITCHES: dict[str, tuple[dict[str, Any], Any]] = {
     "sample_steps": (BASE, 1),
     "evaluate_steps": (BASE, 1),
     "precision": (BASE, "bfloat16"),
+    "lr_end_share": (BASE, 0.5),
+    "beta2_end": (BASE, 0.5),
+    "ema_ramp": (BASE, "cosine"),
+    "norm_parts": (BASE, 2),
+    "stop_step": (BASE, 2),
+    "penalty_at": ({"objective": "r3gan", "num_steps": 3, "augment": "diffaugment"}, "augmented"),
+    "gradient_end_share": ({"objective": "r3gan", "num_steps": 3}, 0.5),
+    "inconsistency_bound": ({"objective": "cagan", "num_steps": 3}, 1e-4),
 }
-# Read where the networks are built (test_own_networks.py), not here; and what needs a GPU (test_replayed_steps.py).
-ELSEWHERE = {"critic", "generator_width", "noise_size", "image_gain", "deconv_start", "frame_start", "cuda_graphs"}
+# Read where the networks are built (test_own_networks.py), not here; what needs a GPU (test_replayed_steps.py), or
+# evaluations (above).
+BUILT = {"critic", "generator_width", "noise_size", "image_gain", "deconv_start", "frame_start"}
+ELSEWHERE = BUILT | {"cuda_graphs", "repulsive_patience"}
 
 
 def test_no_setting_is_forgotten() -> None:

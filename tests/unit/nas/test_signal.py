@@ -139,8 +139,10 @@ def test_an_entry_point_of_another_package_brings_its_own(
 
 
 def test_nothing_but_glo_knows_of_latents_and_of_its_terms() -> None:
-    """The rest of `nas` and the reports; a setting's name may stand where settings are."""
+    """The rest of the search and the reports; a setting's name may stand where settings are."""
     for path in sorted((SOURCE / "nas").rglob("*.py")):
-        if path.parent.name != "glo":
+        if (
+            path.parent.name != "glo" and path.name != "inversion.py"
+        ):  # which fits latents to images, and searches nothing
             text = path.read_text().lower()
             assert not [word for word in ("latent", "lap1", '"l2"', "further_terms") if word in text], path

@@ -108,8 +108,8 @@ def test_the_honest_sentence(tmp_path: Path) -> None:
     good, bad = comparability([cifar_run(tmp_path / "c", objective="r3gan"), collect_run(fake_run(tmp_path / "d"))])
     assert good == (
         "c: fid_50k_train and is_50k can be compared with the paper's for CIFAR-10. It corresponds to “DEGAS” of "
-        "Table 1, CIFAR-10; unlike the paper's run it has width 64 (paper: not given, 128 fits its sizes), "
-        "gan.objective r3gan (paper: ct-gan)."
+        "Table 1, CIFAR-10; unlike the paper's run it has the architecture's separable_order preact "
+        "(paper: darts), width 64 (paper: not given, 128 fits its sizes), gan.objective r3gan (paper: ct-gan)."
     )
     assert "none of its scores is comparable with the paper's" in bad
     (odd,) = comparability([cifar_run(tmp_path / "three", num_normal=3)])

@@ -66,7 +66,7 @@ def test_a_report_tells_every_decision_and_what_was_compared() -> None:
 
 
 def test_the_rules_are_found_in_their_room() -> None:
-    assert sorted(RULES) == ["alone", "by-kernel", "darts", "paper", "perturbation"]
+    assert sorted(RULES) == ["alone", "alone_scaled", "by-kernel", "darts", "paper", "perturbation"]
 
 
 def test_nobody_else_asks_which_rule_it_is() -> None:
