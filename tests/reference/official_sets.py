@@ -6,29 +6,17 @@ import io
 import zipfile
 from pathlib import Path
 
-import numpy as np
 from official_files import cifar_record, stl_image, write_tar
 from PIL import Image
+
+from degas_lab.paper.tiny_files import discs
 
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
-def pictures(count: int, height: int, width: int, seed: int = 0) -> np.ndarray:
-    """(count, 3, height, width) uint8: a coloured disc on a coloured ground, both drawn for each picture."""
-    rng = np.random.default_rng(seed)
-    y, x = np.indices((height, width)) / min(height, width)
-    images = np.empty((count, 3, height, width), np.uint8)
-    for k in range(count):
-        centre, radius = rng.uniform(0.3, 0.7, 2), rng.uniform(0.15, 0.3)
-        inside = (y - centre[0]) ** 2 + (x - centre[1]) ** 2 < radius**2
-        front, back = rng.integers(0, 256, (2, 3, 1, 1))
-        images[k] = np.where(inside, front, back)
-    return images
-
-
 def cifar10(folder: Path, per_batch: int = 4) -> Path:
     """`cifar-10-binary.tar.gz`: five batches of `per_batch` images and a test batch; labels in turn."""
-    images = pictures(6 * per_batch, 32, 32)
+    images = discs(6 * per_batch, 32, 32)
     files = {"cifar-10-batches-bin/batches.meta.txt": ("\n".join(NAMES) + "\n").encode()}
     for number, name in enumerate([*(f"data_batch_{k}" for k in range(1, 6)), "test_batch"]):
         part = range(number * per_batch, (number + 1) * per_batch)
@@ -38,7 +26,7 @@ def cifar10(folder: Path, per_batch: int = 4) -> Path:
 
 def stl10(folder: Path, count: int = 20) -> Path:
     """`stl10_binary.tar.gz` with `count` unlabeled images."""
-    files = {"stl10_binary/unlabeled_X.bin": b"".join(map(stl_image, pictures(count, 96, 96)))}
+    files = {"stl10_binary/unlabeled_X.bin": b"".join(map(stl_image, discs(count, 96, 96)))}
     return write_tar(folder / "stl10_binary.tar.gz", files)
 
 
@@ -46,7 +34,7 @@ def celeba(folder: Path, count: int = 20) -> Path:
     """`img_align_celeba.zip`: JPEG pictures of 178×218 pixels."""
     path = folder / "img_align_celeba.zip"
     with zipfile.ZipFile(path, "w") as archive:
-        for k, image in enumerate(pictures(count, 218, 178)):
+        for k, image in enumerate(discs(count, 218, 178)):
             stream = io.BytesIO()
             Image.fromarray(image.transpose(1, 2, 0)).save(stream, "JPEG")
             archive.writestr(f"img_align_celeba/{k + 1:06d}.jpg", stream.getvalue())

@@ -62,23 +62,31 @@ def _name_apart(runs: Sequence[Run]) -> None:
             run.name = f"{run.name} ({k + 1})"
 
 
-def _render(runs: Sequence[Run]) -> str:
-    environment = Environment(
+def page_environment() -> Environment:
+    """The templates of all pages; texts are escaped, and an undefined name is an error."""
+    return Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def page_style() -> Markup:
+    return Markup((TEMPLATES / "style.css").read_text(encoding="utf-8"))
+
+
+def _render(runs: Sequence[Run]) -> str:
+    environment = page_environment()
     environment.filters["signed"] = lambda value: f"{value:+.3f}".replace("-", MINUS)
     environment.filters["plain"] = lambda value: f"{value:.3f}".replace("-", MINUS)
     environment.filters["as_typed"] = _as_typed
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    style = Markup((TEMPLATES / "style.css").read_text(encoding="utf-8"))
     context = _context(runs)
     return environment.get_template("report.html").render(
-        **context, script=Markup(script), script_hash=digest, style=style
+        **context, script=Markup(script), script_hash=digest, style=page_style()
     )
 
 

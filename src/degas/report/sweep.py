@@ -7,11 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
 from degas.errors import UserError
-from degas.report.render import TEMPLATES
+from degas.report.render import page_environment, page_style
 from degas.report.scoring import figure
 from degas.runtime.durable import replace_file
 from degas.runtime.json_files import number
@@ -26,15 +23,7 @@ def write_sweep_report(folder: Path) -> Path:
     Raises `UserError` if the folder holds no sweep.
     """
     folder = expanded(folder)
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    style = Markup((TEMPLATES / "style.css").read_text(encoding="utf-8"))
-    html = environment.get_template("sweep.html").render(**sweep_context(folder), style=style)
+    html = page_environment().get_template("sweep.html").render(**sweep_context(folder), style=page_style())
     replace_file(folder / "report.html", html.encode("utf-8", errors="replace"))
     return folder / "report.html"
 

@@ -126,8 +126,7 @@ class Measurement:
 
     def _measure_node(self, node: str, found: Measured) -> None:
         """Measure the loss without a mask, and with one for each operation of each edge into `node`."""
-        space = self.supernet.space
-        masks = [(slot, name) for slot in space.incoming(node) for name in space.operations(slot)]
+        masks = self._masks(node)
         race = self._race(masks)
         for number in range(self.settings.perturbation_batches):
             if not race.open:
@@ -148,9 +147,8 @@ class Measurement:
 
         Each rank has the batch's share of its own, so the mean squares are averaged over the ranks.
         """
-        space, engine = self.supernet.space, self.signal.engine
-        masks = [(slot, name) for slot in space.incoming(node) for name in space.operations(slot)]
-        whole = [(slot, "") for slot in space.incoming(node)]  # no mask
+        engine, masks = self.signal.engine, self._masks(node)
+        whole = [(slot, "") for slot in self.supernet.space.incoming(node)]  # no mask
         with frozen_buffers(self.supernet), engine.autocast():
             values = self.supernet.values(self.signal.inputs(self.batches(0).index), node)
             squares = torch.stack([self._mean_square(values, mask) for mask in [*whole, *masks]])
@@ -162,6 +160,11 @@ class Measurement:
         slot, name = mask
         with self._masked(mask if name else None):
             return self.supernet.edge(slot)(values[slot.source]).double().square().mean()
+
+    def _masks(self, node: str) -> list[Mask]:
+        """Every operation of every edge into `node`."""
+        space = self.supernet.space
+        return [(slot, name) for slot in space.incoming(node) for name in space.operations(slot)]
 
     def _race(self, masks: Sequence[Mask]) -> Race:
         """Race the operations of the direct edge, and those of all residual edges, as in `kept_at`.
