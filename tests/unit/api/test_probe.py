@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from degas.api import probe
 from degas.api.probe import search_probe
 from degas.data.image_set import ImageSet
 from degas.settings.sections import SearchSettings, SpaceSettings
