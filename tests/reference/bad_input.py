@@ -733,6 +733,25 @@ ROWS: tuple[Row, ...] = (
         "--search.signal: unknown search signal 'gloo'; known are adversarial, glo; import your own with --import MODULE",
     ),
     Row(
+        "an unknown way to sample paths",
+        f"{SEARCH} --search.paths gumbell",
+        2,
+        "--search.paths: unknown value 'gumbell'; did you mean 'gumbel'?",
+    ),
+    Row(
+        "sampled paths that learn by REINFORCE in a joint step",
+        f"{SEARCH} --search.paths reinforce",
+        2,
+        "search: --search.paths reinforce learns from the loss of a step of its own; use --search.schedule alternate",
+    ),
+    Row(
+        "sampled paths pruned by a mix that they never compute",
+        f"{SEARCH} --search.paths gumbel --search.prune perturbation",
+        2,
+        "search: --search.prune perturbation measures against the mix of an edge's operations, and --search.paths "
+        "gumbel never mixes them; use --search.prune alone or paper",
+    ),
+    Row(
         "an unknown relaxation",
         f"{SEARCH} --search.relaxation gumbell",
         2,

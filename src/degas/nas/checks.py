@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from degas.errors import UserError
-from degas.nas.alpha import second_order
+from degas.nas.alpha import paths, second_order
 from degas.nas.decide.capped import Budget, check_budget
 from degas.nas.decide.rule import find_rule
 from degas.nas.signal import Signal, find_signal
@@ -39,6 +39,13 @@ def check_settings(settings: SearchSettings) -> None:
     signal, rule = find_signal(settings), find_rule(settings)
     if why := second_order.conflict(settings):
         raise UserError(f"search: --search.order second {why}")
+    if why := paths.conflict(settings):
+        raise UserError(f"search: --search.paths {settings.paths} {why}")
+    if settings.paths != "all" and rule.needs_mix:
+        raise UserError(
+            f"search: --search.prune {settings.prune} measures against the mix of an edge's operations, and "
+            f"--search.paths {settings.paths} never mixes them; use --search.prune alone or paper"
+        )
     if settings.schedule == "joint" and settings.alpha_batch not in (None, "same"):
         raise UserError(
             f"search: --search.alpha-batch {settings.alpha_batch} needs separate steps on α, and "
@@ -69,6 +76,7 @@ def _step_dependent_setting(settings: SearchSettings, signal: type[Signal]) -> s
         f"--search.signal {settings.signal}": not signal.replayable,
         "--search.order second": settings.order == "second",
         "--search.relaxation gumbel": settings.relaxation == "gumbel",
+        f"--search.paths {settings.paths}": settings.paths != "all",
         "--search.temperature-end": settings.temperature_end is not None,
         "--search.beta-weight": settings.beta_weight > 0,
         "--search.alpha-batch held_out": settings.alpha_batch == "held_out",

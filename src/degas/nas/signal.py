@@ -196,7 +196,10 @@ def weight_optimizer(weights: list[nn.Parameter], settings: SearchSettings) -> t
     lr, decay = settings.weight_lr, settings.weight_decay
     if settings.weight_optimizer == "adam":
         return torch.optim.Adam(weights, lr=lr, weight_decay=decay, fused=True, capturable=True)
-    return torch.optim.SGD(weights, lr=lr, momentum=settings.weight_momentum, weight_decay=decay, fused=True)
+    # Fused kernels take no weight without momentum beside others with it: one that a sampled path reaches for the first
+    # time.
+    fused = settings.paths == "all"
+    return torch.optim.SGD(weights, lr=lr, momentum=settings.weight_momentum, weight_decay=decay, fused=fused)
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:

@@ -17,8 +17,8 @@ from torch import Tensor
 from degas.data.image_set import ImageSet
 from degas.data.loader import Batch, Batches
 from degas.data.store import Store
+from degas.nas.alpha.paths import ESTIMATORS
 from degas.nas.alpha.penalties import Penalties
-from degas.nas.alpha.relaxation import Relaxation
 from degas.nas.alpha.step import AlphaStep
 from degas.nas.checks import search_budget
 from degas.nas.decide.rule import make_rule
@@ -78,7 +78,8 @@ class Search:
         budget = search_budget(settings, space, self.space, base_size=self.base_size, channels=images.channels)
         self.cap = budget if budget is not None and budget.is_capped else None
         self.rule = make_rule(settings, self.space, self.cap)
-        self.relaxation = Relaxation(self.supernet, settings, total_steps=self.total_steps, seed=seed)
+        relaxation = ESTIMATORS[settings.paths]
+        self.relaxation = relaxation(self.supernet, settings, total_steps=self.total_steps, seed=seed)
         self.alpha_step = AlphaStep(
             self.supernet,
             self.signal,
@@ -191,6 +192,7 @@ class Search:
             "signal": self.signal.state_dict(),
             "alpha_optimizer": self.alpha_step.optimizer.state_dict(),
             "epoch_loss": self.engine.gather(self.epoch_loss.view(1)),  # (ranks,): each rank's own sum
+            **({"relaxation": state} if (state := self.relaxation.state_dict()) else {}),
         }
 
     def restore(self, folder: StageFolder) -> int:
@@ -203,6 +205,7 @@ class Search:
         self.relaxation.rest(step)
         self.signal.load_state_dict(state["signal" if "signal" in state else "glo"])  # degas 0.1.0 wrote "glo"
         load_optimizer(self.alpha_step.optimizer, state["alpha_optimizer"])
+        self.relaxation.load_state_dict(state.get("relaxation", {}))
         self.epoch_loss.copy_(state["epoch_loss"].reshape(-1)[self.engine.rank])
         metrics = [record for record in read_jsonl(folder.path / "metrics.jsonl") if record["step"] <= step]
         self.plateau.recall([record["epoch_loss"] for record in metrics if "epoch_loss" in record])

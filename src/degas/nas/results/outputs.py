@@ -27,6 +27,7 @@ def write_results(folder: StageFolder, search: Search, step: int) -> Architectur
     written even then.
     """
     signal, engine = search.signal, search.engine
+    search.relaxation.finish(step)
     findings = []
     if engine.is_main:
         findings = signal.findings(search.weight_batches, step, read_jsonl(folder.path / "metrics.jsonl"))

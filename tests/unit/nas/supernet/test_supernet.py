@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from degas.generator.generator import Generator
+from degas.nas.supernet.mixing import PathMixing
 from degas.nas.supernet.supernet import Supernet
 from degas.nets.backbone import module_name
 from degas.nets.normalisation import BatchNorm
@@ -181,6 +182,25 @@ def test_bridge_one_hot_supernet_equals_the_pruned_generator(
         copy_weights(supernet, generator, edges)
         supernet.train(training)
         generator.train(training)
+        torch.testing.assert_close(supernet(noise().double()), generator(noise().double()), rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("stage", ORDERS)
+def test_bridge_a_sampled_path_equals_the_pruned_generator(stage: Order) -> None:
+    """Whatever α is: the path computes nothing but its operations, and each at weight 1."""
+    space = SearchSpace(2, 1, order=stage)
+    for seed in range(4):
+        pruned = prune(random_alpha(space, seed), space)
+        edges = {f"{edge.source}->{edge.target}": edge.operation for edge in pruned}
+        supernet = make(space, alpha_std=1.0).double()
+        for slot in space.slots:
+            names = space.operations(slot)
+            active = names.index(edges.get(slot.name, ZERO))
+            only = tuple(place == active for place in range(len(names)))
+            supernet.edge(slot).mixing_rule = PathMixing(computed=only, active=active)
+        drop_pool_norms(supernet, edges)
+        generator = Generator.from_architecture(Architecture(2, 1, 4, 6, 5, 3, pruned, order=stage)).double()
+        copy_weights(supernet, generator, edges)
         torch.testing.assert_close(supernet(noise().double()), generator(noise().double()), rtol=0, atol=1e-11)
 
 
