@@ -733,6 +733,13 @@ ROWS: tuple[Row, ...] = (
         "--search.signal: unknown search signal 'gloo'; known are adversarial, glo; import your own with --import MODULE",
     ),
     Row(
+        "a search by a critic with an unrolled step",
+        f"{SEARCH} --search.signal adversarial --search.order second --search.weight-optimizer sgd "
+        "--search.schedule alternate",
+        2,
+        "search: --search.order second unrolls SGD, and --search.signal adversarial has Adam; leave it out",
+    ),
+    Row(
         "an unknown way to sample paths",
         f"{SEARCH} --search.paths gumbell",
         2,
