@@ -11,7 +11,7 @@ from degas.settings.base import Settings
 # Images are compared by content, not by path; a preset by its settings; an architecture by its operations, not by its
 # origin.
 SAME_RESULT = ("preset", "data.source", "generator.architecture.provenance", "init.generator")
-CONTENTS = {"evaluate.classifier": "evaluate.classifier_fingerprint"}
+CONTENTS = {"evaluate.classifier": "evaluate.classifier_fingerprint", "search.prefix": "prefix"}
 DATA_SENTENCES = {
     "data.num_images": "the data changed: {old} → {new} images",
     "data.image_size": "the data changed: {old} → {new} px",
@@ -21,6 +21,7 @@ DATA_SENTENCES = {
 }
 CONTENT_SENTENCES = {
     "init.weights": "--init holds other weights than before ({old} → {new})",
+    "prefix": "--search.prefix holds other operations than before",
     "evaluate.classifier_fingerprint": "--evaluate.classifier holds another classifier than before",
 }
 
