@@ -132,6 +132,10 @@ class Signal(ABC):
     def start(self) -> None:  # noqa: B027
         """Make the initial values of a fit, which a resumed fit loads from its checkpoint instead."""
 
+    def measure(self, fake_images: Tensor, batch: Batch) -> Terms:
+        """The terms that pruning rules measure, like `loss`; another distance if the loss changes with the training."""
+        return self.loss(fake_images, batch)
+
     def adapt(self, batch: Batch, step: int) -> None:  # noqa: B027
         """Fit the signal's values of held-out images, which no weight step sees (`alpha_batch = held_out`)."""
 

@@ -198,7 +198,7 @@ class Measurement:
                     with engine.autocast():
                         fake_images = backbone.image(maps)
                     losses[place] = self._cost()
-                losses[place] += total(self.signal.loss(fake_images, batch))
+                losses[place] += total(self.signal.measure(fake_images, batch))
         engine.all_reduce_mean([losses])  # so that all ranks decide alike
         return losses.tolist()
 
