@@ -36,7 +36,7 @@ needs_mkdocs = pytest.mark.skipif(
 )
 
 ALONE = ("index", "data", "search", "train", "generators")  # Use pages whose commands need only images
-IN_CONTEXT = ("tutorial", "report", "evaluation", "contest", "sweep")  # those with a test of their own
+IN_CONTEXT = ("tutorial", "report", "evaluation", "contest", "sweep", "grow")  # those with a test of their own
 
 # What the pages' commands get besides, so that each takes a second and not an hour.
 DATA = "--data.image-size 8"
@@ -136,6 +136,16 @@ def test_the_commands_of_the_evaluate_page_run(with_images: Path, capsys: Any) -
     assert cli.main(tiny("degas train --architecture resnet --data my-images --out runs/mine")) == 0
     run_all("evaluation", capsys)
     assert (with_images / "runs/mine/evaluation/scores.json").exists()
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_grow_page_run(with_images: Path, capsys: Any) -> None:
+    """At a quarter of their sizes: a search after a prefix needs two stages."""
+    for command in commands(DOCS / "grow.md"):
+        words = tiny(command.replace("image-size 32", "image-size 16"))
+        if "--search.prefix" in words:
+            words[words.index("--data.image-size") + 1] = "16"
+        assert cli.main(words) == 0, f"{command}: {capsys.readouterr().err}"
 
 
 @pytest.mark.nightly

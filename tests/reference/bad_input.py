@@ -702,6 +702,48 @@ ROWS: tuple[Row, ...] = (
         "search: --search.prune darts cannot keep within a cap on size; leave out one of them",
     ),
     Row(
+        "a prefix that is not there",
+        f"{SEARCH} --search.prefix none.json",
+        2,
+        "--search.prefix: none.json: cannot be read: No such file or directory; give an architecture.json",
+    ),
+    Row(
+        "a prefix that is no architecture",
+        f"{SEARCH} --search.prefix half.json",
+        2,
+        "--search.prefix: half.json: not valid JSON: …",
+    ),
+    Row(
+        "a prefix with an unknown operation",
+        f"{SEARCH} --search.prefix unknown-operation.json",
+        2,
+        "--search.prefix: unknown-operation.json: unknown normal operation 'conv_3x4' on edge U0->N1; did you mean 'conv_3x3'?",
+    ),
+    Row(
+        "a prefix as large as the space",
+        f"{SEARCH} --search.prefix arch.json",
+        2,
+        "--search.prefix arch.json: its num_stages is 1, and the space's is 1, so nothing is left to search; give an architecture with fewer stages, or larger images (--data.image-size)",
+    ),
+    Row(
+        "a prefix of another order",
+        "search --data images --data.image-size 16 --out new --quiet --space.order up-normal --search.prefix arch.json",
+        2,
+        "--search.prefix arch.json: its order is normal-up, and the space's is up-normal; give --space.order normal-up",
+    ),
+    Row(
+        "a prefix with another number of normal maps",
+        "space --space.num-normal 2 --prefix arch.json",
+        2,
+        "--search.prefix arch.json: its num_normal is 1, and the space's is 2; give --space.num-normal 1",
+    ),
+    Row(
+        "a prefix and one α for all stages",
+        "search --data images --data.image-size 16 --out new --quiet --space.share stages --search.prune paper --search.prefix arch.json",
+        2,
+        "--search.prefix arch.json: --space.share stages has one decision for all stages; leave out one of the two",
+    ),
+    Row(
         "a way to compare α where losses are compared",
         f"{SEARCH} --search.prune perturbation --search.compare centred",
         2,

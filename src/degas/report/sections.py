@@ -55,6 +55,7 @@ def architecture(run: Run, prefix: str) -> Fields | None:
     facts = edge_facts(run.architecture, alpha, decided)
     return {
         "svg": architecture_svg(facts, run.architecture, prefix),
+        "given": any(fact.given for fact in facts),
         "edges": [{"fact": fact, "since": _leads_since(run, fact)} for fact in facts],
         "has_alpha": bool(alpha),
         "by_losses": by_losses(run.pruning),

@@ -14,7 +14,11 @@ SAME_RESULT = (
     *("preset", "data.source", "generator.architecture.provenance", "init.generator"),
     "gan.critic_layout.provenance",
 )
-CONTENTS = {"evaluate.classifier": "evaluate.classifier_fingerprint", "gan.critic": "gan.critic_digest"}
+CONTENTS = {
+    "evaluate.classifier": "evaluate.classifier_fingerprint",
+    "gan.critic": "gan.critic_digest",
+    "search.prefix": "prefix",
+}
 DATA_SENTENCES = {
     "data.num_images": "the data changed: {old} → {new} images",
     "data.image_size": "the data changed: {old} → {new} px",
@@ -25,6 +29,7 @@ DATA_SENTENCES = {
 CONTENT_SENTENCES = {
     "gan.critic_digest": "--gan.critic holds another critic than before ({old} → {new})",
     "init.weights": "--init holds other weights than before ({old} → {new})",
+    "prefix": "--search.prefix holds other operations than before",
     "evaluate.classifier_fingerprint": "--evaluate.classifier holds another classifier than before",
 }
 

@@ -21,6 +21,7 @@ from degas.space.graph import (
     Slot,
     check_limit,
     short,
+    stage_of,
 )
 from degas.space.json_file import FileKind, check_head, file_text, provenance_of, read_json_file, save_json_file
 
@@ -61,6 +62,17 @@ class Architecture:
     @property
     def graph(self) -> SearchSpace:
         return SearchSpace(self.num_stages, self.num_normal, order=self.order)
+
+    @property
+    def num_given_stages(self) -> int:
+        """Stages that were given to the search, not found by it (`--search.prefix`), by the provenance; mostly 0."""
+        prefix = self.provenance.get("prefix")
+        given = prefix.get("num_stages") if isinstance(prefix, Mapping) else 0
+        return given if type(given) is int and 0 < given < self.num_stages else 0
+
+    def is_given(self, node: str) -> bool:
+        """Return whether the edges into `node` were given to the search."""
+        return 0 < stage_of(node) <= self.num_given_stages
 
     def slot(self, edge: Edge) -> Slot:
         """The slot of the graph that `edge` fills."""
