@@ -27,7 +27,7 @@ class Options(Plan, MeasurementOptions):
 
     EXAMPLES: ClassVar[tuple[str, ...]] = (
         "degas experiment critic-search --generators runs/early runs/late --data digits --out runs/critic",
-        "degas train --architecture resnet --data digits --out runs/with-critic --gan.critic runs/critic",
+        "degas experiment critic-search --generators degas-digits --data digits --data.image-size 16 --out runs/critic",
     )
     generators: Annotated[tuple[str, ...], Field(min_length=1), Argument(metavar="GENERATOR")] = setting(
         ..., f"trained generators, such as one early, midway and late in its training; each a {GENERATOR}"

@@ -28,9 +28,9 @@ from degas.runtime.run_folder import StageFolder
 from degas.runtime.save_clock import SaveClock
 from degas.settings.resume_rules import resume_rules
 from degas.space.critic import CriticLayout
-from degas_lab.critics.search_plan import Plan
 from degas_lab.critics.results import by_name, choices_of, decide
 from degas_lab.critics.search import CriticSearch
+from degas_lab.critics.search_plan import Plan
 
 MEASURED_BATCHES = 8  # held-out batches behind the powers in search.json; our choice
 

@@ -28,8 +28,8 @@ from degas.gan.state import CriticLoss
 from degas.generator.generator import Generator
 from degas.runtime.rng import forked_rng, torch_generator
 from degas_lab.critics.mixed import MixedCritic, costs
-from degas_lab.critics.search_plan import Plan
 from degas_lab.critics.power import two_sample_power
+from degas_lab.critics.search_plan import Plan
 from degas_lab.critics.space import CriticSpace
 
 Weights = dict[str, Tensor]  # place → mixing weights (K,)

@@ -17,9 +17,9 @@ from degas.gan.settings import resolve_gan
 from degas.generator.generator import Generator
 from degas.settings.sections import GanSettings
 from degas.space.critic import CriticLayout
-from degas_lab.critics.search_plan import Plan
 from degas_lab.critics.runner import run_critic_search
 from degas_lab.critics.search import CriticSearch
+from degas_lab.critics.search_plan import Plan
 
 GAN: dict[str, Any] = {"width": 4, "batch_images": 4, "num_steps": 4, "log_steps": 1, "checkpoint_steps": 1}
 FILES = ("critic.json", "search.json", "metrics.jsonl", "alpha.jsonl")
