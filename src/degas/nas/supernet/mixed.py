@@ -75,6 +75,7 @@ class MixedOp(nn.Module):
         self.folded = self.repeats if fold_factor else 1  # its part inside the kernel
         self.alpha = nn.Parameter(alpha_std * torch.randn(len(self.names)))
         self.mixing_rule = Mixing()
+        self.remaining: tuple[bool, ...] | None = None  # operations that have not left the search; None: all
         self.branches = nn.ModuleDict()
         for name in self.names:
             if name != ZERO:
@@ -108,6 +109,10 @@ class MixedOp(nn.Module):
     def weights(self) -> Tensor:
         """The mixing weights (K,): softmax(α), or `mixing_rule` of α."""
         return self.mixing_rule(self.alpha)
+
+    def has(self, name: str) -> bool:
+        """Return whether an operation has not left the search."""
+        return self.remaining is None or self.remaining[self.names.index(name)]
 
     def mixing(self) -> dict[str, dict[str, float | None]]:
         """Operation name → `weight` w and `scaled` w·‖kernel‖, None without a kernel."""
