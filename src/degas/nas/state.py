@@ -26,6 +26,7 @@ from degas.nas.decide.rule import make_rule
 from degas.nas.decide.settle import has_settled
 from degas.nas.held_out import split_held_out
 from degas.nas.plateau import Plateau
+from degas.nas.searched_space import load_prefix, searched_space
 from degas.nas.settings import resolve_search
 from degas.nas.signal import Signal, Terms, find_signal, load_optimizer, total
 from degas.nas.supernet.supernet import Supernet
@@ -34,6 +35,7 @@ from degas.runtime.replay import CudaGraphs, Inputs, Replayed
 from degas.runtime.rng import forked_rng
 from degas.runtime.run_folder import StageFolder, read_jsonl
 from degas.settings.sections import SearchSettings, SpaceSettings
+from degas.space.architecture import Architecture
 from degas.space.pruning import Alpha
 
 
@@ -43,6 +45,7 @@ class Search:
     Args:
         images, settings, space: images and the user's settings; `checks.check_search` has rejected unusable ones.
         make_signal: called like a signal class, instead of the one that the settings name.
+        prefix: the architecture of `settings.prefix`, if it has been read.
 
     Attributes:
         settings: the complete settings.
@@ -57,10 +60,12 @@ class Search:
         seed: int,
         engine: Engine,
         make_signal: Callable[..., Signal] | None = None,
+        prefix: Architecture | None = None,
     ) -> None:
         self.settings = settings = resolve_search(settings, images.num_images, engine.num_ranks)
         self.images, self.space_settings, self.seed, self.engine = images, space, seed, engine
-        self.space, self.base_size = space.resolve(images.image_size)
+        self.prefix = prefix or load_prefix(settings)
+        self.space, self.base_size = searched_space(settings, space, images.image_size, self.prefix)
         self.store = Store(images.images, engine.device)
         weight_rows, self.alpha_rows = split_rows(images, settings, seed)
         self.weight_batches = self.make_batches("search weights", weight_rows)
@@ -218,7 +223,9 @@ class Search:
         metrics = [record for record in read_jsonl(folder.path / "metrics.jsonl") if record["step"] <= step]
         self.plateau.recall([record["epoch_loss"] for record in metrics if "epoch_loss" in record])
         records = [record for record in read_jsonl(folder.path / "alpha.jsonl") if record["step"] <= step]
-        self.alpha_history = [{slot.name: record[slot.name] for slot in self.space.slots} for record in records]
+        self.alpha_history = [
+            {slot.name: record[slot.name] for slot in self.space.searched_slots} for record in records
+        ]
         self.leaving.recall(self.alpha_history)
         self.relaxation.rest(step)
         return step

@@ -112,6 +112,9 @@ class SearchSettings(Settings):
         source="our choice; paper: 128, which fits its model sizes if their MB are millions of parameters",
     )
     noise_size: NoiseSize = setting(128, "entries of a latent", source="CT-GAN code")
+    prefix: Path | None = setting(
+        None, "architecture with fewer stages, whose maps are given; only later ones are searched; default: none"
+    )
     num_epochs: Positive | None = setting(
         None, "passes over the images; default: 5, or as many as make 500 steps", source="our choice; DARTS code: 50"
     )

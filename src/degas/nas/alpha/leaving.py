@@ -40,7 +40,7 @@ class Leaving:
         if self.settings.leave == "never" or epoch >= self.settings.num_epochs:
             return
         rule = self.rules[self.settings.leave]
-        for slot in self.space.slots:
+        for slot in self.space.searched_slots:
             edge = self.supernet.edge(slot)
             values = {name: alpha[slot.name][name] for name in edge.names if edge.has(name) and name != ZERO}
             best = max(values, key=values.__getitem__)
@@ -74,7 +74,7 @@ class Leaving:
 
     def decided(self, slot: Slot, values: Operations, zero: float, epoch: int) -> set[str]:
         """All operations into the first nodes, as many as epochs are over, in proportion (the best one stays)."""
-        nodes = self.space.nodes[1:]
+        nodes = self.space.searched_nodes
         return set(values) if nodes.index(slot.target) < epoch * len(nodes) // self.settings.num_epochs else set()
 
 

@@ -56,7 +56,10 @@ class MixedOp(nn.Module):
         alpha_std: α ~ N(0, alpha_std²) at the start (DARTS: 1e-3).
         fold_factor: whether a ×4 edge is one kernel of stride 4, or nearest ×2 followed by one of stride 2. Both are
             exact.
+        searched: whether the edge has an α; without one, its operations have equal weights, and a single one weight 1.
     """
+
+    alpha: Tensor
 
     def __init__(
         self,
@@ -67,13 +70,17 @@ class MixedOp(nn.Module):
         separable_order: str = "preact",
         alpha_std: float = 1e-3,
         fold_factor: bool = True,
+        searched: bool = True,
     ) -> None:
         super().__init__()
         self.names = tuple(operations)
         self.factor = slot.factor
         self.repeats = max(slot.factor // 2, 1)  # nearest up-sampling before the ×2 operations
         self.folded = self.repeats if fold_factor else 1  # its part inside the kernel
-        self.alpha = nn.Parameter(alpha_std * torch.randn(len(self.names)))
+        if searched:
+            self.alpha = nn.Parameter(alpha_std * torch.randn(len(self.names)))
+        else:
+            self.register_buffer("alpha", torch.zeros(len(self.names)), persistent=False)
         self.mixing_rule = Mixing()
         self.remaining: tuple[bool, ...] | None = None  # operations that have not left the search; None: all
         self.branches = nn.ModuleDict()

@@ -25,7 +25,8 @@ class MixedBackbone(Backbone):
 class Supernet(nn.Module):
     """Inputs (N, noise_size) → images (N, channels, H, W) in [−1, 1], H = W = base_size·2^num_stages.
 
-    Every operation starts with equal output variance (`nets.operations`), so that scale does not act like α. Batch
+    Given edges (`SearchSpace.prefix`) have one operation and no α. Every operation starts with equal output variance
+    (`nets.operations`), so that scale does not act like α. Batch
     norms in operations have no affine part (DARTS); pools are followed by one.
 
     Args:
@@ -59,6 +60,7 @@ class Supernet(nn.Module):
                 separable_order=separable_order,
                 alpha_std=alpha_std,
                 fold_factor=fold_factor,
+                searched=space.is_searched(slot),
             )
 
         self.backbone = MixedBackbone(
@@ -90,11 +92,11 @@ class Supernet(nn.Module):
 
     def alphas(self) -> list[nn.Parameter]:
         """Every α once, each (K,), in the order of the slots: one per edge, or per role if stages share them."""
-        return [self.edge(slots[0]).alpha for slots in self.space.roles.values()]
+        return [cast(nn.Parameter, self.edge(slots[0]).alpha) for slots in self.space.roles.values()]
 
     def edge_alphas(self) -> list[Tensor]:
-        """α of every edge, in the order of the slots; −∞ for operations that have left the search."""
-        return [remaining_alpha(self.edge(slot)) for slot in self.space.slots]
+        """α of every searched edge, in the order of the slots; −∞ for operations that have left the search."""
+        return [remaining_alpha(self.edge(slot)) for slot in self.space.searched_slots]
 
     def weights(self) -> list[nn.Parameter]:
         """All parameters except α."""
@@ -104,7 +106,7 @@ class Supernet(nn.Module):
     def alpha_by_name(self) -> dict[str, dict[str, float]]:
         """Slot name → operation name → α; an operation that has left the search is 1 below the least that remains."""
         found = {}
-        for slot in self.space.slots:
+        for slot in self.space.searched_slots:
             edge = self.edge(slot)
             values = dict(zip(edge.names, edge.alpha.tolist(), strict=True))
             found[slot.name] = below_remaining(values, edge)
@@ -117,7 +119,7 @@ class Supernet(nn.Module):
         A growing kernel could act like α; this shows whether it does. The kernel is the operation's share of the mixed
         one for a dense convolution, else its last convolution; None for an operation without one.
         """
-        return {slot.name: self.edge(slot).mixing() for slot in self.space.slots}
+        return {slot.name: self.edge(slot).mixing() for slot in self.space.searched_slots}
 
 
 def remaining_alpha(edge: MixedOp) -> Tensor:

@@ -22,7 +22,7 @@ from degas.runtime.distributed import Engine
 from degas.runtime.json_files import read_jsonl
 from degas.runtime.run_folder import StageFolder
 from degas.settings.sections import SearchSettings, SpaceSettings
-from degas.space.graph import ZERO, SearchSpace
+from degas.space.graph import ZERO, Edge, SearchSpace
 
 Make = Callable[..., Any]
 NORMAL, UP = ("conv_3x3", "sep_conv_3x3"), ("deconv_4x4", "nearest_conv_3x3")
@@ -165,6 +165,16 @@ def test_stages_with_one_alpha_keep_the_same(make_settings: Make) -> None:
     found = remaining_of(supernet)
     for slots in space.roles.values():
         assert len({tuple(found[slot.name]) for slot in slots}) == 1
+
+
+def test_given_edges_stay_as_they_are(make_settings: Make) -> None:
+    given = (Edge("U0", "N1", "skip"), Edge("N1", "U1", "deconv_4x4"))
+    supernet = make_supernet(SearchSpace(2, prefix=given))
+    leaving = Leaving(supernet, resolve_search(make_settings(leave="layers", num_epochs=2), 24))
+    leaving(supernet.alpha_by_name(), 1)
+    found = remaining_of(supernet)
+    assert (found["U0->N1"], found["N1->U1"]) == (["skip"], ["deconv_4x4"])
+    assert [len(found[name]) for name in ("U1->N2", "N2->U2", "U1->U2")] == [1, 4, 5]  # one of two searched nodes
 
 
 # ------------------------------------------------------------------------------------------ in a search
