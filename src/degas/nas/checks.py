@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from degas.errors import UserError
-from degas.nas.alpha import paths, second_order
+from degas.nas.alpha import leaving, paths, second_order
 from degas.nas.decide.capped import Budget, check_budget
 from degas.nas.decide.rule import find_rule
+from degas.nas.searched_space import load_prefix, searched_space
 from degas.nas.signal import Signal, find_signal
 from degas.nets.normalisation import ONE_VALUE
 from degas.settings.sections import SearchSettings, SpaceSettings
@@ -21,11 +22,16 @@ def check_search(settings: SearchSettings, space: SpaceSettings, *, image_size: 
 
 def check_on_images(settings: SearchSettings, space: SpaceSettings, *, image_size: int, channels: int) -> None:
     """Raise `UserError` for settings that exclude images of this size and number of channels."""
-    graph, base_size = space.resolve(image_size)
+    graph, base_size = searched_space(settings, space, image_size)
     find_signal(settings).check(settings, image_size)
     if space.share == "stages" and (why := _unshared_decision(settings)):
         raise UserError(
             f"search: --space.share stages: {why}, and stages with one α have one decision; {PRUNE_BY_ALPHA}"
+        )
+    if space.share == "stages" and settings.leave == "layers":
+        raise UserError(
+            "search: --search.leave layers decides stages one after the other, and with --space.share stages all have "
+            "one decision; use --search.leave shrink"
         )
     if base_size == 1 and settings.batch_images == 1:
         raise UserError(f"search: --search.batch-images 1: {ONE_VALUE}")
@@ -35,12 +41,18 @@ def check_on_images(settings: SearchSettings, space: SpaceSettings, *, image_siz
 
 
 def check_settings(settings: SearchSettings) -> None:
-    """Raise `UserError` for unregistered names and for settings that exclude each other, whatever the data."""
+    """Raise `UserError` for unregistered names and for settings that exclude each other, whatever the data.
+
+    An unreadable prefix counts too.
+    """
     signal, rule = find_signal(settings), find_rule(settings)
+    load_prefix(settings)
     if why := second_order.conflict(settings):
         raise UserError(f"search: --search.order second {why}")
     if why := paths.conflict(settings):
         raise UserError(f"search: --search.paths {settings.paths} {why}")
+    if why := leaving.conflict(settings):
+        raise UserError(f"search: --search.leave {settings.leave} {why}")
     if settings.paths != "all" and rule.needs_mix:
         raise UserError(
             f"search: --search.prune {settings.prune} measures against the mix of an edge's operations, and "
@@ -77,6 +89,7 @@ def _step_dependent_setting(settings: SearchSettings, signal: type[Signal]) -> s
         "--search.order second": settings.order == "second",
         "--search.relaxation gumbel": settings.relaxation == "gumbel",
         f"--search.paths {settings.paths}": settings.paths != "all",
+        f"--search.leave {settings.leave}": settings.leave != "never",
         "--search.temperature-end": settings.temperature_end is not None,
         "--search.beta-weight": settings.beta_weight > 0,
         "--search.alpha-batch held_out": settings.alpha_batch == "held_out",

@@ -17,6 +17,7 @@ from torch import Tensor
 from degas.data.image_set import ImageSet
 from degas.data.loader import Batch, Batches
 from degas.data.store import Store
+from degas.nas.alpha.leaving import Leaving
 from degas.nas.alpha.paths import ESTIMATORS
 from degas.nas.alpha.penalties import Penalties
 from degas.nas.alpha.step import AlphaStep
@@ -25,6 +26,7 @@ from degas.nas.decide.rule import make_rule
 from degas.nas.decide.settle import has_settled
 from degas.nas.held_out import split_held_out
 from degas.nas.plateau import Plateau
+from degas.nas.searched_space import load_prefix, searched_space
 from degas.nas.settings import resolve_search
 from degas.nas.signal import Signal, Terms, find_signal, load_optimizer, total
 from degas.nas.supernet.supernet import Supernet
@@ -33,6 +35,8 @@ from degas.runtime.replay import CudaGraphs, Inputs, Replayed
 from degas.runtime.rng import forked_rng
 from degas.runtime.run_folder import StageFolder, read_jsonl
 from degas.settings.sections import SearchSettings, SpaceSettings
+from degas.space.architecture import Architecture
+from degas.space.pruning import Alpha
 
 
 class Search:
@@ -41,6 +45,7 @@ class Search:
     Args:
         images, settings, space: images and the user's settings; `checks.check_search` has rejected unusable ones.
         make_signal: called like a signal class, instead of the one that the settings name.
+        prefix: the architecture of `settings.prefix`, if it has been read.
 
     Attributes:
         settings: the complete settings.
@@ -55,10 +60,12 @@ class Search:
         seed: int,
         engine: Engine,
         make_signal: Callable[..., Signal] | None = None,
+        prefix: Architecture | None = None,
     ) -> None:
         self.settings = settings = resolve_search(settings, images.num_images, engine.num_ranks)
         self.images, self.space_settings, self.seed, self.engine = images, space, seed, engine
-        self.space, self.base_size = space.resolve(images.image_size)
+        self.prefix = prefix or load_prefix(settings)
+        self.space, self.base_size = searched_space(settings, space, images.image_size, self.prefix)
         self.store = Store(images.images, engine.device)
         weight_rows, self.alpha_rows = split_rows(images, settings, seed)
         self.weight_batches = self.make_batches("search weights", weight_rows)
@@ -80,6 +87,7 @@ class Search:
         self.rule = make_rule(settings, self.space, self.cap)
         relaxation = ESTIMATORS[settings.paths]
         self.relaxation = relaxation(self.supernet, settings, total_steps=self.total_steps, seed=seed)
+        self.leaving = Leaving(self.supernet, settings)
         self.alpha_step = AlphaStep(
             self.supernet,
             self.signal,
@@ -91,7 +99,7 @@ class Search:
         )
         self.epoch_loss = torch.zeros((), dtype=torch.float64, device=engine.device)
         self.alpha_start = self.supernet.alpha_by_name()
-        self.alpha_history: list[dict[str, dict[str, float]]] = []  # after each epoch
+        self.alpha_history: list[Alpha] = []  # after each epoch
         self.plateau = Plateau(self.signal, self.settings, steps_per_epoch=self.steps_per_epoch)
         self.replayed = Replayed(self._replayable, engine.device, CudaGraphs()) if settings.cuda_graphs else None
 
@@ -174,6 +182,12 @@ class Search:
         self.epoch_loss.zero_()
         return mean
 
+    def end_epoch(self, step: int, alpha: Alpha) -> None:
+        """Take α after the epoch that `step` steps end, and let operations leave."""
+        self.alpha_history.append(alpha)
+        self.leaving(alpha, len(self.alpha_history))
+        self.relaxation.rest(step)
+
     def check_plateau(self, epoch: int, loss: float) -> None:
         """Stop or warn if nothing is learned (`Plateau`)."""
         self.plateau(loss)
@@ -202,7 +216,6 @@ class Search:
             self.signal.start()
             return 0
         step, state = found
-        self.relaxation.rest(step)
         self.signal.load_state_dict(state["signal" if "signal" in state else "glo"])  # degas 0.1.0 wrote "glo"
         load_optimizer(self.alpha_step.optimizer, state["alpha_optimizer"])
         self.relaxation.load_state_dict(state.get("relaxation", {}))
@@ -210,7 +223,11 @@ class Search:
         metrics = [record for record in read_jsonl(folder.path / "metrics.jsonl") if record["step"] <= step]
         self.plateau.recall([record["epoch_loss"] for record in metrics if "epoch_loss" in record])
         records = [record for record in read_jsonl(folder.path / "alpha.jsonl") if record["step"] <= step]
-        self.alpha_history = [{slot.name: record[slot.name] for slot in self.space.slots} for record in records]
+        self.alpha_history = [
+            {slot.name: record[slot.name] for slot in self.space.searched_slots} for record in records
+        ]
+        self.leaving.recall(self.alpha_history)
+        self.relaxation.rest(step)
         return step
 
 

@@ -48,7 +48,7 @@ class Paths(Relaxation):
 
     def finish(self, step: int) -> None:
         """Set the most probable path: the supernet's weights have never learned as a mix."""
-        for slot in self.supernet.space.slots:
+        for slot in self.supernet.space.searched_slots:
             edge = self.supernet.edge(slot)
             best = int(edge.alpha.argmax())
             edge.mixing_rule = Mixing(self.temperature(step), keep=one_of(len(edge.names), best))

@@ -21,7 +21,7 @@ from degas.runtime.transfer import to_device
 
 
 class Relaxation:
-    """Sets the `mixing_rule` of every edge of a supernet during a search, and makes α's gradient and step.
+    """Sets the `mixing_rule` of every searched edge of a supernet during a search, and makes α's gradient and step.
 
     This one mixes all operations; `nas.alpha.paths` has those that sample some.
     """
@@ -37,18 +37,20 @@ class Relaxation:
 
     def draw(self, step: int, purpose: str) -> None:
         """Set the mixing for a forward pass of search step `step`, with new noise if the relaxation has any."""
-        noises: list[Tensor | None] = [None] * len(self.supernet.space.slots)
+        noises: list[Tensor | None] = [None] * len(self.supernet.space.searched_slots)
         if self.settings.relaxation == "gumbel":
             generator = torch_generator(self.seed, f"gumbel {purpose}", step)
             noises = [gumbel(alpha, generator) for alpha in self.supernet.edge_alphas()]
         temperature = self.temperature(step)
-        for slot, noise in zip(self.supernet.space.slots, noises, strict=True):
-            self.supernet.edge(slot).mixing_rule = Mixing(temperature, noise)
+        for slot, noise in zip(self.supernet.space.searched_slots, noises, strict=True):
+            edge = self.supernet.edge(slot)
+            edge.mixing_rule = Mixing(temperature, noise, keep=edge.remaining, computed=edge.remaining)
 
     def rest(self, step: int) -> None:
         """Set the mixing after `step` finished steps: no noise, the temperature of that step."""
-        for slot in self.supernet.space.slots:
-            self.supernet.edge(slot).mixing_rule = Mixing(self.temperature(step))
+        for slot in self.supernet.space.searched_slots:
+            edge = self.supernet.edge(slot)
+            edge.mixing_rule = Mixing(self.temperature(step), keep=edge.remaining, computed=edge.remaining)
 
     def finish(self, step: int) -> None:
         """Set the mixing by which a search of `step` steps is shown and measured."""

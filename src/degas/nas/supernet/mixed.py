@@ -56,7 +56,10 @@ class MixedOp(nn.Module):
         alpha_std: α ~ N(0, alpha_std²) at the start (DARTS: 1e-3).
         fold_factor: whether a ×4 edge is one kernel of stride 4, or nearest ×2 followed by one of stride 2. Both are
             exact.
+        searched: whether the edge has an α; without one, its operations have equal weights, and a single one weight 1.
     """
+
+    alpha: Tensor
 
     def __init__(
         self,
@@ -67,14 +70,19 @@ class MixedOp(nn.Module):
         separable_order: str = "preact",
         alpha_std: float = 1e-3,
         fold_factor: bool = True,
+        searched: bool = True,
     ) -> None:
         super().__init__()
         self.names = tuple(operations)
         self.factor = slot.factor
         self.repeats = max(slot.factor // 2, 1)  # nearest up-sampling before the ×2 operations
         self.folded = self.repeats if fold_factor else 1  # its part inside the kernel
-        self.alpha = nn.Parameter(alpha_std * torch.randn(len(self.names)))
+        if searched:
+            self.alpha = nn.Parameter(alpha_std * torch.randn(len(self.names)))
+        else:
+            self.register_buffer("alpha", torch.zeros(len(self.names)), persistent=False)
         self.mixing_rule = Mixing()
+        self.remaining: tuple[bool, ...] | None = None  # operations that have not left the search; None: all
         self.branches = nn.ModuleDict()
         for name in self.names:
             if name != ZERO:
@@ -108,6 +116,10 @@ class MixedOp(nn.Module):
     def weights(self) -> Tensor:
         """The mixing weights (K,): softmax(α), or `mixing_rule` of α."""
         return self.mixing_rule(self.alpha)
+
+    def has(self, name: str) -> bool:
+        """Return whether an operation has not left the search."""
+        return self.remaining is None or self.remaining[self.names.index(name)]
 
     def mixing(self) -> dict[str, dict[str, float | None]]:
         """Operation name → `weight` w and `scaled` w·‖kernel‖, None without a kernel."""
