@@ -9,6 +9,7 @@ from typing import Any
 from evidence_search import read, records
 from evidence_trainings import difference, last
 
+from degas_lab.contest.plan import FIRST_NEW_SEED
 from degas_lab.figures import markdown
 from degas_lab.paired import paired_difference
 
@@ -71,9 +72,8 @@ def verdict() -> str:
 
 def fresh_scores() -> str:
     """The scores behind the verdict: each seed's Fréchet distance of the winner and of its opponents."""
-    trials = records(f"{CONTEST}/trials")
+    trials, table = records(f"{CONTEST}/trials"), by_generator()
     winner = read(f"{CONTEST}/rungs.json")[2]["standings"][0]["name"]
-    table = _by_name({name: one for name, one in trials.items() if one["seed"] >= 1000})
     seeds = sorted(set.intersection(*(set(of_name) for of_name in table.values())))
     rows = []
     for name, of_name in sorted(table.items(), key=lambda item: item[0] != winner):
@@ -82,6 +82,12 @@ def fresh_scores() -> str:
         cells = [f"{score:.1f}" for score in scores]
         rows.append([name if name == winner else f"`{name}`", size, *cells, f"{statistics.fmean(scores):.1f}"])
     return markdown(("", "parameters", *(str(seed) for seed in seeds), "mean"), rows)
+
+
+def by_generator() -> dict[str, dict[int, float]]:
+    """Winner and opponents → new seed → Fréchet distance at the end."""
+    trials = records(f"{CONTEST}/trials")
+    return _by_name({name: one for name, one in trials.items() if one["seed"] >= FIRST_NEW_SEED})
 
 
 def hand_made() -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from evidence_contest import CONTEST, by_generator
 from evidence_search import DEFAULT, RESULTS, RULES, read, records
 from evidence_trainings import UP_ROWS, final, last, lines
 
@@ -184,6 +185,29 @@ def recall_of_damage() -> str:
     return dots(rows, "recall of 5,000 real images against others (the first row of each network is its floor)", 0.0)
 
 
+def winner_against_others() -> str:
+    """Each new seed's Fréchet distance of the contest's winner minus the opponent's, with the verdict's interval."""
+    scores, rows = by_generator(), []
+    winner = read(f"{CONTEST}/rungs.json")[2]["standings"][0]["name"]
+    for one in read("verdicts/digits.json")["comparisons"]:
+        if one["metric"] == "fid":
+            other = scores[one["against"]]
+            seeds = sorted(set(other) & set(scores[winner]))[: one["num_seeds"]]
+            differences = [scores[winner][seed] - other[seed] for seed in seeds]
+            label = f"against {one['against']}, {one['num_seeds']} seeds: {one['verdict']}"
+            rows.append(Row(label, differences, (one["low"], one["high"]), marked=one["verdict"] != "not told apart"))
+    return dots(rows, "Fréchet distance of the contest's winner − the other's, 95 % interval (below 0: better)", 0.0)
+
+
+def rates_of_the_paper() -> str:
+    rows = [
+        Row(name, [found["epoch_losses"][-1] / found["mean_image_loss"]], marked=name == "literal")
+        for name, found in records("paper-rate/fifty-visits").items()
+    ]
+    rows.sort(key=lambda row: row.values[0])
+    return dots(rows, "loss after fifty visits of every latent, as a share of the mean image's (lower is better)", 1.0)
+
+
 FIGURES: dict[str, Callable[[], str]] = {
     "found-vs-drawn": found_against_drawn,
     "evolution": against_evolution,
@@ -192,4 +216,6 @@ FIGURES: dict[str, Callable[[], str]] = {
     "augmentation": few_images,
     "labels": labels,
     "metrics": recall_of_damage,
+    "contest": winner_against_others,
+    "paper-rate": rates_of_the_paper,
 }

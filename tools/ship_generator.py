@@ -1,4 +1,6 @@
-"""Put the trained generator of a run into the package: `python tools/ship_generator.py RUN NAME [--note TEXT]`.
+"""Put the trained generator of a run into the package:
+
+    python tools/ship_generator.py RUN NAME [--note TEXT] [--rename /my/disk/cifar=CIFAR-10-JPEG …]
 
 RUN holds a finished training and its evaluation, made by commands that anyone can repeat: the card quotes them. Weights
 are stored as float16 if images of them differ by less than `BOUND`, and the folder has at most `MAX_BYTES`. Afterwards
@@ -8,8 +10,10 @@ run `pytest tests/unit/generator/test_shipped.py`.
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,24 +37,37 @@ NUM_SAMPLES, COLUMNS = 64, 8  # of samples.png
 NUM_MEANS = 16  # samples of seed 0 whose mean pixel is noted, for a test to compare with
 
 
-def ship(run: Path, name: str, note: str = "") -> Path:
-    """Write `shipped.FOLDER`/NAME from the run folder; returns it. Raises `UserError` and then writes nothing."""
+def ship(run: Path, name: str, note: str = "", renames: Mapping[str, str] | None = None) -> Path:
+    """Write `shipped.FOLDER`/NAME from the run folder; returns it. Raises `UserError` and then writes nothing.
+
+    `renames`: path on this machine → its name in the card and in `shipped.json`, which others read.
+    """
     collected, generator = _finished(run), Generator.load(run / "train" / "generator")
     _check(collected, generator, name)
     weights, difference = stored_weights(generator)
     stored = with_weights(generator, weights)
     kind = str(next(iter(weights.values())).dtype).removeprefix("torch.")
     card = model_card(collected, picture=True, shipped_as=name) + _as_it_ships(kind, difference, note)
+    card, facts = renamed([card, json.dumps(_facts(collected, stored, kind, difference))], renames or {})
     with tempfile.TemporaryDirectory() as scratch:
         part = Path(scratch)
         (part / "model.safetensors").write_bytes(save(weights, metadata={"format": "pt"}))
         (part / "README.md").write_text(card, encoding="utf-8")
         shutil.copyfile(run / "train" / "generator" / "config.json", part / "config.json")
         save_grid(_samples(stored, NUM_SAMPLES), part / "samples.png", columns=COLUMNS)
-        write_json(part / "shipped.json", _facts(collected, stored, kind, difference))
+        write_json(part / "shipped.json", json.loads(facts))
         if (size := size_of(part)) > shipped.MAX_BYTES:
             raise UserError(f"{run}: {size:,} bytes, and {shipped.MAX_BYTES:,} are allowed; train a smaller generator")
         return Path(shutil.copytree(part, shipped.FOLDER / name, dirs_exist_ok=True))
+
+
+def renamed(texts: Sequence[str], renames: Mapping[str, str]) -> list[str]:
+    """The texts with every path replaced by its new name. Raises `UserError` for a path that is in none of them."""
+    for old, new in renames.items():
+        if not any(old in text for text in texts):
+            raise UserError(f"--rename {old}={new}: neither the card nor the commands name {old}")
+        texts = [text.replace(old, new) for text in texts]
+    return list(texts)
 
 
 def stored_weights(generator: Generator) -> tuple[dict[str, torch.Tensor], float]:
@@ -131,9 +148,12 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("name")
     parser.add_argument("--note", default="", help="a paragraph for the card: how it was chosen, what to know")
+    parser.add_argument(
+        "--rename", nargs="+", default=[], metavar="OLD=NEW", help="paths that mean something only here"
+    )
     given = parser.parse_args()
     try:
-        folder = ship(given.run, given.name, given.note)
+        folder = ship(given.run, given.name, given.note, dict(one.split("=", 1) for one in given.rename))
     except UserError as error:
         raise SystemExit(f"ship_generator: {error}") from None
     print(f"{folder}: {size_of(folder):,} of at most {shipped.MAX_BYTES:,} bytes")

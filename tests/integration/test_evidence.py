@@ -37,7 +37,18 @@ def test_a_pages_tables_are_what_its_files_give(page: Path, evidence: ModuleType
 
 
 @pytest.mark.parametrize(
-    "name", ["found-vs-drawn", "evolution", "search-settings", "up-sampling", "augmentation", "labels", "metrics"]
+    "name",
+    [
+        "found-vs-drawn",
+        "evolution",
+        "search-settings",
+        "up-sampling",
+        "augmentation",
+        "labels",
+        "metrics",
+        "contest",
+        "paper-rate",
+    ],
 )
 def test_a_figure_is_what_its_files_give(name: str, evidence: ModuleType) -> None:
     """And its words fit into its 520 pixels: a letter takes about seven."""

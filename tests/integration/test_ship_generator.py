@@ -113,3 +113,13 @@ def other_weights(run: Path) -> Path:
 def unmeasured(run: Path) -> Path:
     (run / "evaluation" / "scores.json").unlink()
     return run
+
+
+def test_paths_of_this_machine_get_names_that_others_can_read() -> None:
+    told = ["degas train --data /my/disk --out /my/runs", '{"source": "/my/disk"}']
+    assert ship_generator.renamed(told, {"/my/disk": "CIFAR", "/my/runs": "runs"}) == [
+        "degas train --data CIFAR --out runs",
+        '{"source": "CIFAR"}',
+    ]
+    with pytest.raises(UserError, match="--rename /mine=x: neither the card nor the commands name /mine"):
+        ship_generator.renamed(told, {"/mine": "x"})
