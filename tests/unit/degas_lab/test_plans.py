@@ -14,11 +14,21 @@ import pytest
 import degas_lab
 from degas.cli.commands import find_command
 from degas.settings.base import Settings
-from degas_lab.commands import augmentation, baselines, contest, hand_made, local_optimum, objectives, rank_correlation
+from degas_lab.commands import (
+    augmentation,
+    baselines,
+    contest,
+    hand_made,
+    local_optimum,
+    objectives,
+    rank_correlation,
+    search_variants,
+)
 from degas_lab.commands.experiment import EXPERIMENTS
 from degas_lab.contest.plan import Plan as ContestPlan
 from degas_lab.fits.neighbour_plan import Plan as NeighbourPlan
 from degas_lab.fits.rival_plan import Plan as RivalPlan
+from degas_lab.fits.variant_plan import Plan as VariantPlan
 from degas_lab.trainings.augmentation_plan import Plan as AugmentationPlan
 from degas_lab.trainings.hand_made_plan import Plan as HandMadePlan
 from degas_lab.trainings.objectives_plan import Plan as ObjectivesPlan
@@ -32,6 +42,7 @@ PLANS = {
     ObjectivesPlan: objectives.Options,
     RankPlan: rank_correlation.Options,
     RivalPlan: baselines.Options,
+    VariantPlan: search_variants.Options,
 }
 RECORDED = Path(__file__).parents[3] / "docs" / "results" / "rank-correlation" / "trials" / "settings.json"
 
