@@ -29,8 +29,8 @@ class Options(Plan, MeasurementOptions):
         "degas experiment critic-contest --critics runs/critic --data digits --out runs/critic-contest",
         "degas experiment critic-contest --critics runs/critic --data digits --out runs/critic-contest --verdict",
     )
-    critics: Annotated[tuple[str, ...], Argument(metavar="FILE")] = setting(
-        (), "critic files, or folders that hold one, to enter beside resnet and the draws"
+    critics: Annotated[tuple[str, ...] | None, Argument(metavar="FILE")] = setting(
+        None, "critic files, or folders that hold one, to enter beside resnet and the draws; default: none"
     )
     architecture: str = setting("resnet", f"the generator that trains against each critic: {FILE}; or resnet, dcgan")
     verdict: bool = setting(False, "compare the winner with resnet, on seeds that chose nothing")
@@ -57,7 +57,7 @@ def main(options: Options) -> None:
         scorer = Scorer(images, options.evaluate, device=engine.device, cache=cache_folder(options.data))
         say = partial(print, flush=True)  # print each training at once, also into a file
         contest = CriticContest(
-            images, options.architecture, options.critics, options, options.out, scorer, engine=engine, say=say
+            images, options.architecture, options.critics or (), options, options.out, scorer, engine=engine, say=say
         )
         write_environment(options.out, command_line())
         outcome = contest.run()
