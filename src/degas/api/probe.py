@@ -18,7 +18,7 @@ from degas.runtime.estimate import format_about
 from degas.runtime.memory import in_words
 from degas.settings.sections import SearchSettings, SpaceSettings
 
-NUM_STEPS, MAX_SECONDS = 4, 10.0  # timed steps: so many, or fewer after so long
+NUM_STEPS, MAX_SECONDS = 4, 10.0  # timed steps: so many, or fewer, at least one, after so long
 Row = tuple[str, str, str]  # name, value, source of the value
 
 
@@ -33,7 +33,8 @@ def search_probe(
 ) -> list[Row]:
     """Rows on arithmetic, memory and time of a search, from its first steps on this machine: of all stages if it grows.
 
-    The first step, which also warms up, counts multiply-adds; it is timed only if it takes long. Decisions that are
+    The first step counts multiply-adds. It also warms up and prepares what the later ones use, such as the principal
+    components of all images, which can take 50 times as long as a step: its time counts once. Decisions that are
     measured after the steps come on top.
     """
     rows, total = [], 0.0
@@ -58,10 +59,10 @@ def _probe(
         with FlopCounterMode(display=False) as counter:
             search.step(0)
         first = clock() - begun
-        seconds, count = (first, 1) if first > MAX_SECONDS else _timed(search, clock)
+        seconds, count = _timed(search, clock)
         memory, whose = peak_bytes(engine.device)
     after = "; measuring the decisions comes on top" if search.rule.measured else ""
-    total = seconds * search.total_steps * num_seeds
+    total = (first + seconds * (search.total_steps - 1)) * num_seeds
     multiply_adds = counter.get_total_flops() / 2e9
     at = f" at {part.place.image_size} px" if part.place else ""
     rows = [
