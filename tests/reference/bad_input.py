@@ -744,6 +744,24 @@ ROWS: tuple[Row, ...] = (
         "--search.prefix arch.json: --space.share stages has one decision for all stages; leave out one of the two",
     ),
     Row(
+        "two caps for a growing search",
+        f"{SEARCH} --search.grow --max-params 100000 --max-macs 100000",
+        2,
+        "search: --search.grow keeps within one cap on size; leave out --max-params or --max-macs",
+    ),
+    Row(
+        "a growing search by a signal without smaller images",
+        f"{SEARCH} --search.grow --search.signal adversarial",
+        2,
+        "search: --search.grow needs a loss for smaller images, and the signal adversarial has none; use --search.signal glo",
+    ),
+    Row(
+        "a growing search for cells",
+        f"{SEARCH} --search.grow --search.prune paper --space.share stages",
+        2,
+        "search: --search.grow decides stage by stage; leave out --space.share stages",
+    ),
+    Row(
         "a way to compare α where losses are compared",
         f"{SEARCH} --search.prune perturbation --search.compare centred",
         2,
@@ -1016,6 +1034,36 @@ ROWS: tuple[Row, ...] = (
         f"{RUN} --gan.critic none.json",
         2,
         "none.json: cannot be read: No such file or directory; give a critic.json",
+    ),
+    Row(
+        "a search for a critic beside a generator that is not there",
+        "experiment critic-search --data images --data.image-size 8 --generators gen none/gen --out new",
+        2,
+        "none/gen/config.json: cannot be read: No such file or directory; give the folder that `degas train` wrote",
+    ),
+    Row(
+        "a search for a critic among operations that keep the size, where one must halve",
+        "experiment critic-search --data images --data.image-size 8 --generators gen --out new --down-operations skip",
+        2,
+        "--down-operations: unknown down operation 'skip'; choose from blur_pool, max_pool, mean_pool, space_to_depth, strided_conv_4x4",
+    ),
+    Row(
+        "a search for a critic with a given critic",
+        "experiment critic-search --data images --data.image-size 8 --generators gen --out new --gan.critic resnet",
+        2,
+        "--gan.critic: has no meaning in a search for a critic; leave it out",
+    ),
+    Row(
+        "a contest of critics with one that is not there",
+        "experiment critic-contest --data images --data.image-size 8 --critics none.json --out new",
+        2,
+        "none.json: cannot be read: No such file or directory; give a critic.json",
+    ),
+    Row(
+        "a contest of critics that promotes more than take part",
+        "experiment critic-contest --data images --data.image-size 8 --out new --num-candidates 4",
+        2,
+        "--promote: needs two numbers, the first at most --num-candidates, the second no larger",
     ),
     Row(
         "a list for an architecture",
