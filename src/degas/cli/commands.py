@@ -34,7 +34,7 @@ COMMANDS = {
     "features": ("train a classifier to measure with", "features"),
 }
 GROUP = "degas.commands"
-# Options that lower a command's memory. The batch size of evaluations does not: forward passes take 32 images.
+# Options that lower a command's memory. The batch size of evaluations does not: forward passes take 16 images.
 LOWER = {
     "run": "--search.width, --search.batch-images, --gan.width or --gan.batch-images",
     "search": "--search.width, --search.batch-images or --data.image-size",

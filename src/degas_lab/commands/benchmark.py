@@ -23,6 +23,7 @@ Part = Literal[
     "features",
     "fid",
     "threads",
+    "pool",
     "compile",
     "graphs",
 ]
@@ -46,7 +47,8 @@ class Options(Settings):
     parts: Annotated[tuple[Part, ...], Field(min_length=1)] = setting(
         ("search", "adversarial-search", "adversarial", "training", "sampling", "features", "fid"),
         "parts to measure; training: a whole step of every objective; threads: our steps with one thread and with "
-        "all; compile: torch.compile of our steps; graphs: our steps as CUDA graphs, which need a GPU",
+        "all; pool: a training per core at a time; compile: torch.compile of our steps; graphs: our steps as CUDA "
+        "graphs, which need a GPU",
     )
     objectives: tuple[str, ...] | None = setting(
         None, "objectives of the parts training and threads; default: all of them, and mmd r3gan"

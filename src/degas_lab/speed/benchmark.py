@@ -24,12 +24,13 @@ from degas_lab.sizes import Sizes
 from degas_lab.speed.compiled import compare_compiled
 from degas_lab.speed.evaluation_steps import EvaluationSteps
 from degas_lab.speed.graphs import as_graphs
+from degas_lab.speed.pool import throughput
 from degas_lab.speed.search_steps import SearchSteps
 from degas_lab.speed.timing import peak_mib
 from degas_lab.speed.training_steps import TrainingSteps
 
 # Both sides of these compute in a fixed precision; both sides of the others in the engine's precision.
-ALWAYS = {"sampling": "float32", "features": "float32", "features_224": "float32", "fid": "float64"}
+ALWAYS = {"sampling": "float32", "pool": "float32", "features": "float32", "features_224": "float32", "fid": "float64"}
 GROWTH = {
     "width": (16, 32, 64),
     "image_size": (16, 32, 64, 128),
@@ -96,6 +97,11 @@ class Benchmark(SearchSteps, TrainingSteps, EvaluationSteps):
             }
         }
 
+    def pool(self) -> dict[str, dict[str, float]]:
+        """One training of `mmd`, or of the first named objective, per core: their throughput in that of one."""
+        objective = (self.objectives or ("mmd",))[0]
+        return {"pool": throughput(self.sizes, objective=objective, rounds=self.rounds, seed=self.seed)}
+
     def compiled(self) -> dict[str, dict[str, dict[str, float]]]:
         """`torch.compile` of a search step, a training step of `mmd`, sampling and features."""
         return {"compiled": compare_compiled(self)}
@@ -147,6 +153,7 @@ def run_benchmark(
         "fid": lambda: {"fid": bench.fid()},
         "graphs": bench.graphs,
         "threads": bench.threads,
+        "pool": bench.pool,
         "compile": bench.compiled,
     }
     for part in parts:

@@ -21,11 +21,12 @@ STEPS = (
     "features_224",
     "fid",
     "step_by_threads",
+    "pool",
     "compiled",
     *GRAPH_STEPS,
 )
 
-OTHERS = ("textbook", "plain", "adversarial", "one_thread")
+OTHERS = ("textbook", "plain", "adversarial", "one_thread", "alone")
 
 
 def rows(result: Mapping[str, Any]) -> dict[str, Mapping[str, float]]:

@@ -12,16 +12,19 @@ from recorder import ListRecorder
 
 from degas.cli.main import main
 from degas.data.pixels import to_symmetric
+from degas.errors import UserError
 from degas.gan import state as steps
 from degas.gan.objectives import OBJECTIVES
 from degas.gan.settings import resolve_gan
 from degas.nas import state as searcher
 from degas.nas.state import Search
+from degas.runtime.cores import allowed_cores
 from degas.runtime.distributed import Engine
 from degas.settings.sections import GanSettings, SpaceSettings
 from degas_lab.sizes import Sizes
 from degas_lab.speed.benchmark import Benchmark
 from degas_lab.speed.graphs import as_graphs, difference
+from degas_lab.speed.pool import throughput
 from degas_lab.speed.roofline import Convolution, Record
 from degas_lab.speed.textbook import TextbookMixedOp
 from degas_lab.speed.textbook_steps import TextbookSearch
@@ -82,6 +85,20 @@ def test_steps_are_measured_with_one_thread_and_with_all() -> None:
     assert set(found) == {"search", "mmd"}
     assert seen[:4] == [1, 2, 1, 2]
     assert found["mmd"]["speedup"] == pytest.approx(found["mmd"]["one_thread_ms"] / found["mmd"]["ours_ms"])
+
+
+@pytest.mark.skipif(len(allowed_cores()) < 2, reason="needs two cores")
+def test_a_training_per_core_is_measured_beside_one_alone() -> None:
+    """Real processes, pinned, one thread each; on a busy machine the gain may be anything above 0."""
+    found = Benchmark(SMALL, rounds=1, seed=0, engine=Engine(device="cpu")).pool()["pool"]
+    assert found["num_processes"] == len(allowed_cores())
+    assert found["speedup"] == pytest.approx(found["num_processes"] * found["alone_ms"] / found["ours_ms"])
+    assert found["speedup"] > 0
+
+
+def test_a_process_of_the_pool_that_fails_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UserError, match="--parts pool: a process has ended before its time"):
+        throughput(SMALL, objective="none", rounds=1, seed=0)
 
 
 def test_only_the_named_objectives_are_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
