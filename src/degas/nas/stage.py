@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ from degas.settings.resume_rules import resume_rules
 from degas.settings.sections import SearchSettings, SpaceSettings
 from degas.space.architecture import Architecture
 
+Ahead = Callable[[Path, Sequence[int]], None]  # makes the searches with these seeds in FOLDER/seed-N
 RULES = resume_rules(space=SpaceSettings(), search=SearchSettings())
 
 
@@ -50,18 +51,30 @@ class SearchJob:
 
 
 def search_into(
-    stage: Path, job: SearchJob, *, seed: int, num_seeds: int | None = None, resume: bool = False
+    stage: Path,
+    job: SearchJob,
+    *,
+    seed: int,
+    num_seeds: int | None = None,
+    resume: bool = False,
+    ahead: Ahead | None = None,
 ) -> Architecture:
     """Search into the folder `stage`; a finished search is read back, an unfinished one continues with `resume`.
 
     With `num_seeds` (two or more): searches with `seed`, `seed` + 1, … are in `stage`/seed-N; `stage` itself holds
-    their consensus, which is returned. Every check that is possible before the work is made here, once. Raises
-    `UserError`; warns of degenerate results.
+    their consensus, which is returned. `ahead` may make these searches first, all at a time. Every check that is
+    possible before the work is made here, once. Raises `UserError`; warns of degenerate results.
     """
     _check(job, num_seeds)
     if num_seeds is None:
         return _search_one(stage, job, seed=seed, resume=resume)
-    return _search_several(stage, job, seed=seed, num_seeds=num_seeds, resume=resume)
+    return _search_several(stage, job, seed=seed, num_seeds=num_seeds, resume=resume, ahead=ahead)
+
+
+def search_seed(stage: Path, job: SearchJob, *, seed: int, num_seeds: int) -> None:
+    """Make one of several searches, in `stage`/seed-`seed`, for a process that works for `search_into`'s `ahead`."""
+    _check(job, num_seeds)
+    _search_one(stage / f"seed-{seed}", job, seed=seed, resume=True, warn=False)
 
 
 def run_search(
@@ -123,7 +136,9 @@ def _search_one(
     return architecture
 
 
-def _search_several(stage: Path, job: SearchJob, *, seed: int, num_seeds: int, resume: bool) -> Architecture:
+def _search_several(
+    stage: Path, job: SearchJob, *, seed: int, num_seeds: int, resume: bool, ahead: Ahead | None
+) -> Architecture:
     """Run a search for each seed, then their consensus; resume skips finished searches and continues others."""
     settings = {**job.config(seed), "num_seeds": num_seeds}
     with StageFolder(stage, settings=settings, resume=resume, kind="search", rules=RULES) as folder:
@@ -132,6 +147,8 @@ def _search_several(stage: Path, job: SearchJob, *, seed: int, num_seeds: int, r
                 _warn_of_degenerate(folder.path)
             return Architecture.load(folder.path / "architecture.json")
         seeds = range(seed, seed + num_seeds)
+        if ahead is not None:
+            ahead(folder.path, [one for one in seeds if not (folder.path / f"seed-{one}" / "done.json").exists()])
         with Engine(job.search.precision, job.setup.device) as engine:
             if folder.done(engine):
                 return Architecture.load(folder.path / "architecture.json")
@@ -140,7 +157,8 @@ def _search_several(stage: Path, job: SearchJob, *, seed: int, num_seeds: int, r
                 if job.setup.progress and folder.writes:
                     print(f"search: seed {one}, {k} of {num_seeds}", file=sys.stderr)
                 inner = folder.path / f"seed-{one}"
-                _search_one(inner, job, seed=one, resume=folder.resuming, engine=engine, warn=False)
+                goes_on = folder.resuming or ahead is not None
+                _search_one(inner, job, seed=one, resume=goes_on, engine=engine, warn=False)
                 engine.wait()  # the other ranks read the files of rank 0
             architecture = _write_consensus(job, folder, seeds)
             engine.wait()

@@ -10,6 +10,7 @@ minute and at the end, and from there to the node that resumes the trial.
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import socket
@@ -134,10 +135,15 @@ class Keeper:
 
 
 def run_trial(order: Mapping[str, Any], environment: dict[str, str], place: Mapping[str, str], keeper: Any) -> int:
-    """A task: run the order's process on this node, and return its exit status."""
+    """A task: run the order's process on this node, and return its exit status.
+
+    Raises `OSError` if the node does not see the sweep's folder, and the order's files do not travel.
+    """
     told, sweep = Order(**order), Place(**place)
     if sweep.is_seen():
         return _run(told, environment, lambda: None)
+    if not told.travels:
+        raise OSError(f"the node {socket.gethostname()} does not see {sweep.folder}; give an --out on a shared disk")
     name, root = Path(told.lock).name, Path(tempfile.mkdtemp(prefix="degas-sweep-"))
     try:
         return _run_carried(told, environment, sweep.folder, name, root, keeper)
@@ -200,7 +206,9 @@ def ray_pool(address: str, folder: Path, cpus: int, gpus: float, *, carry: bool 
         raise UserError("--address: Ray is the extra `sweep`; in degas' folder: pip install -e '.[sweep]'") from None
     _reject_silent(address)
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="error", namespace=f"degas-{uuid.uuid4().hex}")
+        ray.init(
+            address=address, log_to_driver=False, logging_level=logging.ERROR, namespace=f"degas-{uuid.uuid4().hex}"
+        )
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise _no_cluster(address, str(error)) from None
     largest = [node["Resources"] for node in ray.nodes() if node["Alive"]]
