@@ -109,19 +109,29 @@ def run_search(
 
 
 def _search_one(
-    stage: Path, job: SearchJob, *, seed: int, resume: bool, engine: Engine | None = None, warn: bool = True
+    stage: Path,
+    job: SearchJob,
+    *,
+    seed: int,
+    resume: bool,
+    engine: Engine | None = None,
+    warn: bool = True,
+    begun_ranks: int | None = None,
 ) -> Architecture:
     """One search into the folder `stage`, on a new engine unless one is given."""
     from degas.figures.drawing import draw_architecture
 
     watcher = make_tracker(job.setup.tracker, stage)
-    with StageFolder(stage, settings=job.config(seed), resume=resume, kind="search", rules=RULES) as folder:
+    settings = job.config(seed)
+    with StageFolder(
+        stage, settings=settings, resume=resume, kind="search", rules=RULES, begun_ranks=begun_ranks
+    ) as folder:
         folder.tracker = watcher
         if folder.known_done():
             if warn and folder.writes:
                 _warn_of_degenerate(folder.path)
             return Architecture.load(folder.path / "architecture.json")
-        with Engine(job.search.precision, job.setup.device) if engine is None else nullcontext(engine) as used:
+        with _engine(job, folder) if engine is None else nullcontext(engine) as used:
             if folder.done(used):
                 return Architecture.load(folder.path / "architecture.json")
             write_environment(folder.path, job.setup.command)
@@ -149,7 +159,7 @@ def _search_several(
         seeds = range(seed, seed + num_seeds)
         if ahead is not None:
             ahead(folder.path, [one for one in seeds if not (folder.path / f"seed-{one}" / "done.json").exists()])
-        with Engine(job.search.precision, job.setup.device) as engine:
+        with _engine(job, folder) as engine:
             if folder.done(engine):
                 return Architecture.load(folder.path / "architecture.json")
             write_environment(folder.path, job.setup.command)
@@ -157,8 +167,8 @@ def _search_several(
                 if job.setup.progress and folder.writes:
                     print(f"search: seed {one}, {k} of {num_seeds}", file=sys.stderr)
                 inner = folder.path / f"seed-{one}"
-                goes_on = folder.resuming or ahead is not None
-                _search_one(inner, job, seed=one, resume=goes_on, engine=engine, warn=False)
+                goes_on, ranks = folder.resuming or ahead is not None, folder.begun_ranks
+                _search_one(inner, job, seed=one, resume=goes_on, engine=engine, warn=False, begun_ranks=ranks)
                 engine.wait()  # the other ranks read the files of rank 0
             architecture = _write_consensus(job, folder, seeds)
             engine.wait()
@@ -166,6 +176,10 @@ def _search_several(
         if folder.writes:
             _warn_of_degenerate(folder.path)
     return architecture
+
+
+def _engine(job: SearchJob, folder: StageFolder) -> Engine:
+    return Engine(job.search.precision, job.setup.device, folder.begun_ranks)
 
 
 def _write_consensus(job: SearchJob, folder: StageFolder, seeds: Sequence[int]) -> Architecture:

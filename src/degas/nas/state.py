@@ -56,7 +56,7 @@ class Search:
         engine: Engine,
         make_signal: Callable[..., Signal] | None = None,
     ) -> None:
-        self.settings = settings = resolve_search(settings, images.num_images, engine.num_ranks)
+        self.settings = settings = resolve_search(settings, images.num_images, engine.shares.begun_ranks)
         self.images, self.space_settings, self.seed, self.engine = images, space, seed, engine
         self.space, self.base_size = space.resolve(images.image_size)
         self.store = Store(images.images, engine.device)
@@ -114,8 +114,7 @@ class Search:
             self.settings.batch_images,
             seed=self.seed,
             purpose=purpose,
-            rank=self.engine.rank,
-            num_ranks=self.engine.num_ranks,
+            **vars(self.engine.shares),
             rows=rows,
             store=self.store,
         )
@@ -203,12 +202,16 @@ class Search:
         self.relaxation.rest(step)
         self.signal.load_state_dict(state["signal" if "signal" in state else "glo"])  # degas 0.1.0 wrote "glo"
         load_optimizer(self.alpha_step.optimizer, state["alpha_optimizer"])
-        self.epoch_loss.copy_(state["epoch_loss"].reshape(-1)[self.engine.rank])
+        self.epoch_loss.copy_(self._own_epoch_loss(state["epoch_loss"].reshape(-1)))
         metrics = [record for record in read_jsonl(folder.path / "metrics.jsonl") if record["step"] <= step]
         self.plateau.recall([record["epoch_loss"] for record in metrics if "epoch_loss" in record])
         records = [record for record in read_jsonl(folder.path / "alpha.jsonl") if record["step"] <= step]
         self.alpha_history = [{slot.name: record[slot.name] for slot in self.space.slots} for record in records]
         return step
+
+    def _own_epoch_loss(self, saved: Tensor) -> Tensor:
+        """This rank's sum of losses from those of the ranks that saved, (ranks,); their mean if these were others."""
+        return saved[self.engine.rank] if len(saved) == self.engine.num_ranks else saved.mean()
 
 
 def split_rows(images: ImageSet, settings: SearchSettings, seed: int) -> tuple[np.ndarray | None, np.ndarray | None]:

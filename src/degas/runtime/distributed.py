@@ -19,6 +19,7 @@ from torch.distributed.rendezvous import rendezvous
 from degas.errors import UserError
 from degas.runtime.environment import LAUNCHER, check_launcher, num_ranks
 from degas.runtime.interrupts import Interrupted, Terminated
+from degas.runtime.shares import Shares
 
 _DEVICES = ("auto", "cpu", "cuda")
 # How long a rank waits for another: rank 0 evaluates alone, which may take longer than torch's 10 or 30 minutes.
@@ -57,16 +58,24 @@ class Engine:
             optimisers and everything outside `autocast()` stay float32 either way.
         device: "auto" takes CUDA if there is any, else the CPU.
 
+        begun_ranks: the number of processes that the run to resume began with; default: as many as now.
+
     Attributes:
         device: the device of this process.
         rank, num_ranks: the number of this process, from 0, and how many there are.
         is_main: whether this is rank 0.
+        shares: this process's share of a batch.
 
     Raises:
         UserError: this machine has no such device.
     """
 
-    def __init__(self, precision: Literal["float32", "bfloat16"] = "float32", device: str = "auto") -> None:
+    def __init__(
+        self,
+        precision: Literal["float32", "bfloat16"] = "float32",
+        device: str = "auto",
+        begun_ranks: int | None = None,
+    ) -> None:
         from accelerate import Accelerator, DistributedDataParallelKwargs  # a second of imports
         from accelerate.state import AcceleratorState
 
@@ -89,6 +98,7 @@ class Engine:
         self.rank: int = self._accelerator.process_index
         self.num_ranks: int = self._accelerator.num_processes
         self.is_main: bool = self.rank == 0
+        self.shares = Shares(self.rank, self.num_ranks, begun_ranks or self.num_ranks)
         if self.num_ranks != num_ranks():
             raise UserError(
                 f"the process group has {self.num_ranks} process(es), but the environment says {num_ranks()}; "
