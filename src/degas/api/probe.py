@@ -43,12 +43,13 @@ def search_probe(
         first = clock() - begun
         seconds, count = (first, 1) if first > MAX_SECONDS else _timed(search, clock)
         memory, whose = peak_bytes(engine.device)
+    twice = ", inner activations computed twice" if settings.checkpoint_activations else ""
     after = "; measuring the decisions comes on top" if search.rule.measured else ""
     total = format_about(seconds * search.total_steps * (seeds or 1))
     multiply_adds = counter.get_total_flops() / 2e9
     return [
         ("search arithmetic", f"{multiply_adds:,.3g} billion multiply-adds", "a step, backward passes included"),
-        ("search peak", in_words(memory), f"{whose}, in its first steps"),
+        ("search peak", in_words(memory), f"{whose}, in its first steps{twice}"),
         (
             "search time",
             f"about {total}",

@@ -48,6 +48,10 @@ def check_settings(settings: SearchSettings) -> None:
         raise UserError("search: --search.settle-margin counts only with --search.settle-epochs; give both")
     if settings.cuda_graphs and (why := _step_dependent_setting(settings, signal)):
         raise UserError(f"search: --search.cuda-graphs replays one step, but {why} makes every step different")
+    if settings.cuda_graphs and settings.checkpoint_activations:
+        raise UserError(
+            "search: --search.cuda-graphs records no second pass; leave out --search.checkpoint-activations"
+        )
     if why := rule.conflict(settings):
         raise UserError(f"search: {why}")
 

@@ -104,6 +104,7 @@ class Search:
                 channels=self.images.channels,
                 separable_order=self.space_settings.separable_order,
                 alpha_std=self.settings.alpha_init_std,
+                recomputes=self.settings.checkpoint_activations,
             )
         return supernet.to(self.engine.device)  # before the optimisers, so that they list the moved weights
 
