@@ -14,7 +14,9 @@ __all__ = ["Options", "main"]
 
 SUMMARY = "time our steps against the textbook's and the machine's roofline"
 LOWER = "--width, --batch-images or --image-size"
-Part = Literal["search", "adversarial-search", "adversarial", "training", "sampling", "features", "fid", "graphs"]
+Part = Literal[
+    "search", "adversarial-search", "adversarial", "training", "sampling", "features", "fid", "graphs", "communication"
+]
 
 
 class Options(Settings):
@@ -34,7 +36,7 @@ class Options(Settings):
     parts: Annotated[tuple[Part, ...], Field(min_length=1)] = setting(
         ("search", "adversarial-search", "adversarial", "training", "sampling", "features", "fid"),
         "parts to measure; training: a whole step of every objective; graphs: our steps as CUDA graphs, which need "
-        "a GPU",
+        "a GPU; communication: bytes that two processes exchange per step",
     )
     width: Annotated[int, Field(ge=1, le=2048)] = setting(32, "channels of every feature map, and of the critic")
     batch_images: Annotated[int, Field(ge=2, le=65536)] = setting(64, "images per step")
@@ -60,6 +62,7 @@ def main(options: Options) -> None:
     from degas.runtime.json_files import write_json
     from degas_lab.sizes import Sizes
     from degas_lab.speed.benchmark import run_benchmark
+    from degas_lab.speed.communication import rows as communication_rows
     from degas_lab.speed.table import plot, table
 
     reject_unwritable(options.out)
@@ -77,4 +80,6 @@ def main(options: Options) -> None:
     picture = options.out.with_suffix(".png")
     plot(result, picture)
     Console(width=124).print(table(result))
+    if "communication" in result:
+        print("\n".join(communication_rows(result["communication"])))
     print(f"figures {options.out}, picture {picture}")

@@ -33,9 +33,9 @@ from degas.runtime.distributed import Engine
 from degas.runtime.environment import write_environment
 from degas.runtime.rng import forked_rng
 from degas.settings.sections import GanSettings, SpaceSettings
-from degas.space.architecture import Architecture
 from degas_lab.sizes import Sizes
 from degas_lab.speed.adversarial_search import AdversarialSignal
+from degas_lab.speed.communication import communication, drawn_generator
 from degas_lab.speed.evaluation import extraction, frechet_calls
 from degas_lab.speed.graphs import as_graphs
 from degas_lab.speed.roofline import Rates, roofline_ms
@@ -45,7 +45,13 @@ from degas_lab.speed.training import PlainStep, our_step
 
 SEARCH_OBJECTIVES: tuple[str, ...] = ("sn-gan", "ct-gan")
 # Both sides of these compute in a fixed precision; both sides of the others in the engine's precision.
-ALWAYS = {"sampling": "float32", "features": "float32", "features_224": "float32", "fid": "float64"}
+ALWAYS = {
+    "communication": "float32",
+    "sampling": "float32",
+    "features": "float32",
+    "features_224": "float32",
+    "fid": "float64",
+}
 GROWTH = {
     "width": (16, 32, 64),
     "image_size": (16, 32, 64, 128),
@@ -257,18 +263,7 @@ class Benchmark:
         )
 
     def _generator(self) -> Generator:
-        space, base_size = SpaceSettings().resolve(self.sizes.image_size)
-        architecture = Architecture(
-            space.num_stages,
-            space.num_normal,
-            base_size,
-            self.sizes.width,
-            self.sizes.noise_size,
-            self.sizes.channels,
-            space.draw(self.seed),
-        )
-        with forked_rng(self.seed, "benchmark generator"):
-            return Generator.from_architecture(architecture)
+        return drawn_generator(self.sizes, self.seed)
 
     def _time(self, calls: Mapping[str, Callable[[], object]]) -> dict[str, float]:
         return interleaved_ms(calls, rounds=self.rounds, device=self.engine.device, clock=self.clock)
@@ -308,6 +303,7 @@ def run_benchmark(
         "features": bench.features,
         "fid": lambda: {"fid": bench.fid()},
         "graphs": bench.graphs,
+        "communication": lambda: {"communication": communication(sizes, seed=seed)},
     }
     for part in parts:
         say(f"measuring: {part}")
