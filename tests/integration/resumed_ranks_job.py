@@ -89,7 +89,7 @@ def adversarial_steps(folder: StageFolder, engine: Engine, end: int) -> None:
 
 def training(folder: StageFolder, engine: Engine, end: int) -> None:
     """As it is: the batch norms of fewer processes keep to the parts of the batch that those before had."""
-    stop = end if end < NUM_STEPS else None
+    stop = end if end < NUM_STEPS else 0
     settings = toy_settings(objective="sn-gan", batch_images=EACH, num_steps=NUM_STEPS, stop_step=stop, log_steps=1)
     run_training(toy_generator(), toy_images(), settings, seed=1, folder=folder, engine=engine, progress=False)
 

@@ -130,25 +130,39 @@ class Keeper:
         recover(run)
         return pack(run, log)
 
+    def say(self, name: str, line: str) -> None:
+        """Add a line to the log of a trial."""
+        _, log = self._paths(name)
+        log.parent.mkdir(exist_ok=True)
+        with log.open("a", encoding="utf-8") as file:
+            file.write(f"{line}\n")
+
     def _paths(self, name: str) -> tuple[Path, Path]:
         return self._folder / "runs" / name, self._folder / "logs" / f"{name}.txt"
 
 
 def run_trial(order: Mapping[str, Any], environment: dict[str, str], place: Mapping[str, str], keeper: Any) -> int:
-    """A task: run the order's process on this node, and return its exit status.
-
-    Raises `OSError` if the node does not see the sweep's folder, and the order's files do not travel.
-    """
+    """A task: run the order's process on this node, and return its exit status."""
     told, sweep = Order(**order), Place(**place)
     if sweep.is_seen():
         return _run(told, environment, lambda: None)
+    name = Path(told.lock).name
     if not told.travels:
-        raise OSError(f"the node {socket.gethostname()} does not see {sweep.folder}; give an --out on a shared disk")
-    name, root = Path(told.lock).name, Path(tempfile.mkdtemp(prefix="degas-sweep-"))
+        return _refuse(name, sweep.folder, keeper)
+    root = Path(tempfile.mkdtemp(prefix="degas-sweep-"))
     try:
         return _run_carried(told, environment, sweep.folder, name, root, keeper)
     finally:
         shutil.rmtree(root, ignore_errors=True)
+
+
+def _refuse(name: str, folder: str, keeper: Any) -> int:
+    """Say in the trial's log that its files do not travel to this node; another one may see the folder."""
+    import ray
+
+    told = f"degas: the node {socket.gethostname()} does not see {folder}; give an --out on a disk that all nodes share"
+    ray.get(keeper.say.remote(name, told))
+    return LOST
 
 
 def _run_carried(order: Order, environment: dict[str, str], folder: str, name: str, root: Path, keeper: Any) -> int:

@@ -12,7 +12,7 @@ from degas.runtime.rng import torch_generator
 from degas.runtime.shares import Shares
 
 
-@pytest.mark.parametrize(("begun", "now"), itertools.product((1, 2, 3, 4), (1, 2, 3, 6)))
+@pytest.mark.parametrize(("begun", "now"), list(itertools.product((1, 2, 3, 4), (1, 2, 3, 6))))
 def test_shares_are_equal_and_together_the_whole(begun: int, now: int) -> None:
     each, whole = 6, torch.arange(6 * begun)
     shares = [Shares(rank, now, begun) for rank in range(now)]
@@ -20,7 +20,7 @@ def test_shares_are_equal_and_together_the_whole(begun: int, now: int) -> None:
     assert torch.equal(torch.cat([share.own(whole) for share in shares]), whole)
 
 
-@pytest.mark.parametrize(("begun", "now"), itertools.product((1, 2, 3), (1, 2, 3, 6)))
+@pytest.mark.parametrize(("begun", "now"), list(itertools.product((1, 2, 3), (1, 2, 3, 6))))
 def test_draws_are_those_of_the_beginning(begun: int, now: int) -> None:
     def draw(rows: torch.Tensor, rank: int) -> torch.Tensor:
         return rows + torch.rand(rows.shape, generator=torch_generator(7, "test", 3, rank))
