@@ -19,6 +19,7 @@ _HOMES = {
     "CriticOutput": "degas.nets.critic",
     "Objective": "degas.gan.objectives",
     "register_critic": "degas.nets.critic",
+    "register_critic_operation": "degas.nets.critic_operations",
     "register_generator": "degas.nets.generators",
     "register_objective": "degas.gan.objectives",
     "register_operation": "degas.nets.operations",
@@ -42,6 +43,7 @@ __all__ = [
     "evaluate",
     "invert",
     "register_critic",
+    "register_critic_operation",
     "register_generator",
     "register_objective",
     "register_operation",
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
     from degas.nas.decide.rule import register_rule
     from degas.nas.signal import register_signal
     from degas.nets.critic import CriticOutput, register_critic
+    from degas.nets.critic_operations import register_critic_operation
     from degas.nets.generators import register_generator
     from degas.nets.operations import register_operation
     from degas.space.architecture import Architecture

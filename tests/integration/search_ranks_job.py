@@ -39,6 +39,7 @@ VARIANTS = {
     "perturbation_batches": 1,
     "perturbation_tune_steps": 1,
 }
+PATHS = {"schedule": "alternate", "paths": "reinforce"}
 
 
 def main(folder: Path) -> None:
@@ -51,6 +52,7 @@ def main(folder: Path) -> None:
         glo_steps(images, settings, engine, folder)
         search(images, settings, engine, folder / "search")
         search(images, settings.model_copy(update=VARIANTS), engine, folder / "variants")
+        search(images, settings.model_copy(update=PATHS), engine, folder / "paths")
         resumed_search(images, settings, engine, folder / "resumed")
         timed_search(images, settings.model_copy(update={"num_epochs": 6}), engine, folder / "timed")
 

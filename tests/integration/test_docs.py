@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
 import os
 import re
 import shlex
@@ -25,6 +26,8 @@ from degas.cli.options import InvertOptions, RunOptions
 from degas.cli.values import value_of
 from degas.settings import sections as config
 from degas.settings.groups import SHOWN, VARIANTS, group_of
+from degas.space.critic import CRITIC_OPERATION_KINDS, CriticLayout
+from degas.space.find_critic import shipped_critic
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -33,7 +36,7 @@ needs_mkdocs = pytest.mark.skipif(
 )
 
 ALONE = ("index", "data", "search", "train", "generators")  # Use pages whose commands need only images
-IN_CONTEXT = ("tutorial", "report", "evaluation", "contest", "sweep")  # those with a test of their own
+IN_CONTEXT = ("tutorial", "report", "evaluation", "contest", "sweep", "grow")  # those with a test of their own
 
 # What the pages' commands get besides, so that each takes a second and not an hour.
 DATA = "--data.image-size 8"
@@ -135,6 +138,16 @@ def test_the_commands_of_the_evaluate_page_run(with_images: Path, capsys: Any) -
     assert (with_images / "runs/mine/evaluation/scores.json").exists()
 
 
+@pytest.mark.slow
+def test_the_commands_of_the_grow_page_run(with_images: Path, capsys: Any) -> None:
+    """At a quarter of their sizes: a search after a prefix needs two stages."""
+    for command in commands(DOCS / "grow.md"):
+        words = tiny(command.replace("image-size 32", "image-size 16"))
+        if "--search.prefix" in words:
+            words[words.index("--data.image-size") + 1] = "16"
+        assert cli.main(words) == 0, f"{command}: {capsys.readouterr().err}"
+
+
 @pytest.mark.nightly
 def test_the_commands_of_the_contest_page_run(with_images: Path, capsys: Any) -> None:
     run_all("contest", capsys)
@@ -174,6 +187,18 @@ def pairs(options: str) -> list[tuple[str, str]]:
     """Each option with its value, but --gan.width, which the page's grid has."""
     words = shlex.split(options)
     return [(name, value) for name, value in zip(words[::2], words[1::2], strict=True) if name != "--gan.width"]
+
+
+def test_the_critic_files_of_the_pages_are_critics() -> None:
+    found = {}
+    for page in ("train", "files"):
+        blocks = re.findall(r"^```json\n(.*?)^```", (DOCS / f"{page}.md").read_text(), re.M | re.S)
+        (found[page],) = [CriticLayout.from_dict(json.loads(block)) for block in blocks if "degas-critic" in block]
+    assert found["files"] == shipped_critic("resnet")
+    for size in (8, 32, 64):
+        found["train"].check_size(size)
+    table = set(re.findall(r"`(\w+)`", (DOCS / "files.md").read_text()))
+    assert set(CRITIC_OPERATION_KINDS) <= table
 
 
 def test_every_use_page_with_commands_is_run_by_a_test() -> None:

@@ -26,6 +26,8 @@ from degas.errors import UserError
 from degas.generator.config import checked_config, read_config
 from degas.generator.generator import Generator
 from degas.space.architecture import Architecture
+from degas.space.critic import MAX_NORMAL, MAX_STAGES, CriticLayout
+from degas.space.find_critic import shipped_critic
 from degas.space.graph import LIMITS, MAX_IMAGE_SIZE, SearchSpace
 
 SLOWEST_SECONDS = 0.1
@@ -156,6 +158,22 @@ def test_architecture_files(num_files: int, tmp_path: Path) -> None:
         within_limits(Architecture.load(path))
 
     loaded, refused = fuzz(num_files, mutated_json(architecture_object()), read)
+    assert loaded > num_files / 100
+    assert refused > num_files / 2
+
+
+@every_day_and_night
+def test_critic_files(num_files: int, tmp_path: Path) -> None:
+    path, good = tmp_path / "critic.json", shipped_critic("resnet")
+
+    def read(content: bytes) -> None:
+        path.write_bytes(content)
+        layout = CriticLayout.load(path)
+        assert 1 <= len(layout.stages) <= MAX_STAGES
+        assert all(len(stage.normal) <= MAX_NORMAL for stage in layout.stages)
+        assert CriticLayout.from_dict(json.loads(layout.to_json())) == layout
+
+    loaded, refused = fuzz(num_files, mutated_json(good.to_dict()), read)
     assert loaded > num_files / 100
     assert refused > num_files / 2
 

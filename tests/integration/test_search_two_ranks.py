@@ -25,7 +25,7 @@ def test_two_ranks_fit_as_one_does(tmp_path: Path) -> None:
         for name, value in one[part].items():
             torch.testing.assert_close(two[part][name], value, rtol=1e-4, atol=1e-6)
     assert (one["latents"]["num_steps"] == 1).all()  # an epoch of three steps visits each of 24 images once
-    for name, kind in itertools.product(("one", "two"), ("search", "variants")):
+    for name, kind in itertools.product(("one", "two"), ("search", "variants", "paths")):
         folder = tmp_path / name / kind
         alpha, again = (read_jsonl(folder / f"{its}.jsonl")[-1] for its in ("alpha", "again"))
         assert {k: v for k, v in alpha.items() if k not in ("step", "epoch")} == {

@@ -61,7 +61,7 @@ def test_the_demos_first_stage_runs_from_the_wheel(installed: Path, tmp_path: Pa
 
 @pytest.mark.slow
 def test_what_ships_is_in_the_wheel(installed: Path, tmp_path: Path) -> None:
-    """Trained generators, architectures, templates and the commands of degas_lab."""
+    """Trained generators, architectures, critics, templates and the commands of degas_lab."""
     call(
         installed / "degas",
         "sample",
@@ -75,6 +75,7 @@ def test_what_ships_is_in_the_wheel(installed: Path, tmp_path: Path) -> None:
     )
     call(installed / "degas", "describe", "degas-cifar10-nearest", cwd=tmp_path)
     assert "contest" in call(installed / "degas", "--help", cwd=tmp_path)
+    assert list(installed.parent.rglob("site-packages/degas/space/critics/resnet.json"))
     packed = {path.name for path in (installed.parent).rglob("site-packages/degas/report/**/*")}
     assert {path.name for path in (ROOT / "src/degas/report").rglob("*") if path.suffix not in (".py", ".pyc")} - {
         "__pycache__"

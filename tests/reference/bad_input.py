@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image
 
 from degas.space.architecture import Architecture
+from degas.space.critic import CriticLayout, CriticStage
 from degas.space.graph import SearchSpace
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "bad-input.md"
@@ -701,6 +702,48 @@ ROWS: tuple[Row, ...] = (
         "search: --search.prune darts cannot keep within a cap on size; leave out one of them",
     ),
     Row(
+        "a prefix that is not there",
+        f"{SEARCH} --search.prefix none.json",
+        2,
+        "--search.prefix: none.json: cannot be read: No such file or directory; give an architecture.json",
+    ),
+    Row(
+        "a prefix that is no architecture",
+        f"{SEARCH} --search.prefix half.json",
+        2,
+        "--search.prefix: half.json: not valid JSON: …",
+    ),
+    Row(
+        "a prefix with an unknown operation",
+        f"{SEARCH} --search.prefix unknown-operation.json",
+        2,
+        "--search.prefix: unknown-operation.json: unknown normal operation 'conv_3x4' on edge U0->N1; did you mean 'conv_3x3'?",
+    ),
+    Row(
+        "a prefix as large as the space",
+        f"{SEARCH} --search.prefix arch.json",
+        2,
+        "--search.prefix arch.json: its num_stages is 1, and the space's is 1, so nothing is left to search; give an architecture with fewer stages, or larger images (--data.image-size)",
+    ),
+    Row(
+        "a prefix of another order",
+        "search --data images --data.image-size 16 --out new --quiet --space.order up-normal --search.prefix arch.json",
+        2,
+        "--search.prefix arch.json: its order is normal-up, and the space's is up-normal; give --space.order normal-up",
+    ),
+    Row(
+        "a prefix with another number of normal maps",
+        "space --space.num-normal 2 --prefix arch.json",
+        2,
+        "--search.prefix arch.json: its num_normal is 1, and the space's is 2; give --space.num-normal 1",
+    ),
+    Row(
+        "a prefix and one α for all stages",
+        "search --data images --data.image-size 16 --out new --quiet --space.share stages --search.prune paper --search.prefix arch.json",
+        2,
+        "--search.prefix arch.json: --space.share stages has one decision for all stages; leave out one of the two",
+    ),
+    Row(
         "a way to compare α where losses are compared",
         f"{SEARCH} --search.prune perturbation --search.compare centred",
         2,
@@ -730,6 +773,32 @@ ROWS: tuple[Row, ...] = (
         f"{SEARCH} --search.signal gloo",
         2,
         "--search.signal: unknown search signal 'gloo'; known are adversarial, glo; import your own with --import MODULE",
+    ),
+    Row(
+        "a search by a critic with an unrolled step",
+        f"{SEARCH} --search.signal adversarial --search.order second --search.weight-optimizer sgd "
+        "--search.schedule alternate",
+        2,
+        "search: --search.order second unrolls SGD, and --search.signal adversarial has Adam; leave it out",
+    ),
+    Row(
+        "an unknown way to sample paths",
+        f"{SEARCH} --search.paths gumbell",
+        2,
+        "--search.paths: unknown value 'gumbell'; did you mean 'gumbel'?",
+    ),
+    Row(
+        "sampled paths that learn by REINFORCE in a joint step",
+        f"{SEARCH} --search.paths reinforce",
+        2,
+        "search: --search.paths reinforce learns from the loss of a step of its own; use --search.schedule alternate",
+    ),
+    Row(
+        "sampled paths pruned by a mix that they never compute",
+        f"{SEARCH} --search.paths gumbel --search.prune perturbation",
+        2,
+        "search: --search.prune perturbation measures against the mix of an edge's operations, and --search.paths "
+        "gumbel never mixes them; use --search.prune alone or paper",
     ),
     Row(
         "an unknown relaxation",
@@ -868,6 +937,72 @@ ROWS: tuple[Row, ...] = (
         "describe swapped.json",
         2,
         "swapped.json: edge U0->N1 takes an up operation, not 'conv_3x3'; give another, or another 'order' than 'up-normal'",
+    ),
+    Row(
+        "a critic that is not there",
+        f"{TRAIN} --gan.critic none.json",
+        2,
+        "none.json: cannot be read: No such file or directory; give a critic.json",
+    ),
+    Row(
+        "a critic that nobody registered",
+        f"{TRAIN} --gan.critic resnett",
+        2,
+        "--gan.critic: unknown critic 'resnett'; known are resnet; give a critic.json, or import your own with --import MODULE",
+    ),
+    Row(
+        "a folder without a critic",
+        f"{TRAIN} --gan.critic images",
+        2,
+        "--gan.critic: images holds no critic.json; give the file, or the folder of a critic search",
+    ),
+    Row(
+        "an architecture for a critic",
+        f"{TRAIN} --gan.critic arch.json",
+        2,
+        "arch.json: not a critic file ('format' must be 'degas-critic')",
+    ),
+    Row(
+        "a critic of a newer version",
+        f"{TRAIN} --gan.critic critic-version.json",
+        2,
+        "critic-version.json: critic file version 2 is not 1; update degas",
+    ),
+    Row(
+        "an unknown key in a critic",
+        f"{TRAIN} --gan.critic critic-key.json",
+        2,
+        "critic-key.json: unknown key 'stage'; did you mean 'stages'?",
+    ),
+    Row(
+        "an unknown operation in a critic",
+        f"{TRAIN} --gan.critic critic-operation.json",
+        2,
+        "critic-operation.json: stage 1: unknown down operation 'mean_pol'; did you mean 'mean_pool'?",
+    ),
+    Row(
+        "a normal operation where a critic halves",
+        f"{TRAIN} --gan.critic critic-kind.json",
+        2,
+        "critic-kind.json: stage 1: 'down' takes a down operation, but conv_3x3 is a normal one; give another",
+    ),
+    Row(
+        "a critic of too many stages for the images",
+        f"{TRAIN} --gan.critic critic-deep.json",
+        2,
+        "--gan.critic critic-deep.json: 4 stages are too many for 8 px: 3 leave one pixel; remove 1",
+    ),
+    Row(
+        "a critic of too few stages for the images",
+        f"{TRAIN} --data.image-size 64 --space.base-size 32 --gan.critic critic-shallow.json",
+        2,
+        '--gan.critic critic-shallow.json: 1 stage is too few for 64 px: the last map has 32 px and may have 16; add 1, or give a stage "repeat": true',
+    ),
+    Row(
+        "a whole job with a critic that is not there",
+        f"{RUN} --gan.critic none.json",
+        2,
+        "none.json: cannot be read: No such file or directory; give a critic.json",
     ),
     Row(
         "a list for an architecture",
@@ -1410,11 +1545,23 @@ def _architectures(root: Path) -> None:
         "swapped": {**good, "order": "up-normal", "nodes": nodes},
         "list": [good],
     }
-    for name, value in variants.items():
+    for name, value in {**variants, **_critics()}.items():
         (root / f"{name}.json").write_text(json.dumps(value))
     (root / "half.json").write_text(json.dumps(good)[:50])
     (root / "nested.json").write_text("[" * 50_000)
     (root / "large.json").write_bytes(b" " * (2 << 20))
+
+
+def _critics() -> dict[str, Any]:
+    good = CriticLayout((CriticStage("mean_pool"),)).to_dict()
+    return {
+        "critic-version": {**good, "version": 2},
+        "critic-key": {**good, "stage": []},
+        "critic-operation": {**good, "stages": [{"down": "mean_pol"}]},
+        "critic-kind": {**good, "stages": [{"down": "conv_3x3"}]},
+        "critic-deep": {**good, "stages": good["stages"] * 4},
+        "critic-shallow": good,
+    }
 
 
 def _generators(root: Path) -> None:

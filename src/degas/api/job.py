@@ -169,9 +169,14 @@ class Job:
         return cache_folder(self.data_settings)
 
 
-def check_later_stages(images: ImageSet, *, gan: GanSettings, evaluate: EvaluateSettings, device: str) -> None:
-    """Raise, before a search, the `UserError` that `train` or `evaluate` would raise for these images and settings."""
-    check_training(resolve_gan(gan), images, chosen_device(device), num_ranks())
+def check_later_stages(
+    images: ImageSet, *, gan: GanSettings, evaluate: EvaluateSettings, device: str, begun: Path | None = None
+) -> None:
+    """Raise, before a search, the `UserError` that `train` or `evaluate` would raise for these images and settings.
+
+    `begun` is the folder of a training that may have begun.
+    """
+    check_training(resolve_gan(gan, begun), images, chosen_device(device), num_ranks())
     Evaluator(images, evaluate, device="cpu")
 
 

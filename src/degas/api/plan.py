@@ -15,6 +15,7 @@ from degas.gan.fresh import chosen_generator
 from degas.gan.settings import CompleteGan, resolve_gan, source_of_shared, sources
 from degas.gan.state import build_critic
 from degas.generator.generator import Generator
+from degas.nas.searched_space import searched_space
 from degas.nas.settings import resolve_search, steps_of_epoch
 from degas.nas.stage import check_search_job, search_bytes
 from degas.nets.cost import count_parameters, supernet_parameters
@@ -43,7 +44,7 @@ def images_facts(images: ImageSet) -> list[Row]:
 def search_facts(images: ImageSet, settings: SearchSettings, space: SpaceSettings, *, seeds: int | None) -> list[Row]:
     """Return parameters of the supernet, steps and memory of a search; raise `UserError` if the search would."""
     check_search_job(images, settings, space)
-    graph, base_size = space.resolve(images.image_size)
+    graph, base_size = searched_space(settings, space, images.image_size)
     sizes = {"width": settings.width, "noise_size": settings.noise_size, "channels": images.channels}
     per_epoch = steps_of_epoch(settings, images.num_images, num_ranks())
     epochs = resolve_search(settings, images.num_images, num_ranks()).num_epochs

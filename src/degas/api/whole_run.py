@@ -92,7 +92,13 @@ def _check(job: Job, chosen: Chosen, seeds: int | None, tell: Announce) -> None:
     """Raise the `UserError` of any stage before the first one begins; warn of too few images."""
     check_chosen(chosen, job.search_settings, job.unchanged, seeds)
     tell("images", job.images)
-    check_later_stages(job.images, gan=job.gan, evaluate=job.evaluate_settings, device=job.setup.device)
+    check_later_stages(
+        job.images,
+        gan=job.gan,
+        evaluate=job.evaluate_settings,
+        device=job.setup.device,
+        begun=job.folder / "train",
+    )
     hint_for_few(job.images, job.gan.augment)
 
 

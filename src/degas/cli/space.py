@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 from degas.cli.tool_options import SpaceOptions as Options
+from degas.nas.searched_space import searched_space
+from degas.settings.sections import SearchSettings
 from degas.space.architecture import Architecture
 from degas.space.graph import SearchSpace
 
@@ -19,13 +21,15 @@ With nine: 9³ · (4·5)(4·9)(4·9) = 18,895,680. The continuous count agrees: 
 
 
 def main(options: Options) -> None:
-    space, base_size = options.space.resolve(options.image_size)
+    search = SearchSettings(prefix=options.prefix)
+    space, base_size = searched_space(search, options.space, options.image_size)
     facts = describe_space(space, base_size, options)
     if options.as_json:
         print(json.dumps(facts, indent=2))
         return
     for slot in space.slots:
         role = "direct  " if slot.direct else "residual"
+        role = role if space.is_searched(slot) else "given   "
         scale = f"up ×{slot.factor}" if slot.kind == "up" else "normal"
         print(f"  {slot.name:<12} {role} {scale:<7} {', '.join(space.operations(slot))}")
     print(f"continuous (one candidate per edge)  {facts['continuous']:,}")
@@ -53,4 +57,5 @@ def describe_space(space: SearchSpace, base_size: int, options: Options) -> dict
         "min_parameters": parameters(False),
         "max_parameters": parameters(True),
         "edges": {slot.name: list(space.operations(slot)) for slot in space.slots},
+        **({"given": [slot.name for slot in space.slots if not space.is_searched(slot)]} if space.prefix else {}),
     }

@@ -9,11 +9,12 @@ from degas.space.architecture import Architecture
 
 
 def operations_in_words(architecture: Architecture) -> str:
-    """Return one line per node: the operations that it sums."""
+    """Return one line per node: the operations that it sums, and whether they were given to the search."""
     lines = []
     for node in architecture.graph.nodes[1:]:
         terms = [f"{edge.operation}({edge.source})" for edge in architecture.incoming(node)]
-        lines.append(f"  {node:<5} = {' + '.join(terms)}")
+        given = "  (given)" if architecture.is_given(node) else ""
+        lines.append(f"  {node:<5} = {' + '.join(terms)}{given}")
     return "\n".join(lines)
 
 

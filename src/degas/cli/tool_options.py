@@ -145,7 +145,7 @@ class RandomOptions(Settings):
 
 
 class SpaceOptions(Settings):
-    """The search space: its edges, candidates and two counts."""
+    """The search space: its edges, candidates and two counts; with a prefix, what is left to search."""
 
     EXAMPLES: ClassVar[tuple[str, ...]] = (
         "degas space",
@@ -155,6 +155,9 @@ class SpaceOptions(Settings):
     image_size: ImageSize = setting(32, "pixels along each side")
     width: Width = setting(128, "channels, for the parameter counts")
     noise_size: NoiseSize = setting(128, "entries of the noise, for the parameter counts")
+    prefix: Annotated[Path | None, Argument(metavar="FILE")] = setting(
+        None, "count what a search with this --search.prefix decides; default: none"
+    )
     space: SpaceSettings = SpaceSettings()
 
 

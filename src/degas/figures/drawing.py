@@ -1,7 +1,7 @@
 """Draws an architecture to a file, like the paper's Figures 2 and 3, with a fixed layout of feature maps.
 
 Up-sampled maps are blue, normal maps pink. Kept edges are bold and labelled with their operation; other possible edges
-are dotted. Direct edges are straight, residual edges are arcs.
+are dotted, edges that were given to the search dashed. Direct edges are straight, residual edges are arcs.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ COLOURS = {
 }
 FAINT = "#b9b4aa"
 DOTTED = (0, (1, 2.2))
+DASHED = (0, (3.2, 1.4))
 ACROSS_PAGE = Lengths(step=1.5, node_along=0.3, node_across=0.27, growth=0.045, label_across=0.19, gap=0.16)
 DOWN_PAGE = Lengths(step=1.1, node_along=0.21, node_across=0.36, growth=0.05, label_across=0.42, gap=0.12)
 LONGEST_ACROSS = 10  # nodes; a longer layout runs down the page, so that labels stay readable
@@ -82,7 +83,7 @@ def _draw(layout: Layout, across_page: bool) -> Any:
     for edge in layout.edges:
         if edge.fact.kept:
             _draw_label(axes, edge, place)
-    _draw_legend(figure, width, height + legend)
+    _draw_legend(figure, width, height + legend, given=any(edge.fact.given for edge in layout.edges))
     return figure
 
 
@@ -102,6 +103,7 @@ def _draw_edge(axes: Any, edge: DrawnEdge, place: Any) -> None:
     }
     if fact.kept:
         style = {"arrowstyle": "-|>", "color": COLOURS[fact.slot.kind][1], "linewidth": 2.4, "zorder": 2}
+        style |= {"linestyle": DASHED} if fact.given else {}
     axes.add_patch(FancyArrowPatch(path=Curve(points, codes), mutation_scale=13, shrinkA=0, shrinkB=0, **style))
 
 
@@ -158,7 +160,7 @@ def _draw_label(axes: Any, edge: DrawnEdge, place: Any) -> None:
     )
 
 
-def _draw_legend(figure: Any, width: float, height: float) -> None:
+def _draw_legend(figure: Any, width: float, height: float, *, given: bool) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -168,7 +170,9 @@ def _draw_legend(figure: Any, width: float, height: float) -> None:
         Line2D([], [], color=COLOURS["up"][1], linewidth=2.4, label="kept edge"),
         Line2D([], [], color=FAINT, linewidth=1.1, linestyle=DOTTED, label="possible edge"),
     ]
-    columns = 4 if width > 5.5 else 2
+    if given:
+        handles.insert(3, Line2D([], [], color=COLOURS["up"][1], linewidth=2.4, linestyle=DASHED, label="given edge"))
+    columns = len(handles) if width > 5.5 else 2
     figure.legend(
         handles=handles,
         loc="lower center",

@@ -37,7 +37,7 @@ class EdgeFact:
 
     `operation` is the kept one, None for a dropped edge; `leader` has the edge's largest α. `alpha` and `share`
     (softmax weight in [0, 1]) belong to the kept operation, or to the leader of a dropped edge. `decision` is the one
-    that kept the operation. Unknown values are None.
+    that kept the operation. `given`: the prefix of the search has the edge, nobody decided it. Unknown values are None.
     """
 
     slot: Slot
@@ -46,6 +46,7 @@ class EdgeFact:
     alpha: float | None = None
     share: float | None = None
     decision: DecisionFact | None = None
+    given: bool = False
 
     @property
     def kept(self) -> bool:
@@ -73,11 +74,14 @@ def leader_of(values: Mapping[str, float]) -> str:
 def edge_facts(
     architecture: Architecture, alpha: Alpha | None = None, decisions: Sequence[DecisionFact] = ()
 ) -> tuple[EdgeFact, ...]:
-    """One fact per slot of the graph, in the graph's order."""
+    """One fact per possible edge, in the graph's order: edges that a prefix of the search lacks were not possible."""
     kept = {(edge.source, edge.target): edge for edge in architecture.edges}
     facts = []
     for slot in architecture.graph.slots:
         edge = kept.get((slot.source, slot.target))
+        if architecture.is_given(slot.target):
+            facts += [EdgeFact(slot, edge.operation, given=True)] if edge else []
+            continue
         operation = edge.operation if edge else None
         decision = _decision_of(edge, slot, decisions) if edge else None
         values = (alpha or {}).get(slot.name)

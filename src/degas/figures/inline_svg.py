@@ -42,7 +42,7 @@ def architecture_svg(facts: Sequence[EdgeFact], architecture: Architecture, pref
 def fact_text(fact: EdgeFact) -> str:
     """An edge in one sentence, for screen readers and tooltips."""
     text = f"{fact.slot.source} to {fact.slot.target}, {'direct' if fact.slot.direct else 'residual'}"
-    text += f", kept: {fact.operation}" if fact.kept else ", not kept"
+    text += f", {'given' if fact.given else 'kept'}: {fact.operation}" if fact.kept else ", not kept"
     if (over := _margin(fact)) is not None:
         text += f", margin {over}"
     if fact.kept and fact.alpha is not None and fact.share is not None:
@@ -84,7 +84,7 @@ def _edge(edge: DrawnEdge, prefix: str) -> str:
     }
     data |= {"alpha": _short(fact.alpha), "share": "" if fact.share is None else f"{fact.share:.1%}"}
     attributes = " ".join(f'data-{name}="{escape(value)}"' for name, value in data.items() if value)
-    state = "kept" if fact.kept else "dropped"
+    state = ("kept given" if fact.given else "kept") if fact.kept else "dropped"
     marker = f' marker-end="url(#{prefix}-head-{kind})"' if fact.kept else ""
     return (
         f'<g class="edge {kind} {state}" tabindex="0" role="img" aria-label="{escape(fact_text(fact))}" {attributes}>'

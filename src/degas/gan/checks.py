@@ -27,6 +27,8 @@ def check_training(
         raise UserError("--gan.repulsive-patience counts evaluations; set --gan.evaluate-steps as well")
     if getattr(settings.own, "repulsive_patience", 0) and num_ranks > 1:
         raise UserError(f"--gan.repulsive-patience: one process only, not {num_ranks}; leave it out")
+    if settings.layout is not None:
+        settings.layout.check_size(images.image_size, f"--gan.critic {settings.critic}")
     check_images(images, settings, num_ranks, begun_ranks)
 
 

@@ -4,38 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError, create_model
 
 from degas.errors import UserError
+from degas.gan.critics import DIGEST, LAYOUT, chosen_layout
 from degas.gan.objectives import OBJECTIVES, Objective
 from degas.gan.objectives.base import CLASS_WEIGHTS
 from degas.settings.base import BatchImages, Fraction, Settings, setting
 from degas.settings.rejections import complaint
 from degas.settings.sections import GanSettings, TrainingSettings
+from degas.space.critic import CriticLayout
 
 
 class CompleteGan(TrainingSettings):
     """The complete settings of a training, made by `resolve_gan`.
 
-    `own` is the objective with its own settings. `asked` are the user's settings, for config.json. `fine_tunes`: the
-    generator begins with trained weights (`gan.fine_tune`).
+    `own` is the objective with its own settings. `layout` is that of a critic from a file, None for a registered one.
+    `asked` are the user's settings, for config.json. `fine_tunes`: the generator begins with trained weights
+    (`gan.fine_tune`).
     """
 
     own: Objective
     critic: str
+    layout: CriticLayout | None = None
     generator_batch_images: BatchImages
     beta2_end: Fraction
     asked: GanSettings
     fine_tunes: bool = False
 
     def as_config(self) -> dict[str, Any]:
-        """The object of config.json: every setting by name; null for a setting that is not in force."""
+        """The object of config.json: every setting by name; null for a setting that is not in force.
+
+        The content of a critic's file is recorded with its digest, so that the training can resume without the file.
+        """
         values = {**self.asked.model_dump(mode="json"), "generator_batch_images": self.generator_batch_images}
         shared = {name: getattr(self, name) for name in TrainingSettings.model_fields}
         own = {name: value for name, value in self.own.model_dump(mode="json").items() if self._counts(name)}
-        return {**values, **shared, **own}
+        layout = self.layout
+        file = {LAYOUT: layout.to_dict(), DIGEST: layout.digest} if layout is not None else {}
+        return {**values, **file, **shared, **own}
 
     def _counts(self, name: str) -> bool:
         return self.supervised or name not in CLASS_WEIGHTS
@@ -61,10 +71,11 @@ def _extended(objectives: tuple[type[Objective], ...]) -> type[GanSettings]:
     return create_model("GanSettings", __base__=GanSettings, __doc__=GanSettings.__doc__, **fields)
 
 
-def resolve_gan(gan: GanSettings) -> CompleteGan:
+def resolve_gan(gan: GanSettings, begun: Path | None = None) -> CompleteGan:
     """The complete settings: the given ones, and the objective's own values for the rest.
 
-    Raises `UserError` for an unregistered objective, and for a setting that it does not have.
+    `begun` is the folder of a training to resume, which holds the content of a critic's file. Raises `UserError` for an
+    unregistered objective, for a setting that it does not have, and for an unknown critic or a bad file of one.
     """
     objective = OBJECTIVES.find(gan.objective, "--gan.objective")
     given = {name: value for name in own_names() if (value := getattr(gan, name, None)) is not None}
@@ -75,10 +86,12 @@ def resolve_gan(gan: GanSettings) -> CompleteGan:
         )
     own = _with_classes(_built(objective, given), gan.supervised, given)
     shared = {name: getattr(gan, name) for name in TrainingSettings.model_fields}
+    critic = gan.critic or objective.critic
     return CompleteGan(
         **shared,
         own=own,
-        critic=gan.critic or objective.critic,
+        critic=critic,
+        layout=chosen_layout(critic, begun),
         generator_batch_images=gan.generator_batch_images or 2 * gan.batch_images,
         beta2_end=gan.betas[1] if gan.beta2_end is None else gan.beta2_end,
         asked=gan,

@@ -71,10 +71,10 @@ class TrainJob:
 
 def train_once(job: TrainJob, stage: Path, *, seed: int, resume: bool) -> Generator:
     """One training into the folder `stage`; a finished one is read back."""
-    settings = resolve_gan(job.gan).model_copy(update={"fine_tunes": job.init is not None})
-    ranks = num_ranks(), ranks_at_start(stage, resume)
+    begun, ranks = stage if resume else None, (num_ranks(), ranks_at_start(stage, resume))
+    settings = resolve_gan(job.gan, begun).model_copy(update={"fine_tunes": job.init is not None})
     check_training(settings, job.images, chosen_device(job.setup.device), *ranks)
-    start = job.start(seed, stage if resume else None)
+    start = job.start(seed, begun)
     check_generator(start.generator, job.images, settings)
     config, rules = job.config(settings, start, seed), _rules(job.gan)
     watcher = make_tracker(job.setup.tracker, stage)

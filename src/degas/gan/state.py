@@ -77,8 +77,7 @@ class Steps:
         self.critic = cast(CriticLoss, engine.unwrap(self.critic_loss)).critic
         parts = settings.norm_parts * engine.shares.begun_ranks // engine.num_ranks  # fewer processes: the same parts
         self.wrapped_generator = engine.prepare(InParts(generator, parts) if parts > 1 else generator)
-        plain = engine.unwrap(self.wrapped_generator)
-        self.plain_generator = plain  # without the wrapper of several processes
+        plain = self.plain_generator = engine.unwrap(self.wrapped_generator)  # without the wrapper of several processes
         self.generator = cast(Generator, plain.generator if isinstance(plain, InParts) else plain)
         self.average: Average | None = None
         if settings.ema_half_life_images:
@@ -274,6 +273,7 @@ def build_critic(settings: CompleteGan, images: ImageSet, seed: int) -> nn.Modul
     with forked_rng(seed, "critic weights"):
         return make_critic(
             settings.critic,
+            layout=settings.layout,
             width=settings.width,
             channels=images.channels,
             image_size=images.image_size,

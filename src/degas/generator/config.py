@@ -10,8 +10,9 @@ from typing import Any, Literal
 from degas.errors import UserError
 from degas.nets import baselines  # noqa: F401 - registers resnet and dcgan
 from degas.nets.generators import check_registered, registering_module
-from degas.space.architecture import MAX_FILE_BYTES, Architecture
+from degas.space.architecture import Architecture
 from degas.space.graph import LIMITS, MAX_IMAGE_SIZE
+from degas.space.json_file import MAX_FILE_BYTES
 
 FORMAT = "degas-generator"
 VERSION = 1

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from degas.errors import UserError
-from degas.nas.alpha import second_order
+from degas.nas.alpha import paths, second_order
 from degas.nas.decide.capped import Budget, check_budget
 from degas.nas.decide.rule import find_rule
+from degas.nas.searched_space import load_prefix, searched_space
 from degas.nas.signal import Signal, find_signal
 from degas.nets.normalisation import ONE_VALUE
 from degas.settings.sections import SearchSettings, SpaceSettings
@@ -21,7 +22,7 @@ def check_search(settings: SearchSettings, space: SpaceSettings, *, image_size: 
 
 def check_on_images(settings: SearchSettings, space: SpaceSettings, *, image_size: int, channels: int) -> None:
     """Raise `UserError` for settings that exclude images of this size and number of channels."""
-    graph, base_size = space.resolve(image_size)
+    graph, base_size = searched_space(settings, space, image_size)
     find_signal(settings).check(settings, image_size)
     if space.share == "stages" and (why := _unshared_decision(settings)):
         raise UserError(
@@ -35,10 +36,21 @@ def check_on_images(settings: SearchSettings, space: SpaceSettings, *, image_siz
 
 
 def check_settings(settings: SearchSettings) -> None:
-    """Raise `UserError` for unregistered names and for settings that exclude each other, whatever the data."""
+    """Raise `UserError` for unregistered names and for settings that exclude each other, whatever the data.
+
+    An unreadable prefix counts too.
+    """
     signal, rule = find_signal(settings), find_rule(settings)
+    load_prefix(settings)
     if why := second_order.conflict(settings):
         raise UserError(f"search: --search.order second {why}")
+    if why := paths.conflict(settings):
+        raise UserError(f"search: --search.paths {settings.paths} {why}")
+    if settings.paths != "all" and rule.needs_mix:
+        raise UserError(
+            f"search: --search.prune {settings.prune} measures against the mix of an edge's operations, and "
+            f"--search.paths {settings.paths} never mixes them; use --search.prune alone or paper"
+        )
     if settings.schedule == "joint" and settings.alpha_batch not in (None, "same"):
         raise UserError(
             f"search: --search.alpha-batch {settings.alpha_batch} needs separate steps on α, and "
@@ -73,6 +85,7 @@ def _step_dependent_setting(settings: SearchSettings, signal: type[Signal]) -> s
         f"--search.signal {settings.signal}": not signal.replayable,
         "--search.order second": settings.order == "second",
         "--search.relaxation gumbel": settings.relaxation == "gumbel",
+        f"--search.paths {settings.paths}": settings.paths != "all",
         "--search.temperature-end": settings.temperature_end is not None,
         "--search.beta-weight": settings.beta_weight > 0,
         "--search.alpha-batch held_out": settings.alpha_batch == "held_out",

@@ -40,7 +40,7 @@ def resolve_search(asked: SearchSettings, num_images: int, num_ranks: int = 1) -
     num_epochs = asked.num_epochs or enough_epochs(epoch_steps, fewest_epochs=FEWEST_EPOCHS, fewest_steps=FEWEST_STEPS)
     derived = {
         "num_epochs": num_epochs,
-        "alpha_batch": asked.alpha_batch or ("same" if asked.schedule == "joint" else "other"),
+        "alpha_batch": alpha_batch(asked),
         "alpha_lr": asked.alpha_lr or alpha_rate(num_epochs * epoch_steps),
         "temperature_end": asked.temperature_end or asked.temperature,
     }
@@ -50,8 +50,17 @@ def resolve_search(asked: SearchSettings, num_images: int, num_ranks: int = 1) -
 
 def steps_of_epoch(asked: SearchSettings, num_images: int, num_ranks: int = 1) -> int:
     """Return the number of steps in one pass of the weights over their images."""
-    held_out = num_held_out(num_images, asked.held_out_fraction) if asked.alpha_batch == "held_out" else 0
+    held_out = num_held_out(num_images, asked.held_out_fraction) if alpha_batch(asked) == "held_out" else 0
     return steps_per_epoch(num_images - held_out, asked.batch_images, num_ranks)
+
+
+def alpha_batch(asked: SearchSettings) -> Literal["other", "same", "held_out"]:
+    """The images of an α step; REINFORCE rewards the loss of images that no weight step sees, as ENAS does."""
+    if asked.alpha_batch is not None:
+        return asked.alpha_batch
+    if asked.paths == "reinforce":
+        return "held_out"
+    return "same" if asked.schedule == "joint" else "other"
 
 
 def alpha_rate(total_steps: int) -> float:

@@ -132,6 +132,10 @@ class Signal(ABC):
     def start(self) -> None:  # noqa: B027
         """Make the initial values of a fit, which a resumed fit loads from its checkpoint instead."""
 
+    def measure(self, fake_images: Tensor, batch: Batch) -> Terms:
+        """The terms that pruning rules measure, like `loss`; another distance if the loss changes with the training."""
+        return self.loss(fake_images, batch)
+
     def adapt(self, batch: Batch, step: int) -> None:  # noqa: B027
         """Fit the signal's values of held-out images, which no weight step sees (`alpha_batch = held_out`)."""
 
@@ -196,7 +200,10 @@ def weight_optimizer(weights: list[nn.Parameter], settings: SearchSettings) -> t
     lr, decay = settings.weight_lr, settings.weight_decay
     if settings.weight_optimizer == "adam":
         return torch.optim.Adam(weights, lr=lr, weight_decay=decay, fused=True, capturable=True)
-    return torch.optim.SGD(weights, lr=lr, momentum=settings.weight_momentum, weight_decay=decay, fused=True)
+    # Fused kernels take no weight without momentum beside others with it: one that a sampled path reaches for the first
+    # time.
+    fused = settings.paths == "all"
+    return torch.optim.SGD(weights, lr=lr, momentum=settings.weight_momentum, weight_decay=decay, fused=fused)
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import torch
 
 from degas.data.image_set import ImageSet, stage_head
 from degas.errors import UserError
+from degas.nas.searched_space import load_prefix, prefix_config, searched_space
 from degas.nets.cost import supernet_parameters
 from degas.runtime.distributed import Engine, chosen_device
 from degas.runtime.environment import num_ranks
@@ -40,6 +42,11 @@ class SearchJob:
     search: SearchSettings
     setup: Setup
 
+    @cached_property
+    def prefix(self) -> Architecture | None:
+        """The architecture of `--search.prefix`, read once, so that all seeds have the same."""
+        return load_prefix(self.search)
+
     def config(self, seed: int) -> dict[str, Any]:
         """Return the contents of config.json."""
         _, base_size = self.space.resolve(self.images.image_size)
@@ -47,6 +54,7 @@ class SearchJob:
             **stage_head(self.images, seed, self.setup.preset),
             "space": {**self.space.model_dump(mode="json"), "base_size": base_size},
             "search": self.search.model_dump(mode="json"),
+            **prefix_config(self.prefix),
         }
 
 
@@ -86,6 +94,7 @@ def run_search(
     folder: StageFolder,
     engine: Engine,
     progress: bool = True,
+    prefix: Architecture | None = None,
 ) -> Architecture:
     """Search an architecture for `images` and write everything about it into `folder`: state, loop, results.
 
@@ -93,6 +102,7 @@ def run_search(
     mixing.jsonl (likewise, the mixing weight w and w·‖kernel‖), metrics.jsonl, timing.jsonl, pruning.json (every
     decision with its margin), degenerate.json (problems without an error), the signal's pictures, checkpoints/. A
     folder opened with resume continues from its newest checkpoint, to the same bits as an uninterrupted search.
+    `prefix`: the architecture of `settings.prefix`, if it has been read.
 
     Raises:
         UserError: images fit no graph, a loss or gradient is not finite (with step and term), the search learns
@@ -103,7 +113,7 @@ def run_search(
     from degas.nas.results.outputs import write_results
     from degas.nas.state import Search
 
-    search = Search(images, settings, space, seed=seed, engine=engine)
+    search = Search(images, settings, space, seed=seed, engine=engine, prefix=prefix)
     step = run_steps(search, folder, progress=progress)
     return write_results(folder, search, step)
 
@@ -136,7 +146,14 @@ def _search_one(
                 return Architecture.load(folder.path / "architecture.json")
             write_environment(folder.path, job.setup.command)
             architecture = run_search(
-                job.images, job.search, job.space, seed=seed, folder=folder, engine=used, progress=job.setup.progress
+                job.images,
+                job.search,
+                job.space,
+                seed=seed,
+                folder=folder,
+                engine=used,
+                progress=job.setup.progress,
+                prefix=job.prefix,
             )
             if folder.writes:
                 draw_architecture(architecture, folder.path / "architecture.png")
@@ -190,7 +207,7 @@ def _write_consensus(job: SearchJob, folder: StageFolder, seeds: Sequence[int]) 
     from degas.nas.decide.rule import make_rule
     from degas.nas.results.consensus import read_search, write_consensus
 
-    graph, base_size = job.space.resolve(job.images.image_size)
+    graph, base_size = searched_space(job.search, job.space, job.images.image_size, job.prefix)
     budget = search_budget(job.search, job.space, graph, base_size=base_size, channels=job.images.channels)
     rule = make_rule(job.search, graph, budget if budget is not None and budget.is_capped else None)
     searches = [read_search(folder.path / f"seed-{seed}", seed, rule) for seed in seeds]
@@ -241,7 +258,7 @@ def search_bytes(images: ImageSet, settings: SearchSettings, space: SpaceSetting
     """Return the bytes of a search: weights, gradients and moments of the supernet, and the signal's, in float32."""
     from degas.nas.signal import find_signal
 
-    graph, base_size = space.resolve(images.image_size)
+    graph, base_size = searched_space(settings, space, images.image_size)
     sizes = {"width": settings.width, "noise_size": settings.noise_size, "channels": images.channels}
     copies = (4 if settings.weight_optimizer == "adam" else 3) + (3 if settings.order == "second" else 0)
     weights = copies * supernet_parameters(graph, base_size=base_size, **sizes)

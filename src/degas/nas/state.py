@@ -17,14 +17,15 @@ from torch import Tensor
 from degas.data.image_set import ImageSet
 from degas.data.loader import Batch, Batches
 from degas.data.store import Store
+from degas.nas.alpha.paths import ESTIMATORS
 from degas.nas.alpha.penalties import Penalties
-from degas.nas.alpha.relaxation import Relaxation
 from degas.nas.alpha.step import AlphaStep
 from degas.nas.checks import search_budget
 from degas.nas.decide.rule import make_rule
 from degas.nas.decide.settle import has_settled
 from degas.nas.held_out import split_held_out
 from degas.nas.plateau import Plateau
+from degas.nas.searched_space import load_prefix, searched_space
 from degas.nas.settings import resolve_search
 from degas.nas.signal import Signal, Terms, find_signal, load_optimizer, total
 from degas.nas.supernet.supernet import Supernet
@@ -33,6 +34,7 @@ from degas.runtime.replay import CudaGraphs, Inputs, Replayed
 from degas.runtime.rng import forked_rng
 from degas.runtime.run_folder import StageFolder, read_jsonl
 from degas.settings.sections import SearchSettings, SpaceSettings
+from degas.space.architecture import Architecture
 
 
 class Search:
@@ -41,6 +43,7 @@ class Search:
     Args:
         images, settings, space: images and the user's settings; `checks.check_search` has rejected unusable ones.
         make_signal: called like a signal class, instead of the one that the settings name.
+        prefix: the architecture of `settings.prefix`, if it has been read.
 
     Attributes:
         settings: the complete settings.
@@ -55,10 +58,12 @@ class Search:
         seed: int,
         engine: Engine,
         make_signal: Callable[..., Signal] | None = None,
+        prefix: Architecture | None = None,
     ) -> None:
         self.settings = settings = resolve_search(settings, images.num_images, engine.shares.begun_ranks)
         self.images, self.space_settings, self.seed, self.engine = images, space, seed, engine
-        self.space, self.base_size = space.resolve(images.image_size)
+        self.prefix = prefix or load_prefix(settings)
+        self.space, self.base_size = searched_space(settings, space, images.image_size, self.prefix)
         self.store = Store(images.images, engine.device)
         weight_rows, self.alpha_rows = split_rows(images, settings, seed)
         self.weight_batches = self.make_batches("search weights", weight_rows)
@@ -78,7 +83,8 @@ class Search:
         budget = search_budget(settings, space, self.space, base_size=self.base_size, channels=images.channels)
         self.cap = budget if budget is not None and budget.is_capped else None
         self.rule = make_rule(settings, self.space, self.cap)
-        self.relaxation = Relaxation(self.supernet, settings, total_steps=self.total_steps, seed=seed)
+        relaxation = ESTIMATORS[settings.paths]
+        self.relaxation = relaxation(self.supernet, settings, total_steps=self.total_steps, seed=seed)
         self.alpha_step = AlphaStep(
             self.supernet,
             self.signal,
@@ -191,6 +197,7 @@ class Search:
             "signal": self.signal.state_dict(),
             "alpha_optimizer": self.alpha_step.optimizer.state_dict(),
             "epoch_loss": self.engine.gather(self.epoch_loss.view(1)),  # (ranks,): each rank's own sum
+            **({"relaxation": state} if (state := self.relaxation.state_dict()) else {}),
         }
 
     def restore(self, folder: StageFolder) -> int:
@@ -203,11 +210,14 @@ class Search:
         self.relaxation.rest(step)
         self.signal.load_state_dict(state["signal" if "signal" in state else "glo"])  # degas 0.1.0 wrote "glo"
         load_optimizer(self.alpha_step.optimizer, state["alpha_optimizer"])
+        self.relaxation.load_state_dict(state.get("relaxation", {}))
         self.epoch_loss.copy_(self._own_epoch_loss(state["epoch_loss"].reshape(-1)))
         metrics = [record for record in read_jsonl(folder.path / "metrics.jsonl") if record["step"] <= step]
         self.plateau.recall([record["epoch_loss"] for record in metrics if "epoch_loss" in record])
         records = [record for record in read_jsonl(folder.path / "alpha.jsonl") if record["step"] <= step]
-        self.alpha_history = [{slot.name: record[slot.name] for slot in self.space.slots} for record in records]
+        self.alpha_history = [
+            {slot.name: record[slot.name] for slot in self.space.searched_slots} for record in records
+        ]
         return step
 
     def _own_epoch_loss(self, saved: Tensor) -> Tensor:

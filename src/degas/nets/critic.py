@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import torch
@@ -13,13 +13,14 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
 from degas.errors import UserError
-from degas.nets.initialisation import GLOROT, biased_conv, started
-from degas.nets.resampling import convolve_and_half, half
+from degas.nets.critic_operations import build_critic_operation
+from degas.nets.initialisation import GLOROT, started
 from degas.runtime.registry import Registry, call_with
 from degas.runtime.rng import forked_rng
+from degas.space.critic import CriticLayout
+from degas.space.find_critic import shipped_critic
 
 NO_DROPOUT = (0.0, 0.0, 0.0)
-LARGEST_LAST_MAP = 16  # pixels; larger maps get more blocks
 
 CriticMaker = Callable[..., nn.Module]
 CRITICS: Registry[CriticMaker] = Registry("critic")
@@ -53,41 +54,17 @@ class CriticOutput(NamedTuple):
         return CriticOutput(*(None if value is None else value[start:stop] for value in self))  # type: ignore[arg-type]
 
 
-class ImageBlock(nn.Module):
-    """(N, channels, H, W) → (N, width, H/2, W/2): conv 3×3, ReLU, conv 3×3, mean pool; shortcut mean pool, conv 1×1."""
-
-    def __init__(self, channels: int, width: int) -> None:
-        super().__init__()
-        self.conv1, self.conv2 = biased_conv(channels, width, 3), biased_conv(width, width, 3)
-        self.shortcut = biased_conv(channels, width, 1, GLOROT)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return convolve_and_half(F.relu(self.conv1(x)), self.conv2) + self.shortcut(half(x))
-
-
-class Block(nn.Module):
-    """(N, C, H, W) → the same size, or half of it with `down`: ReLU, conv 3×3, ReLU, conv 3×3; shortcut conv 1×1."""
-
-    def __init__(self, width: int, down: bool) -> None:
-        super().__init__()
-        self.conv1, self.conv2 = biased_conv(width, width, 3), biased_conv(width, width, 3)
-        self.shortcut = biased_conv(width, width, 1, GLOROT) if down else None
-
-    def forward(self, x: Tensor) -> Tensor:
-        hidden = F.relu(self.conv1(F.relu(x)))
-        if self.shortcut is None:
-            return x + self.conv2(hidden)
-        # The authors convolve, then pool. The two commute for a 1×1 convolution, and this order costs a quarter.
-        return convolve_and_half(hidden, self.conv2) + self.shortcut(half(x))
-
-
 @register_critic("resnet")
 class Critic(nn.Module):
     """Images (N, channels, H, W) → `CriticOutput`.
 
-    Image block; three pre-activation blocks (down, same, same), each followed by element-wise dropout; ReLU; spatial
-    mean → features (CT-GAN's D_); linear → scores (D). No normalisation. Above 64 px more down blocks come before the
-    dropout, so that the last map is at most 16 px wide (our choice). Halving rounds odd sizes up.
+    The operations of a layout, one after the other (`nets.critic_operations`); ReLU; spatial mean → features (CT-GAN's
+    D_); linear → scores (D). No normalisation. Element-wise dropout follows the last three operations besides the
+    first one; a skip is none. Halving rounds odd sizes up.
+
+    Without a layout it is the shipped `resnet`: a block that sees the images and halves; three pre-activation blocks
+    (down, same, same), the ones with dropout. Above 64 px more down blocks come before those, so that the last map is
+    at most 16 px wide (our choice).
 
     Initial weights are uniform, as in CT-GAN's code: its "He" has variance 4/(fan_in + fan_out), not He's own 2/fan_in;
     shortcuts and linear layers have Glorot's, which is half of that (`nets.initialisation`). Biases start at zero.
@@ -98,13 +75,14 @@ class Critic(nn.Module):
     Args:
         width: channels of every map, and number of features.
         channels, image_size: of the images.
-        dropout: rates after the last three blocks.
+        dropout: rates after the last three operations.
         num_classes: K of the auxiliary classifier on the features; 0 for none.
         output_size: numbers per score (16 for `mmd`).
         spectral: spectral normalisation (Miyato et al. 2018) of every layer except the class head, whose logits must
             be unbounded.
         score_pool: `mean`, or `sum` for spectrally normalised critics (SN-GAN's and AutoGAN's code): every layer's
             gain is at most one, so a mean would keep the scores close to 0.
+        layout: the stages and their operations; by default `resnet`.
     """
 
     def __init__(
@@ -118,13 +96,16 @@ class Critic(nn.Module):
         output_size: int = 1,
         spectral: bool = False,
         score_pool: Literal["mean", "sum"] = "mean",
+        layout: CriticLayout | None = None,
     ) -> None:
         super().__init__()
-        num_extra = max(0, math.ceil(math.log2(image_size / (4 * LARGEST_LAST_MAP))))
-        self.image_block = ImageBlock(channels, width)
-        self.extra = nn.Sequential(*(Block(width, down=True) for _ in range(num_extra)))
-        self.blocks = nn.ModuleList(Block(width, down=k == 0) for k in range(3))
-        self.dropouts = nn.ModuleList(nn.Dropout(rate) for rate in dropout)
+        first, *names = _operations(layout or shipped_critic("resnet"), image_size)
+        self.image_block = build_critic_operation(first, width, channels=channels)
+        built = [build_critic_operation(name, width) for name in names]
+        num_last = min(len(built), len(dropout))
+        self.extra = nn.Sequential(*built[: len(built) - num_last])
+        self.blocks = nn.ModuleList(built[len(built) - num_last :])
+        self.dropouts = nn.ModuleList(nn.Dropout(rate) for rate in dropout[len(dropout) - num_last :])
         self.score = started(nn.Linear(width, output_size), GLOROT)
         self.score_pool = score_pool
         self.spectral = [m for m in self.modules() if isinstance(m, (nn.Conv2d, nn.Linear))] if spectral else []
@@ -153,9 +134,16 @@ class Critic(nn.Module):
         return CriticOutput(scores.squeeze(1), features, logits)  # squeeze does not change a size over 1
 
 
+def _operations(layout: CriticLayout, image_size: int) -> list[str]:
+    """The names of a critic's operations in order; the first is a down operation. A skip is no operation."""
+    stages = layout.at_size(image_size)
+    return [name for stage in stages for name in (stage.down, *stage.normal) if name != "skip"]
+
+
 def make_critic(
     name: str,
     *,
+    layout: CriticLayout | None = None,
     width: int,
     channels: int,
     image_size: int,
@@ -164,12 +152,15 @@ def make_critic(
     compares_features: bool,
     options: Mapping[str, Any],
 ) -> nn.Module:
-    """The registered critic with this name; `UserError` if its output does not suit the training."""
+    """The registered critic with this name, or the one of `layout`; `UserError` if its output does not suit."""
     where = f"--gan.critic {name}"
     sizes = {"width": width, "channels": channels, "image_size": image_size, "num_classes": num_classes}
     plain = {"dropout": NO_DROPOUT, "spectral": False, "score_pool": "mean"}
     offered = {**sizes, "output_size": score_size, **plain, **options}
-    critic = call_with(CRITICS.find(name, "--gan.critic"), offered, where)
+    if layout is not None:
+        layout.check_size(image_size, where)
+    maker = CRITICS.find(name, "--gan.critic") if layout is None else partial(Critic, layout=layout)
+    critic = call_with(maker, offered, where)
     with torch.no_grad(), forked_rng(0, "trial of a critic"):
         output = critic.eval()(torch.zeros(2, channels, image_size, image_size))
     critic.train()

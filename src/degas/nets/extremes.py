@@ -8,8 +8,8 @@ from degas.space.graph import ZERO, Edge, SearchSpace
 
 def extreme_edges(space: SearchSpace, width: int, largest: bool) -> tuple[Edge, ...]:
     """The architecture with the most or the fewest parameters. An operation's parameters do not depend on map size."""
-    edges = []
-    for node in space.nodes[1:]:
+    edges = list(space.prefix)
+    for node in space.searched_nodes:
         direct, *residual = space.incoming(node)
         for slot in [direct, *residual[:1]] if largest else [direct]:
             names = [name for name in space.operations(slot) if name != ZERO]

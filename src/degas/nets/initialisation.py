@@ -18,11 +18,12 @@ Layer = TypeVar("Layer", nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 def started(layer: Layer, gain: float) -> Layer:
     """`layer` with weights drawn from U(−b, b), b² = 3 · gain · 2 / (fan_in + fan_out), and zero biases.
 
-    Each output pixel of a transposed convolution of stride s sees 1/s² of the kernel's taps; only those count.
+    Each output pixel of a transposed convolution of stride s sees 1/s² of the kernel's taps; only those count. In a
+    convolution of g groups each channel sees and is seen by those of its group.
     """
     first, second, *kernel = layer.weight.shape
     unseen = math.prod(layer.stride) if isinstance(layer, nn.ConvTranspose2d) else 1
-    fans = (first + second) * math.prod(kernel) / unseen
+    fans = (first // getattr(layer, "groups", 1) + second) * math.prod(kernel) / unseen
     bound = math.sqrt(3.0 * gain * 2.0 / fans)
     nn.init.uniform_(layer.weight, -bound, bound)
     if layer.bias is not None:

@@ -2,8 +2,9 @@
 
 Nearest up-sampling followed by a k×k convolution equals one transposed convolution with a (k + factor − 1)×(k + factor
 − 1) kernel. A k×k convolution followed by a 2×2 mean pool equals one convolution of stride 2 with a (k + 1)×(k + 1)
-kernel. For k = 3 and factor 2 both take 16 products instead of 36. They are exact apart from rounding, including
-derivatives of any order; `as_defined` computes the definitions instead.
+kernel. For k = 3 and factor 2 both take 16 products instead of 36. A blur with stride 2 becomes part of the kernel
+likewise. They are exact apart from rounding, including derivatives of any order; `as_defined` computes the definitions
+instead.
 """
 
 from __future__ import annotations
@@ -67,6 +68,33 @@ def convolve_and_half(x: Tensor, conv: nn.Conv2d) -> Tensor:
     # The mean of four copies of the kernel, one pixel apart: a mean pool over the zero-padded kernel.
     kernel = F.avg_pool2d(F.pad(conv.weight, (1, 1, 1, 1)), 2, stride=1)  # (C', C, k + 1, k + 1)
     return F.conv2d(x, kernel, conv.bias, stride=2, padding=conv.kernel_size[0] // 2)
+
+
+def convolve_and_blur(x: Tensor, conv: nn.Conv2d) -> Tensor:
+    """Every second pixel of `conv(x)` blurred by [1, 3, 3, 1] / 8 along each axis, (N, C', ⌈H/2⌉, ⌈W/2⌉).
+
+    A blur before the stride removes what would alias (Zhang 2019). The convolution also sees the places next to the
+    map, so the two equal one kernel exactly, even at borders; odd sizes get one more row or column of zeros.
+    """
+    x, size = even(x), conv.kernel_size[0]
+    if not _AS_DEFINED.get():
+        return F.conv2d(x, blurred(conv.weight), conv.bias, stride=2, padding=size // 2 + 1)
+    wide = F.conv2d(x, conv.weight, conv.bias, padding=size // 2 + 1)  # (N, C', H + 2, W + 2)
+    blur = blurred(torch.ones_like(wide[0, :, :1, :1]).unsqueeze(1))  # (C', 1, 4, 4)
+    return F.conv2d(wide, blur, stride=2, groups=wide.shape[1])
+
+
+def blurred(kernel: Tensor) -> Tensor:
+    """The kernel (·, ·, k, k) blurred by [1, 3, 3, 1] / 8 along each axis: (·, ·, k + 3, k + 3)."""
+    for _ in range(3):
+        kernel = spread(kernel, copies=2, shift=1)  # [1, 1] convolved three times is [1, 3, 3, 1]
+    return kernel / 64
+
+
+def even(x: Tensor) -> Tensor:
+    """The map with a last row and column of zeros where its size is odd: (N, C, H, W) → (N, C, 2⌈H/2⌉, 2⌈W/2⌉)."""
+    height, width = x.shape[2] % 2, x.shape[3] % 2
+    return F.pad(x, (0, width, 0, height)) if height or width else x
 
 
 def up_convolve(x: Tensor, kernel: Tensor, stride: int = 2, bias: Tensor | None = None) -> Tensor:

@@ -22,6 +22,7 @@ from degas.report.reader import MAX_JSON_BYTES, Reader, Record
 from degas.runtime.folder_lock import LOCK
 from degas.runtime.json_files import number
 from degas.space.architecture import Architecture
+from degas.space.critic import CriticLayout
 
 MAX_EPOCHS = 120  # α records in a slider, likewise
 Fields = dict[str, Any]  # what the page's template fills in
@@ -74,6 +75,7 @@ class Run:
     train: Stage | None = None
     evaluation: Stage | None = None
     generator: Record = field(default_factory=dict)
+    critic: CriticLayout | None = None
     num_parameters: int | None = None
     scores: Record = field(default_factory=dict)
     agreement: Record = field(default_factory=dict)
@@ -165,7 +167,7 @@ def _collect_search(run: Run) -> None:
     if run.search is None:
         return
     if (folder / "architecture.json").exists():
-        run.architecture = run.reader.architecture(lambda: Architecture.load(folder / "architecture.json"))
+        run.architecture = run.reader.loaded(lambda: Architecture.load(folder / "architecture.json"))
     logs = sorted(folder.glob("seed-*/timing.jsonl"))
     run.search.timings_of_seeds = [run.reader.jsonl(log) for log in logs]
     records = [_alpha_record(record) for record in run.reader.jsonl(folder / "alpha.jsonl")]
@@ -184,7 +186,11 @@ def _collect_train(run: Run) -> None:
     data = run.generator.get("architecture")
     if run.architecture is None and data is not None:
         where = run.reader.name_of(folder / "generator" / "config.json")
-        run.architecture = run.reader.architecture(lambda: Architecture.from_dict(data, where))
+        run.architecture = run.reader.loaded(lambda: Architecture.from_dict(data, where))
+    gan = run.train.config.get("gan")
+    if isinstance(gan, dict) and "critic_layout" in gan:
+        told = run.reader.name_of(folder / "config.json")
+        run.critic = run.reader.loaded(lambda: CriticLayout.from_dict(gan["critic_layout"], told))
     run.num_parameters = count_saved_parameters(folder / "generator" / "model.safetensors")
     grids = sample_grids(run.path)
     for step in thin(list(grids), MAX_FRAMES):

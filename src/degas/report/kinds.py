@@ -86,9 +86,12 @@ def differences(run: Run, kind: Kind) -> list[str]:
             value = settings.get(f"{section}.{name}", wanted)
             if name not in UNSAID and value != wanted:
                 found.append(f"{section}.{name} {value} (paper: {wanted})")
+    if (critic := settings.get("gan.critic")) not in (None, PAPER_CRITIC):
+        found.append(f"gan.critic {critic} (paper: {PAPER_CRITIC})")
     return found
 
 
+PAPER_CRITIC = "resnet"  # CT-GAN's, which the paper trains against (§4)
 # What every architecture of the paper has at 32 px, whatever was searched; a moved one scales base and noise (§4.1).
 PAPER_SIZES = {"order": "normal-up", "separable_order": "darts", "num_stages": 3, "noise_size": 128}
 

@@ -6,13 +6,13 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from degas.errors import UserError
 from degas.report.pictures import Picture, read_film, read_picture
-from degas.space.architecture import Architecture
 
 MAX_JSON_BYTES = 64 << 20
+Loaded = TypeVar("Loaded")
 Record = dict[str, Any]
 
 
@@ -82,7 +82,8 @@ class Reader:
                 return found
         return None
 
-    def architecture(self, load: Callable[[], Architecture]) -> Architecture | None:
+    def loaded(self, load: Callable[[], Loaded]) -> Loaded | None:
+        """What `load` returns, such as an architecture; None, with a note, if it raises `UserError`."""
         try:
             return load()
         except UserError as error:

@@ -127,6 +127,7 @@ def _panel(run: Run, k: int) -> dict[str, Any]:
         "verdict": verdict(run),
         "headline": sections.headline(run),
         "architecture": sections.architecture(run, f"r{k}-arch"),
+        "critic": sections.critic(run, f"r{k}-critic"),
         "agreement": agreement_section(run.agreement),
         "contest": contest_section(run.contest, run.pruning, run.architecture.order if run.architecture else ""),
         "alpha": alpha,

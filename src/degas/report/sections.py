@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
+from degas.figures.critic_svg import critic_svg
 from degas.figures.curves import Series, curve
 from degas.figures.facts import EdgeFact, edge_facts, leading_since
 from degas.figures.inline_svg import architecture_svg
@@ -19,7 +20,8 @@ MAX_CHARTS = 48  # quantities of a stage; degas writes no log with more
 NOT_CURVES = {"step", "epoch"}
 SCORE_NAMES = ("fid", "kid", "is_")
 STEP_NAMES = {"search": "search step", "train": "generator step"}
-ELSEWHERE = ("generator.", "generator", "kind", "command")  # of config.json: shown in other sections
+# Of config.json, shown in other sections.
+ELSEWHERE = ("generator.", "generator", "kind", "command", "gan.critic_layout")
 
 
 def headline(run: Run) -> list[Fields]:
@@ -53,6 +55,7 @@ def architecture(run: Run, prefix: str) -> Fields | None:
     facts = edge_facts(run.architecture, alpha, decided)
     return {
         "svg": architecture_svg(facts, run.architecture, prefix),
+        "given": any(fact.given for fact in facts),
         "edges": [{"fact": fact, "since": _leads_since(run, fact)} for fact in facts],
         "has_alpha": bool(alpha),
         "by_losses": by_losses(run.pruning),
@@ -60,6 +63,16 @@ def architecture(run: Run, prefix: str) -> Fields | None:
         "decided": decided,
         "firmness": firmness(run.pruning),
     }
+
+
+def critic(run: Run, prefix: str) -> Fields | None:
+    """The drawing of a critic from a file; None for a registered critic, whose parts only its code knows."""
+    layout = run.critic
+    config = run.train.config if run.train is not None else {}
+    size = flatten(config).get("data.image_size")
+    if layout is None or not isinstance(size, int):
+        return None
+    return {"svg": critic_svg(layout, size, prefix), "name": str(flatten(config).get("gan.critic"))}
 
 
 def _leads_since(run: Run, fact: EdgeFact) -> int | None:

@@ -10,8 +10,15 @@ from degas.settings.base import Settings
 
 # Images are compared by content, not by path; a preset by its settings; an architecture by its operations, not by its
 # origin.
-SAME_RESULT = ("preset", "data.source", "generator.architecture.provenance", "init.generator")
-CONTENTS = {"evaluate.classifier": "evaluate.classifier_fingerprint"}
+SAME_RESULT = (
+    *("preset", "data.source", "generator.architecture.provenance", "init.generator"),
+    "gan.critic_layout.provenance",
+)
+CONTENTS = {
+    "evaluate.classifier": "evaluate.classifier_fingerprint",
+    "gan.critic": "gan.critic_digest",
+    "search.prefix": "prefix",
+}
 DATA_SENTENCES = {
     "data.num_images": "the data changed: {old} → {new} images",
     "data.image_size": "the data changed: {old} → {new} px",
@@ -20,7 +27,9 @@ DATA_SENTENCES = {
     "data.fingerprint": "the data changed: the same number of images, with other pixels, labels or class names",
 }
 CONTENT_SENTENCES = {
+    "gan.critic_digest": "--gan.critic holds another critic than before ({old} → {new})",
     "init.weights": "--init holds other weights than before ({old} → {new})",
+    "prefix": "--search.prefix holds other operations than before",
     "evaluate.classifier_fingerprint": "--evaluate.classifier holds another classifier than before",
 }
 

@@ -112,6 +112,9 @@ class SearchSettings(Settings):
         source="our choice; paper: 128, which fits its model sizes if their MB are millions of parameters",
     )
     noise_size: NoiseSize = setting(128, "entries of a latent", source="CT-GAN code")
+    prefix: Path | None = setting(
+        None, "architecture with fewer stages, whose maps are given; only later ones are searched; default: none"
+    )
     num_epochs: Positive | None = setting(
         None, "passes over the images; default: 5, or as many as make 500 steps", source="our choice; DARTS code: 50"
     )
@@ -129,7 +132,9 @@ class SearchSettings(Settings):
         source="our choice; paper §3.2: alternate",
     )
     alpha_batch: Literal["other", "same", "held_out"] | None = setting(
-        None, "images of an α step, with alternate; default: other", source="our choice; not in the paper"
+        None,
+        "images of an α step, with alternate; default: other, or held_out with paths reinforce",
+        source="our choice; not in the paper",
     )
     held_out_fraction: Fraction = setting(0.2, "share of the images kept for α with alpha_batch = held_out")
     held_out_latent_steps: Count = setting(5, "latent-only steps on a held-out batch before its α step")
@@ -172,6 +177,12 @@ class SearchSettings(Settings):
     )
     relaxation: Literal["softmax", "gumbel"] = setting(
         "softmax", "mixing weights: softmax of α, or with new Gumbel noise in each pass", source="paper eq. 1"
+    )
+    paths: Literal["all", "gumbel", "two-path", "reinforce"] = setting(
+        "all",
+        "operations that a step computes: all of an edge, or one sampled from softmax(α), which learns by "
+        "straight-through Gumbel, by the gates of two sampled ones, or by REINFORCE",
+        source="paper §3.1: all; GDAS: gumbel; ProxylessNAS: two-path; ENAS: reinforce",
     )
     temperature: Rate = setting(1.0, "divides α before the softmax", source="paper eq. 1: 1.0")
     temperature_end: Rate | None = setting(

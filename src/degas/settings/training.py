@@ -98,7 +98,10 @@ class GanSettings(TrainingSettings):
     A setting of another objective is rejected. The objectives' own values and their sources: `gan/objectives`.
     """
 
-    critic: str | None = setting(None, "a registered critic; default: the objective's, resnet")
+    critic: str | None = setting(
+        None,
+        "a critic.json, a folder that holds one, or a registered or shipped critic; default: the objective's, resnet",
+    )
     generator_width: Width | None = setting(
         None, "channels of the generator; default: the architecture file's, or width"
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -23,11 +21,13 @@ from degas.space.graph import (
     Slot,
     check_limit,
     short,
+    stage_of,
 )
+from degas.space.json_file import FileKind, check_head, file_text, provenance_of, read_json_file, save_json_file
 
 FORMAT = "degas-architecture"
 VERSION = 1
-MAX_FILE_BYTES = 1 << 20
+FILE = FileKind("architecture file", "architecture.json", FORMAT, VERSION)
 WHERE = "architecture"  # the name in messages of an architecture without a file
 
 
@@ -62,6 +62,17 @@ class Architecture:
     @property
     def graph(self) -> SearchSpace:
         return SearchSpace(self.num_stages, self.num_normal, order=self.order)
+
+    @property
+    def num_given_stages(self) -> int:
+        """Stages that were given to the search, not found by it (`--search.prefix`), by the provenance; mostly 0."""
+        prefix = self.provenance.get("prefix")
+        given = prefix.get("num_stages") if isinstance(prefix, Mapping) else 0
+        return given if type(given) is int and 0 < given < self.num_stages else 0
+
+    def is_given(self, node: str) -> bool:
+        """Return whether the edges into `node` were given to the search."""
+        return 0 < stage_of(node) <= self.num_given_stages
 
     def slot(self, edge: Edge) -> Slot:
         """The slot of the graph that `edge` fills."""
@@ -107,33 +118,20 @@ class Architecture:
         return {**head, "nodes": nodes, "provenance": dict(self.provenance)}
 
     def to_json(self) -> str:
-        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        return file_text(self.to_dict())
 
     def save(self, path: str | Path) -> None:
         """Write the file completely or not at all."""
-        path = expanded(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_name(f".{path.name}.part")  # a fixed name, so that a killed process's rest is overwritten
-        try:
-            scratch.write_text(self.to_json(), encoding="utf-8")
-            os.replace(scratch, path)
-        finally:
-            scratch.unlink(missing_ok=True)
+        save_json_file(path, self.to_json())
 
     @classmethod
     def from_dict(cls, data: Any, where: str = WHERE) -> Architecture:
         """Build from the JSON object of an architecture file; `where` names it in messages."""
-        _check_object(data, where)
+        check_head(data, where, FILE, (*LIMITS, "separable_order", "order", "nodes"))
         sizes = {name: _integer(data, name, where) for name in LIMITS}
         for name, value in sizes.items():
             check_limit(where, name, value)
-        provenance = data.get("provenance", {})
-        if not isinstance(provenance, dict):
-            raise UserError(f"{where}: 'provenance' must be an object")
-        try:  # only values that can be written again: no infinite numbers, no lone surrogates
-            json.dumps(provenance, ensure_ascii=False, allow_nan=False).encode()
-        except ValueError:
-            raise UserError(f"{where}: 'provenance' holds a number or a text that JSON cannot hold") from None
+        provenance = provenance_of(data, where)
         orders = {"separable_order": data.get("separable_order", "preact"), "order": data.get("order", "normal-up")}
         try:
             return cls(**sizes, edges=_edges(data, where), **orders, provenance=provenance)
@@ -143,20 +141,7 @@ class Architecture:
     @classmethod
     def load(cls, path: str | Path) -> Architecture:
         """Read and validate an architecture file; raises `UserError` with one line that names the fault."""
-        path = expanded(path)
-        try:
-            with path.open("rb") as handle:
-                content = handle.read(MAX_FILE_BYTES + 1)  # the file system's size may be wrong, or it is a device
-            if len(content) > MAX_FILE_BYTES:
-                raise UserError(f"{path}: too large for an architecture file (over {MAX_FILE_BYTES} bytes)")
-            data = json.loads(content.decode("utf-8"))
-        except OSError as error:
-            raise UserError(f"{path}: cannot be read: {error.strerror}; give an architecture.json") from None
-        except RecursionError:
-            raise UserError(f"{path}: not an architecture file: nested too deeply") from None
-        except ValueError as error:
-            raise UserError(f"{path}: not valid JSON: {_one_line(error)}") from None
-        return cls.from_dict(data, str(path))
+        return cls.from_dict(read_json_file(path, FILE), str(expanded(path)))
 
 
 def _validate(architecture: Architecture, where: str) -> None:
@@ -202,21 +187,6 @@ def _check_operation(where: str, slot: Slot, operation: str, order: Order) -> No
         )
 
 
-def _check_object(data: Any, where: str) -> None:
-    if not isinstance(data, dict):
-        raise UserError(f"{where}: must be a JSON object")
-    if data.get("format") != FORMAT:
-        raise UserError(f"{where}: not an architecture file ('format' must be {FORMAT!r})")
-    if type(data.get("version")) is not int or data["version"] != VERSION:
-        raise UserError(
-            f"{where}: architecture file version {short(data.get('version'))} is not {VERSION}; update degas"
-        )
-    allowed = {"format", "version", *LIMITS, "separable_order", "order", "nodes", "provenance"}
-    for key in data:
-        if key not in allowed:
-            raise UserError(f"{where}: unknown key {short(key)}{nearest(key, allowed)}")
-
-
 def _integer(data: dict[str, Any], name: str, where: str) -> Any:
     if name not in data:
         raise UserError(f"{where}: '{name}' is missing")
@@ -238,7 +208,3 @@ def _edges(data: dict[str, Any], where: str) -> tuple[Edge, ...]:
                 raise UserError(f"{where}: 'from' and 'operation' of an edge into {target} must be strings")
             edges.append(Edge(item["from"], target, item["operation"]))
     return tuple(edges)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

@@ -86,6 +86,9 @@ class SearchSpace:
     With `share` stages, edges of one role (`role`) have one α in all stages, so that a search finds a cell, as DARTS
     does, instead of the whole graph.
 
+    With `prefix`, the edges of the first stages are given (`space/prefix.py` makes such a space from an architecture):
+    their maps have these edges and no others, and only the later maps are searched.
+
     With `order` up-normal a stage's normal maps are twice as large as the map at its start, as in a residual block of
     CT-GAN's generator. Residual edges join the same maps in both orders.
     """
@@ -96,6 +99,7 @@ class SearchSpace:
     up_operations: tuple[str, ...] = UP_OPERATIONS
     order: Order = "normal-up"
     share: Share = "none"
+    prefix: tuple[Edge, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("num_stages", "num_normal"):
@@ -104,6 +108,10 @@ class SearchSpace:
             raise UserError(f"search space: order must be {' or '.join(map(repr, ORDERS))}, not {short(self.order)}")
         _check_operations("normal", self.normal_operations)
         _check_operations("up", self.up_operations)
+        if self.prefix and not self._has_whole_prefix():
+            raise UserError(
+                "search space: a prefix gives all direct edges up to a map U_k, and U_k is not the last one"
+            )
 
     @cached_property
     def nodes(self) -> tuple[str, ...]:
@@ -114,11 +122,40 @@ class SearchSpace:
         return tuple(names)
 
     @cached_property
+    def searched_nodes(self) -> tuple[str, ...]:
+        """The nodes whose edges are not given: all but U0 without a prefix."""
+        given = {edge.target for edge in self.prefix}
+        return tuple(node for node in self.nodes[1:] if node not in given)
+
+    @cached_property
     def slots(self) -> tuple[Slot, ...]:
         """Every possible edge, by target node, direct first, then by source; this order also breaks ties."""
         place = {node: k for k, node in enumerate(self.nodes)}
         slots = [slot for stage in range(1, self.num_stages + 1) for slot in self._stage_slots(stage)]
-        return tuple(sorted(slots, key=lambda slot: (place[slot.target], not slot.direct, place[slot.source])))
+        possible = [slot for slot in slots if self.is_searched(slot) or slot.name in self._given]
+        return tuple(sorted(possible, key=lambda slot: (place[slot.target], not slot.direct, place[slot.source])))
+
+    @cached_property
+    def searched_slots(self) -> tuple[Slot, ...]:
+        """The possible edges into searched nodes, which alone have α."""
+        return tuple(slot for slot in self.slots if self.is_searched(slot))
+
+    def is_searched(self, slot: Slot) -> bool:
+        """Return whether the search decides the edge; otherwise the prefix gives it, or leaves it out."""
+        return slot.target in self.searched_nodes
+
+    def _has_whole_prefix(self) -> bool:
+        """Return whether the prefix fills whole stages, with edges of the graph, and leaves some to the search."""
+        given = [slot for slot in self.slots if not self.is_searched(slot)]
+        direct = [slot.target for slot in given if slot.direct]
+        stages = stage_of(direct[-1]) if direct else 0
+        fills = direct == [node for node in self.nodes[1:] if stage_of(node) <= stages]
+        return fills and 0 < stages < self.num_stages and len(given) == len(self.prefix)
+
+    @cached_property
+    def _given(self) -> dict[str, str]:
+        """Slot name → operation, of the prefix."""
+        return {f"{edge.source}->{edge.target}": edge.operation for edge in self.prefix}
 
     def _stage_slots(self, stage: int) -> list[Slot]:
         """The edges of a stage: one direct up edge, a chain of normal maps of one size, and the residual up edges."""
@@ -138,7 +175,9 @@ class SearchSpace:
         return tuple(slot for slot in self.slots if slot.target == node)
 
     def operations(self, slot: Slot) -> tuple[str, ...]:
-        """The candidates of an edge, in table order; residual edges have `zero` as the last one."""
+        """The candidates of an edge, in table order; residual edges have `zero` as the last one. A given edge: one."""
+        if slot.name in self._given:
+            return (self._given[slot.name],)
         names = self.normal_operations if slot.kind == "normal" else self.up_operations
         return names if slot.direct else (*names, ZERO)
 
@@ -150,22 +189,18 @@ class SearchSpace:
         """
         if self.share == "none":
             return slot.name
-        stage = self._stage_of(slot.target)
+        stage = stage_of(slot.target)
         places = {f"U{stage}": "end", f"U{stage - 1}": "start", f"U{stage - 2}": "before"}
         places |= {self._normal(stage, k): f"N{k}" for k in range(1, self.num_normal + 1)}
         return f"{places[slot.source]}->{places[slot.target]}"
 
     @cached_property
     def roles(self) -> dict[str, tuple[Slot, ...]]:
-        """Role → its edges, in the order of the slots; their candidates are the same."""
+        """Role → its edges, in the order of the searched slots; their candidates are the same."""
         found: dict[str, tuple[Slot, ...]] = {}
-        for slot in self.slots:
+        for slot in self.searched_slots:
             found[self.role(slot)] = (*found.get(self.role(slot), ()), slot)
         return found
-
-    def _stage_of(self, node: str) -> int:
-        """The stage that a node belongs to: 1 for N1 and U1."""
-        return int(node[1:].partition(".")[0])
 
     def count_continuous(self) -> int:
         """Number of ways to choose one candidate for every α: 145,800,000 for the paper's space, as in the paper."""
@@ -179,7 +214,7 @@ class SearchSpace:
         if self.share == "stages":
             return self._count_cells()
         total = 1
-        for node in self.nodes[1:]:
+        for node in self.searched_nodes:
             direct, *residual = self.incoming(node)
             residual_choices = sum(len(self.operations(slot)) - 1 for slot in residual)
             total *= len(self.operations(direct)) * (1 + residual_choices)
@@ -203,7 +238,7 @@ class SearchSpace:
         """Place of each node in a stage → number of direct operations and of residual ones with their source."""
         found = {}
         for node in self.nodes[1:]:
-            if self._stage_of(node) == stage:
+            if stage_of(node) == stage:
                 direct, *residual = self.incoming(node)
                 place = "end" if node == f"U{stage}" else node.partition(".")[2]
                 found[place] = (len(self.operations(direct)), sum(len(self.operations(s)) - 1 for s in residual))
@@ -212,8 +247,8 @@ class SearchSpace:
     def draw(self, seed: int) -> tuple[Edge, ...]:
         """The edges of an architecture drawn uniformly from the discrete space; `share` has no effect here."""
         rng = random.Random(f"degas random architecture {seed}")
-        edges: list[Edge] = []
-        for node in self.nodes[1:]:
+        edges = list(self.prefix)
+        for node in self.searched_nodes:
             direct, *residual = self.incoming(node)
             edges.append(Edge(direct.source, node, rng.choice(self.operations(direct))))
             choices = [(s, name) for s in residual for name in self.operations(s) if name != ZERO]
@@ -234,6 +269,11 @@ class Edge:
     source: str
     target: str
     operation: str
+
+
+def stage_of(node: str) -> int:
+    """The stage that a node belongs to: 0 for U0, 1 for N1 and U1."""
+    return int(node[1:].partition(".")[0])
 
 
 def _check_operations(kind: Kind, names: tuple[str, ...]) -> None:

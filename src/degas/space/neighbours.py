@@ -28,7 +28,7 @@ def decision_options(space: SearchSpace) -> dict[str, tuple[Edge | None, ...]]:
     operation or None. Choosing all uniformly draws uniformly from the discrete space.
     """
     found: dict[str, tuple[Edge | None, ...]] = {}
-    for node in space.nodes[1:]:
+    for node in space.searched_nodes:
         direct, *residual = space.incoming(node)
         found[f"{node} direct"] = tuple(Edge(direct.source, node, name) for name in space.operations(direct))
         others = [Edge(s.source, node, name) for s in residual for name in space.operations(s) if name != ZERO]

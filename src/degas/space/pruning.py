@@ -28,7 +28,7 @@ NO_EDGE = "none"  # the choice of a residual decision that keeps no edge
 def prune(
     alpha: Alpha, space: SearchSpace, *, compare: Compare = "raw", zero_rule: ZeroRule = "drops_edge"
 ) -> tuple[Edge, ...]:
-    """The edges that the paper's two stages keep.
+    """The edges that the paper's two stages keep, after those that the space's prefix gives.
 
     1. Each node keeps the incoming operation with the largest value over all its edges.
     2. If it is on a residual edge, the best operation of the direct edge is kept as well.
@@ -41,8 +41,8 @@ def prune(
     candidate, or `zero` is ignored. Raises `UserError` if `alpha` does not fit `space`.
     """
     values = _values(alpha, space, compare)
-    edges: list[Edge] = []
-    for node in space.nodes[1:]:
+    edges = list(space.prefix)
+    for node in space.searched_nodes:
         edges += [_edge(slot, operation) for slot, operation in _kept(values, space, node, zero_rule)]
     return tuple(edges)
 
@@ -73,7 +73,7 @@ def random_alpha(space: SearchSpace, seed: int, std: float = 1.0) -> dict[str, d
     `SearchSpace.draw` is.
     """
     rng = random.Random(f"degas random alpha {seed}")
-    return {slot.name: {name: rng.gauss(0.0, std) for name in space.operations(slot)} for slot in space.slots}
+    return {slot.name: {name: rng.gauss(0.0, std) for name in space.operations(slot)} for slot in space.searched_slots}
 
 
 def prune_random_alpha(space: SearchSpace, seed: int) -> tuple[Edge, ...]:
@@ -96,8 +96,8 @@ def prune_darts(alpha: Alpha, space: SearchSpace) -> DartsPruning:
     direct edge has no priority, so a node may be on no path from U0 to the image.
     """
     weights = _values(alpha, space, "softmax_times_k")
-    edges: list[Edge] = []
-    for node in space.nodes[1:]:
+    edges = list(space.prefix)
+    for node in space.searched_nodes:
         best = [(slot, _best(weights[slot.name], space.operations(slot))) for slot in space.incoming(node)]
         strength = {slot.name: weights[slot.name][name] - math.log(len(space.operations(slot))) for slot, name in best}
         strongest = sorted(best, key=lambda choice: -strength[choice[0].name])[:DARTS_EDGES]  # stable: ties by order
@@ -132,7 +132,7 @@ def decisions(
     others = {rule: choices(prune(alpha, space, compare=rule, zero_rule=zero_rule), space) for rule in COMPARES}
     values = _values(alpha, space, compare)
     found: list[Decision] = []
-    for node in space.nodes[1:]:
+    for node in space.searched_nodes:
         direct, *residual = space.incoming(node)
         rankings: dict[Part, list[tuple[str, float]]] = {"direct": _rank_direct(values, space, direct)}
         if residual:
@@ -147,10 +147,13 @@ def decisions(
 
 
 def choices(edges: tuple[Edge, ...], space: SearchSpace) -> dict[str, str]:
-    """Decision name → the choice in an architecture's edges: `N1 direct` → `conv_3x3`, `U1 residual` → `none`."""
+    """Decision name → the choice in an architecture's edges: `N1 direct` → `conv_3x3`, `U1 residual` → `none`.
+
+    Given nodes have no decision.
+    """
     kept = {(edge.source, edge.target): edge.operation for edge in edges}
     chosen: dict[str, str] = {}
-    for node in space.nodes[1:]:
+    for node in space.searched_nodes:
         direct, *residual = space.incoming(node)
         chosen[f"{node} direct"] = kept.get((direct.source, node), NO_EDGE)
         if residual:
@@ -160,12 +163,12 @@ def choices(edges: tuple[Edge, ...], space: SearchSpace) -> dict[str, str]:
 
 
 def check_alpha(alpha: Alpha, space: SearchSpace) -> None:
-    """Raise `UserError` unless `alpha` has exactly the space's edges and operations, with finite values."""
-    names = [slot.name for slot in space.slots]
+    """Raise `UserError` unless `alpha` has exactly the searched edges and operations, with finite values."""
+    names = [slot.name for slot in space.searched_slots]
     for name in alpha:
         if name not in names:
             raise UserError(f"alpha: the search space has no edge {name!r}{nearest(name, names)}")
-    for slot in space.slots:
+    for slot in space.searched_slots:
         if slot.name not in alpha:
             raise UserError(f"alpha: edge {slot.name} is missing; give one value for each of its operations")
         given, valid = alpha[slot.name], space.operations(slot)
@@ -181,7 +184,7 @@ def _values(alpha: Alpha, space: SearchSpace, compare: Compare) -> dict[str, dic
     """The values to compare, in the table's order; every rule keeps the ranking of α within an edge."""
     check_alpha(alpha, space)
     compared = {}
-    for slot in space.slots:
+    for slot in space.searched_slots:
         raw = {name: float(alpha[slot.name][name]) for name in space.operations(slot)}
         compared[slot.name] = _compared(raw, compare)
     return compared

@@ -20,6 +20,8 @@ def read_search(run: Path) -> tuple[SearchResult, SearchSpace]:
     """Return the results of the search in `run` (a run folder, or its folder `search`), and its space."""
     folder = run / "search" if (run / "search").is_dir() else run
     pruning, config = (_object(folder / f"{name}.json") for name in ("pruning", "config"))
+    if config.get("prefix"):
+        raise UserError(f"{folder}: this search began with a prefix, and a contest needs a search of the whole space")
     found = Architecture.load(folder / "architecture.json")
     try:
         space = _space(found, config["space"])

@@ -56,7 +56,9 @@ def summarise(
 def write_summary(measurement: LocalOptimum, folder: Path, pruning: Mapping[str, Any] | None) -> dict[str, Any]:
     """`summary.json` and `table.md`, from the finished trials and the search's pruning.json, if there is one."""
     space = measurement.space
-    known = pruning is not None and all(set(pruning["values"][s.name]) == set(space.operations(s)) for s in space.slots)
+    known = pruning is not None and all(
+        set(pruning["values"].get(s.name, ())) == set(space.operations(s)) for s in space.slots
+    )
     estimated = estimates(pruning["values"], space, pruning["compare"]) if pruning is not None and known else {}
     summary = summarise(measurement.trials.records(), measurement.chosen, estimated)
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,10 @@
-"""A search signal by a critic instead of GLO, on the same supernet, as in AutoGAN and AdversarialNAS.
+"""A search signal by a critic instead of GLO, on the same supernet, in AdversarialNAS' manner (Gao et al. 2020).
 
-It measures memory and time (the paper's claim that GLO search needs no discriminator); its results are not evaluated.
-The step has AdversarialNAS' order: the critic's updates, one of the weights, one of α, each on new images and noise.
+It is the control arm of the paper's claim that a search needs no critic. A step has AdversarialNAS' order: the critic's
+updates, one of the weights, one of α, each on new images and noise. Two things differ. α has the loss of the weights
+and one softmax (AdversarialNAS flattens it by a Gumbel softmax of a softmax). And measured pruning rules never ask the
+critic, which was trained against this very mix and would judge every change of it: they compare the distance between
+fakes and reals in the fixed features of `degas evaluate` (`measure`).
 """
 
 from __future__ import annotations
@@ -12,15 +15,25 @@ import torch
 from torch import Tensor
 
 from degas.data.loader import Batch, Batches
-from degas.data.pixels import to_symmetric
+from degas.data.pixels import to_symmetric, to_uint8
+from degas.errors import UserError
+from degas.evaluation.extractors.base import Extractor
+from degas.evaluation.extractors.build import build_extractor
+from degas.evaluation.extractors.imagenet import load_weights
+from degas.evaluation.metrics import kernel_distance
+from degas.figures.grids import save_grid
 from degas.gan.objectives.base import CriticBatch, GeneratorBatch
 from degas.gan.settings import CompleteGan, resolve_gan
 from degas.gan.state import build_critic
 from degas.nas.signal import Moved, Signal, Terms, load_optimizer, register_signal
-from degas.nets.normalisation import frozen_buffers
+from degas.nets.normalisation import frozen_buffers, recalibrate
 from degas.runtime.rng import forked_rng, torch_generator
+from degas.runtime.run_folder import StageFolder
 from degas.runtime.transfer import to_device
-from degas.settings.sections import GanSettings
+from degas.settings.sections import EvaluateSettings, GanSettings, SearchSettings
+
+NUM_SAMPLES, COLUMNS = 64, 16  # of the picture
+RECALIBRATION_BATCHES = 20
 
 
 @register_signal("adversarial")
@@ -28,13 +41,16 @@ class AdversarialSignal(Signal):
     """Noise (B, d) → images that a critic should take for real; the critic is trained with the supernet's weights.
 
     `gan`: the complete settings of the objective (`gan.settings.resolve_gan`); `batch_images` reals per critic step.
-    Every step has as many fakes as the search's batch has images. Default: `sn-gan-ttur`, the cheapest.
+    Every step has as many fakes as the search's batch has images. Default: `sn-gan-ttur`, the cheapest, with a critic
+    as wide as the supernet. Raises `UserError` for fewer than two images, which have no distance to others.
     """
 
     rates = "the rates of its GanSettings"
 
     def __init__(self, *arguments: Any, gan: CompleteGan | None = None, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        if self.images.num_images < 2:
+            raise UserError(f"{self.images.source}: --search.signal adversarial needs at least two images")
         default = GanSettings(
             objective="sn-gan-ttur", width=self.settings.width, batch_images=self.settings.batch_images
         )
@@ -51,6 +67,20 @@ class AdversarialSignal(Signal):
         self.reals = Batches(self.images, self.gan.batch_images, seed=self.seed, purpose="search critic", **shares)
         self.num_critic_steps = 0
         self.num_drawn = 0  # number of noise draws
+        self._extractor: Extractor | None = None
+        self._measured: tuple[Batch, Tensor] | None = None  # the last measured batch, and features of its images
+
+    @classmethod
+    def check(cls, settings: SearchSettings, image_size: int) -> None:
+        if settings.order == "second":
+            raise UserError(
+                "search: --search.order second unrolls SGD, and --search.signal adversarial has Adam; leave it out"
+            )
+        if settings.batch_images < 2:
+            raise UserError(
+                "search: --search.signal adversarial compares images of a batch; raise --search.batch-images"
+            )
+        load_weights()  # of the features: missing ones are told before the search, not at its end
 
     def inputs(self, index: Tensor) -> Tensor:
         """New noise (B, d) at each call, independent of the images."""
@@ -67,6 +97,42 @@ class AdversarialSignal(Signal):
             loss, _ = self.objective.generator_loss(GeneratorBatch(self.critic, fake_images, None, reals))
         self.critic.requires_grad_(True)
         return {"generator": loss}
+
+    def measure(self, fake_images: Tensor, batch: Batch) -> Terms:
+        """The squared kernel distance between fakes (B, C, H, W) and the batch's images in fixed features.
+
+        Unbiased, so it may be below 0. Rules measure with the batch norms' statistics of the measured batch, which are
+        recalibrated in this way for every change of the mix.
+        """
+        if self._measured is None or self._measured[0] is not batch:
+            self._measured = batch, self.features(to_device(batch.images, self.engine.device))
+        distance = kernel_distance(self.features(to_uint8(fake_images.float())), self._measured[1], num_subsets=1).whole
+        return {"features": torch.tensor(distance, dtype=torch.float64, device=self.engine.device)}
+
+    @torch.no_grad()
+    def features(self, images: Tensor) -> Tensor:
+        """uint8 (B, C, H, W) → (B, 1280), of the ImageNet network of `degas evaluate`."""
+        if self._extractor is None:
+            self._extractor = build_extractor(EvaluateSettings(extractor="imagenet"), self.engine.device)
+        return self._extractor(images).features
+
+    @torch.no_grad()
+    def write_pictures(self, folder: StageFolder, step: int) -> None:
+        """Write critic_samples.png, with recalibrated batch norms."""
+        size = self.settings.batch_images
+        recalibrate(self.network, lambda k: self.network(self._noise(size, "recalibration", k)), RECALIBRATION_BATCHES)
+        if not self.engine.is_main:
+            return
+        self.network.eval()
+        images = to_uint8(self.network(self._noise(NUM_SAMPLES, "samples", 0))).cpu()
+        self.network.train()
+        save_grid(images, folder.path / "critic_samples.png", columns=COLUMNS)
+        folder.track_picture(step, "critic_samples", folder.path / "critic_samples.png")
+
+    def _noise(self, count: int, purpose: str, number: int) -> Tensor:
+        """Noise (count, d) for pictures, the same on every rank; it leaves that of the steps as it is."""
+        random = torch_generator(self.seed, f"critic search {purpose}", number)
+        return to_device(torch.randn(count, self.noise_size, generator=random), self.engine.device)
 
     def step(self, batch: Batch, rate_share: float | Tensor) -> Moved:
         """`critic_steps` updates of the critic, then one of the weights."""

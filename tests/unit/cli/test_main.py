@@ -79,6 +79,18 @@ def test_the_space_in_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert (facts["min_parameters"], facts["max_parameters"]) == (317_827, 4_251_523)
 
 
+def test_the_space_after_a_prefix(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("random", "--out", tmp_path / "a.json", "--image-size", 8)
+    capsys.readouterr()
+    assert run("space", "--prefix", tmp_path / "a.json", "--json") == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["discrete"] == 18_895_680 // 180
+    given = {f"{edge.source}->{edge.target}": [edge.operation] for edge in Architecture.load(tmp_path / "a.json").edges}
+    assert {name: facts["edges"][name] for name in facts["given"]} == given
+    run("space", "--prefix", tmp_path / "a.json")
+    assert capsys.readouterr().out.count(" given ") == len(given)
+
+
 def test_the_space_says_where_the_paper_differs_only_for_the_papers_space(capsys: pytest.CaptureFixture[str]) -> None:
     run("space")
     assert "8,890,560" in capsys.readouterr().out

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from degas.cli.text import agreement_in_words, decisions_in_words, scores_in_words
+from degas.cli.text import agreement_in_words, decisions_in_words, operations_in_words, scores_in_words
+from degas.space.architecture import Architecture
+from degas.space.graph import SearchSpace
 
 
 def decision(name: str, choice: str, runner_up: str = "", margin: float | None = None, *differs: str) -> dict[str, Any]:
@@ -22,6 +24,12 @@ def test_every_decision_is_a_line_with_its_margin_and_rivals() -> None:
     )
     assert "would change nothing" in decisions_in_words({"compare": "centred", "decisions": found[1:]})
     assert "centred α" in decisions_in_words({"compare": "centred", "decisions": found})
+
+
+def test_given_maps_are_called_given() -> None:
+    found = Architecture(2, 1, 4, 8, 16, 3, SearchSpace(2).draw(0), provenance={"prefix": {"num_stages": 1}})
+    lines = operations_in_words(found).splitlines()
+    assert [line.endswith("  (given)") for line in lines] == [True, True, False, False]
 
 
 def test_agreement_names_the_seeds_that_chose_otherwise() -> None:

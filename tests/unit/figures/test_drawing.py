@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -47,6 +48,17 @@ def test_the_same_architecture_gives_the_same_bytes(tmp_path: Path) -> None:
         for file in files:
             draw_architecture(drawn(2, 1), file)
         assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_given_edges_are_dashed_and_in_the_legend(tmp_path: Path) -> None:
+    for name, provenance in (("searched", {}), ("given", {"prefix": {"num_stages": 1}})):
+        draw_architecture(replace(drawn(2, 1), provenance=provenance), tmp_path / f"{name}.svg")
+    searched, given = ((tmp_path / f"{name}.svg").read_text() for name in ("searched", "given"))
+    assert "given edge" not in searched
+    assert "given edge" in given
+    later = [edge for edge in drawn(2, 1).edges if edge.target in ("N1", "U1")]
+    dashes = [text.count("stroke-dasharray: 7.68,3.36") for text in (searched, given)]  # line width 2.4
+    assert dashes == [0, 2 * len(later) + 1]  # line and tip of each, and the legend
 
 
 def test_another_suffix_is_refused(tmp_path: Path) -> None:

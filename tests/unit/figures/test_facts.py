@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -30,6 +32,18 @@ def test_every_kept_edge_has_the_searchs_own_decision(seed: int, shape: tuple[in
             assert fact.operation in fact.decision.choice
             assert fact.decision.margin is None or fact.decision.margin > 0
             assert fact.leads
+
+
+def test_given_edges_are_shown_as_given_and_what_they_lack_as_impossible() -> None:
+    whole, edges = SearchSpace(2), SearchSpace(1).draw(0)
+    space = replace(whole, prefix=edges)
+    alpha = random_alpha(space, 0)
+    kept = prune(alpha, space)
+    found = Architecture(2, 1, 4, 8, 16, 3, kept, provenance={"prefix": {"num_stages": 1}})
+    facts = edge_facts(found, alpha)
+    assert [fact.slot.name for fact in facts] == [slot.name for slot in space.slots]
+    assert [fact.given for fact in facts] == [not space.is_searched(slot) for slot in space.slots]
+    assert all(fact.kept and fact.alpha is None and not fact.leads for fact in facts if fact.given)
 
 
 def test_a_kept_operation_is_not_called_the_leader_where_another_leads() -> None:

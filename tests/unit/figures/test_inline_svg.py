@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -40,3 +41,13 @@ def test_without_alpha_there_is_no_margin() -> None:
     ElementTree.fromstring(text)
     assert "data-alpha" not in text
     assert "margin" not in text
+
+
+def test_given_edges_are_called_given() -> None:
+    architecture = replace(
+        Architecture(2, 1, 4, 8, 16, 3, SearchSpace(2, 1).draw(0)), provenance={"prefix": {"num_stages": 1}}
+    )
+    root = ElementTree.fromstring(str(architecture_svg(edge_facts(architecture), architecture)))
+    given = [e for e in root.iter("g") if "given" in e.get("class", "").split()]
+    assert len(given) == sum(edge.target in ("N1", "U1") for edge in architecture.edges)
+    assert all(", given: " in edge.get("aria-label", "") for edge in given)

@@ -67,7 +67,8 @@ def test_class_weights_need_labels(name: str) -> None:
 def test_resolving_leaves_nothing_open(objective: str, supervised: bool) -> None:
     complete = resolve_gan(GanSettings(objective=objective, supervised=supervised))
     for settings in (complete, complete.own):
-        assert not [name for name, value in settings if value is None]
+        unset = [name for name, value in settings if value is None]
+        assert not set(unset) - {"layout"}  # what a critic's file holds; a registered critic has none
     assert complete.generator_batch_images == 2 * complete.batch_images
     assert complete.own.name == complete.objective == objective
 

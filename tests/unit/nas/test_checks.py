@@ -27,6 +27,16 @@ Make = Callable[..., Any]
             "--search.schedule joint has none; use --search.schedule alt",
         ),
         ({"schedule": "joint", "alpha_batch": "other"}, "--search.alpha-batch other needs separate steps on α"),
+        ({"paths": "gumbel", "order": "second", "weight_optimizer": "sgd"}, "leave out --search.order second"),
+        ({"paths": "gumbel", "relaxation": "gumbel"}, "--search.paths gumbel samples by itself"),
+        (
+            {"paths": "two-path", "temperature": 0.5},
+            r"two-path draws from softmax\(α\); leave out --search.temperature",
+        ),
+        ({"paths": "reinforce", "temperature_end": 0.5}, r"reinforce draws from softmax\(α\)"),
+        ({"paths": "reinforce", "schedule": "joint"}, "use --search.schedule alternate"),
+        ({"paths": "gumbel", "prune": "perturbation"}, "gumbel never mixes them; use --search.prune alone or paper"),
+        ({"paths": "two-path", "prune": "alone_scaled"}, "two-path never mixes them"),
         ({"max_params": 10_000, "prune": "darts"}, "cannot keep within a cap on size"),
         ({"max_macs": 10**9, "prune": "darts"}, "cannot keep within a cap on size"),
         ({"prune": "perturbation", "compare": "centred"}, "use --search.prune paper to prune by α"),
@@ -66,6 +76,9 @@ def test_the_defaults_and_what_goes_together_pass(make_settings: Make) -> None:
         {"schedule": "joint", "alpha_batch": "same"},
         {"prune": "perturbation", "relaxation": "gumbel", "max_params": 10_000},
         {"max_params": 10_000, "max_macs": 10**9, "compare": "centred"},
+        {"paths": "gumbel", "schedule": "joint", "temperature_end": 0.2, "prune": "alone", "max_params": 10_000},
+        {"paths": "reinforce", "alpha_batch": "other", "cost_weight": 1.0},
+        {"paths": "two-path", "prune": "darts"},
     ):
         check_search(make_settings(**changes), SpaceSettings(), image_size=8, channels=3)
 

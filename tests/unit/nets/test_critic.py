@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import copy
 import math
+from functools import partial
 
 import pytest
 import torch
+from plain_resnet_critic import PlainResnetCritic
 from torch import Tensor, nn
 
 from degas.nets.critic import Critic
 from degas.nets.initialisation import GLOROT, HE, biased_conv, started
+from degas.nets.resampling import as_defined
 from degas.runtime.rng import forked_rng
+from degas.space.find_critic import shipped_critic
 
 
 def images(n: int = 3, channels: int = 3, size: int = 16, seed: int = 0) -> Tensor:
@@ -24,6 +28,22 @@ def test_shapes_at_every_image_size(size: int, channels: int) -> None:
     assert output.scores.shape == (2,)
     assert output.features.shape == (2, 4)
     assert output.class_logits.shape == (2, 5)
+
+
+@pytest.mark.parametrize(("size", "classes"), [(8, 0), (10, 3), (32, 0), (65, 0), (130, 2)])
+def test_the_shipped_resnet_has_the_bits_of_the_critic_without_a_layout(size: int, classes: int) -> None:
+    sizes = {"width": 4, "channels": 3, "image_size": size, "output_size": 2, "num_classes": classes}
+    networks = []
+    for make in (PlainResnetCritic, Critic, partial(Critic, layout=shipped_critic("resnet"))):
+        torch.manual_seed(0)
+        networks.append(make(**sizes))
+    plain, *ours = networks
+    for critic in ours:
+        assert list(critic.state_dict()) == list(plain.state_dict())  # old checkpoints load
+        for name, value in critic.state_dict().items():
+            assert torch.equal(value, plain.state_dict()[name]), name
+        with as_defined():
+            assert torch.equal(critic(images(2, 3, size)).scores, plain(images(2, 3, size)))
 
 
 def test_output_of_sixteen_numbers_and_no_classes() -> None:

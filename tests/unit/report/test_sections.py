@@ -47,6 +47,16 @@ def test_the_search_loss_is_the_last_epochs_where_it_was_logged(tmp_path: Path) 
     assert (tile["value"], tile["note"]) == ("1.500", "GLO, mean over the last epoch; 2.000 at the start")
 
 
+def test_given_edges_are_tagged(tmp_path: Path) -> None:
+    path = fake_run(tmp_path / "run")
+    written = json.loads((path / "search" / "architecture.json").read_text())
+    for provenance, shown in (({}, False), ({"prefix": {"num_stages": 1}}, True)):
+        write_json(path / "search" / "architecture.json", {**written, "provenance": provenance})
+        page = write_report([path], tmp_path / "r.html").read_text()
+        assert ("dashed ones were given" in page) == shown
+        assert ('<span class="tag">given</span>' in page) == shown
+
+
 def test_curves_are_one_chart_a_quantity_with_scores_and_losses_first(tmp_path: Path) -> None:
     path = fake_run(tmp_path / "run")
     log = [{"step": 5, "lr": 0.1, "zeta": 1, "critic_loss": 2.0, "fid_1k_train[imagenet-224]": 30.0, "words": "x"}]

@@ -61,12 +61,14 @@ class Penalties:
 
 
 def cost_shares(supernet: Supernet, costs: Mapping[str, Mapping[str, Cost]], measure: str) -> list[Tensor]:
-    """For every edge the costs (K,) of its operations, as shares of the sum over edges of the largest cost.
+    """For every searched edge the costs (K,) of its operations, as shares of the sum over edges of the largest cost.
 
     Shares make the weight of the expected cost independent of width, image size and unit.
     """
     space, device = supernet.space, supernet.alphas()[0].device
-    rows = [[float(getattr(costs[s.name][name], measure)) for name in space.operations(s)] for s in space.slots]
+    rows = [
+        [float(getattr(costs[s.name][name], measure)) for name in space.operations(s)] for s in space.searched_slots
+    ]
     most = sum(max(row) for row in rows) or 1.0
     return [torch.tensor(row, device=device) / most for row in rows]
 

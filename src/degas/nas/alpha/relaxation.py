@@ -1,4 +1,4 @@
-"""The parts of the mixing weights that depend on a search's progress: temperature and Gumbel noise.
+"""The parts of the mixing weights that depend on a search's progress, temperature and Gumbel noise, and α's gradient.
 
 Gumbel-softmax (Jang et al. 2017; used for α by SNAS and GDAS): softmax((α + g)/τ) with g = −log(−log u), u uniform, a
 sample that is nearly one-hot for low τ. Each forward pass of a search step has its own noise, a pure function of
@@ -6,6 +6,9 @@ sample that is nearly one-hot for low τ. Each forward pass of a search step has
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,7 +21,10 @@ from degas.runtime.transfer import to_device
 
 
 class Relaxation:
-    """Sets the `mixing` of every edge of a supernet during a search."""
+    """Sets the `mixing_rule` of every searched edge of a supernet during a search, and makes α's gradient and step.
+
+    This one mixes all operations; `nas.alpha.paths` has those that sample some.
+    """
 
     def __init__(self, supernet: Supernet, settings: CompleteSearch, *, total_steps: int, seed: int) -> None:
         self.supernet, self.settings = supernet, settings
@@ -31,18 +37,39 @@ class Relaxation:
 
     def draw(self, step: int, purpose: str) -> None:
         """Set the mixing for a forward pass of search step `step`, with new noise if the relaxation has any."""
-        noises: list[Tensor | None] = [None] * len(self.supernet.space.slots)
+        noises: list[Tensor | None] = [None] * len(self.supernet.space.searched_slots)
         if self.settings.relaxation == "gumbel":
             generator = torch_generator(self.seed, f"gumbel {purpose}", step)
             noises = [gumbel(alpha, generator) for alpha in self.supernet.edge_alphas()]
         temperature = self.temperature(step)
-        for slot, noise in zip(self.supernet.space.slots, noises, strict=True):
+        for slot, noise in zip(self.supernet.space.searched_slots, noises, strict=True):
             self.supernet.edge(slot).mixing_rule = Mixing(temperature, noise)
 
     def rest(self, step: int) -> None:
         """Set the mixing after `step` finished steps: no noise, the temperature of that step."""
-        for slot in self.supernet.space.slots:
+        for slot in self.supernet.space.searched_slots:
             self.supernet.edge(slot).mixing_rule = Mixing(self.temperature(step))
+
+    def finish(self, step: int) -> None:
+        """Set the mixing by which a search of `step` steps is shown and measured."""
+        self.rest(step)
+
+    def gradient(self, loss_of: Callable[[], Tensor], reduce: Callable[[list[Tensor]], None]) -> Tensor:
+        """Put the gradient of the loss on α and return the detached loss; `reduce` averages over the ranks in place."""
+        loss = loss_of()
+        loss.backward()
+        return loss.detach()
+
+    def step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Step α by its gradient."""
+        optimizer.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed search needs besides α, seed and step."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        pass
 
 
 def gumbel(like: Tensor, generator: torch.Generator) -> Tensor:

@@ -66,10 +66,8 @@ class AlphaStep:
         return {"alpha_loss": loss, **self.apply(step)}
 
     def _first_order_loss(self, batch: Batch) -> Tensor:
-        """Put the first-order gradient on α and return the loss."""
-        loss = self._loss(batch)
-        loss.backward()
-        return loss.detach()
+        """Put the first-order gradient on α, or its estimate from a path, and return the loss."""
+        return self.relaxation.gradient(lambda: self._loss(batch), self.signal.engine.all_reduce_mean)
 
     def _second_order_loss(self, batch: Batch, step: int) -> Tensor:
         """Put the second-order gradient on α, through the next weight step on its batch (DARTS)."""
@@ -96,7 +94,7 @@ class AlphaStep:
         """Add the penalties' gradients, average over the ranks and step α; return the penalties."""
         penalties = self.penalties.backward(step)
         self.signal.engine.all_reduce_mean([alpha.grad for alpha in self.supernet.alphas() if alpha.grad is not None])
-        self.optimizer.step()
+        self.relaxation.step(self.optimizer)
         return penalties
 
     def require_gradients(self, *, weights: bool, alphas: bool) -> None:

@@ -27,4 +27,4 @@ class AloneScaled(Alone):
     """`alone`, with each operation scaled to the rms of its edge's mix, the scale at which the other edges learned."""
 
     measured = "with each operation alone on its edge, at the scale of the mix"
-    rescales = True
+    rescales = needs_mix = True

@@ -68,8 +68,8 @@ def prune_capped(
     freely = prune(alpha, space, compare=compare, zero_rule=zero_rule)
     if budget.allows(budget.cost(freely)):
         return freely
-    stages = [node_choices(alpha, space, node, compare, zero_rule) for node in space.nodes[1:]]
-    found = best_within(stages, budget)
+    stages = [node_choices(alpha, space, node, compare, zero_rule) for node in space.searched_nodes]
+    found = best_within(stages, budget, space.prefix)
     if found is None:
         raise UserError(_nothing_fits(space, budget))
     return found
@@ -77,13 +77,13 @@ def prune_capped(
 
 def check_budget(space: SearchSpace, budget: Budget) -> None:
     """Raise `UserError` if no architecture of the space is within the budget, whatever α is."""
-    prune_capped({s.name: dict.fromkeys(space.operations(s), 0.0) for s in space.slots}, space, budget)
+    prune_capped({s.name: dict.fromkeys(space.operations(s), 0.0) for s in space.searched_slots}, space, budget)
 
 
 def cheapest(space: SearchSpace, budget: Budget, measure: str) -> tuple[Edge, ...]:
     """The architecture with the least `num_parameters` or `multiply_adds`: the cheapest direct edges, none residual."""
-    edges = []
-    for node in space.nodes[1:]:
+    edges = list(space.prefix)
+    for node in space.searched_nodes:
         slot = space.incoming(node)[0]
         costs = budget.costs[slot.name]
         name = min(space.operations(slot), key=lambda name: getattr(costs[name], measure))
@@ -115,8 +115,13 @@ def node_choices(
     ]
 
 
-def best_within(stages: list[list[tuple[float, tuple[Edge, ...]]]], budget: Budget) -> tuple[Edge, ...] | None:
-    """The edges with the largest sum of values, one choice per stage, within the budget; None if nothing fits."""
+def best_within(
+    stages: list[list[tuple[float, tuple[Edge, ...]]]], budget: Budget, given: tuple[Edge, ...] = ()
+) -> tuple[Edge, ...] | None:
+    """The edges with the largest sum of values, one choice per stage, within the budget; None if nothing fits.
+
+    The `given` edges come first, and the budget pays for them.
+    """
     nothing = Cost(0, 0)
     choices = [
         _front([_Choice(value, budget.edges_cost(edges), edges) for value, edges in stage], budget) for stage in stages
@@ -124,7 +129,7 @@ def best_within(stages: list[list[tuple[float, tuple[Edge, ...]]]], budget: Budg
     least = [
         Cost(min(c.cost.num_parameters for c in stage), min(c.cost.multiply_adds for c in stage)) for stage in choices
     ]
-    front = [_Choice(0.0, budget.frame, ())]
+    front = [_Choice(0.0, budget.frame + budget.edges_cost(given), given)]
     for number, stage in enumerate(choices):
         still_to_come = sum(least[number + 1 :], nothing)
         longer = [before + choice for before in front for choice in stage]

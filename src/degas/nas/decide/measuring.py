@@ -111,16 +111,16 @@ class Measurement:
     def measure(self) -> Measured:
         """Measure the losses of all nodes. Mixing rules are restored at the end; weights changed by steps are not."""
         space = self.supernet.space
-        found = Measured({s.name: dict.fromkeys(space.operations(s), 0.0) for s in space.slots}, {})
-        mixing = [self.supernet.edge(slot).mixing_rule for slot in space.slots]
+        found = Measured({s.name: dict.fromkeys(space.operations(s), 0.0) for s in space.searched_slots}, {})
+        mixing = [self.supernet.edge(slot).mixing_rule for slot in space.searched_slots]
         try:
-            for node in space.nodes[1:]:
+            for node in space.searched_nodes:
                 self.gains = self._measure_gains(node) if self.rule.rescales else {}
                 self._measure_node(node, found)
                 self._keep(node, kept_at(node, self.rule.worth(found.losses), space, self.rule.comparison))
                 self._tune()
         finally:
-            for slot, before in zip(space.slots, mixing, strict=True):
+            for slot, before in zip(space.searched_slots, mixing, strict=True):
                 self.supernet.edge(slot).mixing_rule = before
         return found
 
@@ -198,7 +198,7 @@ class Measurement:
                     with engine.autocast():
                         fake_images = backbone.image(maps)
                     losses[place] = self._cost()
-                losses[place] += total(self.signal.loss(fake_images, batch))
+                losses[place] += total(self.signal.measure(fake_images, batch))
         engine.all_reduce_mean([losses])  # so that all ranks decide alike
         return losses.tolist()
 
@@ -207,7 +207,7 @@ class Measurement:
 
         A gain changes no cost.
         """
-        edges = (self.supernet.edge(slot) for slot in self.supernet.space.slots)
+        edges = (self.supernet.edge(slot) for slot in self.supernet.space.searched_slots)
         mixes = (edge.mixing_rule.shares(edge.alpha) for edge in edges)
         terms = [(weights * share).sum() for weights, share in zip(mixes, self.cost_shares, strict=False)]
         return self.settings.cost_weight * torch.stack(terms).sum() if terms else 0.0

@@ -16,6 +16,7 @@ class Removed(Measuring):
 
     measured = "without each operation"
     mask, sign = "without", 1.0
+    needs_mix = True
 
     def takes_part(self, operation: str, masked: str) -> bool:
         return operation != masked

@@ -73,9 +73,11 @@ class Rule(ABC):
 
     Attributes:
         measured: the condition of the measured losses, in words; empty if the values are α.
+        needs_mix: whether the values depend on the mix of an edge's operations.
     """
 
     measured: ClassVar[str] = ""
+    needs_mix: ClassVar[bool] = False
 
     def __init__(self, settings: SearchSettings, space: SearchSpace, budget: Budget | None = None) -> None:
         self.settings, self.space, self.budget = settings, space, budget

@@ -87,7 +87,7 @@ def chance(space: SearchSpace) -> float:
     paper's space it is 1.51 of 9.
     """
     total = 0.0
-    for node in space.nodes[1:]:
+    for node in space.searched_nodes:
         direct, *residual = space.incoming(node)
         total += 1 / len(space.operations(direct))
         if residual:
@@ -113,7 +113,7 @@ def kendall_tau(first: Sequence[float], second: Sequence[float]) -> float:
 def edge_taus(first: Alpha, second: Alpha, space: SearchSpace) -> dict[str, float]:
     """Kendall's τ of α on each edge with more than one candidate; 0, the value of chance, if all α are equal."""
     found = {}
-    for slot in space.slots:
+    for slot in space.searched_slots:
         names = space.operations(slot)
         if len(names) > 1:
             tau = kendall_tau([first[slot.name][name] for name in names], [second[slot.name][name] for name in names])

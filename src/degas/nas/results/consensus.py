@@ -160,7 +160,7 @@ def _agreement(searches: Sequence[Found], consensus: tuple[Edge, ...], rule: Rul
 
 
 def _edges_of(record: dict[str, Any], space: SearchSpace) -> dict[str, dict[str, float]]:
-    return {slot.name: record[slot.name] for slot in space.slots}
+    return {slot.name: record[slot.name] for slot in space.searched_slots}
 
 
 def _provenance(architectures: Sequence[Architecture]) -> dict[str, Any]:

@@ -22,8 +22,8 @@ TAKEN_OVER = 1.25  # times the winner's part of the mix
 
 
 def parameter_free(edges: Sequence[Edge], space: SearchSpace) -> Finding | None:
-    """A finding if all operations of normal edges are skips or lack parameters: the known failure of DARTS."""
-    normal = {slot.target for slot in space.slots if slot.kind == "normal"}
+    """A finding if all operations of searched normal edges are skips or lack parameters: the known failure of DARTS."""
+    normal = {slot.target for slot in space.searched_slots if slot.kind == "normal"}
     kept = [edge for edge in edges if edge.target in normal]
     names = sorted({edge.operation for edge in kept})
     if not kept or any(operation_cost(name, 8).num_parameters for name in names):
@@ -41,7 +41,7 @@ def without_residuals(
 
     `values`: the values that pruning compared: α, or with `by_losses` signed losses.
     """
-    residual = [slot for slot in space.slots if not slot.direct]
+    residual = [slot for slot in space.searched_slots if not slot.direct]
     kept = {(edge.source, edge.target) for edge in edges}
     if not residual or any((slot.source, slot.target) in kept for slot in residual):
         return None

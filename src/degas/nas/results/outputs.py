@@ -9,6 +9,7 @@ from degas.nas.decide.by_alpha import ByAlpha
 from degas.nas.decide.capped import Budget
 from degas.nas.decide.rule import Searched, Values
 from degas.nas.results.inspection import write_degenerate
+from degas.nas.searched_space import prefix_provenance
 from degas.nas.state import Search
 from degas.runtime.run_folder import StageFolder, read_jsonl
 from degas.settings.sections import SearchSettings
@@ -27,6 +28,7 @@ def write_results(folder: StageFolder, search: Search, step: int) -> Architectur
     written even then.
     """
     signal, engine = search.signal, search.engine
+    search.relaxation.finish(step)
     findings = []
     if engine.is_main:
         findings = signal.findings(search.weight_batches, step, read_jsonl(folder.path / "metrics.jsonl"))
@@ -82,9 +84,12 @@ def searched(search: Search, step: int) -> Searched:
 
 
 def standing(alpha: Alpha, space: SearchSpace, settings: SearchSettings, budget: Budget | None = None) -> str:
-    """Return the current choice of the paper's rule in one line: `N1 conv_3x3 · U1 deconv_6x6 + deconv_4x4(U0) · …`."""
+    """Return the current choices of the paper's rule in one line: `N1 conv_3x3 · U1 deconv_6x6 + deconv_4x4(U0) · …`.
+
+    Given edges are left out.
+    """
     terms: dict[str, list[str]] = {}
-    for edge in ByAlpha(settings, space, budget).keep(alpha):
+    for edge in ByAlpha(settings, space, budget).keep(alpha)[len(space.prefix) :]:
         known = terms.setdefault(edge.target, [])
         known.append(f"{edge.operation}({edge.source})" if known else edge.operation)
     return " · ".join(f"{node} {' + '.join(kept)}" for node, kept in terms.items())
@@ -101,7 +106,8 @@ def _provenance(search: Search) -> dict[str, Any]:
             "num_images": images.num_images,
             "image_size": images.image_size,
         },
-        "search": search.settings.as_config(),
+        "search": {name: value for name, value in search.settings.as_config().items() if name != "prefix"},
+        **prefix_provenance(search.prefix),
         "space": search.space_settings.model_dump(mode="json"),
         "degas": _package_version(),
     }

@@ -56,7 +56,10 @@ class MixedOp(nn.Module):
         alpha_std: α ~ N(0, alpha_std²) at the start (DARTS: 1e-3).
         fold_factor: whether a ×4 edge is one kernel of stride 4, or nearest ×2 followed by one of stride 2. Both are
             exact.
+        searched: whether the edge has an α; without one, its operations have equal weights, and a single one weight 1.
     """
+
+    alpha: Tensor
 
     def __init__(
         self,
@@ -67,13 +70,17 @@ class MixedOp(nn.Module):
         separable_order: str = "preact",
         alpha_std: float = 1e-3,
         fold_factor: bool = True,
+        searched: bool = True,
     ) -> None:
         super().__init__()
         self.names = tuple(operations)
         self.factor = slot.factor
         self.repeats = max(slot.factor // 2, 1)  # nearest up-sampling before the ×2 operations
         self.folded = self.repeats if fold_factor else 1  # its part inside the kernel
-        self.alpha = nn.Parameter(alpha_std * torch.randn(len(self.names)))
+        if searched:
+            self.alpha = nn.Parameter(alpha_std * torch.randn(len(self.names)))
+        else:
+            self.register_buffer("alpha", torch.zeros(len(self.names)), persistent=False)
         self.mixing_rule = Mixing()
         self.branches = nn.ModuleDict()
         for name in self.names:
@@ -82,8 +89,9 @@ class MixedOp(nn.Module):
                     name, width, norm=_plain_norm, separable_order=separable_order, pool_norm=True
                 )
                 self.branches[name] = Branch(operation)
-        mixes = {kind: self._make_kernel_mix(kind) for kind in ("conv", "up")}
-        self.kernel_mixes = {kind: mix for kind, mix in mixes.items() if mix is not None}
+        self._kernel_mixes: dict[tuple[int, ...], KernelMix] = {}  # by the positions of the mixed operations
+        for kind in ("conv", "up"):
+            self._kernel_mix([(place, branch) for place, branch in self._branches() if branch.dense == kind])
 
     def forward(self, value: NodeValue, labels: Tensor | None = None) -> Tensor:
         return sum_edges([self.parts(value)])
@@ -96,8 +104,7 @@ class MixedOp(nn.Module):
         for position, branch in computed:
             if not branch.dense:
                 total = _add(total, branch(value, weights[position], self.repeats))
-        kinds = {branch.dense for _, branch in computed}
-        conv, up = (self._mixed_kernel(kind, weights) if kind in kinds else None for kind in ("conv", "up"))
+        conv, up = (self.mixed_kernel(kind, weights) for kind in ("conv", "up"))
         return EdgeParts(
             total,
             conv=(value.activated, conv) if conv is not None else None,
@@ -117,28 +124,39 @@ class MixedOp(nn.Module):
             found[name] = {"weight": weight, "scaled": None if norm is None else weight * norm}
         return found
 
-    def _mixed_kernel(self, kind: str, weights: Tensor) -> Tensor:
-        kernels = [branch.own_kernel() for _, branch in self._branches() if branch.dense == kind]
-        return self.kernel_mixes[kind](kernels, weights)
-
-    def _make_kernel_mix(self, kind: str) -> KernelMix | None:
-        """The map from the taps of the dense branches of a kind to the kernel of the edge."""
-        dense = [(position, branch) for position, branch in self._branches() if branch.dense == kind]
-        if not dense:
+    def mixed_kernel(self, kind: str, weights: Tensor) -> Tensor | None:
+        """The kernel of all dense branches of a kind that the mixing rule computes; None without one to compute."""
+        if not any(branch.dense == kind for _, branch in self._computed()):
             return None
-        units = [branch.spread_kernel(unit_kernels(branch.own_kernel().shape[-1])) for _, branch in dense]
-        maps = [fold_nearest(unit, self.folded).squeeze(1) for unit in units]
-        return KernelMix(maps, [position for position, _ in dense])
+        rule = self.mixing_rule.computed
+        mixed = [(k, branch) for k, branch in self._branches() if branch.dense == kind and (rule is None or rule[k])]
+        mix = self._kernel_mix(mixed)
+        assert mix is not None  # one branch at least is computed
+        return mix([branch.own_kernel() for _, branch in mixed], weights)
+
+    def _kernel_mix(self, dense: Sequence[tuple[int, Branch]]) -> KernelMix | None:
+        """The map from the taps of dense branches of one kind to the kernel of the edge; made once, then kept."""
+        positions = tuple(position for position, _ in dense)
+        if dense and positions not in self._kernel_mixes:
+            with torch.no_grad(), torch.autocast("cpu", enabled=False):
+                units = [branch.spread_kernel(unit_kernels(branch.own_kernel().shape[-1])) for _, branch in dense]
+                maps = [fold_nearest(unit, self.folded).squeeze(1) for unit in units]
+            self._kernel_mixes[positions] = KernelMix(maps, positions)
+        return self._kernel_mixes.get(positions)
 
     def _computed(self) -> list[tuple[int, Branch]]:
         """The branches to compute: without gradients, masked branches (weight 0) are left out.
 
-        With gradients, all of them: their optimiser moves their weights too, if only by its moments.
+        With gradients, all of them: their optimiser moves their weights too, if only by its moments. Branches that the
+        rule does not compute (`Mixing.computed`) are always left out.
         """
-        keep = self.mixing_rule.keep
+        keep, computed = self.mixing_rule.keep, self.mixing_rule.computed
+        found = self._branches()
+        if computed is not None:
+            found = [(position, branch) for position, branch in found if computed[position]]
         if keep is None or torch.is_grad_enabled():
-            return self._branches()
-        return [(position, branch) for position, branch in self._branches() if keep[position]]
+            return found
+        return [(position, branch) for position, branch in found if keep[position]]
 
     def _branches(self) -> list[tuple[int, Branch]]:
         """Yield every operation except `zero`, with its index in α."""

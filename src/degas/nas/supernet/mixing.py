@@ -1,4 +1,4 @@
-"""The mixing weights of an edge from α: one place for temperature, noise, masks and the gain of a masked mix."""
+"""The mixing weights of an edge from α: one place for temperature, noise, masks, sampled paths and gains."""
 
 from __future__ import annotations
 
@@ -20,12 +20,15 @@ class Mixing:
         keep: for each operation whether it is kept, or None for all. The others have weight 0, and the kept ones share
             theirs in proportion. If none is kept all weights are 0: the edge vanishes.
         gain: factor of all weights; other than 1 only while a rule measures operations at the scale of the mix.
+        computed: for each operation whether it is computed, or None for all. The others must have weight 0; they take
+            no time and memory, and their weights get no gradient.
     """
 
     temperature: float = 1.0
     noise: Tensor | None = None
     keep: tuple[bool, ...] | None = None
     gain: float = 1.0
+    computed: tuple[bool, ...] | None = None
 
     def __call__(self, alpha: Tensor) -> Tensor:
         weights = self.shares(alpha)
@@ -43,3 +46,20 @@ class Mixing:
         # Before the softmax, so that masking the operation with all the weight gives no 0/0.
         masked = ~torch.tensor(self.keep, device=logits.device)
         return torch.softmax(logits.masked_fill(masked, -torch.inf), dim=0)
+
+
+@dataclass(frozen=True)
+class PathMixing(Mixing):
+    """A sampled path: weight 1 for the operation `active`, 0 for the others, with the gradients of `Mixing`'s weights.
+
+    The gradient of α is that of the straight-through softmax over the kept operations, Σ_j ∂L/∂w_j · ∂p_j/∂α, in which
+    ∂L/∂w_j of an operation that is not computed counts as 0.
+    """
+
+    active: int = 0
+
+    def shares(self, alpha: Tensor) -> Tensor:
+        soft = super().shares(alpha)
+        gate = torch.zeros_like(soft)
+        gate[self.active] = 1.0
+        return gate + (soft - soft.detach())  # the bracket is 0, so the value is exactly that of the gate

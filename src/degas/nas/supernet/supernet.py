@@ -41,7 +41,8 @@ class MixedBackbone(Backbone):
 class Supernet(nn.Module):
     """Inputs (N, noise_size) → images (N, channels, H, W) in [−1, 1], H = W = base_size·2^num_stages.
 
-    Every operation starts with equal output variance (`nets.operations`), so that scale does not act like α. Batch
+    Given edges (`SearchSpace.prefix`) have one operation and no α. Every operation starts with equal output variance
+    (`nets.operations`), so that scale does not act like α. Batch
     norms in operations have no affine part (DARTS); pools are followed by one.
 
     Args:
@@ -77,6 +78,7 @@ class Supernet(nn.Module):
                 separable_order=separable_order,
                 alpha_std=alpha_std,
                 fold_factor=fold_factor,
+                searched=space.is_searched(slot),
             )
 
         self.backbone = MixedBackbone(
@@ -109,11 +111,11 @@ class Supernet(nn.Module):
 
     def alphas(self) -> list[nn.Parameter]:
         """Every α once, each (K,), in the order of the slots: one per edge, or per role if stages share them."""
-        return [self.edge(slots[0]).alpha for slots in self.space.roles.values()]
+        return [cast(nn.Parameter, self.edge(slots[0]).alpha) for slots in self.space.roles.values()]
 
     def edge_alphas(self) -> list[nn.Parameter]:
-        """α of every edge, in the order of the slots; edges of one role have the same object."""
-        return [self.edge(slot).alpha for slot in self.space.slots]
+        """α of every searched edge, in the order of the slots; edges of one role have the same object."""
+        return [cast(nn.Parameter, self.edge(slot).alpha) for slot in self.space.searched_slots]
 
     def weights(self) -> list[nn.Parameter]:
         """All parameters except α."""
@@ -124,7 +126,7 @@ class Supernet(nn.Module):
         """Slot name → operation name → α."""
         return {
             slot.name: dict(zip(self.space.operations(slot), self.edge(slot).alpha.tolist(), strict=True))
-            for slot in self.space.slots
+            for slot in self.space.searched_slots
         }
 
     @torch.no_grad()
@@ -134,4 +136,4 @@ class Supernet(nn.Module):
         A growing kernel could act like α; this shows whether it does. The kernel is the operation's share of the mixed
         one for a dense convolution, else its last convolution; None for an operation without one.
         """
-        return {slot.name: self.edge(slot).mixing() for slot in self.space.slots}
+        return {slot.name: self.edge(slot).mixing() for slot in self.space.searched_slots}

@@ -85,7 +85,7 @@
     tip.style.top = (y - box.height - 16 > 56 ? y - box.height - 16 : y + 22) + "px";
   };
   const hideTip = () => { tip.hidden = true; };
-  document.querySelectorAll(".edge").forEach((edge) => {
+  document.querySelectorAll(".edge[data-edge]").forEach((edge) => {
     edge.addEventListener("pointermove", (event) => showTip(edge, event.clientX, event.clientY));
     edge.addEventListener("pointerleave", hideTip);
     edge.addEventListener("focus", () => {

@@ -5,12 +5,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import degas
+from degas.data.pixels import to_uint8
+from degas.errors import UserError
+from degas.evaluation.extractors.imagenet import ImagenetExtractor
 from degas.gan.settings import resolve_gan
+from degas.nas.results.outputs import searched
 from degas.nas.state import Search
 from degas.runtime.distributed import Engine
 from degas.settings.sections import GanSettings, SearchSettings, SpaceSettings
@@ -18,14 +23,16 @@ from degas_lab.speed.adversarial_search import AdversarialSignal
 from degas_lab.speed.benchmark import Sizes
 
 SIZES = Sizes(width=4, batch_images=4, image_size=8, noise_size=8)
-SMALL = {"width": 4, "noise_size": 8, "batch_images": 4, "schedule": "alternate"}
+SMALL: dict[str, Any] = {"width": 4, "noise_size": 8, "batch_images": 4, "schedule": "alternate"}
 
 
-def make_search(objective: str, **changed: object) -> tuple[Search, AdversarialSignal]:
+def make_search(
+    objective: str, settings: dict[str, Any] = SMALL, **changed: object
+) -> tuple[Search, AdversarialSignal]:
     gan = resolve_gan(GanSettings(objective=objective, width=8, batch_images=4, **changed))  # type: ignore[arg-type]
     make_signal = partial(AdversarialSignal, gan=gan)
     options: Any = {"seed": 0, "engine": Engine(device="cpu"), "make_signal": make_signal}
-    search = Search(SIZES.images(0), SearchSettings(**SMALL), SpaceSettings(), **options)  # type: ignore[arg-type]
+    search = Search(SIZES.images(0), SearchSettings(**settings), SpaceSettings(), **options)
     assert isinstance(search.signal, AdversarialSignal)
     return search, search.signal
 
@@ -81,3 +88,79 @@ def test_it_searches_prunes_and_goes_on_as_any_signal(tmp_path: Path, monkeypatc
         assert whole == halves, name
     record = json.loads((tmp_path / "whole/search/metrics.jsonl").read_text().splitlines()[0])
     assert {"loss", "generator", "critic", "gradient_norm", "alpha_loss"} <= set(record)
+    assert (tmp_path / "whole/search/critic_samples.png").read_bytes() == (
+        tmp_path / "halves/search/critic_samples.png"
+    ).read_bytes()
+
+
+def test_rules_measure_the_unbiased_kernel_distance_of_fixed_features() -> None:
+    """Four fakes and four reals, pair by pair."""
+    search, signal = make_search("sn-gan")
+    batch = search.weight_batches(0)
+    fakes = search.supernet(signal.inputs(batch.index)).detach()
+    features = [
+        ImagenetExtractor()(images).features.detach() for images in (to_uint8(fakes), torch.as_tensor(batch.images))
+    ]
+    fake, real = (one.double().numpy() for one in features)
+    same = sum(_k(a, b) / 12 for own in (fake, real) for i, a in enumerate(own) for j, b in enumerate(own) if i != j)
+    expected = same - 2 * sum(_k(a, b) / 16 for a in fake for b in real)
+    assert float(signal.measure(fakes, batch)["features"]) == pytest.approx(expected, rel=1e-4)
+
+
+def _k(a: np.ndarray, b: np.ndarray) -> float:
+    return (float(a @ b) / len(a) + 1) ** 3
+
+
+def test_the_critic_has_no_say_in_what_is_kept() -> None:
+    """Decisions of one supernet, with the critic that it was trained by and with none at all (NaN)."""
+    settings = {**SMALL, "prune": "alone", "measuring_batches": 1}
+    kept = []
+    for spoils in (False, True):
+        search, signal = make_search("sn-gan", settings)
+        search.step(0)
+        if spoils:
+            for weight in signal.critic.parameters():
+                weight.data.fill_(torch.nan)
+        kept.append(search.rule.values(searched(search, 1)))
+    assert kept[0] == kept[1]
+
+
+def test_alpha_has_the_loss_of_the_weights() -> None:
+    """In a joint step, the gradient of the generator's loss at the same images, noise and softmax."""
+    search, signal = make_search("sn-gan", {**SMALL, "schedule": "joint"})
+    batch = search.weight_batches(0)
+    search.alpha_step.require_gradients(weights=True, alphas=True)
+    signal.fit_weights(signal.inputs(batch.index), batch, 0.0)
+    found = [alpha.grad.clone() for alpha in search.supernet.alphas()]
+    search, signal = make_search("sn-gan", {**SMALL, "schedule": "joint"})
+    (loss,) = signal.terms(signal.inputs(batch.index), batch).values()
+    for mine, exact in zip(found, torch.autograd.grad(loss, search.supernet.alphas()), strict=True):
+        torch.testing.assert_close(mine, exact)
+        assert float(mine.abs().max()) > 0
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_several_seeds_and_their_agreement(tmp_path: Path) -> None:
+    settings = {**SMALL, "signal": "adversarial", "prune": "alone", "num_epochs": 1, "measuring_batches": 1}
+    found = degas.search(SIZES.images(0), tmp_path, search=settings, device="cpu", progress=False, seeds=2)
+    agreement = json.loads((tmp_path / "search/agreement.json").read_text())
+    assert agreement["seeds"] == [0, 1]
+    assert 0 <= agreement["mean_equal_decisions"] <= agreement["num_decisions"] == 3
+    assert found.provenance["search"]["signal"] == "adversarial"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"order": "second", "weight_optimizer": "sgd"}, "--search.signal adversarial has Adam; leave it out"),
+        ({"batch_images": 1}, "compares images of a batch; raise --search.batch-images"),
+    ],
+)
+def test_what_a_critic_cannot_do_is_one_line_before_a_folder_is_made(
+    changes: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    settings = {**SMALL, "signal": "adversarial", **changes}
+    with pytest.raises(UserError, match=message) as caught:
+        degas.search(SIZES.images(0), tmp_path / "run", search=settings, device="cpu", progress=False)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()

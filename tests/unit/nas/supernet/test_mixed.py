@@ -162,11 +162,10 @@ def test_the_up_operations_are_all_one_kernel_and_dense_convolutions_too() -> No
     weights = torch.softmax(up.alpha, 0)
     kernels = [branch.spread_kernel(branch.own_kernel()) for branch in up.branches.values()]
     expected = sum(w * centred(kernel, 6) for w, kernel in zip(weights, kernels, strict=True))
-    own = [branch.own_kernel() for branch in up.branches.values()]
-    torch.testing.assert_close(up.kernel_mixes["up"](own, weights), expected, **EXACT)
+    torch.testing.assert_close(up.mixed_kernel("up", weights), expected, **EXACT)
     assert fold_nearest(expected, 2).shape == (WIDTH, WIDTH, 8, 8)
     _, folded, _ = pair("up", UP_OPERATIONS, 4)
-    assert folded.kernel_mixes["up"](own, weights).shape == (WIDTH, WIDTH, 8, 8)
+    assert folded.mixed_kernel("up", weights).shape == (WIDTH, WIDTH, 8, 8)
     _, normal, _ = pair("normal", NORMAL_OPERATIONS)
     assert [name for name, branch in normal.branches.items() if branch.dense] == ["conv_1x1", "conv_3x3"]
 

@@ -7,11 +7,13 @@ import torch
 from torch import Tensor
 
 from degas.generator.generator import Generator
+from degas.nas.supernet.mixing import PathMixing
 from degas.nas.supernet.supernet import Supernet
 from degas.nets.backbone import module_name
 from degas.nets.normalisation import BatchNorm
 from degas.space.architecture import Architecture
 from degas.space.graph import ORDERS, ZERO, Order, SearchSpace
+from degas.space.prefix import with_prefix
 from degas.space.pruning import prune, random_alpha
 
 SIZES = {"base_size": 4, "width": 6, "noise_size": 5, "channels": 3}
@@ -184,6 +186,25 @@ def test_bridge_one_hot_supernet_equals_the_pruned_generator(
         torch.testing.assert_close(supernet(noise().double()), generator(noise().double()), rtol=0, atol=1e-11)
 
 
+@pytest.mark.parametrize("stage", ORDERS)
+def test_bridge_a_sampled_path_equals_the_pruned_generator(stage: Order) -> None:
+    """Whatever α is: the path computes nothing but its operations, and each at weight 1."""
+    space = SearchSpace(2, 1, order=stage)
+    for seed in range(4):
+        pruned = prune(random_alpha(space, seed), space)
+        edges = {f"{edge.source}->{edge.target}": edge.operation for edge in pruned}
+        supernet = make(space, alpha_std=1.0).double()
+        for slot in space.slots:
+            names = space.operations(slot)
+            active = names.index(edges.get(slot.name, ZERO))
+            only = tuple(place == active for place in range(len(names)))
+            supernet.edge(slot).mixing_rule = PathMixing(computed=only, active=active)
+        drop_pool_norms(supernet, edges)
+        generator = Generator.from_architecture(Architecture(2, 1, 4, 6, 5, 3, pruned, order=stage)).double()
+        copy_weights(supernet, generator, edges)
+        torch.testing.assert_close(supernet(noise().double()), generator(noise().double()), rtol=0, atol=1e-11)
+
+
 def test_bridge_reaches_every_operation_and_factor() -> None:
     """The random architectures of the bridge test cover the table; otherwise it would prove less than it says."""
     space = SearchSpace(2, 1)
@@ -210,3 +231,57 @@ def test_a_pool_is_followed_by_batch_norm_in_the_supernet_and_not_in_the_generat
     mixed = supernet.edge(space.slots[0])(supernet.backbone.values["U0"](value))
     assert not torch.allclose(mixed, pooled)
     torch.testing.assert_close(mixed, torch.nn.functional.batch_norm(pooled, None, None, training=True))
+
+
+# -------------------------------------------------------------------------------- a prefix
+
+
+def begun(seed: int, num_normal: int = 1, stage: Order = "normal-up", order: Any = "preact") -> SearchSpace:
+    given = SearchSpace(1, num_normal, order=stage).draw(seed)
+    architecture = Architecture(1, num_normal, 4, 6, 5, 3, given, separable_order=order, order=stage)
+    return with_prefix(SearchSpace(2, num_normal, order=stage), architecture, order, "prefix")
+
+
+def test_given_edges_have_one_operation_and_no_alpha() -> None:
+    space = begun(3)
+    supernet = make(space)
+    assert list(supernet.alpha_by_name()) == [slot.name for slot in space.searched_slots]
+    assert list(supernet.mixing_by_name()) == [slot.name for slot in space.searched_slots]
+    assert not [name for name in supernet.state_dict() if name.endswith(".alpha") and not name.startswith(LATER)]
+    for slot in space.slots[: len(space.prefix)]:
+        assert list(supernet.edge(slot).branches) == list(space.operations(slot))
+        assert supernet.edge(slot).weights().tolist() == [1.0]
+    images = supernet(noise())
+    images.square().sum().backward()
+    missing = [name for name, parameter in supernet.named_parameters() if parameter.grad is None]
+    assert not missing
+    assert len(supernet.alphas()) + len(supernet.weights()) == len(list(supernet.parameters()))
+
+
+LATER = tuple(f"backbone.edges.{source}-{target}." for source in ("U0", "U1", "N2") for target in ("N2", "U2"))
+
+
+@pytest.mark.parametrize("order", ["preact", "darts"])
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(("num_normal", "stage"), [(0, "normal-up"), *((n, order) for n in (1, 2) for order in ORDERS)])
+def test_bridge_after_a_prefix(num_normal: int, stage: Order, training: bool, order: Any) -> None:
+    """The bridge of the whole space, with the first stage given and one-hot mixing weights after it."""
+    for seed in range(6):
+        space = begun(seed, num_normal, stage, order)
+        pruned = prune(random_alpha(space, seed), space)
+        edges = {f"{edge.source}->{edge.target}": edge.operation for edge in pruned}
+        supernet = make(space, separable_order=order).double()
+        with torch.no_grad():
+            for slot in space.searched_slots:
+                supernet.edge(slot).alpha.fill_(-1e6)
+                supernet.edge(slot).alpha[space.operations(slot).index(edges.get(slot.name, ZERO))] = 0.0
+        drop_pool_norms(supernet, edges)
+        supernet.train()
+        for k in range(3):
+            supernet(noise().double() * (k + 1))
+        architecture = Architecture(2, num_normal, 4, 6, 5, 3, pruned, separable_order=order, order=stage)
+        generator = Generator.from_architecture(architecture).double()
+        copy_weights(supernet, generator, edges)
+        supernet.train(training)
+        generator.train(training)
+        torch.testing.assert_close(supernet(noise().double()), generator(noise().double()), rtol=0, atol=1e-11)
