@@ -782,6 +782,19 @@ ROWS: tuple[Row, ...] = (
         "search: --search.order second unrolls SGD, and --search.signal adversarial has Adam; leave it out",
     ),
     Row(
+        "operations that leave a path of one",
+        f"{SEARCH} --search.leave anneal --search.paths gumbel",
+        2,
+        "search: --search.leave anneal removes operations from a mix, and --search.paths has none; leave out one of them",
+    ),
+    Row(
+        "a cell decided layer by layer",
+        f"{SEARCH} --search.leave layers --space.share stages --search.prune paper",
+        2,
+        "search: --search.leave layers decides stages one after the other, and with --space.share stages all have one "
+        "decision; use --search.leave shrink",
+    ),
+    Row(
         "an unknown way to sample paths",
         f"{SEARCH} --search.paths gumbell",
         2,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from degas.errors import UserError
-from degas.nas.alpha import paths, second_order
+from degas.nas.alpha import leaving, paths, second_order
 from degas.nas.decide.capped import Budget, check_budget
 from degas.nas.decide.rule import find_rule
 from degas.nas.searched_space import load_prefix, searched_space
@@ -28,6 +28,11 @@ def check_on_images(settings: SearchSettings, space: SpaceSettings, *, image_siz
         raise UserError(
             f"search: --space.share stages: {why}, and stages with one α have one decision; {PRUNE_BY_ALPHA}"
         )
+    if space.share == "stages" and settings.leave == "layers":
+        raise UserError(
+            "search: --search.leave layers decides stages one after the other, and with --space.share stages all have "
+            "one decision; use --search.leave shrink"
+        )
     if base_size == 1 and settings.batch_images == 1:
         raise UserError(f"search: --search.batch-images 1: {ONE_VALUE}")
     budget = search_budget(settings, space, graph, base_size=base_size, channels=channels)
@@ -46,6 +51,8 @@ def check_settings(settings: SearchSettings) -> None:
         raise UserError(f"search: --search.order second {why}")
     if why := paths.conflict(settings):
         raise UserError(f"search: --search.paths {settings.paths} {why}")
+    if why := leaving.conflict(settings):
+        raise UserError(f"search: --search.leave {settings.leave} {why}")
     if settings.paths != "all" and rule.needs_mix:
         raise UserError(
             f"search: --search.prune {settings.prune} measures against the mix of an edge's operations, and "
@@ -86,6 +93,7 @@ def _step_dependent_setting(settings: SearchSettings, signal: type[Signal]) -> s
         "--search.order second": settings.order == "second",
         "--search.relaxation gumbel": settings.relaxation == "gumbel",
         f"--search.paths {settings.paths}": settings.paths != "all",
+        f"--search.leave {settings.leave}": settings.leave != "never",
         "--search.temperature-end": settings.temperature_end is not None,
         "--search.beta-weight": settings.beta_weight > 0,
         "--search.alpha-batch held_out": settings.alpha_batch == "held_out",

@@ -114,5 +114,5 @@ class Follower:
         self.folder.append("alpha.jsonl", {"step": step, "epoch": epoch, **alpha})
         self.folder.append("mixing.jsonl", {"step": step, "epoch": epoch, **mixing})
         search.check_plateau(epoch, loss)
-        search.alpha_history.append(alpha)
+        search.end_epoch(step, alpha)
         self.settled = search.is_settled(step)

@@ -17,6 +17,7 @@ from torch import Tensor
 from degas.data.image_set import ImageSet
 from degas.data.loader import Batch, Batches
 from degas.data.store import Store
+from degas.nas.alpha.leaving import Leaving
 from degas.nas.alpha.paths import ESTIMATORS
 from degas.nas.alpha.penalties import Penalties
 from degas.nas.alpha.step import AlphaStep
@@ -35,6 +36,7 @@ from degas.runtime.rng import forked_rng
 from degas.runtime.run_folder import StageFolder, read_jsonl
 from degas.settings.sections import SearchSettings, SpaceSettings
 from degas.space.architecture import Architecture
+from degas.space.pruning import Alpha
 
 
 class Search:
@@ -85,6 +87,7 @@ class Search:
         self.rule = make_rule(settings, self.space, self.cap)
         relaxation = ESTIMATORS[settings.paths]
         self.relaxation = relaxation(self.supernet, settings, total_steps=self.total_steps, seed=seed)
+        self.leaving = Leaving(self.supernet, settings)
         self.alpha_step = AlphaStep(
             self.supernet,
             self.signal,
@@ -96,7 +99,7 @@ class Search:
         )
         self.epoch_loss = torch.zeros((), dtype=torch.float64, device=engine.device)
         self.alpha_start = self.supernet.alpha_by_name()
-        self.alpha_history: list[dict[str, dict[str, float]]] = []  # after each epoch
+        self.alpha_history: list[Alpha] = []  # after each epoch
         self.plateau = Plateau(self.signal, self.settings, steps_per_epoch=self.steps_per_epoch)
         self.replayed = Replayed(self._replayable, engine.device, CudaGraphs()) if settings.cuda_graphs else None
 
@@ -179,6 +182,12 @@ class Search:
         self.epoch_loss.zero_()
         return mean
 
+    def end_epoch(self, step: int, alpha: Alpha) -> None:
+        """Take α after the epoch that `step` steps end, and let operations leave."""
+        self.alpha_history.append(alpha)
+        self.leaving(alpha, len(self.alpha_history))
+        self.relaxation.rest(step)
+
     def check_plateau(self, epoch: int, loss: float) -> None:
         """Stop or warn if nothing is learned (`Plateau`)."""
         self.plateau(loss)
@@ -207,7 +216,6 @@ class Search:
             self.signal.start()
             return 0
         step, state = found
-        self.relaxation.rest(step)
         self.signal.load_state_dict(state["signal" if "signal" in state else "glo"])  # degas 0.1.0 wrote "glo"
         load_optimizer(self.alpha_step.optimizer, state["alpha_optimizer"])
         self.relaxation.load_state_dict(state.get("relaxation", {}))
@@ -218,6 +226,8 @@ class Search:
         self.alpha_history = [
             {slot.name: record[slot.name] for slot in self.space.searched_slots} for record in records
         ]
+        self.leaving.recall(self.alpha_history)
+        self.relaxation.rest(step)
         return step
 
     def _own_epoch_loss(self, saved: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -83,6 +83,7 @@ class Critic(nn.Module):
         score_pool: `mean`, or `sum` for spectrally normalised critics (SN-GAN's and AutoGAN's code): every layer's
             gain is at most one, so a mean would keep the scores close to 0.
         layout: the stages and their operations; by default `resnet`.
+        operations: modules in place of a layout's, such as the mixed ones of a search; the first one sees the images.
     """
 
     def __init__(
@@ -97,11 +98,12 @@ class Critic(nn.Module):
         spectral: bool = False,
         score_pool: Literal["mean", "sum"] = "mean",
         layout: CriticLayout | None = None,
+        operations: Sequence[nn.Module] | None = None,
     ) -> None:
         super().__init__()
-        first, *names = _operations(layout or shipped_critic("resnet"), image_size)
-        self.image_block = build_critic_operation(first, width, channels=channels)
-        built = [build_critic_operation(name, width) for name in names]
+        if operations is None:
+            operations = _operations(layout or shipped_critic("resnet"), image_size, channels, width)
+        self.image_block, *built = operations
         num_last = min(len(built), len(dropout))
         self.extra = nn.Sequential(*built[: len(built) - num_last])
         self.blocks = nn.ModuleList(built[len(built) - num_last :])
@@ -134,10 +136,14 @@ class Critic(nn.Module):
         return CriticOutput(scores.squeeze(1), features, logits)  # squeeze does not change a size over 1
 
 
-def _operations(layout: CriticLayout, image_size: int) -> list[str]:
-    """The names of a critic's operations in order; the first is a down operation. A skip is no operation."""
+def _operations(layout: CriticLayout, image_size: int, channels: int, width: int) -> list[nn.Module]:
+    """A critic's operations in order; the first is a down operation. A skip is no operation."""
     stages = layout.at_size(image_size)
-    return [name for stage in stages for name in (stage.down, *stage.normal) if name != "skip"]
+    first, *names = [name for stage in stages for name in (stage.down, *stage.normal) if name != "skip"]
+    return [
+        build_critic_operation(first, width, channels=channels),
+        *(build_critic_operation(name, width) for name in names),
+    ]
 
 
 def make_critic(

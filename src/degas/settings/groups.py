@@ -105,6 +105,11 @@ VARIANTS = (
         ("search.paths",),
     ),
     Variant(
+        "operations that leave on the way",
+        "later steps compute fewer operations; its results are not measured",
+        ("search.leave", "search.leave_share"),
+    ),
+    Variant(
         "pruning rules",
         "alone gave 0.265 to 0.269 over five seeds, perturbation 0.270 and 0.271, paper 0.272 and more",
         (

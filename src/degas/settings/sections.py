@@ -186,7 +186,17 @@ class SearchSettings(Settings):
     )
     temperature: Rate = setting(1.0, "divides α before the softmax", source="paper eq. 1: 1.0")
     temperature_end: Rate | None = setting(
-        None, "temperature at the end of num_epochs, reached in equal ratios; default: constant"
+        None,
+        "temperature at the end of num_epochs, reached in equal ratios; default: constant; a tenth with leave anneal",
+    )
+    leave: Literal["never", "anneal", "shrink", "layers"] = setting(
+        "never",
+        "operations leave at the ends of epochs, by α: when their weight is small (anneal), 3/8 and 5/8 of an edge's "
+        "after each third (shrink), or all but the best, node by node (layers)",
+        source="our choice; ASAP: anneal; P-DARTS: shrink",
+    )
+    leave_share: Fraction = setting(
+        0.4, "share of an equal weight below which an operation leaves, with anneal", source="our choice, after ASAP"
     )
     beta_weight: Weight = setting(
         0.0, "weight of the mean logsumexp of α, growing from 0 to this over the search (β-DARTS: 25 to 50)"

@@ -122,8 +122,8 @@ def outcome(model: type[BaseModel], name: str, option: Option, text: str) -> obj
 
 @pytest.mark.parametrize(("model", "name"), COMMANDS)
 def test_a_stray_word_is_refused(model: type[BaseModel], name: str) -> None:
-    positional = [option for option in options_of(model) if option.argument.positional]
-    if any(option.count is None for option in positional):
+    taking = [option for option in options_of(model) if option.argument.positional or option.info.is_required()]
+    if any(option.count is None for option in taking):
         return  # any number of words belong there
     with pytest.raises(UserError, match=f"'stray' belongs to no option; see degas {name} --help"):
         parse(model, name, [*needed(model), "stray"])

@@ -14,9 +14,19 @@ import pytest
 import degas_lab
 from degas.cli.commands import find_command
 from degas.settings.base import Settings
-from degas_lab.commands import augmentation, baselines, contest, hand_made, local_optimum, objectives, rank_correlation
+from degas_lab.commands import (
+    augmentation,
+    baselines,
+    contest,
+    critic_search,
+    hand_made,
+    local_optimum,
+    objectives,
+    rank_correlation,
+)
 from degas_lab.commands.experiment import EXPERIMENTS
 from degas_lab.contest.plan import Plan as ContestPlan
+from degas_lab.critics.search_plan import Plan as CriticSearchPlan
 from degas_lab.fits.neighbour_plan import Plan as NeighbourPlan
 from degas_lab.fits.rival_plan import Plan as RivalPlan
 from degas_lab.trainings.augmentation_plan import Plan as AugmentationPlan
@@ -27,6 +37,7 @@ from degas_lab.trainings.rank_plan import Plan as RankPlan
 PLANS = {
     AugmentationPlan: augmentation.Options,
     ContestPlan: contest.Options,
+    CriticSearchPlan: critic_search.Options,
     HandMadePlan: hand_made.Options,
     NeighbourPlan: local_optimum.Options,
     ObjectivesPlan: objectives.Options,

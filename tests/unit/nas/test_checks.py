@@ -37,6 +37,9 @@ Make = Callable[..., Any]
         ({"paths": "reinforce", "schedule": "joint"}, "use --search.schedule alternate"),
         ({"paths": "gumbel", "prune": "perturbation"}, "gumbel never mixes them; use --search.prune alone or paper"),
         ({"paths": "two-path", "prune": "alone_scaled"}, "two-path never mixes them"),
+        ({"leave": "shrink", "paths": "gumbel"}, "--search.leave shrink removes operations from a mix"),
+        ({"leave": "anneal", "order": "second", "weight_optimizer": "sgd"}, "order second would unroll"),
+        ({"leave": "layers", "train_alpha": False}, "goes by α, which --search.no-train-alpha does not train"),
         ({"max_params": 10_000, "prune": "darts"}, "cannot keep within a cap on size"),
         ({"max_macs": 10**9, "prune": "darts"}, "cannot keep within a cap on size"),
         ({"prune": "perturbation", "compare": "centred"}, "use --search.prune paper to prune by α"),
@@ -68,6 +71,13 @@ def test_one_image_at_a_time_needs_more_than_one_pixel(make_settings: Make) -> N
     check_search(settings, SpaceSettings(base_size=2), image_size=8, channels=3)
 
 
+def test_layers_need_a_decision_for_each_stage(make_settings: Make) -> None:
+    space, settings = SpaceSettings(share="stages"), make_settings(leave="layers")
+    with pytest.raises(UserError, match=r"one decision; use --search\.leave shrink"):
+        check_search(settings, space, image_size=8, channels=3)
+    check_search(make_settings(leave="shrink"), space, image_size=8, channels=3)
+
+
 def test_the_defaults_and_what_goes_together_pass(make_settings: Make) -> None:
     for changes in (
         {},
@@ -79,6 +89,8 @@ def test_the_defaults_and_what_goes_together_pass(make_settings: Make) -> None:
         {"paths": "gumbel", "schedule": "joint", "temperature_end": 0.2, "prune": "alone", "max_params": 10_000},
         {"paths": "reinforce", "alpha_batch": "other", "cost_weight": 1.0},
         {"paths": "two-path", "prune": "darts"},
+        {"leave": "anneal", "prune": "perturbation", "max_params": 10_000},
+        {"leave": "layers", "schedule": "joint", "prune": "alone_scaled", "relaxation": "gumbel"},
     ):
         check_search(make_settings(**changes), SpaceSettings(), image_size=8, channels=3)
 

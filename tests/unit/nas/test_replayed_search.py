@@ -68,6 +68,7 @@ def test_a_replayed_search_is_the_same_search(changes: dict[str, Any], make_imag
     [
         ({"relaxation": "gumbel"}, "--search.relaxation gumbel"),
         ({"paths": "two-path"}, "--search.paths two-path"),
+        ({"leave": "anneal"}, "--search.leave anneal"),
         ({"temperature_end": 0.5}, "--search.temperature-end"),
         ({"beta_weight": 1.0}, "--search.beta-weight"),
         ({"schedule": "alternate", "alpha_batch": "held_out"}, "--search.alpha-batch held_out"),

@@ -39,6 +39,7 @@ def test_alpha_has_the_weights_batch_in_a_joint_step_and_another_in_a_step_of_it
 
 def test_the_temperature_stays_unless_it_has_an_end(make_settings: Make) -> None:
     assert resolve_search(make_settings(temperature=3.0), 24).temperature_end == 3.0
+    assert resolve_search(make_settings(temperature=3.0, leave="anneal"), 24).temperature_end == pytest.approx(0.3)
 
 
 def test_several_processes_take_fewer_steps_and_so_more_epochs(make_settings: Make) -> None:

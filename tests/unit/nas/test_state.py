@@ -416,6 +416,9 @@ def final_state(path: Path) -> dict[str, Any]:
         {"paths": "gumbel", "schedule": "joint", "temperature_end": 0.3, "cost_weight": 0.5},
         {"paths": "two-path", "prune": "alone", "perturbation_batches": 2, "perturbation_tune_steps": 1},
         {"paths": "reinforce", "weight_optimizer": "sgd", "weight_lr": 0.05, "beta_weight": 2.0},
+        {"leave": "anneal", "schedule": "joint", "alpha_init_std": 0.5, "leave_share": 0.8, "cost_weight": 0.5},
+        {"leave": "shrink", "weight_optimizer": "sgd", "weight_lr": 0.05, "beta_weight": 2.0, "relaxation": "gumbel"},
+        {"leave": "layers", "prune": "alone", "perturbation_batches": 2, "perturbation_tune_steps": 1},
     ],
 )
 def test_ten_steps_equal_five_and_stop_and_five(

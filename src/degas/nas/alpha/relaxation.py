@@ -43,12 +43,14 @@ class Relaxation:
             noises = [gumbel(alpha, generator) for alpha in self.supernet.edge_alphas()]
         temperature = self.temperature(step)
         for slot, noise in zip(self.supernet.space.searched_slots, noises, strict=True):
-            self.supernet.edge(slot).mixing_rule = Mixing(temperature, noise)
+            edge = self.supernet.edge(slot)
+            edge.mixing_rule = Mixing(temperature, noise, keep=edge.remaining, computed=edge.remaining)
 
     def rest(self, step: int) -> None:
         """Set the mixing after `step` finished steps: no noise, the temperature of that step."""
         for slot in self.supernet.space.searched_slots:
-            self.supernet.edge(slot).mixing_rule = Mixing(self.temperature(step))
+            edge = self.supernet.edge(slot)
+            edge.mixing_rule = Mixing(self.temperature(step), keep=edge.remaining, computed=edge.remaining)
 
     def finish(self, step: int) -> None:
         """Set the mixing by which a search of `step` steps is shown and measured."""

@@ -28,6 +28,7 @@ from degas.nas.decide.race import FACTOR, Race
 from degas.nas.decide.rule import Rule, Searched, Values
 from degas.nas.signal import total
 from degas.nas.supernet.branch import NodeValue
+from degas.nas.supernet.supernet import below_remaining
 from degas.nets.normalisation import frozen_buffers
 from degas.settings.sections import SearchSettings
 from degas.space.graph import ZERO, Edge, SearchSpace, Slot
@@ -140,6 +141,10 @@ class Measurement:
         found.before[node] = race.reference
         for (slot, name), loss in zip(masks, race.estimates(), strict=True):
             found.losses[slot.name][name] = loss
+        for slot in self.supernet.space.incoming(node):  # operations that have left the search rank last
+            worth = {name: self.rule.sign * loss for name, loss in found.losses[slot.name].items()}
+            worth = below_remaining(worth, self.supernet.edge(slot))
+            found.losses[slot.name] = {name: self.rule.sign * value for name, value in worth.items()}
 
     @torch.no_grad()
     def _measure_gains(self, node: str) -> dict[Mask, float]:
@@ -162,9 +167,9 @@ class Measurement:
             return self.supernet.edge(slot)(values[slot.source]).double().square().mean()
 
     def _masks(self, node: str) -> list[Mask]:
-        """Every operation of every edge into `node`."""
-        space = self.supernet.space
-        return [(slot, name) for slot in space.incoming(node) for name in space.operations(slot)]
+        """Every operation of every edge into `node` that has not left the search."""
+        edges = [(slot, self.supernet.edge(slot)) for slot in self.supernet.space.incoming(node)]
+        return [(slot, name) for slot, edge in edges for name in edge.names if edge.has(name)]
 
     def _race(self, masks: Sequence[Mask]) -> Race:
         """Race the operations of the direct edge, and those of all residual edges, as in `kept_at`.
@@ -221,7 +226,7 @@ class Measurement:
         slot, name = mask
         edge = self.supernet.edge(slot)
         before = edge.mixing_rule
-        keep = tuple(self.rule.takes_part(other, name) for other in edge.names)
+        keep = tuple(edge.has(other) and self.rule.takes_part(other, name) for other in edge.names)
         edge.mixing_rule = replace(before, keep=keep, gain=self.gains.get(mask, 1.0))
         yield
         edge.mixing_rule = before

@@ -82,6 +82,7 @@ class MixedOp(nn.Module):
         else:
             self.register_buffer("alpha", torch.zeros(len(self.names)), persistent=False)
         self.mixing_rule = Mixing()
+        self.remaining: tuple[bool, ...] | None = None  # operations that have not left the search; None: all
         self.branches = nn.ModuleDict()
         for name in self.names:
             if name != ZERO:
@@ -115,6 +116,10 @@ class MixedOp(nn.Module):
     def weights(self) -> Tensor:
         """The mixing weights (K,): softmax(α), or `mixing_rule` of α."""
         return self.mixing_rule(self.alpha)
+
+    def has(self, name: str) -> bool:
+        """Return whether an operation has not left the search."""
+        return self.remaining is None or self.remaining[self.names.index(name)]
 
     def mixing(self) -> dict[str, dict[str, float | None]]:
         """Operation name → `weight` w and `scaled` w·‖kernel‖, None without a kernel."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from degas.runtime.transfer import to_device
+
 
 @dataclass(frozen=True)
 class Mixing:
@@ -44,7 +46,7 @@ class Mixing:
         if not any(self.keep):
             return 0.0 * logits
         # Before the softmax, so that masking the operation with all the weight gives no 0/0.
-        masked = ~torch.tensor(self.keep, device=logits.device)
+        masked = ~to_device(torch.tensor(self.keep), logits.device)
         return torch.softmax(logits.masked_fill(masked, -torch.inf), dim=0)
 
 

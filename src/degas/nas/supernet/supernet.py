@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from degas.nas.supernet.mixed import MixedOp, NodeValue, SharedActivation, sum_edges
 from degas.nas.supernet.recomputed import recomputed
 from degas.nets.backbone import Backbone, module_name
+from degas.runtime.transfer import to_device
 from degas.space.graph import SearchSpace, Slot
 
 
@@ -113,9 +114,9 @@ class Supernet(nn.Module):
         """Every α once, each (K,), in the order of the slots: one per edge, or per role if stages share them."""
         return [cast(nn.Parameter, self.edge(slots[0]).alpha) for slots in self.space.roles.values()]
 
-    def edge_alphas(self) -> list[nn.Parameter]:
-        """α of every searched edge, in the order of the slots; edges of one role have the same object."""
-        return [cast(nn.Parameter, self.edge(slot).alpha) for slot in self.space.searched_slots]
+    def edge_alphas(self) -> list[Tensor]:
+        """α of every searched edge, in the order of the slots; −∞ for operations that have left the search."""
+        return [remaining_alpha(self.edge(slot)) for slot in self.space.searched_slots]
 
     def weights(self) -> list[nn.Parameter]:
         """All parameters except α."""
@@ -123,11 +124,13 @@ class Supernet(nn.Module):
         return [parameter for parameter in self.parameters() if id(parameter) not in alphas]
 
     def alpha_by_name(self) -> dict[str, dict[str, float]]:
-        """Slot name → operation name → α."""
-        return {
-            slot.name: dict(zip(self.space.operations(slot), self.edge(slot).alpha.tolist(), strict=True))
-            for slot in self.space.searched_slots
-        }
+        """Slot name → operation name → α; an operation that has left the search is 1 below the least that remains."""
+        found = {}
+        for slot in self.space.searched_slots:
+            edge = self.edge(slot)
+            values = dict(zip(edge.names, edge.alpha.tolist(), strict=True))
+            found[slot.name] = below_remaining(values, edge)
+        return found
 
     @torch.no_grad()
     def mixing_by_name(self) -> dict[str, dict[str, dict[str, float | None]]]:
@@ -137,3 +140,19 @@ class Supernet(nn.Module):
         one for a dense convolution, else its last convolution; None for an operation without one.
         """
         return {slot.name: self.edge(slot).mixing() for slot in self.space.searched_slots}
+
+
+def remaining_alpha(edge: MixedOp) -> Tensor:
+    """α (K,) of an edge, with −∞ for operations that have left the search."""
+    if edge.remaining is None:
+        return edge.alpha
+    return edge.alpha.masked_fill(~to_device(torch.tensor(edge.remaining), edge.alpha.device), -torch.inf)
+
+
+def below_remaining(values: Mapping[str, float], edge: MixedOp) -> dict[str, float]:
+    """Values of an edge's operations, larger is better, with 1 less than the least for those that have left.
+
+    So they rank last on their edge, and files hold plain numbers.
+    """
+    least = min(value for name, value in values.items() if edge.has(name))
+    return {name: value if edge.has(name) else least - 1.0 for name, value in values.items()}

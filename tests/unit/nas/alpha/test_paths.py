@@ -31,7 +31,7 @@ from degas.nas.supernet.supernet import Supernet
 from degas.runtime.distributed import Engine
 from degas.runtime.rng import torch_generator
 from degas.settings.sections import SpaceSettings
-from degas.space.graph import SearchSpace
+from degas.space.graph import Edge, SearchSpace
 
 Make = Callable[..., Any]
 SIZES = {"base_size": 4, "width": 4, "noise_size": 3, "channels": 1}
@@ -207,6 +207,15 @@ def test_stages_that_share_an_alpha_share_the_draw(make_settings: Make) -> None:
         for slots in supernet.space.roles.values():
             assert len({path[slot.name] for slot in slots}) == 1
     assert len(drawn) > 1
+
+
+def test_given_edges_have_no_draw(make_settings: Make) -> None:
+    given = (Edge("U0", "N1", "skip"), Edge("N1", "U1", "deconv_4x4"))
+    supernet = make_supernet(SearchSpace(2, prefix=given))
+    make_paths("two-path", supernet, make_settings).draw(0, "alpha")
+    drawn = {slot.name for slot in supernet.space.slots if supernet.edge(slot).mixing_rule.computed is not None}
+    assert drawn == {slot.name for slot in supernet.space.searched_slots}
+    assert supernet(noise()).shape == (3, 1, 16, 16)
 
 
 # ------------------------------------------------------------------------------------------ straight-through Gumbel

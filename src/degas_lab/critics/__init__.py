@@ -1,0 +1,1 @@
+"""The search of a critic: a proposer with mixed operations, and a judge that trains generators against candidates."""
