@@ -1,8 +1,8 @@
 """The bytes that processes exchange in a step of a search and of a training: counted, not computed.
 
-Two processes on this machine take a step each, while every collective call is counted: those of `runtime.distributed`,
-and the buckets in which DistributedDataParallel reduces gradients. Bytes are the payload, what one process contributes;
-`ring_bytes` gives what it sends.
+Two processes on this machine take a step together, while every collective call is counted: those of
+`runtime.distributed`, and the buckets in which DistributedDataParallel reduces gradients. Bytes are the payload, what
+one process contributes; `ring_bytes` gives what it sends.
 """
 
 from __future__ import annotations
@@ -50,19 +50,15 @@ class Traffic:
         setattr(self, name, getattr(self, name) + payload.numel() * payload.element_size())
         self.num_calls += 1
 
-    def watch(self, module: nn.Module) -> None:
-        """Count the gradients that a DistributedDataParallel module reduces."""
-
-        def reduce(state: object, bucket: Any) -> Any:
-            self.add("all_reduce", bucket.buffer())
-            return allreduce_hook(cast(Any, None), bucket)  # of all processes
-
-        if isinstance(module, nn.parallel.DistributedDataParallel):
-            module.register_comm_hook(None, reduce)
-
     def ring_bytes(self, num_ranks: int) -> float:
         """What each process sends in rings: 2 (n − 1)/n of a reduced payload, n − 1 times a gathered one."""
         return 2 * (num_ranks - 1) / num_ranks * self.all_reduce_bytes + (num_ranks - 1) * self.all_gather_bytes
+
+
+def reduce_by_python(module: nn.Module) -> None:
+    """Let DistributedDataParallel reduce its buckets by `torch.distributed.all_reduce`, not in C++ where none counts."""
+    if isinstance(module, nn.parallel.DistributedDataParallel):
+        module.register_comm_hook(None, allreduce_hook)
 
 
 @contextmanager
@@ -133,12 +129,10 @@ def _training_traffic(objective: str, sizes: Sizes, engine: Engine, seed: int) -
     num_images = sizes.batch_images
     given = GanSettings(objective=objective, width=sizes.width, batch_images=num_images)
     steps = Steps(drawn_generator(sizes, seed), sizes.images(seed), resolve_gan(given), seed=seed, engine=engine)
-    traffic = Traffic()
     for module in (steps.critic_loss, steps.wrapped_generator):
-        traffic.watch(module)
+        reduce_by_python(module)
     steps.both(0)
-    for name in vars(traffic):
-        setattr(traffic, name, 0)
+    traffic = Traffic()
     with counted(traffic):
         steps.both(1)
     return traffic
