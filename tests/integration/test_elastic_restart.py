@@ -81,7 +81,7 @@ def test_a_killed_process_costs_no_bit(command: tuple[str, ...], rank: int, imag
     os.kill(process_of(launcher, rank), signal.SIGKILL)
     at = len(read_jsonl(metrics))
     said = finish(launcher)
-    assert "exitcode: -9" in said.replace("  ", " ") or "SIGKILL" in said or "-9" in said
+    assert "-9" in said  # the launcher tells of the process that was killed
     straight, killed = (results(tmp_path / name / stage) for name in ("straight", "killed"))
     assert at < straight["metrics.jsonl"].count(b"\n")  # it was killed on the way
     assert killed.keys() == straight.keys()

@@ -226,7 +226,8 @@ def _join_group(backend: str) -> None:
     """Joins the launcher's other processes, with a separate prefix in the launcher's store for each engine.
 
     accelerate gives each engine the same names. A second engine (`degas run` makes one per stage) then finds the
-    addresses of the first and calls ranks that have closed: seen in about every second try.
+    addresses of the first and calls ranks that have closed: seen in about every second try. The same happens after
+    `torchrun --max-restarts` has started all processes again, whose launcher keeps its store.
     """
     global _store, _num_groups
     if _store is None:
@@ -236,7 +237,8 @@ def _join_group(backend: str) -> None:
             where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
             reason = " ".join(str(error).split())[:150]
             raise UserError(f"MASTER_ADDR:MASTER_PORT {where}: cannot reach the other processes ({reason})") from error
-    store = torch.distributed.PrefixStore(f"engine-{_num_groups}", _store)
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    store = torch.distributed.PrefixStore(f"attempt-{attempt}/engine-{_num_groups}", _store)
     _num_groups += 1
     rank, num_ranks = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     torch.distributed.init_process_group(backend, store=store, rank=rank, world_size=num_ranks, timeout=PATIENCE)

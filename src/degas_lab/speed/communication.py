@@ -56,7 +56,7 @@ class Traffic:
 
 
 def reduce_by_python(module: nn.Module) -> None:
-    """Let DistributedDataParallel reduce its buckets by `torch.distributed.all_reduce`, not in C++ where none counts."""
+    """Let DistributedDataParallel reduce its buckets by `torch.distributed.all_reduce`, not in C++."""
     if isinstance(module, nn.parallel.DistributedDataParallel):
         module.register_comm_hook(None, allreduce_hook)
 
