@@ -23,8 +23,8 @@ from degas.runtime.arithmetic import exact_float32
 from degas.runtime.durable import write_new_file
 
 # Convolution kernels differ in the last bits between batch shapes, so every pass has this many images (the last one is
-# padded): features, and so scores, depend on neither the stream's chunks nor N. 32 is also the fastest on CPUs.
-FORWARD_IMAGES = 32
+# padded): features, and so scores, depend on neither the stream's chunks nor N. 16 is also the fastest on CPUs.
+FORWARD_IMAGES = 16
 KEPT_IMAGES = 10_000  # features kept for KID, precision and recall; beyond that, memory is constant
 BLOCK_ROWS = 1024  # features added to the moments at a time; each time costs a pass over D × D numbers
 FORMAT = 1  # raise whenever the meaning of cached numbers changes

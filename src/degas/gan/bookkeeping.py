@@ -196,11 +196,11 @@ class Bookkeeping:
             self.stalled = 0
         else:
             self.stalled += 1
-            self._grow_bound()
+            self._count_doublings()
 
-    def _grow_bound(self) -> None:
-        """Double mmd's upper bound after `repulsive_patience` evaluations without a better one."""
-        patience = getattr(self.settings.own, "repulsive_patience", 0)
+    def _count_doublings(self) -> None:
+        """One more after as many evaluations without a better score as the objective has patience for."""
+        patience = self.settings.own.patience
         if patience and self.stalled >= patience:
             self.steps.num_doublings += 1
             self.stalled = 0

@@ -23,9 +23,9 @@ def check_training(
         check_graphs("gan", device, num_ranks)
         if settings.beta2_end != settings.betas[1]:
             raise UserError("--gan.cuda-graphs replays one step, but --gan.beta2-end makes every step different")
-    if getattr(settings.own, "repulsive_patience", 0) and not settings.evaluate_steps:
+    if settings.own.patience and not settings.evaluate_steps:
         raise UserError("--gan.repulsive-patience counts evaluations; set --gan.evaluate-steps as well")
-    if getattr(settings.own, "repulsive_patience", 0) and num_ranks > 1:
+    if settings.own.patience and num_ranks > 1:
         raise UserError(f"--gan.repulsive-patience: one process only, not {num_ranks}; leave it out")
     if settings.layout is not None:
         settings.layout.check_size(images.image_size, f"--gan.critic {settings.critic}")

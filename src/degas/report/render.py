@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from degas.report.collect import Run, collect_run
 from degas.report.contest import contest_section
 from degas.report.pictures import Picture
 from degas.report.verdict import CLOSE, FAR, verdict
+from degas.runtime.durable import replace_file
 from degas.runtime.paths import expanded
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -41,9 +41,7 @@ def write_report(runs: Sequence[Path], out: Path) -> Path:
     html = _render(collected)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        scratch = out.with_name(f".{out.name}.part")  # a fixed name, so that a killed process's rest is overwritten
-        scratch.write_text(html, encoding="utf-8", errors="replace")  # a name may hold a lone surrogate
-        os.replace(scratch, out)
+        replace_file(out, html.encode("utf-8", errors="replace"))  # a name may hold a lone surrogate
     except OSError as error:
         raise UserError(f"{out}: cannot be written: {error.strerror}; give another --out") from None
     return out

@@ -15,7 +15,17 @@ __all__ = ["Options", "main"]
 SUMMARY = "time our steps against the textbook's and the machine's roofline"
 LOWER = "--width, --batch-images or --image-size"
 Part = Literal[
-    "search", "adversarial-search", "adversarial", "training", "sampling", "features", "fid", "graphs", "communication"
+    "search",
+    "adversarial-search",
+    "adversarial",
+    "training",
+    "sampling",
+    "features",
+    "fid",
+    "threads",
+    "compile",
+    "graphs",
+    "communication",
 ]
 
 
@@ -27,6 +37,7 @@ class Options(Settings):
 
     EXAMPLES: ClassVar[tuple[str, ...]] = (
         "degas benchmark --out benchmark.json",
+        "degas benchmark --out benchmark.json --parts training threads --objectives mmd r3gan --width 64",
         "OMP_NUM_THREADS=1 degas benchmark --out benchmark.json --clock processor --parts search adversarial",
     )
 
@@ -35,8 +46,12 @@ class Options(Settings):
     )
     parts: Annotated[tuple[Part, ...], Field(min_length=1)] = setting(
         ("search", "adversarial-search", "adversarial", "training", "sampling", "features", "fid"),
-        "parts to measure; training: a whole step of every objective; graphs: our steps as CUDA graphs, which need "
-        "a GPU; communication: bytes that two processes exchange per step",
+        "parts to measure; training: a whole step of every objective; threads: our steps with one thread and with "
+        "all; compile: torch.compile of our steps; graphs: our steps as CUDA graphs, which need a GPU; "
+        "communication: bytes that two processes exchange per step",
+    )
+    objectives: tuple[str, ...] | None = setting(
+        None, "objectives of the parts training and threads; default: all of them, and mmd r3gan"
     )
     width: Annotated[int, Field(ge=1, le=2048)] = setting(32, "channels of every feature map, and of the critic")
     batch_images: Annotated[int, Field(ge=2, le=65536)] = setting(64, "images per step")
@@ -57,6 +72,7 @@ def main(options: Options) -> None:
     from rich.console import Console
 
     from degas.cli.parse import command_line
+    from degas.gan.objectives import OBJECTIVES
     from degas.runtime.distributed import Engine
     from degas.runtime.durable import reject_unwritable
     from degas.runtime.json_files import write_json
@@ -66,9 +82,12 @@ def main(options: Options) -> None:
     from degas_lab.speed.table import plot, table
 
     reject_unwritable(options.out)
+    for name in options.objectives or ():
+        OBJECTIVES.find(name, "--objectives")
     result = run_benchmark(
         Sizes(options.width, options.batch_images, options.image_size),
         parts=options.parts,
+        objectives=options.objectives or (),
         rounds=options.rounds,
         growth=options.growth,
         seed=options.seed,

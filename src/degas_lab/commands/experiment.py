@@ -15,6 +15,10 @@ EXPERIMENTS = {
     "local-optimum": ("is the found architecture better than all that differ in one decision?", "local_optimum"),
     "objectives": ("the adversarial objectives at equal time, with equal tuning", "objectives"),
     "baselines": ("random search and regularised evolution with the same GLO budget", "baselines"),
+    "search-variants": (
+        "other ways to search beside the default one, at equal cost",
+        "search_variants",
+    ),
     "pareto": ("loss against parameters over finished trials: the front and its knee", "pareto"),
     "rank-correlation": ("do the search loss and other signals predict adversarial quality?", "rank_correlation"),
     "hand-made": ("generators made by hand, trained equally with paired seeds: which is better?", "hand_made"),

@@ -5,8 +5,9 @@
     rungs.json        promotions, with why    effects.json       effect of each operation on the score
     architecture.json the winner
 
-All except config.json and trials/ can be deleted: the same command writes the same bytes again. The same command may
-run several times at once, on the cores of one machine: each process takes trainings that no other works on.
+All except config.json and trials/ can be deleted: the same command writes the same bytes again. On another machine keep
+candidates.json too, since the search's values differ there in their last digits. The same command may run several
+times at once, on the cores of one machine: each process takes trainings that no other works on.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -55,18 +56,22 @@ class Contest:
         self.schedule = plan.schedule
         self.sizes = self._sized(search.found, images)
         self.proposer = Proposer(replace(search, found=self.sizes), space, plan.max_params)
-        self.candidates = propose(
+        self.candidates = begun_with(folder) or self._propose()
+        self.protocol = {"contest": self._contest(), "proposed": digest_of(self.candidates)}
+        self.trainer = Trainer(images, plan, folder / "trials", scorer, shared=self.protocol, engine=engine, say=say)
+        self.trials = self.trainer.trials
+        with alone(folder):
+            write_json(folder / "config.json", {"kind": "contest", **self.trainer.protocol})
+
+    def _propose(self) -> list[Candidate]:
+        plan = self.plan
+        return propose(
             self.proposer,
             num_candidates=plan.num_candidates,
             num_proposals=plan.num_proposals,
             seed=plan.seed,
             shipped={name: load_shipped(name) for name in shipped_names()},
         )
-        self.protocol = {"contest": self._contest(), "proposed": _digest([one.to_dict() for one in self.candidates])}
-        self.trainer = Trainer(images, plan, folder / "trials", scorer, shared=self.protocol, engine=engine, say=say)
-        self.trials = self.trainer.trials
-        with alone(folder):
-            write_json(folder / "config.json", {"kind": "contest", **self.trainer.protocol})
 
     def run(self) -> Outcome:
         """Train until there is a winner; write each decision at once."""
@@ -150,5 +155,20 @@ class Contest:
         }
 
 
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+def begun_with(folder: Path) -> list[Candidate] | None:
+    """The candidates of candidates.json, if the trials of the folder began with exactly these; otherwise None.
+
+    A contest goes on with them: on another processor the search's values have other last digits.
+    """
+    try:
+        proposed = json.loads((folder / "trials" / "settings.json").read_bytes())["proposed"]
+        candidates = [Candidate.from_dict(one) for one in json.loads((folder / "candidates.json").read_bytes())]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):  # missing or damaged: they are proposed again
+        return None
+    return candidates if digest_of(candidates) == proposed else None
+
+
+def digest_of(candidates: Sequence[Candidate]) -> str:
+    """The SHA-256 of the candidates as JSON."""
+    values = [one.to_dict() for one in candidates]
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

@@ -9,6 +9,7 @@ from typing import Any
 from rich.table import Table
 
 SEARCH_STEPS = ("search_step", "search_step_beside_sn_gan", "search_step_beside_ct_gan")
+NESTED = ("training_step", "step_by_threads", "compiled")  # a row for each objective or call
 GRAPH_STEPS = ("search_step_as_graph", "critic_step_as_graph", "generator_step_as_graph")
 STEPS = (
     *SEARCH_STEPS,
@@ -19,18 +20,20 @@ STEPS = (
     "features",
     "features_224",
     "fid",
+    "step_by_threads",
+    "compiled",
     *GRAPH_STEPS,
 )
 
-OTHERS = ("textbook", "plain", "adversarial")
+OTHERS = ("textbook", "plain", "adversarial", "one_thread")
 
 
 def rows(result: Mapping[str, Any]) -> dict[str, Mapping[str, float]]:
-    """Label → measurement, in the order of `STEPS`; a whole training step has a row for each objective."""
+    """Label → measurement, in the order of `STEPS`; those of `NESTED` have a row for each of their keys."""
     found: dict[str, Mapping[str, float]] = {}
     for name in (step for step in STEPS if step in result):
         words, row = name.replace("_", " "), result[name]
-        found |= {f"{words}, {kind}": row[kind] for kind in row} if name == "training_step" else {words: row}
+        found |= {f"{words}, {kind}": row[kind] for kind in row} if name in NESTED else {words: row}
     return found
 
 

@@ -359,6 +359,8 @@ TINY_EXPERIMENTS = {
     "--tune-minutes 0.0001 --tune-samples 8 --num-parameters 3000 --critic-width 4 --batch-images 4 "
     "--evaluate.num-samples 8",
     "baselines": "--num-fits 3 --population 2 --num-epochs 1 --max-params 99999 --search.width 4 --search.noise-size 6",
+    "search-variants": "--rows shrink two-path --seeds 1 --fit-epochs 1 --search.num-epochs 3 --search.width 4 "
+    "--search.noise-size 6 --search.batch-images 8 --search.prune paper --search.plateau-share 0",
     "rank-correlation": "--num-architectures 4 --num-equal 2 --seeds 1 --num-epochs 1 --marks 1 --search.width 4 "
     "--gan.num-steps 2 --gan.width 4 --gan.batch-images 4 --evaluate.num-samples 8 --only adversarial glo-l2",
 }

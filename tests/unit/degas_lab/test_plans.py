@@ -23,12 +23,14 @@ from degas_lab.commands import (
     local_optimum,
     objectives,
     rank_correlation,
+    search_variants,
 )
 from degas_lab.commands.experiment import EXPERIMENTS
 from degas_lab.contest.plan import Plan as ContestPlan
 from degas_lab.critics.search_plan import Plan as CriticSearchPlan
 from degas_lab.fits.neighbour_plan import Plan as NeighbourPlan
 from degas_lab.fits.rival_plan import Plan as RivalPlan
+from degas_lab.fits.variant_plan import Plan as VariantPlan
 from degas_lab.trainings.augmentation_plan import Plan as AugmentationPlan
 from degas_lab.trainings.hand_made_plan import Plan as HandMadePlan
 from degas_lab.trainings.objectives_plan import Plan as ObjectivesPlan
@@ -43,6 +45,7 @@ PLANS = {
     ObjectivesPlan: objectives.Options,
     RankPlan: rank_correlation.Options,
     RivalPlan: baselines.Options,
+    VariantPlan: search_variants.Options,
 }
 RECORDED = Path(__file__).parents[3] / "docs" / "results" / "rank-correlation" / "trials" / "settings.json"
 

@@ -96,6 +96,11 @@ class Objective(Settings, ABC):
         """Return the critic's options besides its sizes; a critic gets only those that it knows."""
         return {}
 
+    @property
+    def patience(self) -> int:
+        """Evaluations without a better score after which `CriticBatch.num_doublings` grows by one; 0: never."""
+        return 0
+
     @abstractmethod
     def critic_loss(self, batch: CriticBatch) -> Loss:
         """The critic's loss on one batch. No gradient reaches the generator."""

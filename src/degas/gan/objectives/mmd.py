@@ -47,6 +47,10 @@ class RepulsiveMmd(Objective):
     def critic_options(self) -> dict[str, Any]:
         return {"spectral": True, "score_pool": "sum"}
 
+    @property
+    def patience(self) -> int:
+        return self.repulsive_patience
+
     def critic_loss(self, batch: CriticBatch) -> Loss:
         real, fake = batch.score()
         first, lower = self.repulsive_bounds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,11 @@ from degas.gan.state import Steps
 from degas.runtime.distributed import Engine
 from degas.runtime.finite import NonFiniteError
 from degas.settings.sections import EvaluateSettings, GanSettings
+from degas_lab.contest.candidates import Candidate
 from degas_lab.contest.claims import claimed
 from degas_lab.contest.judging import Judge, steps_taken
 from degas_lab.contest.plan import Plan
+from degas_lab.contest.propose import Proposer
 from degas_lab.contest.runner import Contest
 from degas_lab.contest.trainer import baseline_like, build
 from degas_lab.contest.verdict import Contestant, verdict
@@ -87,6 +90,25 @@ def test_what_is_deleted_is_written_again_with_the_same_bytes(finished: Path, tm
         (folder / name).unlink()
     contest(folder).run()
     assert results(folder) == results(finished)
+
+
+def test_on_another_processor_it_goes_on_with_its_own_proposals(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(finished, folder)
+    exact = Proposer.candidate
+
+    def rounded(self: Proposer, *which: Any) -> Candidate:
+        one = exact(self, *which)
+        return replace(one, glo_value=one.glo_value + 1e-9)
+
+    monkeypatch.setattr(Proposer, "candidate", rounded)
+    contest(folder).run()
+    assert results(folder) == results(finished)
+    (folder / "candidates.json").write_text("[")
+    with pytest.raises(UserError, match=r"other settings: proposed was"):
+        contest(folder)
 
 
 @pytest.mark.slow

@@ -66,6 +66,47 @@ def test_every_objective_has_its_whole_training_step() -> None:
         assert min(row.values()) > 0
 
 
+def test_steps_are_measured_with_one_thread_and_with_all() -> None:
+    """Both in the same rounds; the number of threads is afterwards what it was."""
+    before, seen = torch.get_num_threads(), []
+    torch.set_num_threads(2)
+    try:
+        bench = Benchmark(SMALL, rounds=1, seed=0, engine=Engine(device="cpu"))
+        bench.objectives = ("mmd",)
+        step = bench._our_training_step("mmd")
+        bench._our_training_step = lambda _: lambda: (seen.append(torch.get_num_threads()), step())  # type: ignore
+        found = bench.threads()["step_by_threads"]
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert set(found) == {"search", "mmd"}
+    assert seen[:4] == [1, 2, 1, 2]
+    assert found["mmd"]["speedup"] == pytest.approx(found["mmd"]["one_thread_ms"] / found["mmd"]["ours_ms"])
+
+
+def test_only_the_named_objectives_are_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bench = Benchmark(SMALL, rounds=1, seed=0, engine=Engine(device="cpu"))
+    bench.objectives = ("mmd",)
+    assert set(bench.training_steps()) == {"mmd"}
+    assert main(["benchmark", "--out", str(tmp_path / "b.json"), "--parts", "training", "--objectives", "mdm"]) == 2
+    assert "--objectives" in capsys.readouterr().err
+    assert not (tmp_path / "b.json").exists()
+
+
+def test_compiled_calls_stand_beside_the_same_calls_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a counter in the compiler's place: the networks of one of the two calls are compiled, once each."""
+    compiled: list[str] = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self: compiled.append(type(self).__name__))
+    monkeypatch.setattr("degas_lab.speed.compiled.FORWARD_IMAGES", 2)
+    monkeypatch.setattr("degas_lab.speed.compiled.SAMPLES", 4)
+    found = Benchmark(SMALL, rounds=1, seed=0, engine=Engine(device="cpu")).compiled()["compiled"]
+    assert compiled == ["Supernet", "Generator", "Critic", "Generator", "EfficientNetLite0"]
+    assert list(found) == ["search", "mmd", "sampling", "features"]
+    for row in found.values():
+        assert row["speedup"] == pytest.approx(row["plain_ms"] / row["ours_ms"])
+        assert row["compile_seconds"] >= 0
+
+
 @pytest.mark.parametrize("objective", ["ct-gan", "wgan-gp", "sn-gan", "mmd", "r3gan"])
 def test_the_plain_step_moves_both_networks_and_the_average(objective: str) -> None:
     bench = Benchmark(SMALL, rounds=1, seed=0, engine=Engine(device="cpu"))
@@ -82,6 +123,7 @@ def test_the_plain_step_moves_both_networks_and_the_average(objective: str) -> N
 
 def test_features_are_measured_at_both_sizes_with_batch_norms_folded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("degas_lab.speed.evaluation.FORWARD_IMAGES", 2)
+    monkeypatch.setattr("degas_lab.speed.evaluation_steps.FORWARD_IMAGES", 2)
     found = Benchmark(SMALL, rounds=1, seed=0, engine=Engine(device="cpu")).features()
     assert set(found) == {"features", "features_224"}
     assert all(set(row) == BESIDE_PLAIN | {"images_per_second"} for row in found.values())
