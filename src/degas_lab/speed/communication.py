@@ -24,13 +24,11 @@ from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_
 from degas.gan.objectives import OBJECTIVES
 from degas.gan.settings import resolve_gan
 from degas.gan.state import Steps
-from degas.generator.generator import Generator
 from degas.nas.state import Search
 from degas.runtime.distributed import Engine
-from degas.runtime.rng import forked_rng
 from degas.settings.sections import GanSettings, SpaceSettings
-from degas.space.architecture import Architecture
 from degas_lab.sizes import Sizes
+from degas_lab.speed.bench import drawn_generator
 
 NUM_RANKS = 2
 KINDS = {"all_reduce": 0, "all_gather": 1, "broadcast": 0}  # function of torch.distributed → place of the payload
@@ -136,14 +134,6 @@ def _training_traffic(objective: str, sizes: Sizes, engine: Engine, seed: int) -
     with counted(traffic):
         steps.both(1)
     return traffic
-
-
-def drawn_generator(sizes: Sizes, seed: int) -> Generator:
-    """The generator of an architecture drawn from `seed`, at these sizes."""
-    space, base_size = SpaceSettings().resolve(sizes.image_size)
-    shape = (space.num_stages, space.num_normal, base_size, sizes.width, sizes.noise_size, sizes.channels)
-    with forked_rng(seed, "benchmark generator"):
-        return Generator.from_architecture(Architecture(*shape, space.draw(seed)))
 
 
 def rows(found: dict[str, Any]) -> list[str]:

@@ -17,7 +17,8 @@ from degas.nets.cost import count_parameters
 from degas.runtime.distributed import Engine
 from degas.settings.sections import GanSettings, SpaceSettings
 from degas_lab.sizes import Sizes
-from degas_lab.speed.communication import Traffic, communication, counted, drawn_generator, rows
+from degas_lab.speed.bench import drawn_generator
+from degas_lab.speed.communication import Traffic, communication, counted, rows
 
 SMALL = Sizes(width=4, batch_images=4, image_size=8, noise_size=8)
 
