@@ -143,7 +143,7 @@ def test_the_commands_of_the_grow_page_run(with_images: Path, capsys: Any) -> No
     """At a quarter of their sizes: a search after a prefix needs two stages."""
     for command in commands(DOCS / "grow.md"):
         words = tiny(command.replace("image-size 32", "image-size 16"))
-        if "--search.prefix" in words:
+        if "--search.prefix" in words or "--search.grow" in words:
             words[words.index("--data.image-size") + 1] = "16"
         assert cli.main(words) == 0, f"{command}: {capsys.readouterr().err}"
 

@@ -744,6 +744,24 @@ ROWS: tuple[Row, ...] = (
         "--search.prefix arch.json: --space.share stages has one decision for all stages; leave out one of the two",
     ),
     Row(
+        "two caps for a growing search",
+        f"{SEARCH} --search.grow --max-params 100000 --max-macs 100000",
+        2,
+        "search: --search.grow keeps within one cap on size; leave out --max-params or --max-macs",
+    ),
+    Row(
+        "a growing search by a signal without smaller images",
+        f"{SEARCH} --search.grow --search.signal adversarial",
+        2,
+        "search: --search.grow needs a loss for smaller images, and the signal adversarial has none; use --search.signal glo",
+    ),
+    Row(
+        "a growing search for cells",
+        f"{SEARCH} --search.grow --search.prune paper --space.share stages",
+        2,
+        "search: --search.grow decides stage by stage; leave out --space.share stages",
+    ),
+    Row(
         "a way to compare α where losses are compared",
         f"{SEARCH} --search.prune perturbation --search.compare centred",
         2,

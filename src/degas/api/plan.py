@@ -15,6 +15,7 @@ from degas.gan.fresh import chosen_generator
 from degas.gan.settings import CompleteGan, resolve_gan, source_of_shared, sources
 from degas.gan.state import build_critic
 from degas.generator.generator import Generator
+from degas.nas.grow.plan import Part, parts_of
 from degas.nas.searched_space import searched_space
 from degas.nas.settings import resolve_search, steps_of_epoch
 from degas.nas.stage import check_search_job, search_bytes
@@ -44,17 +45,23 @@ def images_facts(images: ImageSet) -> list[Row]:
 def search_facts(images: ImageSet, settings: SearchSettings, space: SpaceSettings, *, seeds: int | None) -> list[Row]:
     """Return parameters of the supernet, steps and memory of a search; raise `UserError` if the search would."""
     check_search_job(images, settings, space)
-    graph, base_size = searched_space(settings, space, images.image_size)
+    return [row for part in parts_of(images, settings, space) for row in _part_facts(part, space, seeds)]
+
+
+def _part_facts(part: Part, space: SpaceSettings, seeds: int | None) -> list[Row]:
+    images, settings = part.images, part.settings
+    graph, base_size = searched_space(settings, space, images.image_size, part.prefix)
     sizes = {"width": settings.width, "noise_size": settings.noise_size, "channels": images.channels}
     per_epoch = steps_of_epoch(settings, images.num_images, num_ranks())
     epochs = resolve_search(settings, images.num_images, num_ranks()).num_epochs
     times = f"{seeds} searches of " if seeds else ""
+    at = f" at {part.place.image_size} px" if part.place else ""
     return [
-        ("search parameters", f"{supernet_parameters(graph, base_size=base_size, **sizes):,}", "the supernet"),
-        ("search steps", f"{times}{epochs * per_epoch:,}", f"epochs {epochs:,}, steps each {per_epoch:,}"),
+        (f"search parameters{at}", f"{supernet_parameters(graph, base_size=base_size, **sizes):,}", "the supernet"),
+        (f"search steps{at}", f"{times}{epochs * per_epoch:,}", f"epochs {epochs:,}, steps each {per_epoch:,}"),
         (
-            "search memory",
-            f"at least {in_words(search_bytes(images, settings, space))}",
+            f"search memory{at}",
+            f"at least {in_words(search_bytes(part, space))}",
             "weights and the signal's values",
         ),
     ]

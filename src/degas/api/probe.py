@@ -11,6 +11,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from degas.data.image_set import ImageSet
+from degas.nas.grow.plan import Part, parts_of
 from degas.nas.state import Search
 from degas.runtime.distributed import Engine
 from degas.runtime.estimate import format_about
@@ -30,14 +31,30 @@ def search_probe(
     seeds: int | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> list[Row]:
-    """Rows on arithmetic, memory and time of a search, from its first steps on this machine.
+    """Rows on arithmetic, memory and time of a search, from its first steps on this machine: of all stages if it grows.
 
     The first step counts multiply-adds. It also warms up and prepares what the later ones use, such as the principal
     components of all images, which can take 50 times as long as a step: its time counts once. Decisions that are
     measured after the steps come on top.
     """
+    rows, total = [], 0.0
+    parts = list(parts_of(images, settings, space))
+    for part in parts:
+        found, seconds = _probe(part, space, device, seeds or 1, clock)
+        rows += found
+        total += seconds
+    if len(parts) > 1:
+        rows.append(("search time", f"about {format_about(total)}", "all stages; drawn prefixes stood in"))
+    return rows
+
+
+def _probe(
+    part: Part, space: SpaceSettings, device: str, num_seeds: int, clock: Callable[[], float]
+) -> tuple[list[Row], float]:
+    """The rows of one search, and its estimated seconds."""
+    settings = part.settings.model_copy(update={"cuda_graphs": False})
     with Engine(settings.precision, device) as engine:
-        search = Search(images, settings.model_copy(update={"cuda_graphs": False}), space, seed=0, engine=engine)
+        search = Search(part.images, settings, space, seed=0, engine=engine, prefix=part.prefix, place=part.place)
         begun = clock()
         with FlopCounterMode(display=False) as counter:
             search.step(0)
@@ -46,17 +63,19 @@ def search_probe(
         memory, whose = peak_bytes(engine.device)
     twice = ", inner activations computed twice" if settings.checkpoint_activations else ""
     after = "; measuring the decisions comes on top" if search.rule.measured else ""
-    total = format_about((first + seconds * (search.total_steps - 1)) * (seeds or 1))
+    total = (first + seconds * (search.total_steps - 1)) * num_seeds
     multiply_adds = counter.get_total_flops() / 2e9
-    return [
-        ("search arithmetic", f"{multiply_adds:,.3g} billion multiply-adds", "a step, backward passes included"),
-        ("search peak", in_words(memory), f"{whose}, in its first steps{twice}"),
+    at = f" at {part.place.image_size} px" if part.place else ""
+    rows = [
+        (f"search arithmetic{at}", f"{multiply_adds:,.3g} billion multiply-adds", "a step, backward passes included"),
+        (f"search peak{at}", in_words(memory), f"{whose}, in its first steps{twice}"),
         (
-            "search time",
-            f"about {total}",
+            f"search time{at}",
+            f"about {format_about(total)}",
             f"by {count} step{'s' if count > 1 else ''} here, {1000 * seconds:,.0f} ms each{after}",
         ),
     ]
+    return rows, total
 
 
 def _timed(search: Search, clock: Callable[[], float]) -> tuple[float, int]:

@@ -103,6 +103,22 @@ def fixed_subset(num_images: int, count: int | None) -> np.ndarray:
     return np.sort(np.random.default_rng(_SUBSET_SEED).permutation(num_images)[:count])
 
 
+def area_downsampled(images: ImageSet, size: int) -> ImageSet:
+    """The images at `size` pixels, a whole fraction of theirs: the mean of each square of pixels, rounded half up."""
+    factor = images.image_size // size
+    if size * factor != images.image_size:
+        raise ValueError(f"{size} px is no whole fraction of {images.image_size} px")
+    if factor == 1:
+        return images
+    count, channels = images.images.shape[:2]
+    smaller = np.empty((count, channels, size, size), np.uint8)
+    for start in range(0, count, 1024):
+        squares = images.images[start : start + 1024].reshape(-1, channels, size, factor, size, factor)
+        smaller[start : start + 1024] = (squares.sum(axis=(3, 5), dtype=np.int64) + factor**2 // 2) // factor**2
+    fingerprint = content_fingerprint(smaller, images.labels, images.class_names)
+    return replace(images, images=smaller, fingerprint=fingerprint)
+
+
 def content_fingerprint(images: np.ndarray, labels: np.ndarray | None, class_names: tuple[str, ...]) -> str:
     """sha256 over shape, pixels, labels and class names, as hexadecimal digits."""
     digest = hashlib.sha256(repr((images.shape, list(class_names), labels is not None)).encode())

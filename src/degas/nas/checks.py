@@ -20,14 +20,26 @@ def check_search(settings: SearchSettings, space: SpaceSettings, *, image_size: 
     check_on_images(settings, space, image_size=image_size, channels=channels)
 
 
-def check_on_images(settings: SearchSettings, space: SpaceSettings, *, image_size: int, channels: int) -> None:
-    """Raise `UserError` for settings that exclude images of this size and number of channels."""
-    graph, base_size = searched_space(settings, space, image_size)
+def check_on_images(
+    settings: SearchSettings,
+    space: SpaceSettings,
+    *,
+    image_size: int,
+    channels: int,
+    prefix: Architecture | None = None,
+) -> None:
+    """Raise `UserError` for settings that exclude images of this size and number of channels.
+
+    `prefix`: the architecture of `settings.prefix`, or one in its place.
+    """
+    graph, base_size = searched_space(settings, space, image_size, prefix)
     find_signal(settings).check(settings, image_size)
     if space.share == "stages" and (why := _unshared_decision(settings)):
         raise UserError(
             f"search: --space.share stages: {why}, and stages with one α have one decision; {PRUNE_BY_ALPHA}"
         )
+    if settings.grow and space.share == "stages":
+        raise UserError("search: --search.grow decides stage by stage; leave out --space.share stages")
     if space.share == "stages" and settings.leave == "layers":
         raise UserError(
             "search: --search.leave layers decides stages one after the other, and with --space.share stages all have "
@@ -65,6 +77,8 @@ def check_settings(settings: SearchSettings) -> None:
         )
     if settings.settle_margin is not None and not settings.settle_epochs:
         raise UserError("search: --search.settle-margin counts only with --search.settle-epochs; give both")
+    if settings.grow:
+        _check_grow(settings, signal)
     if settings.cuda_graphs and (why := _step_dependent_setting(settings, signal)):
         raise UserError(f"search: --search.cuda-graphs replays one step, but {why} makes every step different")
     if settings.cuda_graphs and settings.checkpoint_activations:
@@ -73,6 +87,19 @@ def check_settings(settings: SearchSettings) -> None:
         )
     if why := rule.conflict(settings):
         raise UserError(f"search: {why}")
+
+
+def _check_grow(settings: SearchSettings, signal: type[Signal]) -> None:
+    """Raise `UserError` for settings that no grown search can use."""
+    if settings.max_params is not None and settings.max_macs is not None:
+        raise UserError("search: --search.grow keeps within one cap on size; leave out --max-params or --max-macs")
+    if settings.order == "second":
+        raise UserError("search: --search.grow has two rates of weights, and --search.order second unrolls one step")
+    if not signal.grows:
+        raise UserError(
+            f"search: --search.grow needs a loss for smaller images, and the signal {settings.signal} has none; "
+            f"use --search.signal glo"
+        )
 
 
 PRUNE_BY_ALPHA = "use --search.prune paper without a cap"
@@ -96,6 +123,7 @@ def _step_dependent_setting(settings: SearchSettings, signal: type[Signal]) -> s
         f"--search.leave {settings.leave}": settings.leave != "never",
         "--search.temperature-end": settings.temperature_end is not None,
         "--search.beta-weight": settings.beta_weight > 0,
+        "--search.grow": settings.grow,
         "--search.alpha-batch held_out": settings.alpha_batch == "held_out",
     }
     return next((name for name, on in found.items() if on), "")

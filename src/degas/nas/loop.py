@@ -41,12 +41,17 @@ def run_steps(search: Search, folder: StageFolder, *, progress: bool) -> int:
 
 def progress_of(search: Search, step: int, quiet: bool) -> Progress:
     """Return the progress display of a search that begins after `step` steps, with ways to shorten the search."""
+    place = search.place
+    title = "search" if place is None else f"search {place.image_size} px"
     ways = [f"--search.num-epochs {SHORT_EPOCHS}"] if search.settings.num_epochs > SHORT_EPOCHS else []
     ways += ["fewer images (--data.max-images)", "a smaller --search.width"]
     ways += ["a GPU"] if search.engine.device.type == "cpu" else []
     measured = search.rule.measured
-    after = f"the loss {measured}, measured at the end" if measured else ""
-    return Progress("search", search.total_steps, start_step=step, besides=after, shorter=", ".join(ways), quiet=quiet)
+    besides = [f"the loss {measured}, measured at the end"] if measured else []
+    if place is not None and place.later:
+        besides.append(f"the searches at {' and '.join(map(str, place.later))} px, whose steps take longer")
+    after = ", and ".join(besides)
+    return Progress(title, search.total_steps, start_step=step, besides=after, shorter=", ".join(ways), quiet=quiet)
 
 
 class Follower:

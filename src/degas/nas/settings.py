@@ -20,8 +20,8 @@ ANNEALED = 0.1  # share of the temperature at the end of annealing: our choice; 
 class CompleteSearch(SearchSettings):
     """The complete settings of a search, made by `resolve_search`.
 
-    None remains only where it means absence: no cap on the size, no fixed margin for settling. `asked` are the user's
-    settings, as config.json holds them.
+    None remains only where it means absence: no prefix, no cap on the size, no fixed margin for settling. `asked` are
+    the user's settings, as config.json holds them.
     """
 
     num_epochs: Positive

@@ -27,6 +27,9 @@ from degas.runtime.run_folder import StageFolder
 from degas.settings.sections import SIGNALS, SearchSettings
 
 Terms = dict[str, Tensor]  # name → scalar
+# In a grown search, our choice: the weight of the loss at each smaller size, and the share of the rate at which weights
+# of earlier stages move.
+SMALLER_WEIGHT, EARLIER_RATE = 0.1, 0.1
 ENTRY_POINTS = "degas.signals"  # entry point group of other packages: name, and module that registers it
 REGISTERED: Registry[type[Signal]] = Registry("search signal")
 SignalClass = TypeVar("SignalClass", bound="type[Signal]")
@@ -71,10 +74,12 @@ class Signal(ABC):
 
     Attributes:
         replayable: a step depends only on its batch and rates, so that a CUDA graph can replay it.
+        grows: `loss` also takes images smaller than the batch's by a whole factor, as a grown search needs.
         rates: the settings to lower if a number is not finite.
     """
 
     replayable: ClassVar[bool] = False
+    grows: ClassVar[bool] = False
     rates: ClassVar[str] = "--search.weight-lr"
 
     def __init__(
@@ -95,6 +100,7 @@ class Signal(ABC):
         self.weights = list(weights)
         self.weight_lr = settings.weight_lr
         self.optimizer = weight_optimizer(self.weights, settings)
+        self._all_sizes: Callable[[Tensor], list[Tensor]] | None = None
 
     # ------------------------------------------------------------------------------------------ of every signal
 
@@ -122,6 +128,25 @@ class Signal(ABC):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
         load_optimizer(self.optimizer, state["optimizer"])
+
+    # ------------------------------------------------------------------------------------------ in a grown search
+
+    def grow(self, all_sizes: Callable[[Tensor], list[Tensor]], earlier_weights: Sequence[nn.Parameter]) -> None:
+        """Fit the images of earlier stages too, with a small weight, and move `earlier_weights` at a share of the rate.
+
+        `all_sizes`: inputs (B, d) → images of this stage's size and of the earlier ones, largest first.
+        """
+        self._all_sizes = all_sizes
+        earlier = {id(weight) for weight in earlier_weights}
+        new = [weight for weight in self.weights if id(weight) not in earlier]
+        self.optimizer = weight_optimizer(new, self.settings)
+        self.optimizer.add_param_group({"params": list(earlier_weights), "rate_share": EARLIER_RATE})
+
+    def take_over(self, state: dict[str, Any]) -> None:  # noqa: B027
+        """Begin with the values of an earlier fit of the same images at a smaller size: its `state_dict`.
+
+        The network has taken over its weights.
+        """
 
     # ------------------------------------------------------------------------------------------ of some signals
 
@@ -175,8 +200,12 @@ class Signal(ABC):
     def terms(self, inputs: Tensor, batch: Batch) -> Terms:
         """The terms of the loss for inputs (B, d), outside autocast."""
         with self.engine.autocast():
-            fake_images = self.network(inputs)
-        return self.loss(fake_images, batch)
+            fake_images, *smaller = self._all_sizes(inputs) if self._all_sizes else [self.network(inputs)]
+        found = self.loss(fake_images, batch)
+        for images in smaller:
+            own = self.loss(images, batch)
+            found |= {f"{name}_{images.shape[-1]}px": SMALLER_WEIGHT * term for name, term in own.items()}
+        return found
 
     def fit_weights(self, inputs: Tensor, batch: Batch, rate_share: float | Tensor) -> tuple[Terms, Tensor]:
         """Step the weights on a batch's inputs; return the detached terms and the norm of the gradient."""
@@ -186,7 +215,7 @@ class Signal(ABC):
         self.engine.all_reduce_mean([weight.grad for weight in self.weights if weight.grad is not None])
         norm = nn.utils.clip_grad_norm_(self.weights, self.settings.clip_norm or math.inf)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.weight_lr * rate_share
+            group["lr"] = self.weight_lr * group.get("rate_share", 1.0) * rate_share
         self.optimizer.step()
         return {name: term.detach() for name, term in terms.items()}, norm
 

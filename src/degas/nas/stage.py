@@ -6,56 +6,28 @@ import json
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from degas.data.image_set import ImageSet, stage_head
+from degas.data.image_set import ImageSet
 from degas.errors import UserError
-from degas.nas.searched_space import load_prefix, prefix_config, searched_space
+from degas.nas.grow.plan import Part, Stage, grown_stages, parts_of
+from degas.nas.job import Place, SearchJob
+from degas.nas.opening import engine_of, folder_of
+from degas.nas.searched_space import searched_space
 from degas.nets.cost import supernet_parameters
 from degas.runtime.distributed import Engine, chosen_device
 from degas.runtime.environment import num_ranks
 from degas.runtime.memory import reject_beyond_memory
 from degas.runtime.replay import check_graphs
 from degas.runtime.run_folder import StageFolder, write_environment
-from degas.runtime.setup import Setup
 from degas.runtime.tracking import make_tracker
-from degas.settings.resume_rules import resume_rules
 from degas.settings.sections import SearchSettings, SpaceSettings
 from degas.space.architecture import Architecture
 
 Ahead = Callable[[Path, Sequence[int]], None]  # makes the searches with these seeds in FOLDER/seed-N
-RULES = resume_rules(space=SpaceSettings(), search=SearchSettings())
-
-
-@dataclass(frozen=True)
-class SearchJob:
-    """Everything that a search depends on, except seed and folder."""
-
-    images: ImageSet
-    space: SpaceSettings
-    search: SearchSettings
-    setup: Setup
-
-    @cached_property
-    def prefix(self) -> Architecture | None:
-        """The architecture of `--search.prefix`, read once, so that all seeds have the same."""
-        return load_prefix(self.search)
-
-    def config(self, seed: int) -> dict[str, Any]:
-        """Return the contents of config.json."""
-        _, base_size = self.space.resolve(self.images.image_size)
-        return {
-            **stage_head(self.images, seed, self.setup.preset),
-            "space": {**self.space.model_dump(mode="json"), "base_size": base_size},
-            "search": self.search.model_dump(mode="json"),
-            **prefix_config(self.prefix),
-        }
 
 
 def search_into(
@@ -70,19 +42,90 @@ def search_into(
     """Search into the folder `stage`; a finished search is read back, an unfinished one continues with `resume`.
 
     With `num_seeds` (two or more): searches with `seed`, `seed` + 1, … are in `stage`/seed-N; `stage` itself holds
-    their consensus, which is returned. `ahead` may make these searches first, all at a time. Every check that is
-    possible before the work is made here, once. Raises `UserError`; warns of degenerate results.
+    their consensus, which is returned; `ahead` may make these searches first, all at a time. A grown search has one
+    such search per image size in `stage`/grow-SIZE, and the results of all in `stage`. Every check that is possible
+    before the work is made here, once. Raises `UserError`; warns of degenerate results.
     """
     _check(job, num_seeds)
-    if num_seeds is None:
-        return _search_one(stage, job, seed=seed, resume=resume)
-    return _search_several(stage, job, seed=seed, num_seeds=num_seeds, resume=resume, ahead=ahead)
+    if job.search.grow:
+        stages = grown_stages(job.search, job.space, job.images.image_size, job.images.channels)
+        if len(stages) > 1:
+            if ahead is not None:
+                raise UserError(
+                    "--search.grow: each stage follows from the one before; leave out --processes, --address"
+                )
+            return _grow(stage, job, stages, seed=seed, num_seeds=num_seeds, resume=resume)
+    return _search_into(stage, job, seed=seed, num_seeds=num_seeds, resume=resume, ahead=ahead)
 
 
 def search_seed(stage: Path, job: SearchJob, *, seed: int, num_seeds: int) -> None:
     """Make one of several searches, in `stage`/seed-`seed`, for a process that works for `search_into`'s `ahead`."""
     _check(job, num_seeds)
     _search_one(stage / f"seed-{seed}", job, seed=seed, resume=True, warn=False)
+
+
+def _search_into(
+    stage: Path,
+    job: SearchJob,
+    *,
+    seed: int,
+    num_seeds: int | None,
+    resume: bool,
+    engine: Engine | None = None,
+    ahead: Ahead | None = None,
+) -> Architecture:
+    """One search, or several seeds and their consensus; a stage of a grown search has the `engine` of the whole."""
+    if num_seeds is None:
+        return _search_one(stage, job, seed=seed, resume=resume, engine=engine, warn=engine is None)
+    return _search_several(stage, job, seed=seed, num_seeds=num_seeds, resume=resume, engine=engine, ahead=ahead)
+
+
+def _grow(
+    stage: Path, job: SearchJob, stages: Sequence[Stage], *, seed: int, num_seeds: int | None, resume: bool
+) -> Architecture:
+    """A chain of searches at growing image sizes; resume skips finished ones and continues others."""
+
+    def work(folder: StageFolder, engine: Engine) -> None:
+        from degas.figures.drawing import draw_architecture
+        from degas.nas.grow.chain import grow, write_whole
+
+        def search_stage(inner: Path, one: SearchJob) -> None:
+            _search_into(inner, one, seed=seed, num_seeds=num_seeds, resume=folder.resuming, engine=engine)
+            engine.wait()  # the other ranks read the files of rank 0
+
+        grow(folder, job, stages, search_stage)
+        architecture = write_whole(folder, job, stages)
+        if folder.writes:
+            draw_architecture(architecture, folder.path / "architecture.png")
+
+    settings = {**job.config(seed), **({} if num_seeds is None else {"num_seeds": num_seeds})}
+    return _search_together(stage, job, settings, work, resume=resume)
+
+
+def _search_together(
+    stage: Path,
+    job: SearchJob,
+    settings: dict[str, Any],
+    work: Callable[[StageFolder, Engine], None],
+    *,
+    resume: bool,
+    engine: Engine | None = None,
+) -> Architecture:
+    """Several searches inside the folder `stage`: `work` makes them and writes the result of all.
+
+    Without `engine` a new one is used, and the user is warned of degenerate results.
+    """
+    with folder_of(stage, settings, resume, engine) as folder:
+        if not folder.known_done():
+            with engine_of(job, folder, engine) as used:
+                if not folder.done(used):
+                    write_environment(folder.path, job.setup.command)
+                    work(folder, used)
+                    used.wait()
+                    folder.mark_done()
+        if engine is None and folder.writes:
+            _warn_of_degenerate(folder.path)
+        return Architecture.load(folder.path / "architecture.json")
 
 
 def run_search(
@@ -95,6 +138,7 @@ def run_search(
     engine: Engine,
     progress: bool = True,
     prefix: Architecture | None = None,
+    place: Place | None = None,
 ) -> Architecture:
     """Search an architecture for `images` and write everything about it into `folder`: state, loop, results.
 
@@ -102,7 +146,7 @@ def run_search(
     mixing.jsonl (likewise, the mixing weight w and w·‖kernel‖), metrics.jsonl, timing.jsonl, pruning.json (every
     decision with its margin), degenerate.json (problems without an error), the signal's pictures, checkpoints/. A
     folder opened with resume continues from its newest checkpoint, to the same bits as an uninterrupted search.
-    `prefix`: the architecture of `settings.prefix`, if it has been read.
+    `prefix`: the architecture of `settings.prefix`, if it has been read; `place`: in a grown search.
 
     Raises:
         UserError: images fit no graph, a loss or gradient is not finite (with step and term), the search learns
@@ -113,35 +157,25 @@ def run_search(
     from degas.nas.results.outputs import write_results
     from degas.nas.state import Search
 
-    search = Search(images, settings, space, seed=seed, engine=engine, prefix=prefix)
+    search = Search(images, settings, space, seed=seed, engine=engine, prefix=prefix, place=place)
     step = run_steps(search, folder, progress=progress)
     return write_results(folder, search, step)
 
 
 def _search_one(
-    stage: Path,
-    job: SearchJob,
-    *,
-    seed: int,
-    resume: bool,
-    engine: Engine | None = None,
-    warn: bool = True,
-    begun_ranks: int | None = None,
+    stage: Path, job: SearchJob, *, seed: int, resume: bool, engine: Engine | None = None, warn: bool = True
 ) -> Architecture:
     """One search into the folder `stage`, on a new engine unless one is given."""
     from degas.figures.drawing import draw_architecture
 
     watcher = make_tracker(job.setup.tracker, stage)
-    settings = job.config(seed)
-    with StageFolder(
-        stage, settings=settings, resume=resume, kind="search", rules=RULES, begun_ranks=begun_ranks
-    ) as folder:
+    with folder_of(stage, job.config(seed), resume, engine) as folder:
         folder.tracker = watcher
         if folder.known_done():
             if warn and folder.writes:
                 _warn_of_degenerate(folder.path)
             return Architecture.load(folder.path / "architecture.json")
-        with _engine(job, folder) if engine is None else nullcontext(engine) as used:
+        with engine_of(job, folder, engine) as used:
             if folder.done(used):
                 return Architecture.load(folder.path / "architecture.json")
             write_environment(folder.path, job.setup.command)
@@ -154,6 +188,7 @@ def _search_one(
                 engine=used,
                 progress=job.setup.progress,
                 prefix=job.prefix,
+                place=job.place,
             )
             if folder.writes:
                 draw_architecture(architecture, folder.path / "architecture.png")
@@ -164,39 +199,31 @@ def _search_one(
 
 
 def _search_several(
-    stage: Path, job: SearchJob, *, seed: int, num_seeds: int, resume: bool, ahead: Ahead | None
+    stage: Path,
+    job: SearchJob,
+    *,
+    seed: int,
+    num_seeds: int,
+    resume: bool,
+    engine: Engine | None = None,
+    ahead: Ahead | None = None,
 ) -> Architecture:
     """Run a search for each seed, then their consensus; resume skips finished searches and continues others."""
-    settings = {**job.config(seed), "num_seeds": num_seeds}
-    with StageFolder(stage, settings=settings, resume=resume, kind="search", rules=RULES) as folder:
-        if folder.known_done():
-            if folder.writes:
-                _warn_of_degenerate(folder.path)
-            return Architecture.load(folder.path / "architecture.json")
-        seeds = range(seed, seed + num_seeds)
+    seeds = range(seed, seed + num_seeds)
+
+    def work(folder: StageFolder, used: Engine) -> None:
         if ahead is not None:
             ahead(folder.path, [one for one in seeds if not (folder.path / f"seed-{one}" / "done.json").exists()])
-        with _engine(job, folder) as engine:
-            if folder.done(engine):
-                return Architecture.load(folder.path / "architecture.json")
-            write_environment(folder.path, job.setup.command)
-            for k, one in enumerate(seeds, start=1):
-                if job.setup.progress and folder.writes:
-                    print(f"search: seed {one}, {k} of {num_seeds}", file=sys.stderr)
-                inner = folder.path / f"seed-{one}"
-                goes_on, ranks = folder.resuming or ahead is not None, folder.begun_ranks
-                _search_one(inner, job, seed=one, resume=goes_on, engine=engine, warn=False, begun_ranks=ranks)
-                engine.wait()  # the other ranks read the files of rank 0
-            architecture = _write_consensus(job, folder, seeds)
-            engine.wait()
-        folder.mark_done()
-        if folder.writes:
-            _warn_of_degenerate(folder.path)
-    return architecture
+        for k, one in enumerate(seeds, start=1):
+            if job.setup.progress and folder.writes:
+                print(f"search: seed {one}, {k} of {num_seeds}", file=sys.stderr)
+            inner = folder.path / f"seed-{one}"
+            _search_one(inner, job, seed=one, resume=folder.resuming or ahead is not None, engine=used, warn=False)
+            used.wait()  # the other ranks read the files of rank 0
+        _write_consensus(job, folder, seeds)
 
-
-def _engine(job: SearchJob, folder: StageFolder) -> Engine:
-    return Engine(job.search.precision, job.setup.device, folder.begun_ranks)
+    settings = {**job.config(seed), "num_seeds": num_seeds}
+    return _search_together(stage, job, settings, work, resume=resume, engine=engine)
 
 
 def _write_consensus(job: SearchJob, folder: StageFolder, seeds: Sequence[int]) -> Architecture:
@@ -227,39 +254,45 @@ def _warn_of_degenerate(folder: Path) -> None:
 
 def _check(job: SearchJob, num_seeds: int | None) -> None:
     """Check the job before the folder is made; `check_settings` ran before the images were read."""
-    from degas.nas.checks import check_on_images
-
     if num_seeds is not None and num_seeds < 2:
         raise UserError(f"search: seeds is {num_seeds}; agreement needs two or more; leave it out for one search")
-    if num_seeds is not None and not isinstance(job.setup.tracker, str):
-        raise UserError("search: several seeds make several runs; give the name of a tracker instead of an object")
+    if (num_seeds is not None or job.search.grow) and not isinstance(job.setup.tracker, str):
+        several = "several seeds make" if num_seeds is not None else "--search.grow makes"
+        raise UserError(f"search: {several} several runs; give the name of a tracker instead of an object")
     if job.search.cuda_graphs:
         check_graphs("search", chosen_device(job.setup.device), num_ranks())
-    check_on_images(job.search, job.space, image_size=job.images.image_size, channels=job.images.channels)
-    _check_memory(job.images, job.search, job.space, job.setup.device)
+    _check_parts(job.images, job.search, job.space, job.setup.device)
 
 
 def check_search_job(images: ImageSet, search: SearchSettings, space: SpaceSettings, device: str = "auto") -> None:
     """Raise `UserError` for settings that do not suit these images, or that need more than the free memory."""
-    from degas.nas.checks import check_on_images, check_settings
+    from degas.nas.checks import check_settings
 
     check_settings(search)
+    _check_parts(images, search, space, device)
+
+
+def _check_parts(images: ImageSet, search: SearchSettings, space: SpaceSettings, device: str) -> None:
+    """Check the search as a whole, and every stage of a grown one."""
+    from degas.nas.checks import check_on_images
+
     check_on_images(search, space, image_size=images.image_size, channels=images.channels)
-    _check_memory(images, search, space, device)
+    on_cpu = device == "cpu" or not torch.cuda.is_available()
+    for part in parts_of(images, search, space):
+        sizes = {"image_size": part.images.image_size, "channels": images.channels}
+        check_on_images(part.settings, space, **sizes, prefix=part.prefix)
+        if on_cpu:
+            lower = "--search.width, --search.noise-size or --data.max-images"
+            reject_beyond_memory("search", search_bytes(part, space), lower)
 
 
-def _check_memory(images: ImageSet, search: SearchSettings, space: SpaceSettings, device: str) -> None:
-    if device == "cpu" or not torch.cuda.is_available():
-        lower = "--search.width, --search.noise-size or --data.max-images"
-        reject_beyond_memory("search", search_bytes(images, search, space), lower)
-
-
-def search_bytes(images: ImageSet, settings: SearchSettings, space: SpaceSettings) -> int:
+def search_bytes(part: Part, space: SpaceSettings) -> int:
     """Return the bytes of a search: weights, gradients and moments of the supernet, and the signal's, in float32."""
     from degas.nas.signal import find_signal
 
-    graph, base_size = searched_space(settings, space, images.image_size)
-    sizes = {"width": settings.width, "noise_size": settings.noise_size, "channels": images.channels}
+    settings, channels = part.settings, part.images.channels
+    graph, base_size = searched_space(settings, space, part.images.image_size, part.prefix)
+    sizes = {"width": settings.width, "noise_size": settings.noise_size, "channels": channels}
     copies = (4 if settings.weight_optimizer == "adam" else 3) + (3 if settings.order == "second" else 0)
     weights = copies * supernet_parameters(graph, base_size=base_size, **sizes)
-    return 4 * (weights + find_signal(settings).num_own_values(settings, images.num_images))
+    return 4 * (weights + find_signal(settings).num_own_values(settings, part.images.num_images))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -24,7 +25,9 @@ from degas.nas.alpha.step import AlphaStep
 from degas.nas.checks import search_budget
 from degas.nas.decide.rule import make_rule
 from degas.nas.decide.settle import has_settled
+from degas.nas.grow.network import GrownSupernet, fade_share
 from degas.nas.held_out import split_held_out
+from degas.nas.job import Place
 from degas.nas.plateau import Plateau
 from degas.nas.searched_space import load_prefix, searched_space
 from degas.nas.settings import resolve_search
@@ -46,6 +49,7 @@ class Search:
         images, settings, space: images and the user's settings; `checks.check_search` has rejected unusable ones.
         make_signal: called like a signal class, instead of the one that the settings name.
         prefix: the architecture of `settings.prefix`, if it has been read.
+        place: in a grown search; after its first stage, weights and latents begin with those of the stage before.
 
     Attributes:
         settings: the complete settings.
@@ -61,9 +65,11 @@ class Search:
         engine: Engine,
         make_signal: Callable[..., Signal] | None = None,
         prefix: Architecture | None = None,
+        place: Place | None = None,
     ) -> None:
         self.settings = settings = resolve_search(settings, images.num_images, engine.shares.begun_ranks)
         self.images, self.space_settings, self.seed, self.engine = images, space, seed, engine
+        self.place = place
         self.prefix = prefix or load_prefix(settings)
         self.space, self.base_size = searched_space(settings, space, images.image_size, self.prefix)
         self.store = Store(images.images, engine.device)
@@ -82,6 +88,8 @@ class Search:
             seed=seed,
             engine=engine,
         )
+        if isinstance(self.supernet, GrownSupernet):
+            self.signal.grow(self.supernet.all_sizes, self.supernet.earlier_weights())
         budget = search_budget(settings, space, self.space, base_size=self.base_size, channels=images.channels)
         self.cap = budget if budget is not None and budget.is_capped else None
         self.rule = make_rule(settings, self.space, self.cap)
@@ -104,8 +112,9 @@ class Search:
         self.replayed = Replayed(self._replayable, engine.device, CudaGraphs()) if settings.cuda_graphs else None
 
     def _new_supernet(self) -> Supernet:
+        make = partial(GrownSupernet, heads=self.place.heads) if self.place and self.place.heads else Supernet
         with forked_rng(self.seed, "supernet"):
-            supernet = Supernet(
+            supernet = make(
                 self.space,
                 base_size=self.base_size,
                 width=self.settings.width,
@@ -135,6 +144,8 @@ class Search:
         """Take search step `step` (from 0): weights, then α; with `joint` both from one backward pass."""
         batch = self.weight_batches(step)
         alpha_batch = self.alpha_step.batch(batch, step)
+        if isinstance(self.supernet, GrownSupernet):
+            self.supernet.fade = fade_share(step, self.total_steps)
         if self.replayed is None:
             return self._move(batch, alpha_batch, step, self.signal.rate_share(step))
         inputs: dict[str, Tensor | float] = {"rate_share": self.signal.rate_share(step)}
@@ -195,6 +206,8 @@ class Search:
     def is_settled(self, step: int) -> bool:
         """Return whether `step` ends an epoch with no open decision; this depends only on α after each epoch."""
         ends = step == len(self.alpha_history) * self.steps_per_epoch
+        if isinstance(self.supernet, GrownSupernet) and fade_share(step, self.total_steps) < 1.0:
+            return False  # its images are still partly those of the stage before
         return ends and has_settled(self.alpha_history, self.space, self.settings)
 
     # ------------------------------------------------------------------------------------------ checkpoints
@@ -213,7 +226,7 @@ class Search:
         """Load the newest usable checkpoint and return its step; 0 without one."""
         found = folder.restore(lambda line: print(line, file=sys.stderr), self.engine)
         if found is None:
-            self.signal.start()
+            self._begin()
             return 0
         step, state = found
         self.signal.load_state_dict(state["signal" if "signal" in state else "glo"])  # degas 0.1.0 wrote "glo"
@@ -233,6 +246,14 @@ class Search:
     def _own_epoch_loss(self, saved: Tensor) -> Tensor:
         """This rank's sum of losses from those of the ranks that saved, (ranks,); their mean if these were others."""
         return saved[self.engine.rank] if len(saved) == self.engine.num_ranks else saved.mean()
+
+    def _begin(self) -> None:
+        """Make the initial values, or take over those of the stage before."""
+        if self.place is not None and isinstance(self.supernet, GrownSupernet):
+            where, state = self.place.earlier_state(self.seed)
+            self.supernet.take_over(state["network"], str(where))
+            self.signal.take_over(state)
+        self.signal.start()
 
 
 def split_rows(images: ImageSet, settings: SearchSettings, seed: int) -> tuple[np.ndarray | None, np.ndarray | None]:

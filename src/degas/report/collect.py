@@ -50,7 +50,7 @@ class Frame:
 class Stage:
     """The files that each of search, training and evaluation writes.
 
-    `timings_of_seeds`: the logs of times of a search with several seeds, one each.
+    `timings_of_parts`: the logs of times of a search with several seeds, or of a grown one, one each.
     """
 
     config: Record = field(default_factory=dict)
@@ -59,7 +59,7 @@ class Stage:
     timing: list[Record] = field(default_factory=list)
     warnings: list[Record] = field(default_factory=list)
     done: bool = False
-    timings_of_seeds: list[list[Record]] = field(default_factory=list)
+    timings_of_parts: list[list[Record]] = field(default_factory=list)
 
 
 @dataclass
@@ -80,6 +80,8 @@ class Run:
     scores: Record = field(default_factory=dict)
     agreement: Record = field(default_factory=dict)
     pruning: Record = field(default_factory=dict)
+    growth: list[Record] = field(default_factory=list)
+    growth_timings: dict[str, list[list[Record]]] = field(default_factory=dict)  # by the folder of a stage
     reconstructions: Picture | None = None
     glo_samples: Picture | None = None
     frames: list[Frame] = field(default_factory=list)
@@ -168,14 +170,22 @@ def _collect_search(run: Run) -> None:
         return
     if (folder / "architecture.json").exists():
         run.architecture = run.reader.loaded(lambda: Architecture.load(folder / "architecture.json"))
-    logs = sorted(folder.glob("seed-*/timing.jsonl"))
-    run.search.timings_of_seeds = [run.reader.jsonl(log) for log in logs]
+    parts = sorted(part for part in folder.glob("grow-*") if part.is_dir())
+    run.growth_timings = {part.name: [run.reader.jsonl(log) for log in _timing_logs(part)] for part in parts}
+    of_seeds = [run.reader.jsonl(log) for log in sorted(folder.glob("seed-*/timing.jsonl"))]
+    run.search.timings_of_parts = [*of_seeds, *(log for logs in run.growth_timings.values() for log in logs)]
     records = [_alpha_record(record) for record in run.reader.jsonl(folder / "alpha.jsonl")]
     run.alpha = thin([record for record in records if record is not None], MAX_EPOCHS)
     run.agreement = run.reader.json(folder / "agreement.json")
     run.pruning = run.reader.json(folder / "pruning.json")
+    run.growth = run.reader.objects(folder / "growth.json")
     run.reconstructions = run.reader.picture(folder / "reconstructions.png")
     run.glo_samples = run.reader.picture(folder / "glo_samples.png")
+
+
+def _timing_logs(folder: Path) -> list[Path]:
+    """The logs of times of a search's folder and of its seeds'."""
+    return [log for log in (folder / "timing.jsonl", *sorted(folder.glob("seed-*/timing.jsonl"))) if log.is_file()]
 
 
 def _collect_train(run: Run) -> None:

@@ -28,8 +28,8 @@ def duration(seconds: float) -> str:
 
 
 def stage_seconds(stage: Stage) -> float | None:
-    """The time of a stage, those of its seeds included; None where it has logged none."""
-    return sum(log_seconds(log) for log in (stage.timing, *stage.timings_of_seeds)) or None
+    """The time of a stage, those of its seeds and image sizes included; None where it has logged none."""
+    return sum(log_seconds(log) for log in (stage.timing, *stage.timings_of_parts)) or None
 
 
 def log_seconds(log: list[dict[str, Any]]) -> float:

@@ -115,6 +115,9 @@ class SearchSettings(Settings):
     prefix: Path | None = setting(
         None, "architecture with fewer stages, whose maps are given; only later ones are searched; default: none"
     )
+    grow: bool = setting(
+        False, "search at growing image sizes (8, 16, … px), each stage after the one before as its prefix"
+    )
     num_epochs: Positive | None = setting(
         None, "passes over the images; default: 5, or as many as make 500 steps", source="our choice; DARTS code: 50"
     )

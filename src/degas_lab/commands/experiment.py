@@ -23,6 +23,7 @@ EXPERIMENTS = {
     "rank-correlation": ("do the search loss and other signals predict adversarial quality?", "rank_correlation"),
     "hand-made": ("generators made by hand, trained equally with paired seeds: which is better?", "hand_made"),
     "critic-search": ("propose a critic: mixed operations beside fixed generators, by test power", "critic_search"),
+    "critic-contest": ("which critic trains the better generator, at equal processor time?", "critic_contest"),
     "label-agreement": ("does a supervised generator follow its labels?", "label_agreement"),
     "paper": ("the paper's tables, from data to finished table", "paper"),
     "paper-rate": ("which of the paper's rates train a search?", "paper_rate"),

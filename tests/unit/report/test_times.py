@@ -26,6 +26,16 @@ def test_the_times_of_all_seeds_count(tmp_path: Path) -> None:
     assert tile["value"] == "60 s"
 
 
+def test_the_times_of_all_stages_of_a_grown_search_count(tmp_path: Path) -> None:
+    path = fake_run(tmp_path / "run", train=False, evaluate=False)
+    (path / "search" / "timing.jsonl").unlink()
+    for folder in ("grow-008", "grow-016/seed-0", "grow-016/seed-1"):
+        write_jsonl(path / "search" / folder / "timing.jsonl", [{"step": 10, "seconds_per_step": 2.0}])
+    tile = time_tile(collect_run(path))
+    assert tile is not None
+    assert tile["value"] == "60 s"
+
+
 def test_without_times_there_is_no_tile(tmp_path: Path) -> None:
     path = fake_run(tmp_path / "run", search=False, train=False)
     write_jsonl(path / "evaluation" / "timing.jsonl", [{"seconds": None}])

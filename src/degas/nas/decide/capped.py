@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from degas.errors import UserError
 from degas.nets.cost import Cost, frame_cost, slot_costs
 from degas.space.architecture import Architecture
-from degas.space.graph import Edge, SearchSpace
+from degas.space.graph import ZERO, Edge, SearchSpace
 from degas.space.pruning import Alpha, Compare, ZeroRule, node_options, prune
 
 
@@ -88,6 +88,17 @@ def cheapest(space: SearchSpace, budget: Budget, measure: str) -> tuple[Edge, ..
         costs = budget.costs[slot.name]
         name = min(space.operations(slot), key=lambda name: getattr(costs[name], measure))
         edges.append(Edge(slot.source, node, name))
+    return tuple(edges)
+
+
+def costliest(space: SearchSpace, budget: Budget, measure: str) -> tuple[Edge, ...]:
+    """The architecture with the most of it: at every node the costliest direct edge, and the costliest residual one."""
+    edges = list(space.prefix)
+    for node in space.searched_nodes:
+        direct, *residual = space.incoming(node)
+        for slots in [[direct], *([residual] if residual else [])]:
+            options = [Edge(s.source, node, name) for s in slots for name in space.operations(s) if name != ZERO]
+            edges.append(max(options, key=lambda edge: getattr(budget.edges_cost([edge]), measure)))
     return tuple(edges)
 
 

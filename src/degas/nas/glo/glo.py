@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from degas.data.image_set import ImageSet
@@ -41,7 +42,7 @@ class Glo(Signal):
     `further_terms` adds terms to the loss, for measurements.
     """
 
-    replayable = True
+    replayable = grows = True
     rates = "--search.weight-lr and --search.latent-lr"
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -73,12 +74,22 @@ class Glo(Signal):
         init, device = self.settings.latent_init, self.engine.device
         return first_latents(self.images, init, self.noise_size, self.seed, device)
 
+    def take_over(self, state: dict[str, Any]) -> None:
+        """Begin with the latents of the earlier fit; their moments are new."""
+        self._table = LatentTable(state["latents"]["rows"].to(self.engine.device), self.settings.latent_optimizer)
+
     def inputs(self, index: Tensor) -> Tensor:
         return self.table.rows[to_device(index, self.engine.device)]
 
     def loss(self, fake_images: Tensor, batch: Batch) -> Terms:
-        """The reconstruction terms against the batch's images, uint8 (B, C, H, W)."""
+        """The reconstruction terms against the batch's images, uint8 (B, C, H, W), or the means of their squares."""
         real_images = to_symmetric(to_device(batch.images, self.engine.device))
+        size = fake_images.shape[-1]
+        if size < self.images.image_size:
+            smaller = F.avg_pool2d(real_images, self.images.image_size // size)
+            return reconstruction_terms(
+                fake_images.float(), smaller, self.settings.loss, weights_of_levels(self.settings, size)
+            )
         terms = reconstruction_terms(fake_images.float(), real_images, self.settings.loss, self.level_weights)
         further = {} if self.further_terms is None else self.further_terms(fake_images.float(), real_images)
         return {**terms, **further}
