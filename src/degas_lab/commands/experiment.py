@@ -19,6 +19,7 @@ EXPERIMENTS = {
         "other ways to search beside the default one, at equal cost",
         "search_variants",
     ),
+    "grown-search": ("a grown search beside the search at once: time, memory and loss", "grown_search"),
     "pareto": ("loss against parameters over finished trials: the front and its knee", "pareto"),
     "rank-correlation": ("do the search loss and other signals predict adversarial quality?", "rank_correlation"),
     "hand-made": ("generators made by hand, trained equally with paired seeds: which is better?", "hand_made"),
