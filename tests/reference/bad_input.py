@@ -1036,6 +1036,36 @@ ROWS: tuple[Row, ...] = (
         "none.json: cannot be read: No such file or directory; give a critic.json",
     ),
     Row(
+        "a search for a critic beside a generator that is not there",
+        "experiment critic-search --data images --data.image-size 8 --generators gen none/gen --out new",
+        2,
+        "none/gen/config.json: cannot be read: No such file or directory; give the folder that `degas train` wrote",
+    ),
+    Row(
+        "a search for a critic among operations that keep the size, where one must halve",
+        "experiment critic-search --data images --data.image-size 8 --generators gen --out new --down-operations skip",
+        2,
+        "--down-operations: unknown down operation 'skip'; choose from blur_pool, max_pool, mean_pool, space_to_depth, strided_conv_4x4",
+    ),
+    Row(
+        "a search for a critic with a given critic",
+        "experiment critic-search --data images --data.image-size 8 --generators gen --out new --gan.critic resnet",
+        2,
+        "--gan.critic: has no meaning in a search for a critic; leave it out",
+    ),
+    Row(
+        "a contest of critics with one that is not there",
+        "experiment critic-contest --data images --data.image-size 8 --critics none.json --out new",
+        2,
+        "none.json: cannot be read: No such file or directory; give a critic.json",
+    ),
+    Row(
+        "a contest of critics that promotes more than take part",
+        "experiment critic-contest --data images --data.image-size 8 --out new --num-candidates 4",
+        2,
+        "--promote: needs two numbers, the first at most --num-candidates, the second no larger",
+    ),
+    Row(
         "a list for an architecture",
         "describe list.json",
         2,
