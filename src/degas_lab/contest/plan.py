@@ -11,6 +11,7 @@ from degas.settings.sections import EvaluateSettings, GanSettings, Positive, Set
 from degas_lab.contest.rungs import Schedule
 
 FIRST_NEW_SEED = 1000  # seeds from here on are for the verdict and choose nothing
+Score = Literal["fid", "kid"]
 Seed = Annotated[int, Field(ge=0, le=FIRST_NEW_SEED - 1)]
 
 
@@ -30,7 +31,7 @@ class Plan(Settings):
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = setting(
         (0, 1, 2), "training seeds for choosing: the first two rungs use the first, the third uses all"
     )
-    score: Literal["fid", "kid"] = setting("fid", "score that decides")
+    score: Score = setting("fid", "score that decides")
     max_params: Positive | None = setting(
         None, "consider only architectures with at most this many parameters; default: no cap"
     )
@@ -43,17 +44,23 @@ class Plan(Settings):
     @property
     def schedule(self) -> Schedule:
         """The rungs. Raises `UserError` if they are invalid."""
-        steps = self.gan.num_steps
-        first = max(1, round(self.first_share * steps))
-        if first == steps:
-            raise UserError(f"--first-share: leaves nothing of {steps} steps for the second rung; lower it")
         if not self.num_candidates >= self.promote[0] >= self.promote[1]:
             raise UserError("--promote: needs two numbers, the first at most --num-candidates, the second no larger")
-        if len(set(self.seeds)) < len(self.seeds):
-            raise UserError("--seeds: a seed is given twice")
-        return Schedule(first, steps, self.seeds, self.promote, self.score)
+        return schedule_of(self.gan.num_steps, self.first_share, self.seeds, self.promote, self.score)
 
     @property
     def num_proposals(self) -> int:
         draws = self.num_candidates // 2 if self.num_draws is None else self.num_draws
         return max(0, self.num_candidates - draws)
+
+
+def schedule_of(
+    steps: int, first_share: float, seeds: tuple[int, ...], promote: tuple[int, int], score: str
+) -> Schedule:
+    """The rungs of a contest of `steps` steps. Raises `UserError` if they are invalid."""
+    first = max(1, round(first_share * steps))
+    if first == steps:
+        raise UserError(f"--first-share: leaves nothing of {steps} steps for the second rung; lower it")
+    if len(set(seeds)) < len(seeds):
+        raise UserError("--seeds: a seed is given twice")
+    return Schedule(first, steps, seeds, promote, score)

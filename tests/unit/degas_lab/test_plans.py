@@ -18,7 +18,9 @@ from degas_lab.commands import (
     augmentation,
     baselines,
     contest,
+    critic_contest,
     critic_search,
+    grown_search,
     hand_made,
     local_optimum,
     objectives,
@@ -27,7 +29,9 @@ from degas_lab.commands import (
 )
 from degas_lab.commands.experiment import EXPERIMENTS
 from degas_lab.contest.plan import Plan as ContestPlan
+from degas_lab.critics.contest_plan import Plan as CriticContestPlan
 from degas_lab.critics.search_plan import Plan as CriticSearchPlan
+from degas_lab.fits.grown_plan import Plan as GrownPlan
 from degas_lab.fits.neighbour_plan import Plan as NeighbourPlan
 from degas_lab.fits.rival_plan import Plan as RivalPlan
 from degas_lab.fits.variant_plan import Plan as VariantPlan
@@ -39,7 +43,9 @@ from degas_lab.trainings.rank_plan import Plan as RankPlan
 PLANS = {
     AugmentationPlan: augmentation.Options,
     ContestPlan: contest.Options,
+    CriticContestPlan: critic_contest.Options,
     CriticSearchPlan: critic_search.Options,
+    GrownPlan: grown_search.Options,
     HandMadePlan: hand_made.Options,
     NeighbourPlan: local_optimum.Options,
     ObjectivesPlan: objectives.Options,

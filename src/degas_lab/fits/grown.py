@@ -1,0 +1,171 @@
+"""A grown search beside the search at once: time, memory, and the loss of what each finds.
+
+Every architecture is fitted alone by GLO at the full image size, equally for all rows; rows are compared within seeds.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from degas.data.image_set import ImageSet, area_downsampled
+from degas.errors import UserError
+from degas.nas.checks import check_search
+from degas.nas.grow.chain import stage_job
+from degas.nas.grow.plan import grown_stages
+from degas.nas.job import SearchJob
+from degas.nas.loop import run_steps
+from degas.nas.results.outputs import write_results
+from degas.nets.cost import architecture_cost
+from degas.runtime.distributed import Engine
+from degas.runtime.finite import NonFiniteError
+from degas.runtime.run_folder import StageFolder
+from degas.runtime.setup import Setup
+from degas.settings.sections import SearchSettings, SpaceSettings
+from degas.space.architecture import Architecture
+from degas.space.graph import Edge, stage_of
+from degas_lab.fits.grown_plan import AT_ONCE, Plan, Row
+from degas_lab.fits.metered import MeteredSearch
+from degas_lab.fits.standalone import fit_alone
+from degas_lab.trials import Trials
+
+SMALL = "small"  # the trial of the search at half the size, from which two rows derive
+
+
+class Grown:
+    """The measurement in `folder`: `trials/` holds one record per search and fit.
+
+    Raises `UserError` before any search for images of a single stage, and for settings that no row can use.
+    """
+
+    def __init__(
+        self,
+        images: ImageSet,
+        settings: SearchSettings,
+        space: SpaceSettings,
+        plan: Plan,
+        folder: Path,
+        *,
+        engine: Engine,
+        say: Callable[[str], None] = print,
+    ) -> None:
+        self.images, self.space, self.plan, self.engine, self.say = images, space, plan, engine, say
+        self.settings = settings.model_copy(update={"grow": False, "prefix": None})
+        self.rows: tuple[Row, ...] = tuple(dict.fromkeys((AT_ONCE, *plan.rows)))
+        for grow in (False, True):
+            asked = self.settings.model_copy(update={"grow": grow})
+            check_search(asked, space, image_size=images.image_size, channels=images.channels)
+        graph, _ = space.resolve(images.image_size)
+        if graph.num_stages < 2:
+            raise UserError("grown-search: images of one stage cannot grow; give a larger --data.image-size")
+        shared: dict[str, Any] = {"data": images.identity, "search": self.settings.model_dump(mode="json")}
+        shared |= {"space": space.model_dump(mode="json"), "fit_epochs": plan.fit_epochs}
+        self.trials = Trials(folder / "trials", shared)
+
+    def measure(self) -> None:
+        """Make every missing trial, seed by seed."""
+        for seed in range(self.plan.seed, self.plan.seed + self.plan.seeds):
+            for row in self.rows:
+                self.trials.run(f"{row}-s{seed}", partial(self._trial, row, seed))
+
+    def _trial(self, row: Row, seed: int) -> dict[str, Any]:
+        """The record of a row's architecture: its loss, its size, and what finding it cost."""
+        named = {"row": row, "seed": seed}
+        try:
+            found, costs = self._found(row, seed)
+            began = time.process_time()
+            options: dict[str, Any] = {"seed": seed, "num_epochs": self.plan.fit_epochs, "engine": self.engine}
+            loss = fit_alone(found, self.images, self.settings, **options)
+            spent = {"fit_seconds": time.process_time() - began, "nodes": found.to_dict()["nodes"]}
+            record = {**named, "loss": loss, **vars(architecture_cost(found)), **costs, **spent}
+        except (NonFiniteError, UserError) as error:
+            record = {**named, "failed": str(error)}
+        self.say(f"{row:<9} seed {seed}  {record.get('failed') or record['loss']}")
+        return record
+
+    def _found(self, row: Row, seed: int) -> tuple[Architecture, dict[str, Any]]:
+        if row == AT_ONCE:
+            return self._search(self.images, seed)
+        if row in ("grown", "prefix"):
+            return self._chain(seed, takes_over=row == "grown")
+        small = self.trials.run(f"{SMALL}-s{seed}", partial(self._small, seed))
+        architecture, costs = Architecture.from_dict(small["architecture"]), small["costs"]
+        size = self.images.image_size
+        return (repeated(architecture) if row == "repeated" else architecture.for_image_size(size)), costs
+
+    def _small(self, seed: int) -> dict[str, Any]:
+        """The record of the search at half the size."""
+        found, costs = self._search(area_downsampled(self.images, self.images.image_size // 2), seed)
+        return {"row": SMALL, "seed": seed, "architecture": found.to_dict(), "costs": costs}
+
+    def _search(self, images: ImageSet, seed: int) -> tuple[Architecture, dict[str, Any]]:
+        with tempfile.TemporaryDirectory(prefix="degas-") as scratch:
+            job = SearchJob(images, self.space, self.settings, _SETUP)
+            found, costs = self._metered(Path(scratch) / "search", job, seed)
+        return found, together([costs])
+
+    def _chain(self, seed: int, *, takes_over: bool) -> tuple[Architecture, dict[str, Any]]:
+        """A grown search; without `takes_over`, each stage begins with new weights and latents after its prefix."""
+        job = SearchJob(self.images, self.space, self.settings, _SETUP)
+        stages = grown_stages(self.settings, self.space, self.images.image_size, self.images.channels)
+        costs, before = [], None
+        with tempfile.TemporaryDirectory(prefix="degas-") as scratch:
+            for number, stage in enumerate(stages, start=1):
+                one = stage_job(job, stage, stages[number:], before)
+                before = Path(scratch) / stage.name
+                found, cost = self._metered(before, one if takes_over else replace(one, place=None), seed)
+                costs.append(cost)
+        return found, together(costs)
+
+    def _metered(self, path: Path, job: SearchJob, seed: int) -> tuple[Architecture, dict[str, Any]]:
+        with StageFolder(path, settings={}, resume=False, kind="search") as folder:
+            given = {"engine": self.engine, "prefix": job.prefix, "place": job.place}
+            search = MeteredSearch(job.images, job.search, job.space, seed=seed, **given)
+            step = run_steps(search, folder, progress=False)
+            began = time.process_time()
+            found = write_results(folder, search, step)
+            pruned = time.process_time() - began
+        size = job.images.image_size
+        return found, {"image_size": size, **search.costs(), "prune_seconds": pruned, "num_steps": step}
+
+
+_SETUP = Setup("default", "auto", False, "none", ["degas", "experiment", "grown-search"])
+
+
+def together(stages: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The costs of a chain: sums of multiply-adds, steps and processor seconds, and the most memory of a stage.
+
+    `search_seconds` are those of all steps at the mean rate of those that were timed, and of measuring the decisions;
+    None if no step of a stage was timed.
+    """
+    timed = all(stage["step_seconds"] is not None for stage in stages)
+    seconds = sum(stage["step_seconds"] * stage["num_steps"] + stage["prune_seconds"] for stage in stages if timed)
+    return {
+        "search_multiply_adds": sum(stage["step_multiply_adds"] * stage["num_steps"] for stage in stages),
+        "held_mib": max(stage["held_mib"] for stage in stages),
+        "search_seconds": seconds if timed else None,
+        "num_steps": sum(stage["num_steps"] for stage in stages),
+        "stages": list(stages),
+    }
+
+
+def repeated(architecture: Architecture) -> Architecture:
+    """An architecture of one more stage, whose last stage has the decisions of the one before it."""
+    last = architecture.num_stages
+    again = [
+        Edge(_later(edge.source), _later(edge.target), edge.operation)
+        for edge in architecture.edges
+        if stage_of(edge.target) == last
+    ]
+    return replace(architecture, num_stages=last + 1, edges=(*architecture.edges, *again), provenance={})
+
+
+def _later(node: str) -> str:
+    """The node at the same place of the next stage: `N2.1` → `N3.1`."""
+    return re.sub(r"\d+", lambda number: str(int(number[0]) + 1), node, count=1)
