@@ -29,6 +29,12 @@ TESTS = {
     "runtime/replay.py": ["tests/unit/runtime/test_replay.py"],
     "data/store.py": ["tests/unit/data/test_store.py"],
     "data/loader.py": ["tests/unit/data/test_store.py", "tests/unit/data/test_loader.py"],
+    "runtime/shares.py": ["tests/unit/runtime/test_shares.py"],
+    "nas/supernet/recomputed.py": ["tests/unit/nas/supernet/test_recomputed.py"],
+    "sweep/halving.py": ["tests/unit/sweep/test_halving.py"],
+    "sweep/outcomes.py": ["tests/unit/sweep/test_halving.py", "tests/unit/sweep/test_drive.py"],
+    "sweep/plan.py": ["tests/unit/sweep/test_plan.py"],
+    "sweep/pool.py": ["tests/unit/sweep/test_pool.py"],
 }
 
 PRUNING = "space/pruning.py"
@@ -44,6 +50,12 @@ RECONSTRUCTION = "nas/glo/reconstruction.py"
 REPLAY = "runtime/replay.py"
 STORE = "data/store.py"
 LOADER = "data/loader.py"
+SHARES = "runtime/shares.py"
+RECOMPUTED = "nas/supernet/recomputed.py"
+HALVING = "sweep/halving.py"
+OUTCOMES = "sweep/outcomes.py"
+PLAN = "sweep/plan.py"
+POOL = "sweep/pool.py"
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
@@ -217,4 +229,31 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(STORE, "self._resident[self.send(rows)]", "self._resident[: len(rows)]"),
     Mutant(LOADER, "torch.where(mirrored, pixels.flip(3), pixels)", "torch.where(mirrored, pixels.flip(2), pixels)"),
     Mutant(LOADER, "return draws[self._rank * self.batch_images :]", "return draws[0:]"),
+    Mutant(LOADER, "shares.rows(min(batch_images", "max(1, min(batch_images"),
+    Mutant(SHARES, "if whole % self.num_ranks:", "if each % self.num_ranks:"),
+    Mutant(SHARES, "rows.chunk(self.num_ranks)[self.rank]", "rows.chunk(self.num_ranks)[-1]"),
+    Mutant(SHARES, "enumerate(whole.chunk(self.begun_ranks))", "enumerate(whole.chunk(self.num_ranks))"),
+    Mutant(RECOMPUTED, "norm.momentum = 0.0", "norm.momentum = norm.momentum"),
+    Mutant(RECOMPUTED, "norm.momentum = momentum", "norm.momentum = 0.0"),
+    Mutant(RECOMPUTED, "setattr(norm, switch, then)", "setattr(norm, switch, True)"),
+    Mutant(RECOMPUTED, "next(passes, again or function)", "next(passes, function)"),
+    Mutant(HALVING, "_score(scores, n) - mean for n, mean", "_score(scores, n) for n, mean"),
+    Mutant(
+        HALVING,
+        "sorted(alive, key=lambda group: difference[group])",
+        "sorted(alive, key=lambda group: -difference[group])",
+    ),
+    Mutant(HALVING, "kept = set(order[:keep])", "kept = set([*order, *failed][:keep])"),
+    Mutant(HALVING, "if any(mark not in scores.get(name, {})", "if all(mark not in scores.get(name, {})"),
+    Mutant(HALVING, "last = number == len(halving.marks) - 1", "last = number == len(halving.marks)"),
+    Mutant(OUTCOMES, "attempts >= ATTEMPTS", "attempts > ATTEMPTS"),
+    Mutant(OUTCOMES, "if exit_status == REJECTED:", "if exit_status == -REJECTED:"),
+    Mutant(OUTCOMES, "if not one.kept for name in one.trials}", "if one.kept for name in one.trials}"),
+    Mutant(OUTCOMES, "if rung.mark not in _scores(plan, ended, name)]", "]"),
+    Mutant(PLAN, "math.ceil(keep * entrants - 1e-9)", "math.ceil(keep * entrants)"),
+    Mutant(PLAN, "max(1, min(entrants, wanted))", "min(entrants, wanted)"),
+    Mutant(PLAN, "return count * blocks", "return count"),
+    Mutant(POOL, "cores[k * threads : (k + 1) * threads]", "cores[k : k + threads]"),
+    Mutant(POOL, "sharing = int(1 / per_trial + 1e-9)", "sharing = int(1 / per_trial) + 1"),
+    Mutant(POOL, "range(0, len(gpus) - width + 1, width)", "range(0, len(gpus), width)"),
 )

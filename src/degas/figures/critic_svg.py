@@ -12,9 +12,10 @@ from markupsafe import Markup, escape
 from degas.figures.layout import operation_lines
 from degas.space.critic import CriticLayout
 
-STEP, HALF = 84, 20  # pixels between maps, and half a map's height
+STEP, HALF = 98, 20  # pixels between maps, and half a map's height
 LOWEST, GROWTH = 36, 4  # half the smallest map's width, and what every doubling of its size adds
 REACH = 78  # half the drawing's width
+HEAD = 10  # pixels from the end of a line to the tip of its arrow
 LETTER, LINE = 6.3, 13.0  # width of a letter and height of a line in a label
 LAST = "ReLU, mean, linear → scores"
 
@@ -69,7 +70,7 @@ def _marker(prefix: str, kind: str) -> str:
 
 
 def _arrow(prefix: str, kind: str, place: int) -> str:
-    first, last = _middle(place - 1) + HALF, _middle(place) - HALF - 10
+    first, last = _middle(place - 1) + HALF, _middle(place) - HALF - HEAD
     path = f'<path class="line" d="M0 {first:.1f} L0 {last:.1f}" marker-end="url(#{prefix}-head-{kind})"/>'
     return f'<g class="edge {kind} kept">{path}</g>'
 
@@ -77,7 +78,7 @@ def _arrow(prefix: str, kind: str, place: int) -> str:
 def _label(kind: str, operation: str, place: int) -> str:
     lines = operation_lines(operation)
     half = max(len(line) for line in lines) * LETTER / 2 + 8
-    tall, middle = len(lines) * LINE / 2 + 4, _middle(place - 0.5)
+    tall, middle = len(lines) * LINE / 2 + 4, _middle(place - 0.5) - HEAD / 2
     box = f'<rect x="{-half:.1f}" y="{middle - tall:.1f}" width="{2 * half:.1f}" height="{2 * tall:.1f}" rx="8"/>'
     first = middle - (len(lines) - 1) * LINE / 2 + 4
     texts = "".join(_text(first + k * LINE, line, "operation") for k, line in enumerate(lines))

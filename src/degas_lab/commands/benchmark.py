@@ -25,6 +25,7 @@ Part = Literal[
     "threads",
     "compile",
     "graphs",
+    "communication",
 ]
 
 
@@ -46,7 +47,8 @@ class Options(Settings):
     parts: Annotated[tuple[Part, ...], Field(min_length=1)] = setting(
         ("search", "adversarial-search", "adversarial", "training", "sampling", "features", "fid"),
         "parts to measure; training: a whole step of every objective; threads: our steps with one thread and with "
-        "all; compile: torch.compile of our steps; graphs: our steps as CUDA graphs, which need a GPU",
+        "all; compile: torch.compile of our steps; graphs: our steps as CUDA graphs, which need a GPU; "
+        "communication: bytes that two processes exchange per step",
     )
     objectives: tuple[str, ...] | None = setting(
         None, "objectives of the parts training and threads; default: all of them, and mmd r3gan"
@@ -76,6 +78,7 @@ def main(options: Options) -> None:
     from degas.runtime.json_files import write_json
     from degas_lab.sizes import Sizes
     from degas_lab.speed.benchmark import run_benchmark
+    from degas_lab.speed.communication import rows as communication_rows
     from degas_lab.speed.table import plot, table
 
     reject_unwritable(options.out)
@@ -96,4 +99,6 @@ def main(options: Options) -> None:
     picture = options.out.with_suffix(".png")
     plot(result, picture)
     Console(width=124).print(table(result))
+    if "communication" in result:
+        print("\n".join(communication_rows(result["communication"])))
     print(f"figures {options.out}, picture {picture}")

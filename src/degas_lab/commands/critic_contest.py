@@ -67,5 +67,7 @@ def main(options: Options) -> None:
     stages = " | ".join(", ".join((stage.down, *stage.normal)) for stage in chosen.layout.stages)
     print(f"\nwinner  {chosen.name}: {stages}")
     print(f"critic  {options.out / 'critic.json'}")
+    if options.verdict and not found["comparisons"]:
+        print("resnet, the default, won the contest; there is nothing to compare it with")
     for comparison in found["comparisons"]:
         print(f"at equal processor time: {in_words(comparison)}")

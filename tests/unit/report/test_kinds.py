@@ -119,6 +119,9 @@ def test_what_differs_from_the_paper_is_named(tmp_path: Path) -> None:
     run = make(tmp_path / "other", CIFAR, provenance=other, gan={**paper["gan"], "objective": "r3gan"})
     wanted = ["search.num_epochs 8 (paper: 50)", "gan.objective r3gan (paper: ct-gan)"]
     assert differences(run, kinds_of([run])[0]) == wanted
+    for critic, named in (("resnet", []), ("mine.json", ["gan.critic mine.json (paper: resnet)"])):
+        run = make(tmp_path / critic, CIFAR, provenance=same, gan={**paper["gan"], "critic": critic})
+        assert differences(run, kinds_of([run])[0]) == named
 
 
 def test_sizes_and_order_of_the_architecture_itself_are_named(tmp_path: Path) -> None:
