@@ -31,7 +31,7 @@ from degas.nas.job import Place
 from degas.nas.plateau import Plateau
 from degas.nas.searched_space import load_prefix, searched_space
 from degas.nas.settings import resolve_search
-from degas.nas.signal import Signal, Terms, find_signal, load_optimizer, total
+from degas.nas.signal import Signal, Terms, allow_new_weights, find_signal, load_optimizer, total
 from degas.nas.supernet.supernet import Supernet
 from degas.runtime.distributed import Engine
 from degas.runtime.replay import CudaGraphs, Inputs, Replayed
@@ -90,6 +90,8 @@ class Search:
         )
         if isinstance(self.supernet, GrownSupernet):
             self.signal.grow(self.supernet.all_sizes, self.supernet.earlier_weights())
+        if settings.paths != "all":
+            allow_new_weights(self.signal.optimizer)
         budget = search_budget(settings, space, self.space, base_size=self.base_size, channels=images.channels)
         self.cap = budget if budget is not None and budget.is_capped else None
         self.rule = make_rule(settings, self.space, self.cap)
