@@ -84,3 +84,18 @@ def test_a_search_has_the_same_steps_and_about_the_same_losses(
 def test_processes_that_cannot_share_a_batch_are_refused(root: Path) -> None:
     with pytest.raises(AssertionError, match="cannot resume with 3 processes: the run's batches have 8 images"):
         launch([JOB, root, "two:5"], 3)
+
+
+@pytest.mark.slow
+def test_the_commands_go_on_with_fewer_processes(tmp_path: Path) -> None:
+    """Two processes stop a training half way; one ends it, and the folder says with how many it began."""
+    command = ["-m", "degas", "train", "--architecture", "resnet", "--data", "digits", "--data.max-images", "40"]
+    command += ["--data.image-size", "8", "--gan.width", "4", "--gan.generator-width", "4", "--gan.batch-images", "4"]
+    command += ["--gan.objective", "sn-gan", "--gan.num-steps", "4", "--gan.log-steps", "1", "--device", "cpu"]
+    command += ["--out", str(tmp_path), "--quiet", "--resume"]
+    launch([*command, "--gan.stop-step", "2"], 2)
+    launch(command, 1)
+    assert [record["step"] for record in read_jsonl(tmp_path / "train" / "metrics.jsonl")] == [1, 2, 3, 4]
+    assert json.loads((tmp_path / "train" / "config.json").read_bytes())["num_ranks"] == 2
+    assert json.loads((tmp_path / "train" / "environment.json").read_bytes())["num_ranks"] == 1
+    assert (tmp_path / "train" / "generator" / "model.safetensors").is_file()

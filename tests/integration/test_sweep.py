@@ -143,6 +143,7 @@ architecture = "resnet"
 gan.width = 4
 gan.batch-images = 4
 gan.sample-steps = 1000
+gan.log-steps = 1
 evaluate.extractor = "classifier"
 evaluate.classifier = "classifier"
 evaluate.num-samples = 16

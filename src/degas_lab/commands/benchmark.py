@@ -98,7 +98,9 @@ def main(options: Options) -> None:
     write_json(options.out, result)
     picture = options.out.with_suffix(".png")
     plot(result, picture)
-    Console(width=124).print(table(result))
+    timed = table(result)
+    if timed.row_count:
+        Console(width=124).print(timed)
     if "communication" in result:
         print("\n".join(communication_rows(result["communication"])))
     print(f"figures {options.out}, picture {picture}")

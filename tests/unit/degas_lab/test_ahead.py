@@ -74,6 +74,18 @@ def test_any_order_of_ends_gives_the_same_bytes(
     assert len(pool.order) == 5  # nothing was missing
 
 
+@pytest.mark.slow
+def test_processes_of_their_own_give_the_same_bytes(
+    images: Path, one_after_another: dict[str, bytes], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Real ones: the command runs again in each, and ends with its trial."""
+    assert main(command(images, tmp_path, "--processes", "1")) == 0
+    assert files(tmp_path) == one_after_another
+    assert capfd.readouterr().err.count("done ") == 5
+    logs = {path.stem: path.read_text() for path in (tmp_path / "processes" / "logs").iterdir()}
+    assert set(logs) == {"found", "random-00", "random-01", "smallest", "biggest"}
+
+
 def makers(calls: list[str], *names: str) -> dict[str, Callable[[], dict[str, Any]]]:
     def make(name: str) -> dict[str, Any]:
         calls.append(name)

@@ -33,6 +33,7 @@ def test_draws_are_those_of_the_beginning(begun: int, now: int) -> None:
 
 
 def test_a_batch_that_cannot_be_shared_equally_is_refused() -> None:
+    assert Shares(0, 4, 2).rows(2) == 1  # what counts is the whole batch
     with pytest.raises(
         UserError, match=r"cannot resume with 3 processes: the run's batches have 8 images, .* divides 8"
     ):
