@@ -20,6 +20,8 @@ TESTS = {
     "nas/decide/race.py": ["tests/unit/nas/decide/test_race.py"],
     "gan/losses.py": ["tests/unit/gan/test_losses.py", "tests/unit/gan/test_objectives.py"],
     "evaluation/metrics.py": ["tests/unit/evaluation/test_metrics.py"],
+    "nas/alpha/paths.py": ["tests/unit/nas/alpha/test_paths.py"],
+    "nas/alpha/leaving.py": ["tests/unit/nas/alpha/test_leaving.py"],
     "nas/supernet/mixed.py": ["tests/unit/nas/supernet/test_mixed.py", "tests/unit/nas/supernet/test_supernet.py"],
     "nas/supernet/kernels.py": ["tests/unit/nas/supernet/test_mixed.py", "tests/unit/nas/supernet/test_supernet.py"],
     "nets/resampling.py": ["tests/unit/nets/test_resampling.py"],
@@ -44,6 +46,8 @@ METRICS = "evaluation/metrics.py"
 MIXED = "nas/supernet/mixed.py"
 KERNELS = "nas/supernet/kernels.py"
 RESAMPLING = "nets/resampling.py"
+PATHS = "nas/alpha/paths.py"
+LEAVING = "nas/alpha/leaving.py"
 BRANCH = "nas/supernet/branch.py"
 LATENTS = "nas/glo/latents.py"
 RECONSTRUCTION = "nas/glo/reconstruction.py"
@@ -256,4 +260,30 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(POOL, "cores[k * threads : (k + 1) * threads]", "cores[k : k + threads]"),
     Mutant(POOL, "sharing = int(1 / per_trial + 1e-9)", "sharing = int(1 / per_trial) + 1"),
     Mutant(POOL, "range(0, len(gpus) - width + 1, width)", "range(0, len(gpus), width)"),
+    Mutant(PATHS, "(mean - baseline).to(alpha.dtype)", "(baseline - mean).to(alpha.dtype)"),
+    Mutant(PATHS, "(mean - baseline).to(alpha.dtype)", "mean.to(alpha.dtype)"),
+    Mutant(PATHS, "(gate - torch.softmax(alpha.detach(), dim=0))", "gate"),
+    Mutant(
+        PATHS,
+        "BASELINE_DECAY * baseline + (1 - BASELINE_DECAY) * mean",
+        "BASELINE_DECAY * mean + (1 - BASELINE_DECAY) * baseline",
+    ),
+    Mutant(PATHS, "new - (after - before), old", "new + (after - before), old"),
+    Mutant(PATHS, "new - (after - before), old", "new, old"),
+    Mutant(PATHS, "pair[draw_operation(alpha[pair], generator)]", "pair[0]"),
+    Mutant(PATHS, "active = int((alpha + noise).argmax())", "active = int(noise.argmax())"),
+    Mutant(PATHS, "return PathMixing(keep=both, computed=both", "return PathMixing(computed=both"),
+    Mutant(
+        PATHS,
+        "with torch.no_grad():\n            loss = loss_of()",
+        "with torch.no_grad():\n            loss = -loss_of()",
+    ),
+    Mutant(LEAVING, "if power < least", "if power > least"),
+    Mutant(LEAVING, "self.settings.leave_share / count", "self.settings.leave_share"),
+    Mutant(LEAVING, "(sum(powers.values()) + of_zero)", "sum(powers.values())"),
+    Mutant(LEAVING, "epoch, alpha in enumerate(history, start=1)", "epoch, alpha in enumerate(history)"),
+    Mutant(LEAVING, "key=lambda name: -values[name])[kept:]", "key=lambda name: values[name])[kept:]"),
+    Mutant(LEAVING, "- {best}", "- set()"),
+    Mutant(LEAVING, "epoch >= self.settings.num_epochs", "epoch > self.settings.num_epochs"),
+    Mutant(LEAVING, "edge.has(name) and name not in leaving", "name not in leaving"),
 )
