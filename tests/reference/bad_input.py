@@ -1498,6 +1498,12 @@ ROWS: tuple[Row, ...] = (
         "--processes: counts for the searches of --seeds; give --seeds as well, or leave --processes out",
     ),
     Row(
+        "a grown search in processes",
+        "search --data images --data.image-size 16 --out new --quiet --search.grow --seeds 2 --processes 2",
+        2,
+        "--search.grow: each stage follows from the one before; leave out --processes, --address",
+    ),
+    Row(
         "cores for trials without processes",
         "experiment found-vs-random --architecture arch.json --data images --out new --cpus-per-trial 2",
         2,
