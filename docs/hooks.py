@@ -30,6 +30,7 @@ ROOMS = (
     "evaluation",
     "report",
     "sweep",
+    "api",
     "cli",
 )
 SECTIONS = {

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from degas.errors import UserError
 from degas.runtime.comparison import Rules, first_difference
@@ -14,11 +15,22 @@ from degas.settings.resume_rules import DATA_SENTENCES, resume_rules
 from degas.settings.sections import GanSettings, SearchSettings
 
 TrialRecords = Mapping[str, Mapping[str, Any]]  # trial name → its record
+Make = Callable[[], dict[str, Any]]  # makes the record of one trial
 # Images are compared by content, architectures by operations; intervals of checkpoints and logs are ignored.
 SAME_TRIALS = Rules(
     resume_rules(search=SearchSettings(), gan=GanSettings()).ignored | {"architecture.provenance", "found.provenance"},
     sentences=DATA_SENTENCES,
 )
+
+
+class Ahead(Protocol):
+    """Makes trials elsewhere than in the loop of a measurement (`degas_lab.ahead`)."""
+
+    def __call__(self, trials: Trials, missing: Mapping[str, Make]) -> Mapping[str, str]:
+        """Make the missing trials; return, for each that was not made, why."""
+
+
+AHEAD: ContextVar[Ahead | None] = ContextVar("ahead", default=None)  # None: trials are made one after another
 
 
 class Trials:
@@ -35,21 +47,43 @@ class Trials:
         text = json.dumps(settings, indent=2, sort_keys=True) + "\n"
         if path.exists() and (why := first_difference(json.loads(path.read_bytes()), json.loads(text), rules)):
             raise UserError(f"{folder}: holds trials of other settings: {why}; give another --out")
-        replace_file(path, text.encode())
+        if not path.exists() or path.read_bytes() != text.encode():  # processes of one measurement write nothing twice
+            replace_file(path, text.encode())
+        self._failed: dict[str, str] = {}
+
+    def make_ahead(self, makers: Mapping[str, Make]) -> None:
+        """Make all of these trials that are missing side by side, if the command asks for it; else do nothing.
+
+        A trial may need others only if these were made before. One that could not be made is an error when `run` comes
+        to it.
+        """
+        if (ahead := AHEAD.get()) is not None:
+            missing = {name: make for name, make in makers.items() if not (self.folder / f"{name}.json").exists()}
+            self._failed |= ahead(self, missing)
 
     def run(
         self,
         name: str,
-        trial: Callable[[], dict[str, Any]],
+        trial: Make,
         is_enough: Callable[[dict[str, Any]], bool] = lambda record: True,
     ) -> dict[str, Any]:
-        """The record of trial `name`: read if it is finished and enough, else made and saved."""
+        """The record of trial `name`: read if it is finished and enough, else made and saved.
+
+        Raises `UserError` if it was to be made ahead and was not.
+        """
         path = self.folder / f"{name}.json"
         if path.exists():
             known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             if is_enough(known):
                 return known
+        if AHEAD.get() is not None:
+            raise UserError(f"trial {name} was not made: {self._failed.get(name, 'another one failed before it')}")
+        return self.make(name, trial)
+
+    def make(self, name: str, trial: Make) -> dict[str, Any]:
+        """Make and save the record of trial `name`."""
         record = trial()
+        path = self.folder / f"{name}.json"
         replace_file(path, (json.dumps(record, indent=2) + "\n").encode())
         return record
 

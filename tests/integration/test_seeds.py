@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from forced_pool import ORDERS, ForcedPool
 from PIL import Image
 
 import degas
@@ -143,6 +144,37 @@ def test_finished_seeds_are_not_searched_again(straight: Path, images: Path, tmp
     monkeypatch.setattr(Search, "step", lambda *_: pytest.fail("searched again"))
     assert cli.main(command(images, out, "--seeds", "2", "--seed", "3", "--resume")) == 0
     assert results(out) == expected
+
+
+@pytest.mark.parametrize("choose", ORDERS)
+def test_searches_side_by_side_give_the_same_bytes_in_any_order(
+    choose: str, straight: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = ForcedPool(ORDERS[choose])
+    monkeypatch.setattr("degas.cli.seeds.make_pool", lambda options, folder: pool)
+    assert cli.main(command(images, tmp_path, "--seeds", "2", "--seed", "3", "--processes", "2")) == 0
+    assert sorted(pool.order) == ["seed-3", "seed-4"]
+    found = {name: data for name, data in results(tmp_path).items() if "processes" not in name}
+    assert found == results(straight)
+
+
+def test_processes_need_several_searches(images: Path, tmp_path: Path, capsys: Any) -> None:
+    assert cli.main(command(images, tmp_path / "x", "--processes", "2")) == 2
+    assert "--processes: counts for the searches of --seeds; give --seeds as well" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_search_that_fails_is_told(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr("degas.cli.seeds.make_pool", lambda options, folder: ForcedPool(ORDERS["first"]))
+    monkeypatch.setattr("degas.cli.search.search_seed", lambda options: _reject())
+    assert cli.main(command(images, tmp_path, "--seeds", "2", "--processes", "2")) == 2
+    assert "2 of 2 searches failed; seed-0: too few images (see " in capsys.readouterr().err
+
+
+def _reject() -> None:
+    raise UserError("too few images")
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ The trials are stubs that count steps in a file; two real trainings go through t
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import random
@@ -16,6 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
+from degas.runtime.run_folder import read_jsonl
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 pytestmark = pytest.mark.timeout(1800)
@@ -140,6 +143,7 @@ architecture = "resnet"
 gan.width = 4
 gan.batch-images = 4
 gan.sample-steps = 1000
+gan.log-steps = 1
 evaluate.extractor = "classifier"
 evaluate.classifier = "classifier"
 evaluate.num-samples = 16
@@ -167,7 +171,9 @@ def test_a_sweep_of_trainings_by_the_command_equals_one_by_hand(tmp_path: Path) 
         (tmp_path / "images" / name).mkdir(parents=True)
         for k in range(12):
             Image.fromarray(rng.integers(0, 255, (8, 8, 3), np.uint8)).save(tmp_path / "images" / name / f"{k}.png")
-    (tmp_path / "sweep.toml").write_text(TRAINING)
+    tracked = importlib.util.find_spec("tensorboard") is not None  # an extra
+    option = 'tracker = "tensorboard"\n[grid]' if tracked else "[grid]"
+    (tmp_path / "sweep.toml").write_text(TRAINING.replace("[grid]", option))
     degas(tmp_path, "features train --data images --data.image-size 8 --num-epochs 1 --out classifier")
     said = degas(tmp_path, "sweep sweep.toml --out sweep --processes 1 --quiet")
     rows = json.loads((tmp_path / "sweep/table.json").read_bytes())
@@ -187,6 +193,19 @@ def test_a_sweep_of_trainings_by_the_command_equals_one_by_hand(tmp_path: Path) 
     made = tmp_path / "sweep/runs" / best["name"]
     assert (made / weights).read_bytes() == (tmp_path / "straight" / weights).read_bytes()
     assert degas(tmp_path, "sweep sweep.toml --out sweep --quiet") == said  # nothing is run again
+    if tracked:
+        drawn_by_tensorboard(tmp_path / "sweep" / "runs", [row["name"] for row in rows])
+
+
+def drawn_by_tensorboard(runs: Path, names: list[str]) -> None:
+    """`tensorboard --logdir runs` shows every trial, and one line for a trial that was stopped and continued."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    for name in names:
+        metrics = read_jsonl(runs / name / "train" / "metrics.jsonl")
+        events = EventAccumulator(str(runs / name / "train" / "tensorboard"), size_guidance={"scalars": 0}).Reload()
+        drawn = [(event.step, event.value) for event in events.Scalars("critic_loss")]
+        assert drawn == [(record["step"], pytest.approx(record["critic_loss"])) for record in metrics]
 
 
 def degas(folder: Path, words: str) -> str:

@@ -170,6 +170,40 @@ def test_nodes_that_do_not_see_the_disk_send_run_folders_back(
     assert not list(folder.glob("locks/*"))  # nothing ran here
 
 
+def test_a_measurement_on_the_cluster_gives_the_bytes_of_one_process(
+    tmp_path: Path, cluster: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each node runs the measurement's own command for one trial; a node that does not see the folder refuses it."""
+    import numpy as np
+    from PIL import Image
+
+    from degas.cli.main import main
+    from degas.space.architecture import Architecture
+    from degas.space.graph import SearchSpace
+    from degas.sweep.on_ray import ray_pool
+
+    rng = np.random.default_rng(0)
+    (tmp_path / "images").mkdir()
+    for k in range(8):
+        Image.fromarray(rng.integers(0, 255, (8, 8, 3), np.uint8)).save(tmp_path / "images" / f"{k}.png")
+    Architecture(1, 1, 4, 2, 4, 3, SearchSpace(1).draw(0)).save(tmp_path / "found.json")
+    words = ["experiment", "found-vs-random", "--data", str(tmp_path / "images"), "--device", "cpu"]
+    words += ["--architecture", str(tmp_path / "found.json"), "--num-random", "1", "--num-equal", "0"]
+    words += ["--num-epochs", "1", "--data.image-size", "8", "--search.width", "2", "--search.noise-size", "4"]
+    words += ["--search.batch-images", "4", "--out"]
+    assert main([*words, str(tmp_path / "one")]) == 0
+    assert main([*words, str(tmp_path / "cluster"), "--address", cluster.address]) == 0
+    one, other = ({path.name: path.read_bytes() for path in (tmp_path / n).glob("*.json")} for n in ("one", "cluster"))
+    assert one == other
+    assert len(one) == 5
+    unseen = lambda options, folder: ray_pool(cluster.address, folder, 1, 0.0, carry=True)  # noqa: E731
+    monkeypatch.setattr("degas_lab.ahead.make_pool", unseen)
+    capsys.readouterr()
+    assert main([*words, str(tmp_path / "unseen"), "--address", cluster.address]) == 2
+    assert "trial found was not made: the node " in capsys.readouterr().err
+    assert "does not see" in (tmp_path / "unseen/processes/logs/found.txt").read_text()
+
+
 def test_no_cluster_is_one_plain_line(tmp_path: Path) -> None:
     from degas.errors import UserError
     from degas.sweep.on_ray import ray_pool

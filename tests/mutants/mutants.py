@@ -20,6 +20,8 @@ TESTS = {
     "nas/decide/race.py": ["tests/unit/nas/decide/test_race.py"],
     "gan/losses.py": ["tests/unit/gan/test_losses.py", "tests/unit/gan/test_objectives.py"],
     "evaluation/metrics.py": ["tests/unit/evaluation/test_metrics.py"],
+    "nas/alpha/paths.py": ["tests/unit/nas/alpha/test_paths.py"],
+    "nas/alpha/leaving.py": ["tests/unit/nas/alpha/test_leaving.py"],
     "nas/supernet/mixed.py": ["tests/unit/nas/supernet/test_mixed.py", "tests/unit/nas/supernet/test_supernet.py"],
     "nas/supernet/kernels.py": ["tests/unit/nas/supernet/test_mixed.py", "tests/unit/nas/supernet/test_supernet.py"],
     "nets/resampling.py": ["tests/unit/nets/test_resampling.py"],
@@ -29,6 +31,12 @@ TESTS = {
     "runtime/replay.py": ["tests/unit/runtime/test_replay.py"],
     "data/store.py": ["tests/unit/data/test_store.py"],
     "data/loader.py": ["tests/unit/data/test_store.py", "tests/unit/data/test_loader.py"],
+    "runtime/shares.py": ["tests/unit/runtime/test_shares.py"],
+    "nas/supernet/recomputed.py": ["tests/unit/nas/supernet/test_recomputed.py"],
+    "sweep/halving.py": ["tests/unit/sweep/test_halving.py"],
+    "sweep/outcomes.py": ["tests/unit/sweep/test_halving.py", "tests/unit/sweep/test_drive.py"],
+    "sweep/plan.py": ["tests/unit/sweep/test_plan.py"],
+    "sweep/pool.py": ["tests/unit/sweep/test_pool.py"],
 }
 
 PRUNING = "space/pruning.py"
@@ -38,12 +46,20 @@ METRICS = "evaluation/metrics.py"
 MIXED = "nas/supernet/mixed.py"
 KERNELS = "nas/supernet/kernels.py"
 RESAMPLING = "nets/resampling.py"
+PATHS = "nas/alpha/paths.py"
+LEAVING = "nas/alpha/leaving.py"
 BRANCH = "nas/supernet/branch.py"
 LATENTS = "nas/glo/latents.py"
 RECONSTRUCTION = "nas/glo/reconstruction.py"
 REPLAY = "runtime/replay.py"
 STORE = "data/store.py"
 LOADER = "data/loader.py"
+SHARES = "runtime/shares.py"
+RECOMPUTED = "nas/supernet/recomputed.py"
+HALVING = "sweep/halving.py"
+OUTCOMES = "sweep/outcomes.py"
+PLAN = "sweep/plan.py"
+POOL = "sweep/pool.py"
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
@@ -217,4 +233,57 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(STORE, "self._resident[self.send(rows)]", "self._resident[: len(rows)]"),
     Mutant(LOADER, "torch.where(mirrored, pixels.flip(3), pixels)", "torch.where(mirrored, pixels.flip(2), pixels)"),
     Mutant(LOADER, "return draws[self._rank * self.batch_images :]", "return draws[0:]"),
+    Mutant(LOADER, "shares.rows(min(batch_images", "max(1, min(batch_images"),
+    Mutant(SHARES, "if whole % self.num_ranks:", "if each % self.num_ranks:"),
+    Mutant(SHARES, "rows.chunk(self.num_ranks)[self.rank]", "rows.chunk(self.num_ranks)[-1]"),
+    Mutant(SHARES, "enumerate(whole.chunk(self.begun_ranks))", "enumerate(whole.chunk(self.num_ranks))"),
+    Mutant(RECOMPUTED, "norm.momentum = 0.0", "norm.momentum = norm.momentum"),
+    Mutant(RECOMPUTED, "norm.momentum = momentum", "norm.momentum = 0.0"),
+    Mutant(RECOMPUTED, "setattr(norm, switch, then)", "setattr(norm, switch, True)"),
+    Mutant(RECOMPUTED, "next(passes, again or function)", "next(passes, function)"),
+    Mutant(HALVING, "_score(scores, n) - mean for n, mean", "_score(scores, n) for n, mean"),
+    Mutant(
+        HALVING,
+        "sorted(alive, key=lambda group: difference[group])",
+        "sorted(alive, key=lambda group: -difference[group])",
+    ),
+    Mutant(HALVING, "kept = set(order[:keep])", "kept = set([*order, *failed][:keep])"),
+    Mutant(HALVING, "if any(mark not in scores.get(name, {})", "if all(mark not in scores.get(name, {})"),
+    Mutant(HALVING, "last = number == len(halving.marks) - 1", "last = number == len(halving.marks)"),
+    Mutant(OUTCOMES, "attempts >= ATTEMPTS", "attempts > ATTEMPTS"),
+    Mutant(OUTCOMES, "if exit_status == REJECTED:", "if exit_status == -REJECTED:"),
+    Mutant(OUTCOMES, "if not one.kept for name in one.trials}", "if one.kept for name in one.trials}"),
+    Mutant(OUTCOMES, "if rung.mark not in _scores(plan, ended, name)]", "]"),
+    Mutant(PLAN, "math.ceil(keep * entrants - 1e-9)", "math.ceil(keep * entrants)"),
+    Mutant(PLAN, "max(1, min(entrants, wanted))", "min(entrants, wanted)"),
+    Mutant(PLAN, "return count * blocks", "return count"),
+    Mutant(POOL, "cores[k * threads : (k + 1) * threads]", "cores[k : k + threads]"),
+    Mutant(POOL, "sharing = int(1 / per_trial + 1e-9)", "sharing = int(1 / per_trial) + 1"),
+    Mutant(POOL, "range(0, len(gpus) - width + 1, width)", "range(0, len(gpus), width)"),
+    Mutant(PATHS, "(mean - baseline).to(alpha.dtype)", "(baseline - mean).to(alpha.dtype)"),
+    Mutant(PATHS, "(mean - baseline).to(alpha.dtype)", "mean.to(alpha.dtype)"),
+    Mutant(PATHS, "(gate - torch.softmax(alpha.detach(), dim=0))", "gate"),
+    Mutant(
+        PATHS,
+        "BASELINE_DECAY * baseline + (1 - BASELINE_DECAY) * mean",
+        "BASELINE_DECAY * mean + (1 - BASELINE_DECAY) * baseline",
+    ),
+    Mutant(PATHS, "new - (after - before), old", "new + (after - before), old"),
+    Mutant(PATHS, "new - (after - before), old", "new, old"),
+    Mutant(PATHS, "pair[draw_operation(alpha[pair], generator)]", "pair[0]"),
+    Mutant(PATHS, "active = int((alpha + noise).argmax())", "active = int(noise.argmax())"),
+    Mutant(PATHS, "return PathMixing(keep=both, computed=both", "return PathMixing(computed=both"),
+    Mutant(
+        PATHS,
+        "with torch.no_grad():\n            loss = loss_of()",
+        "with torch.no_grad():\n            loss = -loss_of()",
+    ),
+    Mutant(LEAVING, "if power < least", "if power > least"),
+    Mutant(LEAVING, "self.settings.leave_share / count", "self.settings.leave_share"),
+    Mutant(LEAVING, "(sum(powers.values()) + of_zero)", "sum(powers.values())"),
+    Mutant(LEAVING, "epoch, alpha in enumerate(history, start=1)", "epoch, alpha in enumerate(history)"),
+    Mutant(LEAVING, "key=lambda name: -values[name])[kept:]", "key=lambda name: values[name])[kept:]"),
+    Mutant(LEAVING, "- {best}", "- set()"),
+    Mutant(LEAVING, "epoch >= self.settings.num_epochs", "epoch > self.settings.num_epochs"),
+    Mutant(LEAVING, "edge.has(name) and name not in leaving", "name not in leaving"),
 )

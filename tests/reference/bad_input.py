@@ -1401,11 +1401,142 @@ ROWS: tuple[Row, ...] = (
         2,
         "images: 12 images are too few to train a classifier; 20 are needed",
     ),
+    Row(
+        "a file of a sweep that is not there",
+        "sweep sweeps/nothing.toml --out new",
+        2,
+        "sweeps/nothing.toml: cannot be read (No such file or directory); check whether it was moved or removed",
+    ),
+    Row(
+        "a folder as a sweep's file",
+        "sweep images --out new",
+        2,
+        "images: cannot be read (Is a directory); a file is expected; correct the path",
+    ),
+    Row(
+        "a sweep's file that is no TOML",
+        "sweep sweeps/broken.toml --out new",
+        2,
+        "sweeps/broken.toml, line 1, column 6: expected ']' at the end of a table declaration; write [grid]",
+    ),
+    Row(
+        "a sweep without trials",
+        "sweep sweeps/no-grid.toml --out new",
+        2,
+        "sweeps/no-grid.toml: has neither [grid] nor [[list]]; write [grid] with, for example, seed = [0, 1, 2]",
+    ),
+    Row(
+        "a sweep of a command that does not exist",
+        "sweep sweeps/misspelt.toml --out new",
+        2,
+        "sweeps/misspelt.toml, line 1: no trial can be degas trian; did you mean 'train'?",
+    ),
+    Row(
+        "a sweep over a setting that does not exist",
+        "sweep sweeps/setting.toml --out new",
+        2,
+        "sweeps/setting.toml, line 6: trial widht=4: unknown setting --gan.widht; did you mean '--gan.width'?",
+    ),
+    Row(
+        "a sweep over a value that is none",
+        "sweep sweeps/value.toml --out new",
+        2,
+        "sweeps/value.toml, line 6: trial width=wide: --gan.width: 'wide' is not a whole number, such as 200, 5,000 or 200k",
+    ),
+    Row(
+        "a sweep that names run folders itself",
+        "sweep sweeps/out.toml --out new",
+        2,
+        "sweeps/out.toml, line 4: out is not for a sweep's file: degas sweep names every run folder; leave it out",
+    ),
+    Row(
+        "a sweep over one value",
+        "sweep sweeps/one-value.toml --out new",
+        2,
+        "sweeps/one-value.toml, line 4: seed has one value; write seed = [3], or put it into [options]",
+    ),
+    Row(
+        "halving with one mark",
+        "sweep sweeps/marks.toml --out new",
+        2,
+        "sweeps/marks.toml, line 6: marks are two or more rising generator steps; write marks = [500, 1000, 2000]",
+    ),
+    Row(
+        "halving without seeds",
+        "sweep sweeps/no-block.toml --out new",
+        2,
+        "sweeps/no-block.toml, line 5: not every trial has the setting 'seed'; write seed = [0, 1, 2] in [grid]",
+    ),
+    Row(
+        "halving beyond the end of a training",
+        "sweep sweeps/beyond.toml --out new",
+        2,
+        "sweeps/beyond.toml, line 7: the last mark, 10, is beyond gan.num-steps (8); lower it",
+    ),
+    Row(
+        "more processes than cores",
+        "sweep sweeps/widths.toml --out new --processes 999",
+        2,
+        "--processes: 999 with 1 core each need 999 cores, and this machine gives …; give at most …",
+    ),
+    Row(
+        "a number of processes on a cluster",
+        "sweep sweeps/widths.toml --out new --address auto --processes 2",
+        2,
+        "--processes: counts for --address local only; a cluster's cores decide; leave it out",
+    ),
+    Row(
+        "no core for a trial",
+        "sweep sweeps/widths.toml --out new --cpus-per-trial 0",
+        2,
+        "--cpus-per-trial: must be at least 1, not 0",
+    ),
+    Row(
+        "processes for one search",
+        f"{SEARCH} --processes 2",
+        2,
+        "--processes: counts for the searches of --seeds; give --seeds as well, or leave --processes out",
+    ),
+    Row(
+        "a grown search in processes",
+        "search --data images --data.image-size 16 --out new --quiet --search.grow --seeds 2 --processes 2",
+        2,
+        "--search.grow: each stage follows from the one before; leave out --processes, --address",
+    ),
+    Row(
+        "cores for trials without processes",
+        "experiment found-vs-random --architecture arch.json --data images --out new --cpus-per-trial 2",
+        2,
+        "--cpus-per-trial: counts for trials in processes; give --processes as well",
+    ),
+    Row(
+        "a second pass in CUDA graphs",
+        f"{SEARCH} --search.cuda-graphs --search.checkpoint-activations",
+        2,
+        "search: --search.cuda-graphs records no second pass; leave out --search.checkpoint-activations",
+    ),
 )
 
 
+SWEEPS = {  # name → a sweep's file
+    "widths": 'command = "train"\n[options]\ndata = "images"\narchitecture = "resnet"\n[grid]\ngan.width = [4, 8]\n',
+    "broken": "[grid\nseed = [0, 1]\n",
+    "no-grid": 'command = "train"\n[options]\ndata = "images"\n',
+    "misspelt": 'command = "trian"\n[grid]\nseed = [0, 1]\n',
+    "setting": 'command = "train"\n[options]\ndata = "images"\narchitecture = "resnet"\n[grid]\ngan.widht = [4, 8]\n',
+    "value": 'command = "train"\n[options]\ndata = "images"\narchitecture = "resnet"\n[grid]\ngan.width = [4, "wide"]\n',
+    "out": 'command = "train"\n[options]\ndata = "images"\nout = "elsewhere"\n[grid]\nseed = [0, 1]\n',
+    "one-value": '[options]\ndata = "images"\n[grid]\nseed = 3\n',
+    "marks": '[options]\ndata = "images"\n[grid]\nseed = [0, 1]\n[halving]\nmarks = [500]\n',
+    "no-block": '[options]\ndata = "images"\n[grid]\ngan.width = [4, 8]\n[halving]\nmarks = [5, 10]\n',
+    "beyond": '[options]\ndata = "images"\n[grid]\nseed = [0, 1]\ngan.num-steps = [8, 10]\n[halving]\nmarks = [5, 10]\n',
+}
+
+
 def make_folder(root: Path) -> None:
-    """Good and bad files, small: images, architectures, a generator, a run folder."""
+    """Good and bad files, small: images, architectures, a generator, a run folder, sweeps."""
+    for name, text in SWEEPS.items():
+        _write(root / "sweeps" / f"{name}.toml", text.encode())
     images = root / "images"
     for name, axis in (("across", 0), ("down", 1)):
         for k in range(6):

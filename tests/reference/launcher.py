@@ -14,7 +14,7 @@ def launch(command: Sequence[object], num_ranks: int, *, timeout: float = 240.0)
     start = [sys.executable]
     if num_ranks > 1:
         start += ["-m", "torch.distributed.run", "--nproc-per-node", str(num_ranks)]
-        start += ["--master-addr", "127.0.0.1", "--master-port", str(_free_port())]
+        start += ["--master-addr", "127.0.0.1", "--master-port", str(free_port())]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
     job = [*start, *(str(word) for word in command)]
     result = subprocess.run(job, env=environment, capture_output=True, text=True, timeout=timeout)
@@ -22,7 +22,7 @@ def launch(command: Sequence[object], num_ranks: int, *, timeout: float = 240.0)
     return result
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

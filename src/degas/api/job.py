@@ -24,7 +24,7 @@ from degas.gan.settings import gan_section, resolve_gan
 from degas.gan.stage import TrainJob, train_once
 from degas.generator.generator import Generator
 from degas.nas.checks import check_settings
-from degas.nas.stage import SearchJob, search_into
+from degas.nas.stage import Ahead, SearchJob, search_into, search_seed
 from degas.runtime import cores
 from degas.runtime.distributed import chosen_device
 from degas.runtime.environment import is_rank_0, num_ranks
@@ -85,13 +85,22 @@ class Job:
         return self.out or Path(tempfile.mkdtemp(prefix="degas-"))
 
     @plain_torch(keep_random_state=True)
-    def search(self, seeds: int | None = None) -> Architecture:
-        """Search into the run folder; with `seeds`, that many searches and their consensus."""
+    def search(self, seeds: int | None = None, ahead: Ahead | None = None) -> Architecture:
+        """Search into the run folder; with `seeds`, that many searches, which `ahead` may make, and their consensus."""
         num_seeds = None if seeds is None else whole("seeds", seeds)
         check_settings(self.search_settings)  # before reading images
-        self._note_taken_cores()
-        work = SearchJob(self.images, self.space, self.search_settings, self.setup)
-        return search_into(self.folder / "search", work, seed=self.seed, num_seeds=num_seeds, resume=self.resume)
+        if ahead is None:
+            self._note_taken_cores()
+        stage, work = self.folder / "search", self._search_job()
+        return search_into(stage, work, seed=self.seed, num_seeds=num_seeds, resume=self.resume, ahead=ahead)
+
+    @plain_torch(keep_random_state=True)
+    def search_seed(self, seed: int, num_seeds: int) -> None:
+        """Make the search with `seed` of a call of `search` with several."""
+        search_seed(self.folder / "search", self._search_job(), seed=seed, num_seeds=num_seeds)
+
+    def _search_job(self) -> SearchJob:
+        return SearchJob(self.images, self.space, self.search_settings, self.setup)
 
     @plain_torch(keep_random_state=True)
     def train(

@@ -61,13 +61,14 @@ def _probe(
         first = clock() - begun
         seconds, count = _timed(search, clock)
         memory, whose = peak_bytes(engine.device)
+    twice = ", inner activations computed twice" if settings.checkpoint_activations else ""
     after = "; measuring the decisions comes on top" if search.rule.measured else ""
     total = (first + seconds * (search.total_steps - 1)) * num_seeds
     multiply_adds = counter.get_total_flops() / 2e9
     at = f" at {part.place.image_size} px" if part.place else ""
     rows = [
         (f"search arithmetic{at}", f"{multiply_adds:,.3g} billion multiply-adds", "a step, backward passes included"),
-        (f"search peak{at}", in_words(memory), f"{whose}, in its first steps"),
+        (f"search peak{at}", in_words(memory), f"{whose}, in its first steps{twice}"),
         (
             f"search time{at}",
             f"about {format_about(total)}",

@@ -17,6 +17,7 @@ from degas.errors import UserError
 from degas.generator.find import generator_folder
 from degas.generator.generator import Generator
 from degas.nas.inversion import invert as invert_into
+from degas.nas.stage import Ahead
 from degas.runtime.distributed import chosen_device
 from degas.runtime.folder_lock import owned_folder
 from degas.runtime.paths import expanded
@@ -44,17 +45,19 @@ def search(
     space: Section = None,
     search: Section = None,
     command: list[str] | None = None,
+    ahead: Ahead | None = None,
 ) -> Architecture:
     """Search a generator architecture for `data` and prune it (paper §3.2).
 
     Writes `out`/search (a temporary folder if `out` is None) and returns the architecture. With `seeds` (two or more)
     it is the consensus of that many searches, with `seed`, `seed` + 1, …, each in `out`/search/seed-N: their mean
-    measured losses, or mean α, are pruned; `out`/search/agreement.json measures their agreement. Raises `UserError` if
+    measured losses, or mean α, are pruned; `out`/search/agreement.json measures their agreement. `ahead`, called with
+    the folder and the seeds that are missing, may make these searches first, by other processes. Raises `UserError` if
     the input or a setting is invalid, or the folder holds another run; warns of a degenerate result (degenerate.json).
     """
     setup = Setup(preset, device, progress, tracker, command or python_call("search", data, out))
     job = Job(data, out, seed, setup, resume=resume, data_settings=data_settings, space=space, search=search)
-    return job.search(seeds)
+    return job.search(seeds, ahead)
 
 
 def train(

@@ -113,15 +113,16 @@ def _dispatch(arguments: list[str]) -> int:
 
         print(f"degas {__version__}" if arguments and arguments[0] in ("-V", "--version") else help_text())
         return 0
+    from degas.cli.current import running
     from degas.cli.own_modules import import_own, with_own_settings
     from degas.cli.parse import parse
     from degas.runtime import cores
 
     cores.begin()
-    arguments = import_own(arguments)
+    words, arguments = arguments, import_own(arguments)
     module, name, rest = find_command(arguments)
     options = parse(with_own_settings(module.Options, rest), name, rest)
-    with _only_rank_0_prints(arguments[0]):
+    with running(words), _only_rank_0_prints(arguments[0]):
         module.main(options)
     return 0
 

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from degas.cli.arguments import Argument
+from degas.cli.pools import Pooled
 from degas.settings.base import Positive, Settings, setting
 from degas.settings.inversion import InvertSettings
 from degas.settings.presets import PresetName
@@ -65,7 +66,7 @@ class Searching(Tracked):
         return self.search.model_copy(update={name: value for name, value in short.items() if value is not None})
 
 
-class SearchOptions(Searching):
+class SearchOptions(Pooled, Searching):
     """Search a generator architecture by GLO, and prune it to one file.
 
     Writes RUN/search: architecture.json, alpha.jsonl, metrics.jsonl, reconstructions, samples, the drawing.

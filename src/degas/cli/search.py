@@ -6,6 +6,7 @@ import json
 
 from degas.cli.options import SearchOptions as Options
 from degas.cli.parse import command_line
+from degas.cli.seeds import only_seed, seeds_ahead
 
 __all__ = ["Options", "main"]
 
@@ -16,6 +17,10 @@ def main(options: Options) -> None:
 
         tell_search(options)
         return
+    if only_seed() is not None:
+        search_seed(options)
+        return
+    ahead = seeds_ahead(options)
     from degas.api import stages as api
 
     architecture = api.search(
@@ -32,6 +37,7 @@ def main(options: Options) -> None:
         space=options.space,
         search=options.search_settings(),
         command=command_line(),
+        ahead=ahead,
     )
     from degas.cli.text import agreement_in_words, decisions_in_words, operations_in_words
 
@@ -49,3 +55,17 @@ def main(options: Options) -> None:
         print(f"reconstructions {folder / 'reconstructions.png'}")
     else:
         print(f"agreement       {folder / 'agreement.json'}, {folder / 'agreement.png'}")
+
+
+def search_seed(options: Options) -> None:
+    """The search with one of the seeds, in a process that makes nothing else."""
+    from degas.api.job import Job
+    from degas.runtime.setup import Setup
+
+    seed, seeds = only_seed(), options.seeds
+    assert seed is not None
+    assert seeds is not None
+    setup = Setup(options.preset, options.device, not options.quiet, options.tracker, command_line())
+    data, space, search = options.data, options.space, options.search_settings()
+    job = Job(options.source, options.out, options.seed, setup, data_settings=data, space=space, search=search)
+    job.search_seed(seed, seeds)

@@ -10,6 +10,7 @@ from degas.cli import commands  # not its find_command: a module with one is a f
 from degas.cli.arguments import options_of
 from degas.cli.own_modules import import_own, with_own_settings
 from degas.cli.parse import parse
+from degas.cli.pools import make_pool
 from degas.cli.tool_options import SweepOptions as Options
 from degas.errors import UserError
 from degas.sweep.outcomes import score_value
@@ -17,8 +18,6 @@ from degas.sweep.plan import Plan, command_lines
 from degas.sweep.sweep_file import SweepFile, read_sweep
 
 __all__ = ["Options", "main"]
-
-LOCAL = "local"
 
 
 def main(options: Options) -> None:
@@ -32,25 +31,12 @@ def main(options: Options) -> None:
     from degas.sweep.drive import Setup, run_sweep
 
     setup = Setup(known, options.cpus_per_trial, options.retry, options.quiet)
-    rows = run_sweep(file.plan, options.out, setup, partial(make_pool, options))
+    rows = run_sweep(file.plan, options.out, setup, partial(make_pool, options, options.out))
     print(table_in_words(rows))
     print(f"\ntable  {options.out / 'table.json'}")
     print(f"report {write_sweep_report(options.out)}")
     if problems := problems_in_words(rows, options.out):
         print(problems)
-
-
-def make_pool(options: Options) -> Any:
-    """The local pool, or that of a Ray cluster."""
-    if options.address == LOCAL:
-        from degas.sweep.pool import local_pool
-
-        return local_pool(options.cpus_per_trial, options.processes, options.gpus_per_trial)
-    if options.processes is not None:
-        raise UserError("--processes: counts for --address local only; a cluster's cores decide; leave it out")
-    from degas.sweep.on_ray import ray_pool
-
-    return ray_pool(options.address, options.out, options.cpus_per_trial, options.gpus_per_trial)
 
 
 def known_options(plan: Plan) -> dict[str, frozenset[str]]:

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from degas.cli.arguments import Argument
 from degas.cli.options import FILE, GENERATOR, SOURCE, AsJson, Device, Folder, Source
+from degas.cli.pools import ADDRESS, LOCAL, Cores, Gpus
 from degas.settings.base import Count, ImageSize, NoiseSize, Positive, Settings, Width, setting
 from degas.settings.sections import DataSettings, SpaceSettings
 
@@ -95,15 +96,9 @@ class SweepOptions(Settings):
     )
     file: Annotated[Path, Argument(metavar="FILE", positional=True)] = setting(..., "the TOML file")
     out: Annotated[Path, Argument(metavar="DIR", endings=())] = setting(..., "folder of the sweep")
-    address: str = setting(
-        "local",
-        "local: processes on this machine; auto: the Ray cluster to which this machine belongs, or its HOST:PORT, with "
-        "the extra `sweep`",
-    )
-    cpus_per_trial: Annotated[int, Field(ge=1, le=1024)] = setting(1, "cores and threads of each trial")
-    gpus_per_trial: Annotated[float, Field(ge=0, le=64, allow_inf_nan=False)] = setting(
-        0.0, "GPUs of each trial; 0.25: four trials share one; 0: trials compute on the CPU"
-    )
+    address: str = setting(LOCAL, ADDRESS)
+    cpus_per_trial: Cores = setting(1, "cores and threads of each trial")
+    gpus_per_trial: Gpus = setting(0.0, "GPUs of each trial; 0.25: four trials share one; 0: trials compute on the CPU")
     processes: Positive | None = setting(
         None, "trials at a time on this machine; default: as many as there are cores for"
     )

@@ -12,6 +12,7 @@ from degas.data.image_set import ImageSet
 from degas.data.store import Store
 from degas.errors import UserError
 from degas.runtime.rng import numpy_generator
+from degas.runtime.shares import Shares
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,11 @@ class Batch:
 class Batches:
     """`batches(step)` → `Batch`. Each epoch is a new permutation of `rows` (default: all rows), shared by all ranks.
 
-    A step takes the next batch_images·num_ranks entries, rank r the r-th slice of them, so that several ranks together
-    see the same images as one rank with the larger batch. The incomplete rest of an epoch is dropped; it differs from
-    epoch to epoch. With fewer rows than that, an epoch is one step, and each rank takes an equal slice of the whole
-    set. Batches are on the device of `store`; default: the CPU.
+    A step takes the next batch_images·begun_ranks entries, rank r the r-th of num_ranks slices of them, so that several
+    ranks together see the same images as one rank with the larger batch, and as the `begun_ranks` that a resumed run
+    began with (default: num_ranks). The incomplete rest of an epoch is dropped; it differs from epoch to epoch. With
+    fewer rows than that, an epoch is one step, and each rank takes an equal slice of the whole set. Batches are on the
+    device of `store`; default: the CPU.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Batches:
         purpose: str,
         rank: int = 0,
         num_ranks: int = 1,
+        begun_ranks: int | None = None,
         rows: np.ndarray | None = None,
         horizontal_flip: bool = False,
         store: Store | None = None,
@@ -51,10 +54,11 @@ class Batches:
         self._set = images
         self._store = store or Store(images.images, torch.device("cpu"))
         self._rows = np.arange(images.num_images) if rows is None else np.asarray(rows, dtype=np.int64)
-        if len(self._rows) < num_ranks:
+        shares = Shares(rank, num_ranks, begun_ranks or num_ranks)
+        if len(self._rows) < max(num_ranks, shares.begun_ranks):
             raise UserError(f"{images.source}: {len(self._rows)} images cannot feed {num_ranks} processes")
-        self.batch_images = min(batch_images, len(self._rows) // num_ranks)  # per rank
-        self.steps_per_epoch = steps_per_epoch(len(self._rows), batch_images, num_ranks)
+        self.batch_images = shares.rows(min(batch_images, len(self._rows) // shares.begun_ranks))  # per rank
+        self.steps_per_epoch = steps_per_epoch(len(self._rows), batch_images, shares.begun_ranks)
         self._seed, self._purpose = seed, purpose
         self._rank, self._num_ranks = rank, num_ranks
         self._flip = horizontal_flip

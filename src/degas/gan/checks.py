@@ -9,10 +9,16 @@ from degas.errors import UserError
 from degas.gan.settings import CompleteGan
 from degas.generator.generator import Generator
 from degas.runtime.replay import check_graphs
+from degas.runtime.shares import Shares
 
 
-def check_training(settings: CompleteGan, images: ImageSet, device: torch.device, num_ranks: int = 1) -> None:
-    """Raise `UserError` for settings, images or a machine that a training cannot use."""
+def check_training(
+    settings: CompleteGan, images: ImageSet, device: torch.device, num_ranks: int = 1, begun_ranks: int | None = None
+) -> None:
+    """Raise `UserError` for settings, images or a machine that a training cannot use.
+
+    `begun_ranks`: the number of processes that a training to resume began with.
+    """
     if settings.cuda_graphs:
         check_graphs("gan", device, num_ranks)
         if settings.beta2_end != settings.betas[1]:
@@ -23,17 +29,18 @@ def check_training(settings: CompleteGan, images: ImageSet, device: torch.device
         raise UserError(f"--gan.repulsive-patience: one process only, not {num_ranks}; leave it out")
     if settings.layout is not None:
         settings.layout.check_size(images.image_size, f"--gan.critic {settings.critic}")
-    check_images(images, settings, num_ranks)
+    check_images(images, settings, num_ranks, begun_ranks)
 
 
-def check_images(images: ImageSet, settings: CompleteGan, num_ranks: int = 1) -> None:
+def check_images(images: ImageSet, settings: CompleteGan, num_ranks: int = 1, begun_ranks: int | None = None) -> None:
     """Raise `UserError` for images that a training with these resolved settings cannot use."""
     if settings.supervised and not images.num_classes:
         raise UserError(f"{images.source}: --gan.supervised needs labels; sort the images into class folders")
     if images.num_images < 2:
         raise UserError(f"{images.source}: adversarial training needs at least two images")
-    each = images.num_images // num_ranks
-    fewest = min(settings.batch_images, settings.generator_batch_images, each)
+    shares = Shares(0, num_ranks, begun_ranks or num_ranks)
+    each = images.num_images // shares.begun_ranks
+    fewest = shares.rows(min(settings.batch_images, settings.generator_batch_images, each))
     if fewest < settings.own.fewest_images:
         raise UserError(
             f"{images.source}: {settings.objective} compares the images of a batch with each other, but a batch has "

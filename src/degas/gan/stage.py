@@ -20,7 +20,7 @@ from degas.gan.settings import CompleteGan, resolve_gan
 from degas.generator.generator import Generator
 from degas.runtime.comparison import Rules
 from degas.runtime.distributed import Engine, chosen_device
-from degas.runtime.environment import num_ranks
+from degas.runtime.environment import num_ranks, ranks_at_start
 from degas.runtime.run_folder import StageFolder, write_environment
 from degas.runtime.setup import Setup
 from degas.runtime.tracking import make_tracker
@@ -71,9 +71,9 @@ class TrainJob:
 
 def train_once(job: TrainJob, stage: Path, *, seed: int, resume: bool) -> Generator:
     """One training into the folder `stage`; a finished one is read back."""
-    begun = stage if resume else None
+    begun, ranks = stage if resume else None, (num_ranks(), ranks_at_start(stage, resume))
     settings = resolve_gan(job.gan, begun).model_copy(update={"fine_tunes": job.init is not None})
-    check_training(settings, job.images, chosen_device(job.setup.device), num_ranks())
+    check_training(settings, job.images, chosen_device(job.setup.device), *ranks)
     start = job.start(seed, begun)
     check_generator(start.generator, job.images, settings)
     config, rules = job.config(settings, start, seed), _rules(job.gan)
@@ -109,7 +109,7 @@ def train_into(
     command: list[str] | None = None,
 ) -> None:
     """Run the loop on a device, unless the folder is finished; `command` goes to environment.json."""
-    with Engine(settings.precision, device) as engine:
+    with Engine(settings.precision, device, folder.begun_ranks) as engine:
         if folder.done(engine):
             return
         if command is not None:

@@ -75,8 +75,8 @@ class Steps:
         critic = build_critic(settings, images, seed)
         self.critic_loss = engine.prepare(CriticLoss(critic, self.objective, self.augment))
         self.critic = cast(CriticLoss, engine.unwrap(self.critic_loss)).critic
-        parted = settings.norm_parts > 1
-        self.wrapped_generator = engine.prepare(InParts(generator, settings.norm_parts) if parted else generator)
+        parts = settings.norm_parts * engine.shares.begun_ranks // engine.num_ranks  # fewer processes: the same parts
+        self.wrapped_generator = engine.prepare(InParts(generator, parts) if parts > 1 else generator)
         plain = self.plain_generator = engine.unwrap(self.wrapped_generator)  # without the wrapper of several processes
         self.generator = cast(Generator, plain.generator if isinstance(plain, InParts) else plain)
         self.average: Average | None = None
@@ -112,7 +112,7 @@ class Steps:
 
     def generator_step(self, step: int) -> dict[str, Tensor]:
         """Take generator step `step`, counted from 0; return its loss and terms, detached."""
-        real_images, num_images = None, self.settings.generator_batch_images
+        real_images, num_images = None, self.engine.shares.rows(self.settings.generator_batch_images)
         if self.objective.compares_with_reals:
             real_images, _ = self._reals(self.generator_batches, step, "generator dequantisation")
             num_images = len(real_images)
@@ -203,8 +203,7 @@ class Steps:
             batch_images,
             seed=self.seed,
             purpose=purpose,
-            rank=self.engine.rank,
-            num_ranks=self.engine.num_ranks,
+            **vars(self.engine.shares),
             horizontal_flip=self.settings.horizontal_flip,
             store=self.store,
         )
@@ -212,9 +211,10 @@ class Steps:
     def _reals(self, batches: Batches, index: int, purpose: str) -> tuple[Tensor, Tensor | None]:
         """Dequantised reals of batch `index`, and their labels if training is supervised."""
         batch = batches(index)
-        random = torch_generator(self.seed, purpose, index, self.engine.rank)
-        images = dequantise(batch.images, random).to(memory_format=torch.channels_last)
-        return images, batch.labels if self.settings.supervised else None
+        images = self.engine.shares.as_begun(
+            batch.images, lambda rows, rank: dequantise(rows, torch_generator(self.seed, purpose, index, rank))
+        )
+        return images.to(memory_format=torch.channels_last), batch.labels if self.settings.supervised else None
 
     @torch.no_grad()
     def _fakes_for_critic(self, noise: Tensor, labels: Tensor | None) -> Tensor:
@@ -234,7 +234,7 @@ class Steps:
         return self._own_rows(torch.randint(self.generator.num_classes, (n * self.engine.num_ranks,), generator=random))
 
     def _own_rows(self, rows: Tensor) -> Tensor:
-        return to_device(rows.chunk(self.engine.num_ranks)[self.engine.rank], self.engine.device)
+        return to_device(self.engine.shares.own(rows), self.engine.device)
 
     def _progress(self, step: int) -> float:
         """The share of the training done after `step` generator steps."""

@@ -81,6 +81,10 @@ def check_settings(settings: SearchSettings) -> None:
         _check_grow(settings, signal)
     if settings.cuda_graphs and (why := _step_dependent_setting(settings, signal)):
         raise UserError(f"search: --search.cuda-graphs replays one step, but {why} makes every step different")
+    if settings.cuda_graphs and settings.checkpoint_activations:
+        raise UserError(
+            "search: --search.cuda-graphs records no second pass; leave out --search.checkpoint-activations"
+        )
     if why := rule.conflict(settings):
         raise UserError(f"search: {why}")
 

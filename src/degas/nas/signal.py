@@ -229,10 +229,17 @@ def weight_optimizer(weights: list[nn.Parameter], settings: SearchSettings) -> t
     lr, decay = settings.weight_lr, settings.weight_decay
     if settings.weight_optimizer == "adam":
         return torch.optim.Adam(weights, lr=lr, weight_decay=decay, fused=True, capturable=True)
-    # Fused kernels take no weight without momentum beside others with it: one that a sampled path reaches for the first
-    # time.
-    fused = settings.paths == "all"
-    return torch.optim.SGD(weights, lr=lr, momentum=settings.weight_momentum, weight_decay=decay, fused=fused)
+    return torch.optim.SGD(weights, lr=lr, momentum=settings.weight_momentum, weight_decay=decay, fused=True)
+
+
+def allow_new_weights(optimizer: torch.optim.Optimizer) -> None:
+    """Let SGD step weights that get their first gradient later than others, as those that a sampled path reaches.
+
+    Its fused kernels take no weight without momentum beside others with it; those of Adam do.
+    """
+    if isinstance(optimizer, torch.optim.SGD):
+        for group in optimizer.param_groups:
+            group["fused"] = False
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:

@@ -6,7 +6,6 @@ import json
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from degas.data.image_set import ImageSet
 from degas.errors import UserError
 from degas.nas.grow.plan import Part, Stage, grown_stages, parts_of
 from degas.nas.job import Place, SearchJob
+from degas.nas.opening import engine_of, folder_of
 from degas.nas.searched_space import searched_space
 from degas.nets.cost import supernet_parameters
 from degas.runtime.distributed import Engine, chosen_device
@@ -24,38 +24,60 @@ from degas.runtime.memory import reject_beyond_memory
 from degas.runtime.replay import check_graphs
 from degas.runtime.run_folder import StageFolder, write_environment
 from degas.runtime.tracking import make_tracker
-from degas.settings.resume_rules import resume_rules
 from degas.settings.sections import SearchSettings, SpaceSettings
 from degas.space.architecture import Architecture
 
-RULES = resume_rules(space=SpaceSettings(), search=SearchSettings())
+Ahead = Callable[[Path, Sequence[int]], None]  # makes the searches with these seeds in FOLDER/seed-N
 
 
 def search_into(
-    stage: Path, job: SearchJob, *, seed: int, num_seeds: int | None = None, resume: bool = False
+    stage: Path,
+    job: SearchJob,
+    *,
+    seed: int,
+    num_seeds: int | None = None,
+    resume: bool = False,
+    ahead: Ahead | None = None,
 ) -> Architecture:
     """Search into the folder `stage`; a finished search is read back, an unfinished one continues with `resume`.
 
     With `num_seeds` (two or more): searches with `seed`, `seed` + 1, … are in `stage`/seed-N; `stage` itself holds
-    their consensus, which is returned. A grown search has one such search per image size in `stage`/grow-SIZE, and the
-    results of all in `stage`. Every check that is possible before the work is made here, once. Raises
-    `UserError`; warns of degenerate results.
+    their consensus, which is returned; `ahead` may make these searches first, all at a time. A grown search has one
+    such search per image size in `stage`/grow-SIZE, and the results of all in `stage`. Every check that is possible
+    before the work is made here, once. Raises `UserError`; warns of degenerate results.
     """
     _check(job, num_seeds)
     if job.search.grow:
         stages = grown_stages(job.search, job.space, job.images.image_size, job.images.channels)
         if len(stages) > 1:
+            if ahead is not None:
+                raise UserError(
+                    "--search.grow: each stage follows from the one before; leave out --processes, --address"
+                )
             return _grow(stage, job, stages, seed=seed, num_seeds=num_seeds, resume=resume)
-    return _search_into(stage, job, seed=seed, num_seeds=num_seeds, resume=resume)
+    return _search_into(stage, job, seed=seed, num_seeds=num_seeds, resume=resume, ahead=ahead)
+
+
+def search_seed(stage: Path, job: SearchJob, *, seed: int, num_seeds: int) -> None:
+    """Make one of several searches, in `stage`/seed-`seed`, for a process that works for `search_into`'s `ahead`."""
+    _check(job, num_seeds)
+    _search_one(stage / f"seed-{seed}", job, seed=seed, resume=True, warn=False)
 
 
 def _search_into(
-    stage: Path, job: SearchJob, *, seed: int, num_seeds: int | None, resume: bool, engine: Engine | None = None
+    stage: Path,
+    job: SearchJob,
+    *,
+    seed: int,
+    num_seeds: int | None,
+    resume: bool,
+    engine: Engine | None = None,
+    ahead: Ahead | None = None,
 ) -> Architecture:
     """One search, or several seeds and their consensus; a stage of a grown search has the `engine` of the whole."""
     if num_seeds is None:
         return _search_one(stage, job, seed=seed, resume=resume, engine=engine, warn=engine is None)
-    return _search_several(stage, job, seed=seed, num_seeds=num_seeds, resume=resume, engine=engine)
+    return _search_several(stage, job, seed=seed, num_seeds=num_seeds, resume=resume, engine=engine, ahead=ahead)
 
 
 def _grow(
@@ -93,9 +115,9 @@ def _search_together(
 
     Without `engine` a new one is used, and the user is warned of degenerate results.
     """
-    with StageFolder(stage, settings=settings, resume=resume, kind="search", rules=RULES) as folder:
+    with folder_of(stage, settings, resume, engine) as folder:
         if not folder.known_done():
-            with Engine(job.search.precision, job.setup.device) if engine is None else nullcontext(engine) as used:
+            with engine_of(job, folder, engine) as used:
                 if not folder.done(used):
                     write_environment(folder.path, job.setup.command)
                     work(folder, used)
@@ -147,13 +169,13 @@ def _search_one(
     from degas.figures.drawing import draw_architecture
 
     watcher = make_tracker(job.setup.tracker, stage)
-    with StageFolder(stage, settings=job.config(seed), resume=resume, kind="search", rules=RULES) as folder:
+    with folder_of(stage, job.config(seed), resume, engine) as folder:
         folder.tracker = watcher
         if folder.known_done():
             if warn and folder.writes:
                 _warn_of_degenerate(folder.path)
             return Architecture.load(folder.path / "architecture.json")
-        with Engine(job.search.precision, job.setup.device) if engine is None else nullcontext(engine) as used:
+        with engine_of(job, folder, engine) as used:
             if folder.done(used):
                 return Architecture.load(folder.path / "architecture.json")
             write_environment(folder.path, job.setup.command)
@@ -177,17 +199,26 @@ def _search_one(
 
 
 def _search_several(
-    stage: Path, job: SearchJob, *, seed: int, num_seeds: int, resume: bool, engine: Engine | None = None
+    stage: Path,
+    job: SearchJob,
+    *,
+    seed: int,
+    num_seeds: int,
+    resume: bool,
+    engine: Engine | None = None,
+    ahead: Ahead | None = None,
 ) -> Architecture:
     """Run a search for each seed, then their consensus; resume skips finished searches and continues others."""
     seeds = range(seed, seed + num_seeds)
 
     def work(folder: StageFolder, used: Engine) -> None:
+        if ahead is not None:
+            ahead(folder.path, [one for one in seeds if not (folder.path / f"seed-{one}" / "done.json").exists()])
         for k, one in enumerate(seeds, start=1):
             if job.setup.progress and folder.writes:
                 print(f"search: seed {one}, {k} of {num_seeds}", file=sys.stderr)
             inner = folder.path / f"seed-{one}"
-            _search_one(inner, job, seed=one, resume=folder.resuming, engine=used, warn=False)
+            _search_one(inner, job, seed=one, resume=folder.resuming or ahead is not None, engine=used, warn=False)
             used.wait()  # the other ranks read the files of rank 0
         _write_consensus(job, folder, seeds)
 

@@ -31,7 +31,7 @@ from degas.nas.job import Place
 from degas.nas.plateau import Plateau
 from degas.nas.searched_space import load_prefix, searched_space
 from degas.nas.settings import resolve_search
-from degas.nas.signal import Signal, Terms, find_signal, load_optimizer, total
+from degas.nas.signal import Signal, Terms, allow_new_weights, find_signal, load_optimizer, total
 from degas.nas.supernet.supernet import Supernet
 from degas.runtime.distributed import Engine
 from degas.runtime.replay import CudaGraphs, Inputs, Replayed
@@ -67,7 +67,7 @@ class Search:
         prefix: Architecture | None = None,
         place: Place | None = None,
     ) -> None:
-        self.settings = settings = resolve_search(settings, images.num_images, engine.num_ranks)
+        self.settings = settings = resolve_search(settings, images.num_images, engine.shares.begun_ranks)
         self.images, self.space_settings, self.seed, self.engine = images, space, seed, engine
         self.place = place
         self.prefix = prefix or load_prefix(settings)
@@ -90,6 +90,8 @@ class Search:
         )
         if isinstance(self.supernet, GrownSupernet):
             self.signal.grow(self.supernet.all_sizes, self.supernet.earlier_weights())
+        if settings.paths != "all":
+            allow_new_weights(self.signal.optimizer)
         budget = search_budget(settings, space, self.space, base_size=self.base_size, channels=images.channels)
         self.cap = budget if budget is not None and budget.is_capped else None
         self.rule = make_rule(settings, self.space, self.cap)
@@ -122,6 +124,7 @@ class Search:
                 channels=self.images.channels,
                 separable_order=self.space_settings.separable_order,
                 alpha_std=self.settings.alpha_init_std,
+                recomputes=self.settings.checkpoint_activations,
             )
         return supernet.to(self.engine.device)  # before the optimisers, so that they list the moved weights
 
@@ -132,8 +135,7 @@ class Search:
             self.settings.batch_images,
             seed=self.seed,
             purpose=purpose,
-            rank=self.engine.rank,
-            num_ranks=self.engine.num_ranks,
+            **vars(self.engine.shares),
             rows=rows,
             store=self.store,
         )
@@ -232,7 +234,7 @@ class Search:
         self.signal.load_state_dict(state["signal" if "signal" in state else "glo"])  # degas 0.1.0 wrote "glo"
         load_optimizer(self.alpha_step.optimizer, state["alpha_optimizer"])
         self.relaxation.load_state_dict(state.get("relaxation", {}))
-        self.epoch_loss.copy_(state["epoch_loss"].reshape(-1)[self.engine.rank])
+        self.epoch_loss.copy_(self._own_epoch_loss(state["epoch_loss"].reshape(-1)))
         metrics = [record for record in read_jsonl(folder.path / "metrics.jsonl") if record["step"] <= step]
         self.plateau.recall([record["epoch_loss"] for record in metrics if "epoch_loss" in record])
         records = [record for record in read_jsonl(folder.path / "alpha.jsonl") if record["step"] <= step]
@@ -242,6 +244,10 @@ class Search:
         self.leaving.recall(self.alpha_history)
         self.relaxation.rest(step)
         return step
+
+    def _own_epoch_loss(self, saved: Tensor) -> Tensor:
+        """This rank's sum of losses from those of the ranks that saved, (ranks,); their mean if these were others."""
+        return saved[self.engine.rank] if len(saved) == self.engine.num_ranks else saved.mean()
 
     def _begin(self) -> None:
         """Make the initial values, or take over those of the stage before."""

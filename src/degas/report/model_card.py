@@ -143,6 +143,8 @@ def _training(run: Run) -> str:
         "gan.num_steps": "generator steps",
         "gan.batch_images": "real images a critic step",
         "gan.supervised": "with labels",
+        "gan.critic": "critic",
+        "gan.critic_digest": "fingerprint of the critic's stages",
         "init.generator": "fine-tuned from",
         "init.weights": "fingerprint of the weights it began with",
         "seed": "seed",

@@ -21,7 +21,7 @@ NOT_CURVES = {"step", "epoch"}
 SCORE_NAMES = ("fid", "kid", "is_")
 STEP_NAMES = {"search": "search step", "train": "generator step"}
 # Of config.json, shown in other sections.
-ELSEWHERE = ("generator.", "generator", "kind", "command", "gan.critic_layout")
+ELSEWHERE = ("generator.", "generator", "kind", "command", "gan.critic_layout", "prefix.")
 
 
 def headline(run: Run) -> list[Fields]:

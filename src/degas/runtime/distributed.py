@@ -19,6 +19,7 @@ from torch.distributed.rendezvous import rendezvous
 from degas.errors import UserError
 from degas.runtime.environment import LAUNCHER, check_launcher, num_ranks
 from degas.runtime.interrupts import Interrupted, Terminated
+from degas.runtime.shares import Shares
 
 _DEVICES = ("auto", "cpu", "cuda")
 # How long a rank waits for another: rank 0 evaluates alone, which may take longer than torch's 10 or 30 minutes.
@@ -57,16 +58,24 @@ class Engine:
             optimisers and everything outside `autocast()` stay float32 either way.
         device: "auto" takes CUDA if there is any, else the CPU.
 
+        begun_ranks: the number of processes that the run to resume began with; default: as many as now.
+
     Attributes:
         device: the device of this process.
         rank, num_ranks: the number of this process, from 0, and how many there are.
         is_main: whether this is rank 0.
+        shares: this process's share of a batch.
 
     Raises:
         UserError: this machine has no such device.
     """
 
-    def __init__(self, precision: Literal["float32", "bfloat16"] = "float32", device: str = "auto") -> None:
+    def __init__(
+        self,
+        precision: Literal["float32", "bfloat16"] = "float32",
+        device: str = "auto",
+        begun_ranks: int | None = None,
+    ) -> None:
         from accelerate import Accelerator, DistributedDataParallelKwargs  # a second of imports
         from accelerate.state import AcceleratorState
 
@@ -89,6 +98,7 @@ class Engine:
         self.rank: int = self._accelerator.process_index
         self.num_ranks: int = self._accelerator.num_processes
         self.is_main: bool = self.rank == 0
+        self.shares = Shares(self.rank, self.num_ranks, begun_ranks or self.num_ranks)
         if self.num_ranks != num_ranks():
             raise UserError(
                 f"the process group has {self.num_ranks} process(es), but the environment says {num_ranks()}; "
@@ -216,7 +226,8 @@ def _join_group(backend: str) -> None:
     """Joins the launcher's other processes, with a separate prefix in the launcher's store for each engine.
 
     accelerate gives each engine the same names. A second engine (`degas run` makes one per stage) then finds the
-    addresses of the first and calls ranks that have closed: seen in about every second try.
+    addresses of the first and calls ranks that have closed: seen in about every second try. The same happens after
+    `torchrun --max-restarts` has started all processes again, whose launcher keeps its store.
     """
     global _store, _num_groups
     if _store is None:
@@ -226,7 +237,8 @@ def _join_group(backend: str) -> None:
             where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
             reason = " ".join(str(error).split())[:150]
             raise UserError(f"MASTER_ADDR:MASTER_PORT {where}: cannot reach the other processes ({reason})") from error
-    store = torch.distributed.PrefixStore(f"engine-{_num_groups}", _store)
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    store = torch.distributed.PrefixStore(f"attempt-{attempt}/engine-{_num_groups}", _store)
     _num_groups += 1
     rank, num_ranks = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     torch.distributed.init_process_group(backend, store=store, rank=rank, world_size=num_ranks, timeout=PATIENCE)

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from degas.errors import UserError
-from degas.runtime.json_files import write_json
+from degas.runtime.json_files import read_config, write_json
 
 LAUNCHER = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
@@ -52,6 +52,15 @@ def num_ranks() -> int:
     """Return the number of processes that the launcher started; 1 without a launcher."""
     ranks = os.environ.get("WORLD_SIZE", "1")
     return max(1, int(ranks)) if ranks.isdigit() else 1
+
+
+def ranks_at_start(path: Path, resume: bool) -> int:
+    """The number of processes that the run in the stage's folder `path` began with; for a new one, that of now."""
+    config = path / "config.json"
+    if not resume or not config.is_file():
+        return num_ranks()
+    found = read_config(config).get("num_ranks", 1)
+    return found if type(found) is int and found > 0 else 1
 
 
 def check_launcher(*, cuda: bool = False) -> None:

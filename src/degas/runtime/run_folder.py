@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from degas.errors import UserError
 from degas.runtime.comparison import Rules, reject_difference
 from degas.runtime.durable import append_line, full_disk_named, replace_file, sync_folder
-from degas.runtime.environment import is_rank_0, num_ranks, write_environment
+from degas.runtime.environment import is_rank_0, num_ranks, ranks_at_start, write_environment
 from degas.runtime.folder_lock import lock_folder, make_folder, take_back, unlock_folder
 from degas.runtime.json_files import (
     as_json,
@@ -77,14 +77,16 @@ class StageFolder:
     Args:
         path: the stage's folder, such as `RUN/search`; made if missing.
         settings: the resolved settings: JSON values, tuples and paths. `config.json` holds them with `kind` and, for
-            several processes, `num_ranks`, on which batches and their order depend.
+            several processes, `num_ranks`, with which the run began: batches and their order depend on it.
         resume: resume the run in the folder; its settings must be the same. An empty folder starts a new run.
         kind: the stage, such as "search".
         rules: what "the same" means; config.json then gets the current settings. By default every setting counts.
+        begun_ranks: the number of processes that the run began with; by default the folder says it.
 
     Attributes:
         path, checkpoints: the folder, and the one inside it for `save_checkpoint`.
         resuming: the folder holds a run, and this one resumes it.
+        begun_ranks: the number of processes that the run began with.
         writes: this process writes the files.
         tracker: if set, also receives the logs; closed with the folder.
 
@@ -92,7 +94,16 @@ class StageFolder:
         UserError: another process owns the folder; it holds another run; it cannot be written.
     """
 
-    def __init__(self, path: Path, *, settings: dict, resume: bool, kind: str, rules: Rules | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        settings: dict,
+        resume: bool,
+        kind: str,
+        rules: Rules | None = None,
+        begun_ranks: int | None = None,
+    ) -> None:
         if "kind" in settings:
             raise ValueError("'kind' is the stage's name in config.json and cannot be a setting")
         self.path = expanded(path)
@@ -106,7 +117,8 @@ class StageFolder:
         if self.writes:
             self._lock = lock_folder(self.path)
         try:
-            ranks = {"num_ranks": num_ranks()} if num_ranks() > 1 else {}
+            self.begun_ranks = begun_ranks or ranks_at_start(self.path, resume)
+            ranks = {"num_ranks": self.begun_ranks} if self.begun_ranks > 1 else {}
             self.resuming = self._claim(as_json({"kind": kind, **ranks, **settings}), resume)
         except BaseException:
             self.close()
@@ -281,8 +293,6 @@ class StageFolder:
             sync_folder(self.path.parent)
             return False
         old, new = ({"num_ranks": 1, **each} for each in (read_config(self.path / "config.json"), config))
-        if self.done():  # then it is only read
-            old["num_ranks"] = new["num_ranks"]
         reject_difference(self.path, old, new, self._rules)
         if old != new and not self.done():
             self.write_json("config.json", config)

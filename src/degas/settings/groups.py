@@ -32,9 +32,10 @@ SHOWN = frozenset(
 MACHINE = frozenset(
     (
         *("device", "quiet", "tracker", "precision", "clock", "data.cache", "data.verify", "evaluate.batch_images"),
+        *("processes", "address", "cpus_per_trial", "gpus_per_trial"),
         *(f"{stage}.{name}" for stage in ("search", "gan") for name in ("precision", "cuda_graphs")),
         *(f"{stage}.{name}" for stage in ("search", "gan") for name in ("checkpoint_steps", "log_steps")),
-        *("gan.sample_steps", "gan.stop_step"),
+        *("gan.sample_steps", "gan.stop_step", "search.checkpoint_activations"),
     )
 )
 OBJECTIVES_OWN = frozenset(

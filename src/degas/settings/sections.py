@@ -247,6 +247,12 @@ class SearchSettings(Settings):
     )
     log_steps: Positive = setting(10, "search steps between lines of metrics.jsonl", decides=False)
     precision: Literal["float32", "bfloat16"] = setting("float32", "arithmetic of the supernet's convolutions")
+    checkpoint_activations: bool = setting(
+        False,
+        "compute the activations of a node's edges again in the backward pass instead of keeping them: less memory, "
+        "more time, the same result",
+        decides=False,
+    )
     cuda_graphs: bool = setting(
         False, "replay each step as one CUDA graph; experimental: not yet run on a GPU", decides=False
     )

@@ -7,18 +7,18 @@ moment loses nothing but the trials of that moment, whose run folders the next d
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from degas.errors import UserError
 from degas.runtime.folder_lock import owned_folder
-from degas.runtime.interrupts import StopRequest
 from degas.runtime.json_files import write_json
 from degas.sweep.display import Display, last_line
 from degas.sweep.halving import as_json
+from degas.sweep.orders import Waiting, drain
 from degas.sweep.outcomes import (
     Ended,
     Job,
@@ -34,8 +34,6 @@ from degas.sweep.outcomes import (
 from degas.sweep.plan import Plan, command_lines, num_jobs
 from degas.sweep.pool import Attempt, Pool
 from degas.sweep.trial_process import MAIN, Order
-
-WAIT_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -95,26 +93,11 @@ class _Driver:
         ended = sum(len(marks) for marks in self.outcomes.ended.values())
         total = num_jobs(self.plan)
         display = Display(total, ended, pool.num_places, self.folder / "logs", quiet=self.setup.quiet)
-        with display, StopRequest() as stop, _stopped_at_the_end(pool):
-            waiting = waiting_jobs(self.plan, self.outcomes.ended)
-            while waiting or self.jobs:
-                if stop.requested:
-                    pool.stop()
-                    stop.leave()
-                self._start(pool, waiting)
-                display.update(pool.running())
-                for attempt in pool.ended(WAIT_SECONDS):
-                    self._note(attempt, display)
-                    waiting = waiting_jobs(self.plan, self.outcomes.ended)
+        drain(pool, display, self._waiting, partial(self._note, display))
 
-    def _start(self, pool: Pool, waiting: list[Job]) -> None:
-        for job in waiting:
-            if job.trial.name in self.jobs:
-                continue
-            if not pool.has_room():  # asked no more than once in vain: a cluster answers over the network
-                return
-            self.jobs[job.trial.name] = job
-            pool.start(job.trial.name, self._order(job))
+    def _waiting(self) -> Waiting:
+        self.jobs = {job.trial.name: job for job in waiting_jobs(self.plan, self.outcomes.ended)}
+        return [(name, partial(self._order, job)) for name, job in self.jobs.items()]
 
     def _order(self, job: Job) -> Order:
         name, run = job.trial.name, self.folder / "runs" / job.trial.name
@@ -127,10 +110,10 @@ class _Driver:
             main=self.setup.main,
         )
 
-    def _note(self, attempt: Attempt, display: Display) -> None:
+    def _note(self, display: Display, attempt: Attempt) -> None:
         """Note how an attempt ended; a failed one stays waiting until it has been tried often enough."""
         name = attempt.name
-        job = self.jobs.pop(name)
+        job = self.jobs[name]
         count = self.attempts[name] = self.attempts.get(name, 0) + 1
         status = status_of(attempt.exit_status, count)
         said = "" if attempt.exit_status == 0 else last_line(self.folder / "logs" / f"{name}.txt")
@@ -151,14 +134,6 @@ class _Driver:
                 f"halving.score: {halving.score!r} is none of the scores ({', '.join(scores)}); name one of them"
             )
         return scores
-
-
-@contextmanager
-def _stopped_at_the_end(pool: Pool) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        pool.stop()
 
 
 def _in_words(scores: Mapping[str, Any]) -> str:

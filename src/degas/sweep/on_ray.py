@@ -10,6 +10,7 @@ minute and at the end, and from there to the node that resumes the trial.
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import socket
@@ -129,6 +130,13 @@ class Keeper:
         recover(run)
         return pack(run, log)
 
+    def say(self, name: str, line: str) -> None:
+        """Add a line to the log of a trial."""
+        _, log = self._paths(name)
+        log.parent.mkdir(exist_ok=True)
+        with log.open("a", encoding="utf-8") as file:
+            file.write(f"{line}\n")
+
     def _paths(self, name: str) -> tuple[Path, Path]:
         return self._folder / "runs" / name, self._folder / "logs" / f"{name}.txt"
 
@@ -138,11 +146,23 @@ def run_trial(order: Mapping[str, Any], environment: dict[str, str], place: Mapp
     told, sweep = Order(**order), Place(**place)
     if sweep.is_seen():
         return _run(told, environment, lambda: None)
-    name, root = Path(told.lock).name, Path(tempfile.mkdtemp(prefix="degas-sweep-"))
+    name = Path(told.lock).name
+    if not told.travels:
+        return _refuse(name, sweep.folder, keeper)
+    root = Path(tempfile.mkdtemp(prefix="degas-sweep-"))
     try:
         return _run_carried(told, environment, sweep.folder, name, root, keeper)
     finally:
         shutil.rmtree(root, ignore_errors=True)
+
+
+def _refuse(name: str, folder: str, keeper: Any) -> int:
+    """Say in the trial's log that its files do not travel to this node; another one may see the folder."""
+    import ray
+
+    told = f"degas: the node {socket.gethostname()} does not see {folder}; give an --out on a disk that all nodes share"
+    ray.get(keeper.say.remote(name, told))
+    return LOST
 
 
 def _run_carried(order: Order, environment: dict[str, str], folder: str, name: str, root: Path, keeper: Any) -> int:
@@ -200,7 +220,9 @@ def ray_pool(address: str, folder: Path, cpus: int, gpus: float, *, carry: bool 
         raise UserError("--address: Ray is the extra `sweep`; in degas' folder: pip install -e '.[sweep]'") from None
     _reject_silent(address)
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="error", namespace=f"degas-{uuid.uuid4().hex}")
+        ray.init(
+            address=address, log_to_driver=False, logging_level=logging.ERROR, namespace=f"degas-{uuid.uuid4().hex}"
+        )
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise _no_cluster(address, str(error)) from None
     largest = [node["Resources"] for node in ray.nodes() if node["Alive"]]

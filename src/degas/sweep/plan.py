@@ -140,7 +140,7 @@ def num_jobs(plan: Plan) -> int:
 
 def num_kept(keep: float, entrants: int) -> int:
     """How many of `entrants` continue: a number of them, or a share, rounded up; at least one."""
-    wanted = int(keep) if keep >= 1 else math.ceil(keep * entrants - 1e-9)  # 0.1 · 30 is a little above 3
+    wanted = int(keep) if keep >= 1 else math.ceil(keep * entrants - 1e-9)  # 0.07 · 100 is a little above 7
     return max(1, min(entrants, wanted))
 
 

@@ -39,6 +39,7 @@ class Order:
         threads: threads of its arithmetic.
         cores: the cores to stay on; empty for any.
         main: `module:function`, called with the words of a command; returns the exit status.
+        travels: the run folder may be carried to a node that does not see the sweep's folder.
     """
 
     commands: list[list[str]]
@@ -48,6 +49,7 @@ class Order:
     threads: int = 1
     cores: tuple[int, ...] = ()
     main: str = MAIN
+    travels: bool = True
 
     def as_line(self) -> bytes:
         return f"{json.dumps(asdict(self))}\n".encode()

@@ -7,13 +7,13 @@ from typing import ClassVar, Literal
 from degas.cli.options import FILE, Device
 from degas.settings.base import setting
 from degas.settings.sections import DataSettings, EvaluateSettings, GanSettings
-from degas_lab.commands.measurement import MeasurementOptions
+from degas_lab.commands.measurement import PooledMeasurement
 from degas_lab.trainings.augmentation_plan import Plan
 
 __all__ = ["Options", "main"]
 
 
-class Options(Plan, MeasurementOptions):
+class Options(Plan, PooledMeasurement):
     """Find the number of images above which augmentation no longer helps, by paired trainings on subsets of a set.
 
     Writes FOLDER/trials (one JSON file per training), summary.json and table.md. A second call continues.
@@ -41,6 +41,7 @@ def main(options: Options) -> None:
     from degas.errors import UserError
     from degas.runtime.distributed import Engine
     from degas.space.find import load_architecture
+    from degas_lab.ahead import side_by_side
     from degas_lab.trainings.augmentation import measure, write_summary
     from degas_lab.trainings.scorer import Scorer
 
@@ -50,7 +51,7 @@ def main(options: Options) -> None:
     found = load_architecture(options.architecture).for_image_size(images.image_size)
     found = found.resized(width=gan.generator_width, noise_size=gan.noise_size, channels=images.channels)
     if not options.summary:
-        with Engine(gan.precision, options.device) as engine:
+        with side_by_side(options), Engine(gan.precision, options.device) as engine:
             scorer = Scorer(images, options.evaluate, device=engine.device, cache=cache_folder(options.data))
             measure(found, images, gan, options, options.out, scorer, engine=engine)
     print(write_summary(options.out, images.source, options.score), end="")

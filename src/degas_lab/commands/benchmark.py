@@ -26,6 +26,7 @@ Part = Literal[
     "pool",
     "compile",
     "graphs",
+    "communication",
 ]
 
 
@@ -48,7 +49,7 @@ class Options(Settings):
         ("search", "adversarial-search", "adversarial", "training", "sampling", "features", "fid"),
         "parts to measure; training: a whole step of every objective; threads: our steps with one thread and with "
         "all; pool: a training per core at a time; compile: torch.compile of our steps; graphs: our steps as CUDA "
-        "graphs, which need a GPU",
+        "graphs, which need a GPU; communication: bytes that two processes exchange per step",
     )
     objectives: tuple[str, ...] | None = setting(
         None, "objectives of the parts training and threads; default: all of them, and mmd r3gan"
@@ -78,6 +79,7 @@ def main(options: Options) -> None:
     from degas.runtime.json_files import write_json
     from degas_lab.sizes import Sizes
     from degas_lab.speed.benchmark import run_benchmark
+    from degas_lab.speed.communication import rows as communication_rows
     from degas_lab.speed.table import plot, table
 
     reject_unwritable(options.out)
@@ -97,5 +99,9 @@ def main(options: Options) -> None:
     write_json(options.out, result)
     picture = options.out.with_suffix(".png")
     plot(result, picture)
-    Console(width=124).print(table(result))
+    timed = table(result)
+    if timed.row_count:
+        Console(width=124).print(timed)
+    if "communication" in result:
+        print("\n".join(communication_rows(result["communication"])))
     print(f"figures {options.out}, picture {picture}")

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import ClassVar
 
 from degas.cli.options import FILE, SOURCE, Device, Folder, Source
-from degas.settings.base import Count, Positive, Settings, setting
+from degas.cli.pools import Pooled
+from degas.settings.base import Count, Positive, setting
 from degas.settings.presets import PresetName
 from degas.settings.sections import DataSettings, SearchSettings
 
 __all__ = ["Options", "main"]
 
 
-class Options(Settings):
+class Options(Pooled):
     """Compare the GLO loss of the found architecture with that of drawn ones, of any size and of equal size.
 
     Finished trials are kept as small JSON files, and a second call continues.
@@ -39,9 +40,10 @@ def main(options: Options) -> None:
     from degas.data.sources import load_images
     from degas.runtime.distributed import Engine
     from degas.space.find import load_architecture
+    from degas_lab.ahead import side_by_side
     from degas_lab.fits.found_vs_random import found_vs_random
 
-    with Engine(options.search.precision, options.device) as engine:
+    with side_by_side(options), Engine(options.search.precision, options.device) as engine:
         records = found_vs_random(
             load_architecture(options.architecture),
             load_images(options.source, options.data, options.out),

@@ -7,13 +7,13 @@ from typing import ClassVar, Literal
 from degas.cli.options import Device
 from degas.settings.base import setting
 from degas.settings.sections import DataSettings
-from degas_lab.commands.measurement import MeasurementOptions
+from degas_lab.commands.measurement import PooledMeasurement
 from degas_lab.trainings.hand_made_plan import RESNET, Plan
 
 __all__ = ["Options", "main"]
 
 
-class Options(Plan, MeasurementOptions):
+class Options(Plan, PooledMeasurement):
     """Train generators made by hand equally, with paired seeds: which is better, and by how much?
 
     Writes FOLDER/trials (one JSON file per row and seed), summary.json and table.md. A second call continues, also with
@@ -36,12 +36,13 @@ def main(options: Options) -> None:
     from degas.data.sources import load_images
     from degas.errors import UserError
     from degas.runtime.distributed import Engine
+    from degas_lab.ahead import side_by_side
     from degas_lab.trainings.hand_made import HandMade
     from degas_lab.trainings.hand_made_summary import format_table, write_summary
     from degas_lab.trainings.scorer import Scorer
 
     images = load_images(options.source, options.data)
-    with Engine(options.gan.precision, options.device) as engine:
+    with side_by_side(options), Engine(options.gan.precision, options.device) as engine:
         scorer = Scorer(images, options.evaluate, device=engine.device, cache=cache_folder(options.data))
         measurement = HandMade(images, options, options.out, scorer, engine=engine)
         known = {record["row"] for record in measurement.trials.records().values()}

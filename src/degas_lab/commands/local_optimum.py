@@ -7,13 +7,13 @@ from typing import ClassVar
 from degas.cli.options import FILE, Device
 from degas.settings.base import setting
 from degas.settings.sections import DataSettings, SearchSettings, SpaceSettings
-from degas_lab.commands.measurement import MeasurementOptions
+from degas_lab.commands.measurement import PooledMeasurement
 from degas_lab.fits.neighbour_plan import Plan
 
 __all__ = ["Options", "main"]
 
 
-class Options(Plan, MeasurementOptions):
+class Options(Plan, PooledMeasurement):
     """Fit an architecture, and all that differ from it in one decision, by GLO alone: is it a local optimum?
 
     Writes FOLDER/trials (one JSON file per fit), summary.json and table.md. A second call continues, also with more
@@ -37,12 +37,13 @@ def main(options: Options) -> None:
     from degas.data.sources import load_images
     from degas.runtime.distributed import Engine
     from degas.space.find import architecture_file, load_architecture
+    from degas_lab.ahead import side_by_side
     from degas_lab.fits.local_optimum import LocalOptimum
     from degas_lab.fits.local_optimum_summary import format_table, read_pruning, write_summary
 
     found = load_architecture(options.architecture)
     pruning = read_pruning(architecture_file(options.architecture))
-    with Engine(options.search.precision, options.device) as engine:
+    with side_by_side(options), Engine(options.search.precision, options.device) as engine:
         images = load_images(options.source, options.data, options.out)
         measurement = LocalOptimum(found, images, options.search, options.space, options, options.out, engine=engine)
         if not options.summary:

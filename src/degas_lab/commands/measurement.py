@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from degas.cli.options import SOURCE, Folder, Source
+from degas.cli.pools import Pooled
 from degas.settings.base import Settings, setting
 
 
@@ -11,3 +12,7 @@ class MeasurementOptions(Settings):
 
     source: Source = setting(..., SOURCE)
     out: Folder = setting(..., "folder of the measurement")
+
+
+class PooledMeasurement(Pooled, MeasurementOptions):
+    """The same for a measurement whose trials may run side by side."""

@@ -7,13 +7,13 @@ from typing import ClassVar
 from degas.cli.options import FILE, Device
 from degas.settings.base import setting
 from degas.settings.sections import DataSettings, EvaluateSettings
-from degas_lab.commands.measurement import MeasurementOptions
+from degas_lab.commands.measurement import PooledMeasurement
 from degas_lab.trainings.objectives_plan import Plan
 
 __all__ = ["Options", "main"]
 
 
-class Options(Plan, MeasurementOptions):
+class Options(Plan, PooledMeasurement):
     """Compare the adversarial objectives at equal time on equal networks, tuned equally, with several seeds.
 
     Writes FOLDER/tune-OBJECTIVE and FOLDER/runs (one JSON file per trial), summary.json, table.md and pictures. A
@@ -36,6 +36,7 @@ def main(options: Options) -> None:
     from degas.data.sources import load_images
     from degas.runtime.distributed import Engine
     from degas.space.find import load_architecture
+    from degas_lab.ahead import side_by_side
     from degas_lab.trainings.objectives import Objectives, objectives_of
     from degas_lab.trainings.objectives_summary import format_table, write_summary
     from degas_lab.trainings.scorer import Scorer
@@ -45,7 +46,7 @@ def main(options: Options) -> None:
     architecture = None
     if options.architecture != "resnet":
         architecture = load_architecture(options.architecture, ["resnet"]).for_image_size(images.image_size)
-    with Engine("float32", options.device) as engine:
+    with side_by_side(options), Engine("float32", options.device) as engine:
         scorer = Scorer(images, options.evaluate, device=engine.device, cache=cache_folder(options.data))
         measurement = Objectives(images, options, options.out, scorer, engine=engine, architecture=architecture)
         if not options.summary:

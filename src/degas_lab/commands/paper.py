@@ -6,14 +6,15 @@ from typing import Annotated, ClassVar, Literal
 
 from degas.cli.arguments import Argument
 from degas.cli.options import Device, Folder
-from degas.settings.base import Settings, setting
+from degas.cli.pools import Pooled
+from degas.settings.base import setting
 
 __all__ = ["Options", "main"]
 
 SRC = Annotated[str | None, Argument(metavar="SRC")]
 
 
-class Options(Settings):
+class Options(Pooled):
     """Make a table of the paper, from data to finished table, trial by trial.
 
     States its expected hours before it starts. Writes FOLDER/searches and FOLDER/runs (run folders), FOLDER/trials (one
@@ -44,6 +45,7 @@ def main(options: Options) -> None:
     from dataclasses import replace
 
     from degas.errors import UserError
+    from degas_lab.ahead import makes_one, side_by_side
     from degas_lab.paper.commands import row_commands, search_command
     from degas_lab.paper.cost import expected_hours
     from degas_lab.paper.rows import TABLES
@@ -55,7 +57,7 @@ def main(options: Options) -> None:
     scale = replace(scale, seeds=tuple(dict.fromkeys(options.seeds))) if options.seeds else scale
     sources = _sources(options)
     table = PaperTable(options.table, options.scale, scale, sources, options.out, device=options.device)
-    if not options.summary:
+    if not options.summary and not makes_one():
         table.check_weights()
         hours = expected_hours(table)
         parts = ", ".join(f"{name} {value:.2g}" for name, value in hours.items())
@@ -68,7 +70,8 @@ def main(options: Options) -> None:
         for row in TABLES[options.table]:
             print("\n".join(row_commands(row, scale.seeds[0], scale, sources)))
         return
-    problems = [] if options.summary else table.measure()
+    with side_by_side(options):
+        problems = [] if options.summary else table.measure()
     print(write_summary(options.table, table.trials.records(), options.out), end="")
     if problems:
         raise UserError(f"{len(problems)} trials were not made, and the same command tries again: {problems[0]}")

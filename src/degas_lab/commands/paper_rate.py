@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import ClassVar
 
 from degas.cli.options import SOURCE, Folder, Source
-from degas.settings.base import Positive, Settings, Width, setting
+from degas.cli.pools import Pooled
+from degas.settings.base import Positive, Width, setting
 from degas.settings.sections import DataSettings
 
 __all__ = ["Options", "main"]
 
 
-class Options(Settings):
+class Options(Pooled):
     """Find which rates and momentum of the paper's SGD train a search, and where others make the gradient vanish.
 
     Finished trials are kept as small JSON files, and a second call continues.
@@ -36,6 +37,7 @@ class Options(Settings):
 def main(options: Options) -> None:
     from degas.data.sources import load_images
     from degas.errors import UserError, nearest
+    from degas_lab.ahead import side_by_side
     from degas_lab.fits.paper_rate import TRIALS, format_table, measure
 
     for name in options.only:
@@ -43,12 +45,13 @@ def main(options: Options) -> None:
             raise UserError(f"--only: unknown trial {name!r}{nearest(name, TRIALS)}")
     data = options.data.model_copy(update={"max_images": options.num_images})
     images = load_images(options.source, data, options.out)
-    records = measure(
-        images,
-        options.out,
-        options.only or tuple(TRIALS),
-        seed=options.seed,
-        width=options.width,
-        num_epochs=options.num_epochs,
-    )
+    with side_by_side(options):
+        records = measure(
+            images,
+            options.out,
+            options.only or tuple(TRIALS),
+            seed=options.seed,
+            width=options.width,
+            num_epochs=options.num_epochs,
+        )
     print(format_table(records), end="")

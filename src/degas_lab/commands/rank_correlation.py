@@ -9,7 +9,7 @@ from pydantic import Field
 from degas.cli.options import Device
 from degas.settings.base import setting
 from degas.settings.sections import DataSettings, EvaluateSettings, GanSettings, SearchSettings, SpaceSettings
-from degas_lab.commands.measurement import MeasurementOptions
+from degas_lab.commands.measurement import PooledMeasurement
 from degas_lab.plan_fields import Share
 from degas_lab.trainings.rank_plan import Plan
 
@@ -18,7 +18,7 @@ __all__ = ["Options", "main"]
 Part = Literal["adversarial", "predictors", "glo-l2", "glo-l2-lap1", "held-out", "proxy", "glo-features"]
 
 
-class Options(Plan, MeasurementOptions):
+class Options(Plan, PooledMeasurement):
     """Test whether the search loss and other signals predict the adversarial quality of drawn architectures.
 
     Writes FOLDER/trials (one JSON file per part, architecture and seed), summary.json, table.md, tau.png and
@@ -54,6 +54,7 @@ def main(options: Options) -> None:
     from degas.gan.settings import resolve_gan
     from degas.runtime.distributed import Engine
     from degas.space.architecture import Architecture
+    from degas_lab.ahead import side_by_side
     from degas_lab.trainings.rank_correlation import PREDICTORS, RankCorrelation
     from degas_lab.trainings.rank_summary import format_table, write_summary
     from degas_lab.trainings.scorer import Scorer
@@ -70,7 +71,7 @@ def main(options: Options) -> None:
     noise_size = options.gan.noise_size or options.search.noise_size
     sizes = (space.num_stages, space.num_normal, base_size, width, noise_size, images.channels)
     pattern = Architecture(*sizes, space.draw(0), options.space.separable_order, space.order)
-    with Engine(gan.precision, options.device) as engine:
+    with side_by_side(options), Engine(gan.precision, options.device) as engine:
         scorer = Scorer(images, options.evaluate, device=engine.device, cache=cache_folder(options.data))
         measurement = RankCorrelation(images, pattern, gan, options.search, options, options.out, scorer, engine=engine)
         if not options.summary:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,14 +46,16 @@ def found_vs_random(
     images), `num_parameters`, `multiply_adds` and the architecture's `nodes`.
     """
     trials = Trials(folder, _shared(images, settings, seed, num_epochs, found))
-    for name, kind, architecture in contestants(found, num_random, num_equal):
 
-        def fit(kind: str = kind, architecture: Architecture = architecture) -> dict[str, Any]:
-            loss = fit_alone(architecture, images, settings, seed=seed, num_epochs=num_epochs, engine=engine)
-            cost = architecture_cost(architecture)
-            return {"kind": kind, "loss": loss, **vars(cost), "nodes": architecture.to_dict()["nodes"]}
+    def fit(kind: str, architecture: Architecture) -> dict[str, Any]:
+        loss = fit_alone(architecture, images, settings, seed=seed, num_epochs=num_epochs, engine=engine)
+        cost = architecture_cost(architecture)
+        return {"kind": kind, "loss": loss, **vars(cost), "nodes": architecture.to_dict()["nodes"]}
 
-        record = trials.run(name, fit)
+    makers = {name: partial(fit, kind, one) for name, kind, one in contestants(found, num_random, num_equal)}
+    trials.make_ahead(makers)
+    for name, make in makers.items():
+        record = trials.run(name, make)
         say(f"{name:<16} loss {record['loss']:.4f}   parameters {record['num_parameters']:,}")
     return trials.records()
 

@@ -61,8 +61,16 @@ class LocalOptimum:
 
     def measure(self) -> None:
         """Make every missing fit: a whole seed before the next, the found architecture first."""
+        contestants = list(self.contestants())
+        self.trials.make_ahead(
+            {
+                f"{n}-s{seed}": partial(self._fit, what, one, seed)
+                for seed in self.plan.seeds
+                for n, what, one in contestants
+            }
+        )
         for seed in self.plan.seeds:
-            for name, described, architecture in self.contestants():
+            for name, described, architecture in contestants:
                 record = self.trials.run(f"{name}-s{seed}", partial(self._fit, described, architecture, seed))
                 shown = "diverged" if record["loss"] is None else f"{record['loss']:.4f}"
                 self.say(f"{name:<36} seed {seed}  loss {shown}")

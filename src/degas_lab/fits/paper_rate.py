@@ -187,8 +187,10 @@ def measure(
     head = {"data": images.fingerprint, "num_images": images.num_images, "seed": seed}
     trials = Trials(folder, {**head, **size}, RULES)
     engine = Engine(device="auto")
-    for name in names:
-        record = trials.run(name, partial(run_trial, {**size, **TRIALS[name]}, images, seed=seed, engine=engine))
+    makers = {name: partial(run_trial, {**size, **TRIALS[name]}, images, seed=seed, engine=engine) for name in names}
+    trials.make_ahead(makers)
+    for name, make in makers.items():
+        record = trials.run(name, make)
         share, last = record["loss"] / record["mean_image_loss"], record["history"][-1]
         say(
             f"{name:<20} loss {record['loss']:.4f}, {share:.3f} of the mean image's   "

@@ -90,9 +90,15 @@ class PaperTable:
         A diverged training is a result and is recorded; another failure is not, and the next call tries again.
         """
         problems = []
-        for name, make in self.names():
+        makers = {name: partial(self._recorded, make) for name, make in self.names()}
+        searches = {f"search-{search.name}-s{seed}" for search in self.searches for seed in self.scale.seeds}
+        for needs_search in (False, True):  # rows train what searches have found
+            self.trials.make_ahead(
+                {name: one for name, one in makers.items() if (name not in searches) == needs_search}
+            )
+        for name, make in makers.items():
             try:
-                record = self.trials.run(name, partial(self._recorded, make))
+                record = self.trials.run(name, make)
             except UserError as error:
                 problems.append(f"{name}: {error}")
                 self.say(f"{name:<34} not made: {error}")

@@ -63,8 +63,8 @@ class AdversarialSignal(Signal):
         self.critic_optimizer = torch.optim.Adam(
             self.critic.parameters(), lr=self.objective.critic_lr, betas=self.gan.betas, fused=True
         )
-        ranks: dict[str, Any] = {"rank": self.engine.rank, "num_ranks": self.engine.num_ranks}
-        self.reals = Batches(self.images, self.gan.batch_images, seed=self.seed, purpose="search critic", **ranks)
+        shares = vars(self.engine.shares)
+        self.reals = Batches(self.images, self.gan.batch_images, seed=self.seed, purpose="search critic", **shares)
         self.num_critic_steps = 0
         self.num_drawn = 0  # number of noise draws
         self._extractor: Extractor | None = None
@@ -147,7 +147,8 @@ class AdversarialSignal(Signal):
         self.num_critic_steps += 1
         self.critic_optimizer.zero_grad(set_to_none=True)
         with torch.no_grad(), frozen_buffers(self.network), self.engine.autocast():
-            fake_images = self.network(self.inputs(torch.arange(self.settings.batch_images)))
+            num_images = self.engine.shares.rows(self.settings.batch_images)
+            fake_images = self.network(self.inputs(torch.arange(num_images)))
         draws = forked_rng(self.seed, "search critic loss", self.num_critic_steps, self.engine.rank)
         with draws, self.engine.autocast():
             loss, _ = self.objective.critic_loss(CriticBatch(self.critic, real_images, fake_images))

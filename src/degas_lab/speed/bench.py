@@ -27,21 +27,18 @@ class Bench:
         return {"roofline_ms": best, "roofline_share": best / milliseconds}
 
     def _generator(self) -> Generator:
-        space, base_size = SpaceSettings().resolve(self.sizes.image_size)
-        architecture = Architecture(
-            space.num_stages,
-            space.num_normal,
-            base_size,
-            self.sizes.width,
-            self.sizes.noise_size,
-            self.sizes.channels,
-            space.draw(self.seed),
-        )
-        with forked_rng(self.seed, "benchmark generator"):
-            return Generator.from_architecture(architecture)
+        return drawn_generator(self.sizes, self.seed)
 
     def _time(self, calls: Mapping[str, Callable[[], object]]) -> dict[str, float]:
         return interleaved_ms(calls, rounds=self.rounds, device=self.engine.device, clock=self.clock)
+
+
+def drawn_generator(sizes: Sizes, seed: int) -> Generator:
+    """The generator of an architecture drawn from `seed`, at these sizes."""
+    space, base_size = SpaceSettings().resolve(sizes.image_size)
+    shape = (space.num_stages, space.num_normal, base_size, sizes.width, sizes.noise_size, sizes.channels)
+    with forked_rng(seed, "benchmark generator"):
+        return Generator.from_architecture(Architecture(*shape, space.draw(seed)))
 
 
 def beside_plain(times: dict[str, float]) -> dict[str, float]:

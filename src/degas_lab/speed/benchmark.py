@@ -21,6 +21,7 @@ from degas.runtime.distributed import Engine
 from degas.runtime.environment import write_environment
 from degas.settings.sections import GanSettings
 from degas_lab.sizes import Sizes
+from degas_lab.speed.communication import communication
 from degas_lab.speed.compiled import compare_compiled
 from degas_lab.speed.evaluation_steps import EvaluationSteps
 from degas_lab.speed.graphs import as_graphs
@@ -30,7 +31,14 @@ from degas_lab.speed.timing import peak_mib
 from degas_lab.speed.training_steps import TrainingSteps
 
 # Both sides of these compute in a fixed precision; both sides of the others in the engine's precision.
-ALWAYS = {"sampling": "float32", "pool": "float32", "features": "float32", "features_224": "float32", "fid": "float64"}
+ALWAYS = {
+    "communication": "float32",
+    "sampling": "float32",
+    "pool": "float32",
+    "features": "float32",
+    "features_224": "float32",
+    "fid": "float64",
+}
 GROWTH = {
     "width": (16, 32, 64),
     "image_size": (16, 32, 64, 128),
@@ -152,6 +160,7 @@ def run_benchmark(
         "features": bench.features,
         "fid": lambda: {"fid": bench.fid()},
         "graphs": bench.graphs,
+        "communication": lambda: {"communication": communication(sizes, seed=seed)},
         "threads": bench.threads,
         "pool": bench.pool,
         "compile": bench.compiled,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 from degas.data.image_set import ImageSet, content_fingerprint, fixed_subset
 from degas.errors import UserError
 from degas.gan.fresh import fresh_generator
-from degas.gan.settings import CompleteGan, resolve_gan
+from degas.gan.settings import resolve_gan
 from degas.runtime.distributed import Engine
 from degas.runtime.json_files import write_json
 from degas.settings.sections import GanSettings
@@ -51,18 +52,18 @@ def measure(
     if most > images.num_images:
         raise UserError(f"--num-images: {most:,} of {images.num_images:,} images; ask for fewer")
     trials = Trials(folder / "trials", _shared(architecture, images, settings, plan))
-    for num_images, seed, way in plan.trials():
+
+    def trial(num_images: int, seed: int, way: str) -> dict[str, Any]:
         few, own = subset(images, num_images), resolve_gan(settings.model_copy(update={"augment": way}))
+        generator = fresh_generator(architecture, own, seed)
+        marks = [max(1, round(mark * own.num_steps)) for mark in plan.marks]
+        facts = {"num_images": few.num_images, "seed": seed, "augment": own.augment}
+        return facts | train_and_score(generator, few, own, score, marks=marks, unit="steps", seed=seed, engine=engine)
 
-        def trial(few: ImageSet = few, own: CompleteGan = own, seed: int = seed) -> dict[str, Any]:
-            generator = fresh_generator(architecture, own, seed)
-            marks = [max(1, round(mark * own.num_steps)) for mark in plan.marks]
-            facts = {"num_images": few.num_images, "seed": seed, "augment": own.augment}
-            return facts | train_and_score(
-                generator, few, own, score, marks=marks, unit="steps", seed=seed, engine=engine
-            )
-
-        record = trials.run(f"{num_images}-{way}-seed-{seed}", trial)
+    names = {(number, seed, way): f"{number}-{way}-seed-{seed}" for number, seed, way in plan.trials()}
+    trials.make_ahead({name: partial(trial, *one) for one, name in names.items()})
+    for (num_images, seed, way), name in names.items():
+        record = trials.run(name, partial(trial, num_images, seed, way))
         say(f"{num_images:>6,} images, seed {seed}, {way:<11} {_score_text(record)}")
 
 

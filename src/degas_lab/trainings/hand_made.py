@@ -58,6 +58,7 @@ class HandMade:
 
     def measure(self) -> None:
         """Make every missing trial, in order."""
+        self.trials.make_ahead({f"{row}-s{seed}": partial(self._trial, row, seed) for row, seed in self.order()})
         for row, seed in self.order():
             record = self.trials.run(f"{row}-s{seed}", partial(self._trial, row, seed))
             if record["generator"] != self.rows[row]:

@@ -32,7 +32,7 @@ from degas.space.architecture import Architecture
 from degas_lab.trainings.adversarial import Score, train_and_score
 from degas_lab.trainings.objectives_plan import Plan
 from degas_lab.trainings.scorer import Scorer
-from degas_lab.trials import Trials
+from degas_lab.trials import Make, Trials
 
 MAX_WIDTH = 2048
 
@@ -92,13 +92,23 @@ class Objectives:
     def measure(self) -> None:
         """Make every unfinished trial: all tuning, then the runs, seed by seed."""
         for objective in self.objectives:
+            trials = self.tuning[objective]
+            trials.make_ahead({one.name: partial(self._tune, one) for one in self.tuned(objective)})
+        for objective in self.objectives:
             for choice in self.tuned(objective):
                 self._tell(self.tuning[objective].run(choice.name, partial(self._tune, choice)))
+        runs = dict(self.planned_runs())
+        self.runs.make_ahead(runs)
+        for name, make in runs.items():
+            self._tell(self.runs.run(name, make))
+
+    def planned_runs(self) -> Iterator[tuple[str, Make]]:
+        """Name and maker of every run, seed by seed, of the objectives whose tuning is complete."""
         for seed in range(self.plan.seed, self.plan.seed + self.plan.seeds):
             for objective in self.objectives:
                 best = self.chosen(objective)
                 if best is not None:
-                    self._tell(self.runs.run(f"{best.name}-s{seed}", partial(self._run, best, seed)))
+                    yield f"{best.name}-s{seed}", partial(self._run, best, seed)
 
     def grid(self, objective: str) -> Iterator[Choice]:
         """Every choice that the plan allows, in order."""

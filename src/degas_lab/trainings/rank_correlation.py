@@ -84,9 +84,10 @@ class RankCorrelation:
 
     def measure(self, parts: Sequence[str]) -> None:
         """Make every missing trial of `parts` (of `adversarial` and the predictors), seed by seed, part by part."""
-        for part, contestant, seed in self.order(parts):
-            name = f"{part}-{contestant.name}-s{seed}"
-            record = self.trials.run(name, partial(self._trial, part, contestant, seed))
+        makers = {f"{p}-{one.name}-s{seed}": partial(self._trial, p, one, seed) for p, one, seed in self.order(parts)}
+        self.trials.make_ahead(makers)
+        for name, make in makers.items():
+            record = self.trials.run(name, make)
             value = record["value"]
             shown = "diverged" if value is None else f"{value:.5g}"
             self.say(f"{name:<28} {shown:<10} {record['seconds']:.0f} s")

@@ -47,6 +47,20 @@ def test_time_is_that_of_the_steps_for_all_of_them_and_all_seeds(
     assert probed(make_images(24), settings, clock=ticking(2.0), seeds=3)["search time"][0] == "about 60 min"
 
 
+def test_a_grown_search_is_the_sum_of_its_stages(
+    make_images: Callable[..., ImageSet], make_settings: Callable[..., SearchSettings]
+) -> None:
+    settings = make_settings(batch_images=4, num_epochs=100, grow=True)
+    rows = probed(make_images(24, size=16), settings, clock=ticking(2.0))
+    assert {name for name in rows if "px" in name} == {
+        f"search {what} at {size} px" for what in ("arithmetic", "peak", "time") for size in (8, 16)
+    }
+    assert [rows[f"search time{at}"][0] for at in (" at 8 px", " at 16 px", "")] == [
+        *["about 20 min"] * 2,
+        "about 40 min",
+    ]
+
+
 def test_what_the_first_step_prepares_counts_once(
     make_images: Callable[..., ImageSet], make_settings: Callable[..., SearchSettings]
 ) -> None:

@@ -73,9 +73,9 @@ def test_a_second_evaluation_reads_the_cached_statistics(
     first, second = measure(generator, images), measure(generator, images)
     assert first == second
     assert [passes(extractor) for extractor in built] == [
-        2 + 1 + 1,
-        2,
-    ]  # 48 reals, 32 samples and as many untrained, 32 at a time
+        3 + 2 + 2,
+        2 + 2,
+    ]  # 48 reals, 32 samples and as many untrained, 16 at a time
     assert len(list((tmp_path / "cache" / "degas" / "statistics").iterdir())) == 1
 
 

@@ -56,6 +56,31 @@ def test_ranks_together_see_what_one_with_the_larger_batch_sees() -> None:
         assert torch.equal(whole.labels, torch.cat([half.labels for half in halves]))
 
 
+@pytest.mark.parametrize(
+    ("begun", "now", "num"), [(2, 1, 50), (1, 2, 50), (4, 2, 50), (2, 4, 50), (2, 1, 11), (2, 5, 10)]
+)
+def test_other_processes_go_on_with_the_batches_of_those_that_began(begun: int, now: int, num: int) -> None:
+    def of(rank: int, ranks: int) -> Batches:
+        return Batches(
+            numbered(num), 10, seed=3, purpose="x", rank=rank, num_ranks=ranks, begun_ranks=begun, horizontal_flip=True
+        )
+
+    before, after = ([of(rank, ranks) for rank in range(ranks)] for ranks in (begun, now))
+    assert {each.steps_per_epoch for each in before} == {each.steps_per_epoch for each in after}
+    for step in (0, 1, 5, 100):
+        one, other = ([rank(step) for rank in ranks] for ranks in (before, after))
+        for part in ("index", "images", "labels"):
+            wholes = [torch.cat([getattr(batch, part) for batch in batches]) for batches in (one, other)]
+            assert torch.equal(*wholes), part
+
+
+def test_batches_that_cannot_be_shared_are_refused() -> None:
+    with pytest.raises(UserError, match=r"cannot resume with 3 processes: the run's batches have 20 images"):
+        Batches(numbered(50), 10, seed=0, purpose="x", num_ranks=3, begun_ranks=2)
+    with pytest.raises(UserError, match=r"10 images cannot feed 11 processes"):
+        Batches(numbered(10), 11, seed=0, purpose="x", num_ranks=11, begun_ranks=1)
+
+
 def test_a_step_depends_on_nothing_but_its_number() -> None:
     forward, backward = (Batches(numbered(30), 7, seed=0, purpose="x", horizontal_flip=True) for _ in range(2))
     steps = list(range(12))

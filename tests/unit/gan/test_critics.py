@@ -15,6 +15,7 @@ from degas.api.whole_run import run
 from degas.errors import UserError
 from degas.gan.settings import resolve_gan
 from degas.generator.generator import Generator
+from degas.report.model_card import write_model_card
 from degas.report.render import write_report
 from degas.settings.sections import GanSettings
 from degas.space.critic import CRITIC_OPERATION_KINDS, CriticLayout, CriticStage
@@ -147,5 +148,7 @@ def test_the_report_draws_the_critic_of_a_file(tmp_path: Path) -> None:
         assert words in section, words
     assert page.count('href="#critic"') == 1
     assert "critic_layout" not in page
+    card = write_model_card(tmp_path / "run").read_text()
+    assert f"- fingerprint of the critic's stages: `{ALL.digest}`" in card
     train("resnet", tmp_path / "name", num_steps=1)
     assert "#critic" not in write_report([tmp_path / "name"], tmp_path / "report.html").read_text()

@@ -18,6 +18,7 @@ import torch
 from degas.errors import UserError
 from degas.runtime.checkpoint import checkpoint_digest
 from degas.runtime.comparison import Rules
+from degas.runtime.environment import ranks_at_start
 from degas.runtime.run_folder import StageFolder, read_jsonl
 
 SETTINGS = {"search": {"width": 32, "betas": (0.5, 0.999), "cache": None}, "seed": 0}
@@ -359,17 +360,29 @@ def test_the_import_brings_no_torch() -> None:
     assert result.stdout.strip() == "set()"
 
 
-def test_another_number_of_processes_is_another_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Batches and their order, steps of an epoch and rates depend on it."""
+def test_another_number_of_processes_resumes_the_run_of_those_that_began_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Batches and their order, steps of an epoch and rates depend on the number at the beginning, which stays."""
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with make(tmp_path / "search"):
-        assert json.loads((tmp_path / "search/config.json").read_text())["num_ranks"] == 2
-    make(tmp_path / "search", resume=True).close()
-    monkeypatch.delenv("WORLD_SIZE")
-    with pytest.raises(UserError, match="num_ranks was 2 and is 1 now"):
-        make(tmp_path / "search", resume=True)
-    (tmp_path / "search/done.json").write_text("{}")
-    make(tmp_path / "search", resume=True).close()  # a finished one is only read
+    with make(tmp_path / "search") as folder:
+        assert folder.begun_ranks == 2
+    before = (tmp_path / "search/config.json").read_bytes()
+    assert json.loads(before)["num_ranks"] == 2
+    for number in ("4", "1"):
+        monkeypatch.setenv("WORLD_SIZE", number)
+        with make(tmp_path / "search", resume=True) as folder:
+            assert folder.begun_ranks == 2
+        assert (tmp_path / "search/config.json").read_bytes() == before
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    with make(tmp_path / "new", resume=True) as folder:
+        assert folder.begun_ranks == 3  # nothing is there to resume
+
+
+@pytest.mark.parametrize("number", ["two", 0, -1, 1.5, None, True])
+def test_a_number_of_processes_that_is_none_is_one(number: object, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"num_ranks": number}))
+    assert ranks_at_start(tmp_path, True) == 1
 
 
 def test_a_refused_start_leaves_nothing_in_the_way_of_the_mended_command(tmp_path: Path) -> None:

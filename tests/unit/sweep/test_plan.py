@@ -97,7 +97,8 @@ def test_a_mark_is_the_step_at_which_a_training_stops_and_the_last_one_its_numbe
 
 
 @pytest.mark.parametrize(
-    ("keep", "entrants", "kept"), [(0.5, 4, 2), (0.5, 5, 3), (0.1, 30, 3), (0.01, 5, 1), (3, 5, 3), (9, 5, 5)]
+    ("keep", "entrants", "kept"),
+    [(0.5, 4, 2), (0.5, 5, 3), (0.1, 30, 3), (0.07, 100, 7), (0.01, 5, 1), (1e-10, 1, 1), (3, 5, 3), (9, 5, 5)],
 )
 def test_kept_is_a_number_or_a_share_rounded_up(keep: float, entrants: int, kept: int) -> None:
     assert num_kept(keep, entrants) == kept

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +29,10 @@ class NodeValue:
         if self._rectified is None:
             self._rectified = torch.relu(self.plain)
         return self._rectified
+
+    def as_now(self) -> NodeValue:
+        """A copy, with the same maps, that does not get what is computed on request later."""
+        return replace(self)
 
 
 class Branch(nn.Module):

@@ -3,23 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from degas.nas.supernet.mixed import MixedOp, NodeValue, SharedActivation, sum_edges
+from degas.nas.supernet.recomputed import recomputed
 from degas.nets.backbone import Backbone, module_name
 from degas.runtime.transfer import to_device
 from degas.space.graph import SearchSpace, Slot
 
 
 class MixedBackbone(Backbone):
-    """The backbone with `MixedOp` edges; those into a node are summed with the fewest convolutions."""
+    """The backbone with `MixedOp` edges; those into a node are summed with the fewest convolutions.
+
+    Attributes:
+        recomputes: the backward pass computes again what the edges into a node compute; their inputs are kept.
+    """
+
+    recomputes = False
 
     def sum_edges(self, slots: Sequence[Slot], values: Mapping[str, NodeValue], labels: Tensor | None) -> Tensor:
         edges = [cast(MixedOp, self.edges[module_name(slot.name)]) for slot in slots]
-        return sum_edges([edge.parts(values[slot.source]) for edge, slot in zip(edges, slots, strict=True)])
+        sources = [values[slot.source] for slot in slots]
+
+        def total(values: Sequence[NodeValue]) -> Tensor:
+            return sum_edges([edge.parts(value) for edge, value in zip(edges, values, strict=True)])
+
+        if not self.recomputes:
+            return total(sources)
+        now = [value.as_now() for value in sources]  # what the first pass adds, another one has to compute again
+        again = lambda: total([value.as_now() for value in now])  # noqa: E731
+        return recomputed(nn.ModuleList(edges), partial(total, sources), again)
 
 
 class Supernet(nn.Module):
@@ -35,6 +52,7 @@ class Supernet(nn.Module):
         separable_order: `preact` or `darts`, as in `Architecture`.
         alpha_std: α ~ N(0, alpha_std²) at the start (DARTS: 1e-3).
         fold_factor: see `MixedOp`.
+        recomputes: keep fewer activations for the backward pass, which computes them again (`recomputed`).
     """
 
     def __init__(
@@ -48,6 +66,7 @@ class Supernet(nn.Module):
         separable_order: str = "preact",
         alpha_std: float = 1e-3,
         fold_factor: bool = True,
+        recomputes: bool = False,
     ) -> None:
         super().__init__()
         self.space = space
@@ -73,6 +92,7 @@ class Supernet(nn.Module):
             make_edge=make_edge,
             make_value=SharedActivation,
         )
+        self.backbone.recomputes = recomputes
         for first, *others in space.roles.values():
             for slot in others:
                 self.edge(slot).alpha = self.edge(first).alpha

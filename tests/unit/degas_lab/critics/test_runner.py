@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
 from toy_gan import toy_generator, toy_images
 
 from degas.cli.main import main
 from degas.errors import UserError
 from degas.gan.settings import resolve_gan
 from degas.generator.generator import Generator
+from degas.nets.critic_operations import BUILDERS
 from degas.settings.sections import GanSettings
-from degas.space.critic import CriticLayout
+from degas.space.critic import CRITIC_OPERATION_KINDS, CriticLayout
 from degas_lab.critics.runner import run_critic_search
 from degas_lab.critics.search import CriticSearch
 from degas_lab.critics.search_plan import Plan
@@ -118,6 +120,31 @@ def test_a_high_price_of_work_finds_the_cheapest_critic() -> None:
         made._move_alpha(step)
     for name, value in made.alpha.items():
         assert int(value.argmax()) == int(made.costs[name].argmin()), name
+
+
+class Noisy(nn.Module):
+    """Adds new noise in each call, so that reals and fakes are harder to tell apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.random = torch.Generator().manual_seed(0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + 3.0 * torch.randn(x.shape, generator=self.random)
+
+
+def test_alpha_moves_from_an_operation_that_hides_what_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(CRITIC_OPERATION_KINDS, "noisy", "normal")
+    monkeypatch.setitem(BUILDERS, "noisy", lambda width: Noisy())
+    options = {"normal_operations": ("noisy", "skip"), "down_operations": ("mean_pool",), "cost_weight": 0.0}
+    sizes = {"warm_share": 0.0, "held_out": 0.5, "power_images": 12, "alpha_lr": 0.1}
+    given = plan(**options, **sizes, gan={"objective": "sn-gan", "num_steps": 40})
+    made = CriticSearch([toy_generator()], toy_images(), given, resolve_gan(given.gan), device=torch.device("cpu"))
+    for step in range(40):
+        made.step(step)
+    hidden = [float(values[0].detach()) for name, values in made.mixing().items() if "normal" in name]
+    assert len(hidden) == 2
+    assert max(hidden) < 0.3
 
 
 def test_every_critic_begins_with_the_same_weights_and_sees_its_own_fakes() -> None:

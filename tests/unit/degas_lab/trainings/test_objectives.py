@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from degas_lab.trainings.objectives import Choice, Objectives, resnet_width
 from degas_lab.trainings.objectives_plan import Plan
 from degas_lab.trainings.objectives_summary import format_table, write_summary
 from degas_lab.trainings.scorer import Scorer
+from degas_lab.trials import AHEAD, Make, Trials
 
 PLAN = Plan(
     objectives=("sn-gan", "wgan-gp"),
@@ -92,6 +94,31 @@ def test_the_best_of_the_grid_runs_with_every_seed(tmp_path: Path, monkeypatch: 
     names = sorted(path.name for path in (tmp_path / "runs").glob("*-s*.json"))
     assert names == [f"{o}-lr0.0004-c1-s{s}.json" for o in ("sn-gan", "wgan-gp") for s in (0, 1)]
     assert len(list((tmp_path / "tune-sn-gan").glob("*-lr*.json"))) == 4
+
+
+def test_runs_wait_for_the_tuning_and_any_order_gives_the_same_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "train_and_score", fake_trial({"0.0004/1": 0.1, "0.0001/2": 0.2}))
+    phases: list[set[str]] = []
+
+    def backwards(trials: Trials, missing: Mapping[str, Make]) -> dict[str, str]:
+        phases.append({trials.folder.name})
+        for name in reversed(list(missing)):
+            trials.make(name, missing[name])
+        return {}
+
+    tables = []
+    for name, ahead in (("plain", None), ("ahead", backwards)):
+        token = AHEAD.set(ahead)
+        try:
+            mine = measurement(tmp_path / name)
+            mine.measure()
+        finally:
+            AHEAD.reset(token)
+        tables.append((mine.results(), format_table(write_summary(mine.results(), tmp_path / name, "wall"))))
+    assert tables[0] == tables[1]
+    assert phases == [{"tune-sn-gan"}, {"tune-wgan-gp"}, {"runs"}]
 
 
 def test_one_choice_needs_no_tuning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

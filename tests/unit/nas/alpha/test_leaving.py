@@ -152,6 +152,12 @@ def test_the_best_operation_and_zero_never_leave(make_settings: Make) -> None:
     assert found["U0->U1"] == ["deconv_4x4", ZERO]
 
 
+def test_a_zero_that_leads_takes_weight_from_all_others(make_settings: Make) -> None:
+    space, settings = SearchSpace(1), make_settings(leave="anneal", leave_share=0.4, temperature_end=1.0)
+    found = [leave(space, settings, ranked(space, step=0.2, zero=zero))["U0->U1"] for zero in (0.0, 3.0)]
+    assert [len(kept) for kept in found] == [5, 2]
+
+
 def test_the_share_decides_who_leaves(make_settings: Make) -> None:
     space, alpha = SearchSpace(1), ranked(SearchSpace(1), step=0.3)
     kept = [leave(space, make_settings(leave="anneal", leave_share=share), alpha) for share in (0.1, 0.4, 0.9)]

@@ -177,7 +177,8 @@ def test_operations_are_drawn_as_often_as_softmax_says(make_settings: Make) -> N
     """Singles, pairs without replacement, and the active one of a pair; four standard errors of 3,000 draws."""
     count, p = 3000, torch.softmax(ALPHA, 0).tolist()
     generator = torch_generator(0, "test", 0)
-    rules = [make_paths("reinforce", make_supernet(), make_settings).rule(ALPHA, generator, 0) for _ in range(count)]
+    one = make_paths("reinforce", make_supernet(), make_settings)
+    rules = [one.rule(ALPHA, generator, 0) for _ in range(count)]
     assert_close([rule.active for rule in rules], {k: p[k] for k in range(3)})
     two = make_paths("two-path", make_supernet(), make_settings)
     rules = [two.rule(ALPHA, generator, 0) for _ in range(count)]

@@ -23,6 +23,7 @@ from degas.nas.glo.reconstruction import reconstruction_terms
 from degas.nas.grow.network import GrownSupernet
 from degas.nas.grow.plan import parts_of
 from degas.nas.job import Place
+from degas.nas.loop import progress_of
 from degas.nas.searched_space import load_prefix
 from degas.nas.signal import EARLIER_RATE, SMALLER_WEIGHT
 from degas.nas.state import Search
@@ -197,6 +198,14 @@ def test_a_stage_takes_over_weights_and_latents_and_fits_the_smaller_images_too(
     first, second = (group["lr"] for group in search.signal.optimizer.param_groups)
     assert second == pytest.approx(EARLIER_RATE * first)
     assert search.supernet.fade == 1 / 4
+
+
+def test_the_time_left_is_that_of_the_stage_and_says_which_come(
+    straight: Path, make_images: Make, settings: SearchSettings
+) -> None:
+    bar = progress_of(later_stage(straight, make_images(16, size=32), settings), 0, quiet=True)
+    assert (bar.title, bar.total_steps) == ("search 16 px", 4)
+    assert bar.besides.endswith(", and the searches at 32 px, whose steps take longer")
 
 
 def test_a_missing_checkpoint_of_the_stage_before_is_named(

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from degas.nas.supernet.mixing import Mixing
+from degas.nas.supernet.mixing import Mixing, PathMixing
 
 ALPHA = torch.tensor([0.3, -1.2, 2.0], dtype=torch.float64)
 
@@ -54,3 +54,18 @@ def test_a_gain_multiplies_the_weights_and_leaves_the_shares() -> None:
     mixing = Mixing(keep=(True, False, True), gain=0.4)
     assert mixing(ALPHA).tolist() == pytest.approx([0.4 * share for share in mixing.shares(ALPHA).tolist()])
     assert float(mixing.shares(ALPHA).sum()) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("keep", [None, (True, False, True)])
+def test_a_path_has_the_value_of_its_gate_and_the_gradient_of_the_softmax(keep: tuple[bool, ...] | None) -> None:
+    noise = torch.tensor([1.0, 0.5, -0.25], dtype=torch.float64)
+    slopes = torch.tensor([2.0, -1.0, 0.5], dtype=torch.float64)
+    gradients = []
+    for kind, more in ((PathMixing, {"active": 2}), (Mixing, {})):
+        alpha = ALPHA.clone().requires_grad_()
+        weights = kind(0.7, noise, keep, **more)(alpha)
+        if kind is PathMixing:
+            assert weights.tolist() == [0.0, 0.0, 1.0]
+        gradients.append(torch.autograd.grad((slopes * weights).sum(), alpha)[0])
+    assert torch.equal(*gradients)
+    assert float(gradients[0].abs().max()) > 0
