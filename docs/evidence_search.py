@@ -163,9 +163,11 @@ def fresh_agreement() -> str:
     rows = []
     for words, seeds in sets.items():
         equal = pairs(seeds, merged)
-        low_high = interval(jackknife_interval(equal, 0, len(merged)) or [], 1)
-        rows.append([words, ", ".join(seeds), f"{statistics.fmean(equal.values()):.1f} ({low_high})"])
-    return markdown(("seeds", "which", "equal decisions of 9"), rows)
+        low, high = jackknife_interval(equal, 0, len(merged)) or (0.0, 0.0)
+        told = interval((low, high), 1) if low < high else "every pair alike"
+        worst_best = f"{min(equal.values()):.0f} to {max(equal.values()):.0f}"
+        rows.append([words, ", ".join(seeds), f"{statistics.fmean(equal.values()):.1f}", told, worst_best])
+    return markdown(("seeds", "which", "equal decisions of 9", "interval", "of pairs"), rows)
 
 
 def decisions() -> str:
@@ -350,7 +352,6 @@ OTHER_STEPS = {
     "critic step of `ct-gan`": "critic_step",
     "generator step": "generator_step",
     "sampling of 400 images": "sampling",
-    "features of 32 images": "features",
 }
 
 

@@ -12,7 +12,6 @@ MEDIANS = "medians of alternating runs while the code was written; their output 
 # Tables: name of the block → why there is no file.
 TABLES_WITHOUT_FILES: dict[str, str] = {
     "earlier demos": FOLDERS,
-    "fresh and old seeds": "seeds 0 to 4 are in the next table's file; the searches of seeds 5 to 7 were not kept.",
     "objectives on digits": FOLDERS,
     "first images": "the scores were printed by trial scripts; the trials were not kept.",
     "mean loss of each epoch": "read from the search's progress lines; its metrics.jsonl was not kept.",
