@@ -1123,7 +1123,7 @@ ROWS: tuple[Row, ...] = (
         "a generator that is not there",
         f"evaluate {TINY} --out new --generator none",
         2,
-        "no generator folder, run folder or shipped generator 'none'; choose from degas-digits",
+        "no generator folder, run folder or shipped generator 'none'; choose from degas-cifar10, degas-digits",
     ),
     Row(
         "a generator's folder that is not there",
