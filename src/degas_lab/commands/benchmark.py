@@ -22,6 +22,8 @@ Part = Literal[
     "sampling",
     "features",
     "fid",
+    "classifier",
+    "breakdown",
     "threads",
     "pool",
     "compile",
@@ -47,12 +49,13 @@ class Options(Settings):
     )
     parts: Annotated[tuple[Part, ...], Field(min_length=1)] = setting(
         ("search", "adversarial-search", "adversarial", "training", "sampling", "features", "fid"),
-        "parts to measure; training: a whole step of every objective; threads: our steps with one thread and with "
-        "all; pool: a training per core at a time; compile: torch.compile of our steps; graphs: our steps as CUDA "
-        "graphs, which need a GPU; communication: bytes that two processes exchange per step",
+        "parts to measure; training: a whole step of every objective; classifier: a step of `degas features train`; "
+        "breakdown: where the time of a step goes, by the profiler; threads: our steps with one thread and with all; "
+        "pool: a training per core at a time; compile: torch.compile of our steps; graphs: our steps as CUDA graphs, "
+        "which need a GPU; communication: bytes that two processes exchange per step",
     )
     objectives: tuple[str, ...] | None = setting(
-        None, "objectives of the parts training and threads; default: all of them, and mmd r3gan"
+        None, "objectives of the parts training, threads, breakdown and pool; default: all of them, else mmd r3gan"
     )
     width: Annotated[int, Field(ge=1, le=2048)] = setting(32, "channels of every feature map, and of the critic")
     batch_images: Annotated[int, Field(ge=2, le=65536)] = setting(64, "images per step")
@@ -79,6 +82,7 @@ def main(options: Options) -> None:
     from degas.runtime.json_files import write_json
     from degas_lab.sizes import Sizes
     from degas_lab.speed.benchmark import run_benchmark
+    from degas_lab.speed.breakdown import in_words as shares_in_words
     from degas_lab.speed.communication import rows as communication_rows
     from degas_lab.speed.table import plot, table
 
@@ -102,6 +106,8 @@ def main(options: Options) -> None:
     timed = table(result)
     if timed.row_count:
         Console(width=124).print(timed)
+    for name, shares in result.get("breakdown", {}).items():
+        print(f"{name}: {shares_in_words(shares)}")
     if "communication" in result:
         print("\n".join(communication_rows(result["communication"])))
     print(f"figures {options.out}, picture {picture}")

@@ -21,6 +21,7 @@ from degas.runtime.distributed import Engine
 from degas.runtime.environment import write_environment
 from degas.settings.sections import GanSettings
 from degas_lab.sizes import Sizes
+from degas_lab.speed.breakdown import breakdown
 from degas_lab.speed.communication import communication
 from degas_lab.speed.compiled import compare_compiled
 from degas_lab.speed.evaluation_steps import EvaluationSteps
@@ -33,6 +34,7 @@ from degas_lab.speed.training_steps import TrainingSteps
 # Both sides of these compute in a fixed precision; both sides of the others in the engine's precision.
 ALWAYS = {
     "communication": "float32",
+    "breakdown": "float32",
     "sampling": "float32",
     "pool": "float32",
     "features": "float32",
@@ -82,6 +84,13 @@ class Benchmark(SearchSteps, TrainingSteps, EvaluationSteps):
             seed=self.seed,
             engine=self.engine,
         )
+
+    def breakdown(self) -> dict[str, dict[str, dict[str, float]]]:
+        """Shares of the time by kind of operation: search step, training steps, features."""
+        calls = {"search": self._search("joint")}
+        calls |= {name: self._our_training_step(name) for name in self.objectives or ("mmd", "r3gan")}
+        calls["features"] = self._extractor(128, folded=True)
+        return {"breakdown": {name: breakdown(call) for name, call in calls.items()}}
 
     def threads(self) -> dict[str, dict[str, dict[str, float]]]:
         """Our steps with one thread and with all, in the same rounds; `speedup` is what the other threads gain."""
@@ -161,6 +170,8 @@ def run_benchmark(
         "fid": lambda: {"fid": bench.fid()},
         "graphs": bench.graphs,
         "communication": lambda: {"communication": communication(sizes, seed=seed)},
+        "classifier": lambda: {"classifier_step": bench.classifier()},
+        "breakdown": bench.breakdown,
         "threads": bench.threads,
         "pool": bench.pool,
         "compile": bench.compiled,

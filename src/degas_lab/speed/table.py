@@ -19,6 +19,7 @@ STEPS = (
     "sampling",
     "features",
     "features_224",
+    "classifier_step",
     "fid",
     "step_by_threads",
     "pool",

@@ -57,7 +57,7 @@ def peak_mib(call: Callable[[], object], device: torch.device) -> float:
         wait_for(device)
         return (torch.cuda.max_memory_allocated(device) - before) / MIB
     gc.collect()  # garbage of earlier calls, released during this one, would lower the sum
-    with _silent_errors(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+    with silent_errors(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         call()
     held = most = 0
     for event in profiler.profiler.kineto_results.events():
@@ -68,7 +68,7 @@ def peak_mib(call: Callable[[], object], device: torch.device) -> float:
 
 
 @contextlib.contextmanager
-def _silent_errors() -> Iterator[None]:
+def silent_errors() -> Iterator[None]:
     """Suppress the lines that torch's profiler writes to standard error about itself, outside Python."""
     kept = os.dup(2)
     with open(os.devnull, "w") as nowhere:

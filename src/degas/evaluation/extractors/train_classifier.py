@@ -103,8 +103,7 @@ def _train(
     device: torch.device | str,
     progress: bool,
 ) -> None:
-    parameters = [p for p in network.parameters() if p.requires_grad]
-    optimizer = torch.optim.SGD(parameters, learning_rate, momentum=0.85, nesterov=True, weight_decay=5e-4)
+    optimizer = optimizer_of(network, learning_rate)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: cycle(step, num_steps))
     kind = torch.device(device).type
     cast = torch.autocast(kind, torch.bfloat16) if precision == "bfloat16" else nullcontext()
@@ -112,16 +111,32 @@ def _train(
     network.train()
     with Progress("classifier", num_steps, quiet=not progress) as display:
         for step, (images, labels) in enumerate(batches, 1):
-            pixels = to_pixels(images.to(device)).contiguous(memory_format=torch.channels_last)
             with cast:
-                _, logits = network(pixels)
-            loss = F.cross_entropy(logits.float(), labels.to(device), label_smoothing=LABEL_SMOOTHING)
+                loss = loss_of(network, images.to(device), labels.to(device))
             watch.add(step, {"loss": loss})
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             schedule.step()
             display.update(step, loss=float(loss.detach()))
+
+
+def loss_of(
+    network: ClassifierNetwork,
+    images: Tensor,
+    labels: Tensor,
+    memory: torch.memory_format = torch.channels_last,
+) -> Tensor:
+    """The loss of a batch, (): uint8 images (N, C, H, W), which get the given layout, and labels (N,)."""
+    pixels = to_pixels(images).contiguous(memory_format=memory)
+    _, logits = network(pixels)
+    return F.cross_entropy(logits.float(), labels, label_smoothing=LABEL_SMOOTHING)
+
+
+def optimizer_of(network: ClassifierNetwork, learning_rate: float) -> torch.optim.SGD:
+    """SGD with Nesterov momentum on all weights but the fixed first layer's."""
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    return torch.optim.SGD(parameters, learning_rate, momentum=0.85, nesterov=True, weight_decay=5e-4)
 
 
 def _not_finite(step: int, name: str, value: float) -> str:

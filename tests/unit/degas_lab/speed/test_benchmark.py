@@ -13,6 +13,8 @@ from recorder import ListRecorder
 from degas.cli.main import main
 from degas.data.pixels import to_symmetric
 from degas.errors import UserError
+from degas.evaluation.extractors.classifier import ClassifierNetwork
+from degas.evaluation.extractors.train_classifier import loss_of
 from degas.gan import state as steps
 from degas.gan.objectives import OBJECTIVES
 from degas.gan.settings import resolve_gan
@@ -23,6 +25,7 @@ from degas.runtime.distributed import Engine
 from degas.settings.sections import GanSettings, SpaceSettings
 from degas_lab.sizes import Sizes
 from degas_lab.speed.benchmark import Benchmark
+from degas_lab.speed.breakdown import OTHER, breakdown, in_words, kind_of
 from degas_lab.speed.graphs import as_graphs, difference
 from degas_lab.speed.pool import throughput
 from degas_lab.speed.roofline import Convolution, Record
@@ -99,6 +102,34 @@ def test_a_training_per_core_is_measured_beside_one_alone() -> None:
 def test_a_process_of_the_pool_that_fails_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UserError, match="--parts pool: a process has ended before its time"):
         throughput(SMALL, objective="none", rounds=1, seed=0)
+
+
+def test_a_steps_time_is_divided_by_kinds_of_operations() -> None:
+    """Of a call that only multiplies, all but a little is products; every operation of a step has one kind."""
+    x = torch.randn(300, 300)
+    found = breakdown(lambda: (x @ x, x @ x))
+    assert found["products"] > 0.9
+    assert found["calls"] >= 2
+    step = Benchmark(SMALL, rounds=1, seed=0, engine=Engine(device="cpu")).breakdown()["breakdown"]
+    assert set(step) == {"search", "mmd", "r3gan", "features"}
+    for shares in step.values():
+        assert sum(share for kind, share in shares.items() if kind != "calls") == pytest.approx(1)
+        assert shares["convolutions"] > 0
+    assert kind_of("aten::native_batch_norm") == "batch norms"
+    assert kind_of("aten::_fused_adam_") == "optimisers"
+    assert kind_of("aten::mkldnn_convolution") == kind_of("aten::convolution_backward") == "convolutions"
+    assert kind_of("aten::add_") == OTHER
+    assert in_words({"products": 0.5, OTHER: 0.5, "calls": 1234}) == f"products 50 %, {OTHER} 50 %; 1,234 calls"
+
+
+def test_a_step_of_the_classifier_has_the_loss_of_its_training() -> None:
+    """Both sides, and the keys of a measurement; the layout of memory does not change the loss."""
+    found = Benchmark(SMALL, rounds=1, seed=0, engine=Engine(device="cpu")).classifier()
+    assert set(found) == BESIDE_PLAIN | {"peak_mib"}
+    network = ClassifierNetwork(3, 10).eval()
+    images, labels = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8), torch.arange(4)
+    losses = [loss_of(network, images, labels, memory) for memory in (torch.channels_last, torch.contiguous_format)]
+    torch.testing.assert_close(*losses)
 
 
 def test_only_the_named_objectives_are_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
