@@ -10,6 +10,14 @@ from degas_lab.figures import markdown
 
 MEASURED = "benchmark-training-2-cores.json"
 EARLIER = "benchmark-training-2-cores-earlier.json"
+MORE = "benchmark-more-2-cores.json"
+SIZES = ((16, 32), (32, 32), (32, 128))  # image size, width
+CALLS_BY_KIND = {
+    "search": "search step",
+    "mmd": "training step of `mmd`",
+    "r3gan": "training step of `r3gan`",
+    "features": "features",
+}
 CALLS = {  # keys of the part `compile`
     "search": "search step, C = 64",
     "mmd": "training step of `mmd`",
@@ -47,6 +55,57 @@ def pool() -> str:
     return markdown(head, [[f"{found['num_processes']}", *times]])
 
 
+def sizes() -> str:
+    """Training steps of two objectives at other sizes: times, share of the roofline, gain of the second core."""
+    rows = []
+    for pixels, width in SIZES:
+        found = read(f"benchmark-{pixels}px-{width}-2-cores.json")
+        for objective, step in found["training_step"].items():
+            gain = found["step_by_threads"][objective]["speedup"]
+            times = [f"{step['ours_ms']:,.0f}", f"{step['speedup']:.2f}", percent(step["roofline_share"])]
+            rows.append([f"{pixels} px, width {width}", f"`{objective}`", *times, f"{gain:.2f}"])
+    head = (
+        "sizes",
+        "a step of",
+        "ours, ms",
+        "than plain, times faster",
+        "of the roofline",
+        "by the second core, times faster",
+    )
+    return markdown(head, rows)
+
+
+def breakdown() -> str:
+    """Shares of the time by kind of operation, with two threads."""
+    found = read(MORE)["breakdown"]
+    kinds = sorted(
+        {kind for shares in found.values() for kind in shares if kind != "calls"},
+        key=lambda kind: -found["mmd"].get(kind, 0.0),
+    )
+    rows = [[kind, *(percent(shares.get(kind, 0.0)) for shares in found.values())] for kind in kinds]
+    rows.append(["calls into torch", *(f"{shares['calls']:,.0f}" for shares in found.values())])
+    return markdown(("", *(CALLS_BY_KIND[name] for name in found)), rows)
+
+
+def classifier() -> str:
+    """A training step of the classifier extractor."""
+    step = read(MORE)["classifier_step"]
+    times = [f"{step['ours_ms']:,.0f}", f"{step['speedup']:.2f}", percent(step["roofline_share"])]
+    head = ("", "ours, ms", "than in NCHW memory, times faster", "of the roofline", "peak, MiB")
+    return markdown(head, [["a step of `degas features train`", *times, f"{step['peak_mib']:.0f}"]])
+
+
+def growth() -> str:
+    """Search and training over one size, the others at C = 32, batch 64, 32 px."""
+    rows = []
+    for name, entries in read(MORE)["growth"].items():
+        for entry in entries:
+            times = [f"{entry['ours_ms']:,.0f}", f"{entry['ours_peak_mib']:,.0f}"]
+            times += [f"{entry['training_ms']:,.0f}", f"{entry['training_peak_mib']:,.0f}"]
+            rows.append([name.replace("_", " "), f"{entry[name]:,}", *times])
+    return markdown(("size", "value", "search step, ms", "MiB", "step of `mmd`, ms", "MiB"), rows)
+
+
 def features() -> str:
     """The offline extractor with batch norms folded, against the same network as it is."""
     rows = []
@@ -76,4 +135,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "pool": pool,
     "features": features,
     "torch.compile": compiled,
+    "other sizes": sizes,
+    "where the time goes": breakdown,
+    "classifier": classifier,
+    "growth of training": growth,
 }

@@ -23,7 +23,7 @@ class Place:
     Attributes:
         image_size: of its images, in pixels.
         later: image sizes of the searches after it.
-        earlier: the folder of the search before it, whose weights and latents it takes over; None for the first one.
+        earlier: the folder of the search before it, whose state it takes over; None for the first one.
         heads: maps that feed images of the searches before it.
     """
 

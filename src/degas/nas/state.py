@@ -49,7 +49,7 @@ class Search:
         images, settings, space: images and the user's settings; `checks.check_search` has rejected unusable ones.
         make_signal: called like a signal class, instead of the one that the settings name.
         prefix: the architecture of `settings.prefix`, if it has been read.
-        place: in a grown search; after its first stage, weights and latents begin with those of the stage before.
+        place: in a grown search; after its first stage, the search begins with what the stage before has learned.
 
     Attributes:
         settings: the complete settings.

@@ -84,7 +84,7 @@ def test_the_cache_is_where_the_data_settings_say(
 ) -> None:
     for settings in ({"cache": tmp_path / "mine"}, DataSettings(cache=tmp_path / "mine")):
         measure(generator, images, data_settings=settings)
-    assert passes(built[-1]) == 2
+    assert passes(built[-1]) == 2 + 2  # samples and untrained ones, 16 at a time
     assert len(list((tmp_path / "mine" / "statistics").iterdir())) == 1
     assert not (tmp_path / "cache").exists()
 
@@ -104,7 +104,7 @@ def test_evaluations_during_training_share_one_extractor_and_one_pass_over_the_r
     settings = {"num_samples": 32}
     api.train("dcgan", images, tmp_path / "run", gan=GAN, evaluate=settings, progress=False)
     assert len(built) == 1
-    assert passes(built[0]) == 2 + 4
+    assert passes(built[0]) == 3 + 4 * 2  # 48 reals, then 32 samples four times
     lines = (tmp_path / "run" / "train" / "metrics.jsonl").read_text().splitlines()
     scores = [record for record in map(json.loads, lines) if "fid_32_train[tiny]" in record]
     assert [record["step"] for record in scores] == [1, 2, 3, 4]

@@ -30,7 +30,11 @@ def run(tmp_path: Path) -> Path:
     return run
 
 
-def test_a_folder_arrives_as_it_was_but_for_locks(run: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("safely", [carrying.SAFELY, {}], ids=["this Python", "before 3.11.4"])
+def test_a_folder_arrives_as_it_was_but_for_locks(
+    safely: dict[str, Any], run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(carrying, "SAFELY", safely)
     here, log = tmp_path / "here" / "runs" / "t", tmp_path / "here" / "logs" / "t.txt"
     unpack(pack(run, tmp_path / "there/t.txt"), here, log)
     expected = files(run)
