@@ -10,6 +10,7 @@
 #
 # Needs a CUDA device and `degas` on the path (or PYTHONPATH=src and DEGAS="python -m degas"). Data: CIFAR-10's
 # official archive or unpacked folder in $DATA; without it, the parts that need images draw noise of the same size.
+# docs/gpu.md says what to expect, from step counts.
 set -euo pipefail
 
 part=${1:?which part: check, bench, growth, search or gan}
@@ -67,7 +68,7 @@ bench)  # side by side at the sizes of the CPU table and of the paper, in both p
         for precision in float32 bfloat16; do
             # shellcheck disable=SC2086
             $degas benchmark --device $device --width $width --precision $precision --rounds 21 \
-                --parts search adversarial-search adversarial training sampling features fid ${GRAPH_PART-graphs} \
+                --parts search adversarial-search adversarial training classifier sampling features fid ${GRAPH_PART-graphs} \
                 --out "$out/bench-$width-$precision.json" $extra
         done
     done
