@@ -89,6 +89,8 @@ def plot(result: Mapping[str, Any], path: Path) -> None:
         one.plot([point[name] for point in points], times, marker="o", label="search step")
         one.plot([point[name] for point in points], trained, marker="s", label="training step, mmd")
         one.set(xlabel=name.replace("_", " "), ylabel="ms", ylim=(0, 1.1 * max(times + trained)))
+        if points[-1][name] > 100 * points[0][name]:
+            one.set_xscale("log")
         one.legend()
     figure.savefig(path, dpi=150)
 
