@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -20,19 +19,14 @@ from degas.nas.checks import check_search
 from degas.nas.grow.chain import stage_job
 from degas.nas.grow.plan import grown_stages
 from degas.nas.job import SearchJob
-from degas.nas.loop import run_steps
-from degas.nas.results.outputs import write_results
-from degas.nets.cost import architecture_cost
 from degas.runtime.distributed import Engine
 from degas.runtime.finite import NonFiniteError
-from degas.runtime.run_folder import StageFolder
 from degas.runtime.setup import Setup
 from degas.settings.sections import SearchSettings, SpaceSettings
 from degas.space.architecture import Architecture
 from degas.space.graph import Edge, stage_of
 from degas_lab.fits.grown_plan import AT_ONCE, Plan, Row
-from degas_lab.fits.metered import MeteredSearch
-from degas_lab.fits.standalone import fit_alone
+from degas_lab.fits.metered import MeteredSearch, fitted, metered
 from degas_lab.trials import Trials
 
 SMALL = "small"  # the trial of the search at half the size, from which two rows derive
@@ -79,11 +73,8 @@ class Grown:
         named = {"row": row, "seed": seed}
         try:
             found, costs = self._found(row, seed)
-            began = time.process_time()
             options: dict[str, Any] = {"seed": seed, "num_epochs": self.plan.fit_epochs, "engine": self.engine}
-            loss = fit_alone(found, self.images, self.settings, **options)
-            spent = {"fit_seconds": time.process_time() - began, "nodes": found.to_dict()["nodes"]}
-            record = {**named, "loss": loss, **vars(architecture_cost(found)), **costs, **spent}
+            record = {**named, **fitted(found, costs, self.images, self.settings, **options)}
         except (NonFiniteError, UserError) as error:
             record = {**named, "failed": str(error)}
         self.say(f"{row:<9} seed {seed}  {record.get('failed') or record['loss']}")
@@ -124,15 +115,9 @@ class Grown:
         return found, together(costs)
 
     def _metered(self, path: Path, job: SearchJob, seed: int) -> tuple[Architecture, dict[str, Any]]:
-        with StageFolder(path, settings={}, resume=False, kind="search") as folder:
-            given = {"engine": self.engine, "prefix": job.prefix, "place": job.place}
-            search = MeteredSearch(job.images, job.search, job.space, seed=seed, **given)
-            step = run_steps(search, folder, progress=False)
-            began = time.process_time()
-            found = write_results(folder, search, step)
-            pruned = time.process_time() - began
-        size = job.images.image_size
-        return found, {"image_size": size, **search.costs(), "prune_seconds": pruned, "num_steps": step}
+        given = {"engine": self.engine, "prefix": job.prefix, "place": job.place}
+        found, costs = metered(path, MeteredSearch(job.images, job.search, job.space, seed=seed, **given))
+        return found, {"image_size": job.images.image_size, **costs}
 
 
 _SETUP = Setup("default", "auto", False, "none", ["degas", "experiment", "grown-search"])

@@ -1,20 +1,30 @@
-"""A search that counts its multiply-adds, the bytes that its backward passes hold, and its processor time."""
+"""Searches that count their multiply-adds, the bytes that backward passes hold, and processor time; fits of finds."""
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
+from degas.data.image_set import ImageSet
+from degas.nas.loop import run_steps
+from degas.nas.results.outputs import write_results
 from degas.nas.signal import Terms
 from degas.nas.state import Search
+from degas.nets.cost import architecture_cost
+from degas.runtime.run_folder import StageFolder
+from degas.settings.sections import SearchSettings
+from degas.space.architecture import Architecture
+from degas_lab.fits.standalone import fit_alone
 
+Costs = dict[str, Any]
 COUNTED_EVERY = 10  # steps; counting slows a step down, so the others are timed
 
 
@@ -51,6 +61,30 @@ class MeteredSearch(Search):
             "held_mib": statistics.fmean(self.held_bytes) / 2**20,
             "step_seconds": statistics.fmean(self.seconds) if self.seconds else None,
         }
+
+
+def metered(path: Path, search: MeteredSearch) -> tuple[Architecture, Costs]:
+    """Run the whole search in the new folder `path`; what it finds, and `costs()`, `prune_seconds`, `num_steps`."""
+    with StageFolder(path, settings={}, resume=False, kind="search") as folder:
+        step = run_steps(search, folder, progress=False)
+        began = time.process_time()
+        found = write_results(folder, search, step)
+        pruned = time.process_time() - began
+    return found, {**search.costs(), "prune_seconds": pruned, "num_steps": step}
+
+
+def fitted(
+    found: Architecture, costs: Mapping[str, Any], images: ImageSet, settings: SearchSettings, **options: Any
+) -> dict[str, Any]:
+    """The record of an architecture: the loss of its fit alone, its size, what finding it cost, and its nodes.
+
+    `options`: seed, number of epochs and engine of the fit.
+    """
+    began = time.process_time()
+    loss = fit_alone(found, images, settings, **options)
+    seconds = time.process_time() - began
+    nodes = found.to_dict()["nodes"]
+    return {"loss": loss, **vars(architecture_cost(found)), **costs, "fit_seconds": seconds, "nodes": nodes}
 
 
 class Held:

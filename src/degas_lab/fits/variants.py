@@ -8,7 +8,6 @@ fitted alone by GLO, equally for all, also after a search by a critic; rows are 
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,18 +15,13 @@ from typing import Any
 from degas.data.image_set import ImageSet
 from degas.errors import UserError
 from degas.nas.checks import check_search
-from degas.nas.loop import run_steps
-from degas.nas.results.outputs import write_results
 from degas.nas.settings import resolve_search
-from degas.nets.cost import architecture_cost
 from degas.runtime.distributed import Engine
 from degas.runtime.finite import NonFiniteError
-from degas.runtime.run_folder import StageFolder
 from degas.settings.sections import SearchSettings, SpaceSettings
 from degas.space.architecture import Architecture
 from degas.space.pruning import choices
-from degas_lab.fits.metered import MeteredSearch
-from degas_lab.fits.standalone import fit_alone
+from degas_lab.fits.metered import MeteredSearch, fitted, metered
 from degas_lab.fits.variant_plan import CHANGES, DEFAULT, Plan, Row
 from degas_lab.trials import Trials
 
@@ -99,23 +93,12 @@ class Variants:
 
     def _searched_and_fitted(self, row: Row, seed: int, num_epochs: int) -> dict[str, Any]:
         found, costs = self._search(self.of_row(row, num_epochs), seed)
-        began = time.process_time()
         options: dict[str, Any] = {"seed": seed, "num_epochs": self.plan.fit_epochs, "engine": self.engine}
-        loss = fit_alone(found, self.images, self.settings, **options)
-        seconds = time.process_time() - began
-        nodes = found.to_dict()["nodes"]
-        return {"loss": loss, **vars(architecture_cost(found)), **costs, "fit_seconds": seconds, "nodes": nodes}
+        return fitted(found, costs, self.images, self.settings, **options)
 
     def _search(self, settings: SearchSettings, seed: int) -> tuple[Architecture, Mapping[str, Any]]:
         """The found architecture, and what the search cost and decided."""
-        with (
-            tempfile.TemporaryDirectory(prefix="degas-") as scratch,
-            StageFolder(Path(scratch) / "search", settings={}, resume=False, kind="search") as folder,
-        ):
-            search = MeteredSearch(self.images, settings, self.space, seed=seed, engine=self.engine)
-            step = run_steps(search, folder, progress=False)
-            began = time.process_time()
-            found = write_results(folder, search, step)
-            pruned = time.process_time() - began
-        decided = choices(found.edges, search.space)
-        return found, {**search.costs(), "prune_seconds": pruned, "num_steps": step, "choices": decided}
+        search = MeteredSearch(self.images, settings, self.space, seed=seed, engine=self.engine)
+        with tempfile.TemporaryDirectory(prefix="degas-") as scratch:
+            found, costs = metered(Path(scratch) / "search", search)
+        return found, {**costs, "choices": choices(found.edges, search.space)}

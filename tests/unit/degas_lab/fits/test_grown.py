@@ -49,7 +49,7 @@ def test_every_row_is_found_fitted_and_kept(tmp_path: Path, monkeypatch: pytest.
     assert grown["num_steps"] == 2 * whole["num_steps"] == 4
     assert all(0 < one["loss"] < 20 for name, one in records.items() if not name.startswith("small"))
 
-    monkeypatch.setattr(module, "fit_alone", lambda *_, **__: 1 / 0)  # everything is there: nothing is made again
+    monkeypatch.setattr(module, "fitted", lambda *_, **__: 1 / 0)  # everything is there: nothing is made again
     measurement(tmp_path, Plan(seeds=1, fit_epochs=1)).measure()
     summary = write_summary(records, tmp_path)
     assert [row["row"] for row in summary["rows"]] == ["at-once", "grown", "prefix", "repeated", "moved"]
