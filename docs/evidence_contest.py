@@ -13,6 +13,7 @@ from degas_lab.contest.plan import FIRST_NEW_SEED
 from degas_lab.figures import markdown
 from degas_lab.paired import paired_difference
 
+PHOTOGRAPHS = "photographs-16px"
 CONTEST = "contest-digits"
 METRICS = {"fid": "Fréchet distance", "kid": "KID·1000"}
 SMALL = {"fid": 1.0, "kid": 1000.0}
@@ -93,26 +94,72 @@ def by_generator() -> dict[str, dict[int, float]]:
 def hand_made() -> str:
     """Generators made by hand on digits, each against `resnet` within seeds."""
     trials = records("digits-table/trials")
-    table = _by_name({name: {**one, "name": one["row"]} for name, one in trials.items()})
+    table = _by_name(trials)
     rows = []
     for name in sorted(table, key=lambda name: name != "resnet"):
-        mine = [one for one in trials.values() if one["row"] == name]
         against = None if name == "resnet" else paired_difference(table[name], table["resnet"])
-        seconds = statistics.median(one["processor_seconds"] for one in mine)
-        scores = ", ".join(f"{table[name][seed]:.1f}" for seed in sorted(table[name]))
-        cells = [f"`{name}`", f"{mine[0]['num_parameters']:,}", f"{seconds:.0f}", scores]
-        rows.append([*cells, *difference(against)])
+        rows.append([f"`{name}`", *_trained(trials, table, name), *difference(against)])
     head = ("generator", "parameters", "core s", "seeds 0, 1, …", "− `resnet`'s (95 %)", "than `resnet`")
     return markdown(head, rows)
 
 
+FOUND = {  # of the trials on photographs: the name of each row, which was its architecture file's
+    "default-space": "found in the paper's space",
+    "small-space": "found in the small space",
+    "small-space-resnet-start": "the same, `--gan.frame-start resnet`",
+    "resnet": "`resnet`",
+    "resnet-equal": "`resnet`, about as large as the small space's",
+}
+
+
+def on_photographs() -> dict[str, dict[str, Any]]:
+    """The trials on photographs; the wider `resnet` has a folder of its own, since a width holds for all rows."""
+    wider = records(f"{PHOTOGRAPHS}/equal-size/trials")
+    named = {key.replace("resnet", "resnet-equal"): {**one, "row": "resnet-equal"} for key, one in wider.items()}
+    return records(f"{PHOTOGRAPHS}/trials") | named
+
+
+def photographs() -> str:
+    """What searches of two spaces find, trained on photographs: Fréchet distances by seed."""
+    trials = on_photographs()
+    table = _by_name(trials)
+    rows = [[words, *_trained(trials, table, name)] for name, words in FOUND.items()]
+    return markdown(("generator", "parameters", "core s", "Fréchet distance, seeds 0, 1, …"), rows)
+
+
+def photographs_compared() -> str:
+    """Paired differences between those generators, by both distances."""
+    trials, small = on_photographs(), "small-space"
+    pairs = ((small, "default-space"), (small, "resnet"), (small, "resnet-equal"), ("default-space", "resnet"))
+    rows = []
+    for one, other in (*pairs, (f"{small}-resnet-start", small)):
+        for metric, factor, words in (("fid", 1.0, "Fréchet distance"), ("kid", 1000.0, "KID·1000")):
+            table = _by_name(trials, metric)
+            found = difference(paired_difference(table[one], table[other]), factor)
+            rows.append([FOUND[one], FOUND[other], words, *found])
+    return markdown(("generator", "against", "by", "difference (95 %)", "is"), rows)
+
+
+def _trained(trials: Mapping[str, Any], table: Mapping[str, Mapping[int, float]], name: str) -> list[str]:
+    """A generator's parameters, median processor time of a training, and Fréchet distances by seed."""
+    mine = [one for one in trials.values() if one["row"] == name]
+    seconds = statistics.median(one["processor_seconds"] for one in mine)
+    scores = ", ".join(f"{table[name][seed]:.1f}" for seed in sorted(table[name]))
+    return [f"{mine[0]['num_parameters']:,}", f"{seconds:.0f}", scores]
+
+
 def demo() -> str:
-    """The scores of `make demo`: trained, untrained, and the floor of real images."""
+    """The scores of `make demo`: trained, untrained, from the other start, and the floor of real images."""
     found = read("demo/amd-epyc.json")
     trained = {name: score for name, score in found["scores"].items() if "_floor" not in name}
     floor = {name: score for name, score in found["scores"].items() if "_floor" in name}
     size = f"{found['num_parameters']:,} parameters"
-    named = ((f"the found generator, trained ({size})", trained), ("the same, untrained", found["untrained"]))
+    other = {name: s for name, s in read("demo/amd-epyc-preset-start.json")["scores"].items() if "_floor" not in name}
+    named = (
+        (f"the found generator, trained ({size})", trained),
+        ("the same, untrained", found["untrained"]),
+        ("the same, trained from the preset's start", other),
+    )
     best = next(score["value"] for name, score in floor.items() if name.startswith("fid"))
     rows = [[words, *_scores(scores, best)] for words, scores in (*named, ("real against real (halves of 898)", floor))]
     return markdown(("", "Fréchet distance", "times the last row", "KID", "precision", "recall"), rows)
@@ -133,11 +180,11 @@ def _scores(scores: Mapping[str, Mapping[str, float]], best: float) -> list[str]
     ]
 
 
-def _by_name(trials: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[int, float]]:
-    """Generator → seed → Fréchet distance at the end."""
+def _by_name(trials: Mapping[str, Mapping[str, Any]], metric: str = "fid") -> dict[str, dict[int, float]]:
+    """Generator → seed → score at the end."""
     found: dict[str, dict[int, float]] = {}
     for key, one in trials.items():
-        found.setdefault(key.rpartition("-s")[0], {})[one["seed"]] = float(last(one)["fid"])
+        found.setdefault(key.rpartition("-s")[0], {})[one["seed"]] = float(last(one)[metric])
     return found
 
 
@@ -153,4 +200,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "contest, verdict": verdict,
     "contest, new seeds": fresh_scores,
     "made by hand": hand_made,
+    "photographs": photographs,
+    "photographs, compared": photographs_compared,
 }

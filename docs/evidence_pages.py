@@ -5,9 +5,9 @@ A page in docs/evidence has its tables between two comments:
     <!-- numbers: NAME -->
     <!-- end -->
 
-`TABLES[NAME]` (evidence_search.py, evidence_speed.py, evidence_trainings.py, evidence_contest.py, evidence_paper.py)
-makes the text between them from docs/results. A measurement whose files were not kept has its table in the page and
-its reason in evidence_unkept.py, printed below the table.
+`TABLES[NAME]` (evidence_search.py, evidence_speed.py, evidence_trainings.py, evidence_contest.py,
+evidence_variants.py, evidence_paper.py) makes the text between them from docs/results. A measurement whose files were
+not kept has its table in the page and its reason in evidence_unkept.py, printed below the table.
 
 Numbers in prose must be in a table of their page, in a command, among the settings of evidence_unkept.py, or in the
 page's list of numbers without a file, which `<!-- numbers: without a file -->` prints.
@@ -34,8 +34,9 @@ from evidence_search import cost  # noqa: E402
 from evidence_speed import TABLES as SPEED  # noqa: E402
 from evidence_trainings import TABLES as TRAININGS  # noqa: E402
 from evidence_unkept import PROSE, SETTINGS, TABLES_WITHOUT_FILES  # noqa: E402
+from evidence_variants import TABLES as VARIANTS  # noqa: E402
 
-TABLES = {**SEARCH, **SPEED, **TRAININGS, **CONTEST, **TABLES_OF_THE_PAPER}
+TABLES = {**SEARCH, **SPEED, **TRAININGS, **CONTEST, **VARIANTS, **TABLES_OF_THE_PAPER}
 LEFT = "without a file"  # the block that lists a page's numbers in prose that no file holds
 HOURS = "hours of "  # and folders of trials: how many, and their processor time
 BLOCK = re.compile(r"<!-- numbers: (.+?) -->\n(.*?)<!-- end -->", re.S)

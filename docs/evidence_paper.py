@@ -58,7 +58,7 @@ def commands() -> str:
 
 def cost_table() -> str:
     """Hours of each table at the scale `small`, from counts and measured times of a step."""
-    measured = json.loads((Path(__file__).parent / "results" / "benchmark-2-cores.json").read_bytes())
+    measured = json.loads((Path(__file__).parent / "results" / "benchmark-32px-16-one-core.json").read_bytes())
     milliseconds = {name: measured[name]["ours_ms"] for name in ("search_step", "critic_step", "generator_step")}
     scale = SCALES["small"]
     assert scale.search_images is not None

@@ -11,6 +11,7 @@ from typing import Any
 
 from degas.nas.results.agreement import jackknife_interval
 from degas_lab.figures import markdown
+from degas_lab.fits.growth_cost import PICKS, share
 
 RESULTS = Path(__file__).parent / "results"
 Record = Mapping[str, Any]
@@ -245,6 +246,27 @@ def cost_weight() -> str:
     return markdown(("weight", "parameters", "loss", "edges that weight 0 does not have"), rows)
 
 
+# ------------------------------------------------------------------------------------- growing
+
+
+def cost_of_growing() -> str:
+    """Shares of the search at once, counted and not measured: `python docs/growth_cost.py` writes the file."""
+    rows = []
+    for counted in read("growth-cost.json")["costs"]:
+        size, stages, whole = counted["image_size"], counted["stages"], counted["at_once"]
+        last = [stages[-1][pick]["multiply_adds"] / whole["multiply_adds"] for pick in PICKS]
+        held = [share(counted, "held_bytes", pick) for pick in PICKS]
+        epochs = [[share(counted, "multiply_adds", pick, later) for pick in PICKS] for later in (1.0, 0.5, 0.25)]
+        cells = [span(values, percent) for values in (last, held, *epochs)]
+        rows.append([f"{size} px", ", ".join(str(stage["image_size"]) for stage in stages), *cells])
+    head = ("images", "stages", "a step of the last stage", "memory", "equal epochs", "half", "a quarter")
+    return markdown(head, rows, numbers_from=2)
+
+
+def percent(value: float) -> str:
+    return f"{100 * value:.0f} %"
+
+
 # ------------------------------------------------------------------------------------- the paper's rate
 
 
@@ -432,6 +454,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "how long": how_long,
     "search step": search_step,
     "other steps": other_steps,
+    "cost of growing": cost_of_growing,
     "growth": growth,
     "Fréchet distance": frechet_time,
 }

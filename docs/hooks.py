@@ -124,18 +124,21 @@ def settings_blocks(section: str, title: str, names: list[str]) -> list[tuple[li
 
 
 def settings_table(section: str, fields: dict[str, Any]) -> str:
-    """Some settings of a section, one a row, with a column for each preset that changes one of them."""
+    """Some settings of a section, one a row, with a column for each preset that differs in one of them."""
     from degas.settings.groups import meaning_and_unset
     from degas.settings.presets import PRESETS
 
     presets = {preset: sections.get(section, {}) for preset, sections in PRESETS.items()}
+    own = presets.pop("default")
+    presets["paper-space"] = {name: fields[name].default for name in own if name in fields}  # which changes nothing
     changed = [preset for preset, values in presets.items() if set(values) & set(fields)]
     lines = [table_head(["setting", "default", *changed, "meaning", "source"])]
     for name, info in fields.items():
         source = (info.json_schema_extra or {}).get("source", "")
         key, description = f"{section}.{name}", str(info.description or "").removesuffix(f" [{source}]")
         meaning, unset = meaning_and_unset(key, description)
-        cells = [f"`--{key.replace('_', '-')}`", value_cell(info.default) or escape(unset)]
+        default = own.get(name, info.default)
+        cells = [f"`--{key.replace('_', '-')}`", value_cell(default) or escape(unset)]
         cells += [value_cell(presets[preset].get(name)) for preset in changed]
         lines.append(row([*cells, escape(meaning), escape(source)]))
     return "\n".join(lines)

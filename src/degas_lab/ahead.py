@@ -44,7 +44,7 @@ class SideBySide:
         self.words, self.threads, self.make_pool = tuple(words), threads, make_pool
 
     def __call__(self, trials: Trials, missing: Mapping[str, Make]) -> dict[str, str]:
-        """Make every missing trial; return, for each that was not made, why."""
+        """Make every missing trial; return for each why it was not made, should it not be there."""
         if not missing:
             return {}
         place = trials.folder.absolute()
@@ -54,9 +54,8 @@ class SideBySide:
             for name in missing
         }
         failed = run_orders(folder, orders, partial(self.make_pool, folder))
-        made = trials.records()
         lost = {name: f"its process made no trial (see {folder / 'logs' / name}.txt)" for name in missing}
-        return {name: failed.get(name, lost[name]) for name in missing if name not in made}
+        return lost | failed
 
 
 class OnlyOne:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,7 +28,7 @@ class Ahead(Protocol):
     """Makes trials elsewhere than in the loop of a measurement (`degas_lab.ahead`)."""
 
     def __call__(self, trials: Trials, missing: Mapping[str, Make]) -> Mapping[str, str]:
-        """Make the missing trials; return, for each that was not made, why."""
+        """Make the missing trials; return why one was not made, which counts for those that were not."""
 
 
 AHEAD: ContextVar[Ahead | None] = ContextVar("ahead", default=None)  # None: trials are made one after another
@@ -51,15 +52,27 @@ class Trials:
             replace_file(path, text.encode())
         self._failed: dict[str, str] = {}
 
-    def make_ahead(self, makers: Mapping[str, Make]) -> None:
-        """Make all of these trials that are missing side by side, if the command asks for it; else do nothing.
+    def make_ahead(
+        self,
+        makers: Mapping[str, Make],
+        is_enough: Callable[[str, dict[str, Any]], bool] = lambda name, record: True,
+    ) -> None:
+        """Make all of these trials that are missing, or not enough, side by side, if the command asks for it.
 
         A trial may need others only if these were made before. One that could not be made is an error when `run` comes
         to it.
         """
         if (ahead := AHEAD.get()) is not None:
-            missing = {name: make for name, make in makers.items() if not (self.folder / f"{name}.json").exists()}
+            missing = {n: make for n, make in makers.items() if self.known(n, partial(is_enough, n)) is None}
             self._failed |= ahead(self, missing)
+
+    def known(
+        self, name: str, is_enough: Callable[[dict[str, Any]], bool] = lambda record: True
+    ) -> dict[str, Any] | None:
+        """The record of trial `name`, if it is finished and enough."""
+        path = self.folder / f"{name}.json"
+        record: dict[str, Any] | None = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+        return record if record is not None and is_enough(record) else None
 
     def run(
         self,
@@ -71,11 +84,8 @@ class Trials:
 
         Raises `UserError` if it was to be made ahead and was not.
         """
-        path = self.folder / f"{name}.json"
-        if path.exists():
-            known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            if is_enough(known):
-                return known
+        if (known := self.known(name, is_enough)) is not None:
+            return known
         if AHEAD.get() is not None:
             raise UserError(f"trial {name} was not made: {self._failed.get(name, 'another one failed before it')}")
         return self.make(name, trial)

@@ -33,6 +33,7 @@ def main(folder: Path) -> None:
     torch.set_num_threads(1)
     with Engine(device="cpu") as engine:
         train(folder / "train", engine)
+        grow(folder / "grown", engine)
         steps_module.dequantise = lambda images, _random: to_symmetric(images)
         wasserstein.draw_shares = lambda images: torch.full((len(images),), 0.25)
         for objective in ("sn-gan", "r3gan", "wgan-gp"):
@@ -56,6 +57,17 @@ def train(folder: Path, engine: Engine) -> None:
     settings = toy_settings(objective="ct-gan", supervised=True, critic_steps=2, num_steps=3)
     with StageFolder(folder, settings={}, resume=False, kind="train") as stage:
         run_training(toy_generator(2), toy_images(), settings, seed=1, folder=stage, engine=engine, progress=False)
+
+
+def grow(folder: Path, engine: Engine) -> None:
+    """At 8 and 16 px: processes wait for the gradient of every weight, also after the fade."""
+    settings = toy_settings(objective="r3gan", grow="fade", num_steps=6, sampling_bn="running")
+    generator, images = toy_generator(kind="architecture", num_stages=2), toy_images(size=16)
+    with StageFolder(folder, settings={}, resume=False, kind="train") as stage:
+        run_training(generator, images, settings, seed=1, folder=stage, engine=engine, progress=False)
+    for tensor in generator.parameters():
+        everyone = engine.gather(tensor.detach().reshape(1, -1))
+        assert all(torch.equal(everyone[0], other) for other in everyone)
 
 
 def same_everywhere(steps: Steps, engine: Engine) -> None:

@@ -26,6 +26,7 @@ from degas.cli.options import InvertOptions, RunOptions
 from degas.cli.values import value_of
 from degas.settings import sections as config
 from degas.settings.groups import SHOWN, VARIANTS, group_of
+from degas.settings.presets import PRESETS
 from degas.space.critic import CRITIC_OPERATION_KINDS, CriticLayout
 from degas.space.find_critic import shipped_critic
 
@@ -143,7 +144,7 @@ def test_the_commands_of_the_grow_page_run(with_images: Path, capsys: Any) -> No
     """At a quarter of their sizes: a search after a prefix needs two stages."""
     for command in commands(DOCS / "grow.md"):
         words = tiny(command.replace("image-size 32", "image-size 16"))
-        if "--search.prefix" in words or "--search.grow" in words:
+        if {"--search.prefix", "--search.grow", "--gan.grow"} & set(words):
             words[words.index("--data.image-size") + 1] = "16"
         assert cli.main(words) == 0, f"{command}: {capsys.readouterr().err}"
 
@@ -286,15 +287,19 @@ def test_the_settings_page_has_one_default_a_row_as_one_types_it() -> None:
     tables, _, _ = hooks_module().settings_page().partition("## What each objective sets")
     rows = re.findall(r"^\| `(--[\w.-]+)` \| (.+?) \| (.*) \|$", tables, re.M)
     assert len(rows) == sum(len(getattr(config, name).model_fields) for name, _ in hooks_module().SECTIONS.values())
+    changed = {
+        f"--{section}.{name}": value for section, its in PRESETS["default"].items() for name, value in its.items()
+    }
     for name, default, others in rows:
         option = options[name]
+        used = changed.get(name.replace("-", "_").replace("__", "--", 1), option.info.default)
         typed = re.fullmatch(r"`(.+)`", default)
         assert "default:" not in others, name
-        assert (typed is None) == (option.info.default is None), name
+        assert (typed is None) == (used is None), name
         if option.kind is bool:
-            assert default == ("`on`" if option.info.default else "`off`"), name
+            assert default == ("`on`" if used else "`off`"), name
         elif typed:
-            assert value_of(option, typed[1].split()) == option.info.default, name
+            assert value_of(option, typed[1].split()) == used, name
 
 
 def test_the_settings_page_stands_as_help_all_does() -> None:

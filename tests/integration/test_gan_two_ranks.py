@@ -19,6 +19,7 @@ def test_two_ranks_step_as_one_does(tmp_path: Path) -> None:
     for name, num_ranks in (("one", 1), ("two", 2)):
         launch([JOB, tmp_path / name], num_ranks)
         assert Generator.load(tmp_path / name / "train" / "generator").num_classes == 2
+        assert Generator.load(tmp_path / name / "grown" / "generator").image_size == 16
     for objective in ("sn-gan", "r3gan", "wgan-gp"):
         one, two = (load_newest(tmp_path / name / objective, pytest.fail)[1] for name in ("one", "two"))
         for network in ("critic", "generator"):

@@ -47,4 +47,4 @@ def test_the_lines_of_a_searchs_epochs_say_that_they_go_by_alpha(
     assert main(["search", "--data", "digits", "--out", str(tmp_path / "run"), *sizes.split()]) == 0
     epochs = [line for line in capsys.readouterr().err.splitlines() if line.startswith("search  epoch")]
     assert len(epochs) == 4
-    assert all(re.match(r"search  epoch \d  loss [\d.]+  leads by α: N1 ", line) for line in epochs)
+    assert all(re.match(r"search  epoch \d  loss [\d.]+  leads by α: N1\.1 ", line) for line in epochs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -72,3 +73,20 @@ def test_what_cannot_be_made_is_said_before_anything_begins(tmp_path: Path, caps
     assert run("--table", "1", "--scale", "paper", "--out", tmp_path / "b", "--cifar10", tiny) == 2
     assert "has 24 images, but the paper's protocol needs 50,000" in capsys.readouterr().err
     assert not (tmp_path / "b" / "searches").exists()
+
+
+def test_a_table_goes_on_from_its_trials_alone(tmp_path: Path, capsys: Any) -> None:
+    """On another machine, with the same architectures, and without searching again."""
+    command = ("--table", "4", "--scale", "smoke", "--seeds", 0, "--out")
+    assert run(*command, tmp_path / "a") == 0
+    shutil.copytree(tmp_path / "a" / "data", tmp_path / "b" / "data")
+    shutil.copytree(tmp_path / "a" / "trials", tmp_path / "b" / "trials")
+    (tmp_path / "b" / "trials" / "cifar10-degas-16px-s0.json").unlink()
+    capsys.readouterr()
+    assert run(*command, tmp_path / "b") == 0
+    assert "1 trials to make" in capsys.readouterr().out
+    assert not (tmp_path / "b" / "searches").exists()
+    again, first = (
+        json.loads((tmp_path / name / "trials" / "cifar10-degas-16px-s0.json").read_bytes()) for name in ("b", "a")
+    )
+    assert again["scores"] == first["scores"]

@@ -13,6 +13,8 @@ from PIL import Image
 
 import degas
 from degas.cli import main as cli
+from degas.settings.presets import preset_values
+from degas.settings.sections import SpaceSettings
 
 SIZE = ("--data.image-size", "8")
 SEARCH = (
@@ -73,9 +75,9 @@ def test_metrics_hold_no_wall_times_and_every_step(finished: Path) -> None:
 
 def test_alpha_has_one_object_an_epoch_with_every_edge(finished: Path) -> None:
     lines = [json.loads(line) for line in (finished / "search" / "alpha.jsonl").read_text().splitlines()]
-    architecture = degas.Architecture.load(finished / "search" / "architecture.json")
-    for slot in architecture.graph.slots:
-        assert set(lines[-1][slot.name]) == set(architecture.graph.operations(slot))
+    space, _ = SpaceSettings(**preset_values("default")["space"]).resolve(8)
+    for slot in space.slots:
+        assert set(lines[-1][slot.name]) == set(space.operations(slot))
     assert len(lines) >= 2
 
 

@@ -25,7 +25,7 @@ from degas.space.architecture import Architecture
 from degas.space.graph import SearchSpace
 from degas.space.pruning import choices, prune
 
-SIZE = ("--data.image-size", "8", "--quiet")
+SIZE = ("--data.image-size", "8", "--preset", "paper-space", "--quiet")
 TINY = (
     *("--search.width", "4", "--search.noise-size", "8", "--search.num-epochs", "3", "--search.batch-images", "8"),
     *("--search.plateau-share", "0", "--search.log-steps", "1", "--search.checkpoint-steps", "2"),

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 
 class Mutant(NamedTuple):
-    """`old`, which occurs once in `file`, becomes `new`. `survives` says why no test can or need tell, else empty."""
+    """`old`, which occurs once in `file`, becomes `new`. `survives` says why no test can or need tell, else empty.
+
+    `file` is in src/degas, or in src if it begins with degas_lab.
+    """
 
     file: str
     old: str
     new: str
     survives: str = ""
+
+
+def path_in(source: Path, file: str) -> Path:
+    """The path of a mutant's file below `source`, the folder `src` or a copy of it."""
+    return source / (file if file.startswith("degas_lab/") else f"degas/{file}")
 
 
 # Which tests must notice, by file; fast ones first.
@@ -37,6 +46,22 @@ TESTS = {
     "sweep/outcomes.py": ["tests/unit/sweep/test_halving.py", "tests/unit/sweep/test_drive.py"],
     "sweep/plan.py": ["tests/unit/sweep/test_plan.py"],
     "sweep/pool.py": ["tests/unit/sweep/test_pool.py"],
+    "space/critic.py": ["tests/unit/space/test_critic.py"],
+    "space/prefix.py": ["tests/unit/space/test_prefix.py"],
+    "nets/critic_operations.py": ["tests/unit/nets/test_critic_operations.py", "tests/unit/nets/test_critic.py"],
+    "gan/critics.py": ["tests/unit/gan/test_critics.py"],
+    "nas/grow/network.py": ["tests/unit/nas/grow/test_network.py"],
+    "nas/grow/plan.py": ["tests/unit/nas/grow/test_plan.py"],
+    "nas/glo/glo.py": ["tests/unit/nas/glo/test_glo.py"],
+    "degas_lab/critics/power.py": ["tests/unit/degas_lab/critics/test_power.py"],
+    "degas_lab/critics/mixed.py": ["tests/unit/degas_lab/critics/test_mixed.py"],
+    "degas_lab/critics/rungs.py": ["tests/unit/degas_lab/critics/test_rungs.py"],
+    "degas_lab/critics/paces.py": ["tests/unit/degas_lab/critics/test_rungs.py"],
+    "degas_lab/contest/effects.py": ["tests/unit/degas_lab/contest/test_effects.py"],
+    "degas_lab/contest/rungs.py": ["tests/unit/degas_lab/contest/test_rungs.py"],
+    "degas_lab/contest/verdict.py": ["tests/unit/degas_lab/contest/test_verdict.py"],
+    "degas_lab/contest/equal_time.py": ["tests/unit/degas_lab/contest/test_verdict.py"],
+    "degas_lab/contest/propose.py": ["tests/unit/degas_lab/contest/test_propose.py"],
 }
 
 PRUNING = "space/pruning.py"
@@ -60,6 +85,22 @@ HALVING = "sweep/halving.py"
 OUTCOMES = "sweep/outcomes.py"
 PLAN = "sweep/plan.py"
 POOL = "sweep/pool.py"
+CRITIC = "space/critic.py"
+PREFIX = "space/prefix.py"
+OPERATIONS = "nets/critic_operations.py"
+CHOSEN = "gan/critics.py"
+GROWN = "nas/grow/network.py"
+STAGES = "nas/grow/plan.py"
+GLO = "nas/glo/glo.py"
+POWER = "degas_lab/critics/power.py"
+MIXED_CRITIC = "degas_lab/critics/mixed.py"
+CRITIC_RUNGS = "degas_lab/critics/rungs.py"
+PACES = "degas_lab/critics/paces.py"
+EFFECTS = "degas_lab/contest/effects.py"
+RUNGS = "degas_lab/contest/rungs.py"
+VERDICT = "degas_lab/contest/verdict.py"
+EQUAL_TIME = "degas_lab/contest/equal_time.py"
+PROPOSE = "degas_lab/contest/propose.py"
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
@@ -149,7 +190,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "mean_off_diagonal(kernel(fake)) - mean_off_diagonal(kernel(real))",
     ),
     Mutant(LOSSES, "real + fake - 2 * kernel", "real + fake + 2 * kernel"),
-    Mutant(METRICS, "return float(squared) - 2 * trace", "return float(squared) + 2 * trace"),
+    Mutant(METRICS, "distance = squared - 2 * trace", "distance = squared + 2 * trace"),
     Mutant(METRICS, "+ cov_a.trace() + cov_b.trace()", "+ cov_a.trace() - cov_b.trace()"),
     Mutant(METRICS, "factor.T @ cov_b @ factor", "factor @ cov_b @ factor.T"),
     Mutant(METRICS, "b.T / a.shape[1] + 1) ** 3", "b.T / a.shape[1] + 1) ** 2"),
@@ -286,4 +327,46 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(LEAVING, "- {best}", "- set()"),
     Mutant(LEAVING, "epoch >= self.settings.num_epochs", "epoch > self.settings.num_epochs"),
     Mutant(LEAVING, "edge.has(name) and name not in leaving", "name not in leaving"),
+    Mutant(LEAVING, "math.ceil(KEPT_SHARES", "int(KEPT_SHARES"),
+    Mutant(PATHS, "best = int(edge.alpha.argmax())", "best = int(edge.alpha.argmin())"),
+    Mutant(PATHS, 'f"path {purpose}"', '"path"'),
+    Mutant(CRITIC, "max(0, _halvings(image_size) - fixed)", "max(1, _halvings(image_size) - fixed)"),
+    Mutant(CRITIC, "(image_size - 1).bit_length())", "image_size.bit_length())"),
+    Mutant(CRITIC, "(-(-image_size // LARGEST_LAST_MAP) - 1)", "(image_size // LARGEST_LAST_MAP - 1)"),
+    Mutant(CRITIC, "if found != kind:", "if False:"),
+    Mutant(PREFIX, "prefix.num_stages >= space.num_stages", "prefix.num_stages > space.num_stages"),
+    Mutant(PREFIX, "prefix.separable_order, separable_order)", "separable_order, separable_order)"),
+    Mutant(OPERATIONS, "x if self.sees_images else F.relu(x)", "F.relu(x)"),
+    Mutant(OPERATIONS, "super().__init__(2, ceil_mode=True)", "super().__init__(2)"),
+    Mutant(OPERATIONS, "started(depthwise, 2.0)", "depthwise"),
+    Mutant(CHOSEN, 'gan.get("critic") != name', 'gan.get("critic") == name'),
+    Mutant(GROWN, "for node in reversed(list(self.heads))]\n        own", "for node in self.heads]\n        own"),
+    Mutant(GROWN, "last, own_head = list(self.heads)[-1]", "last, own_head = list(self.heads)[0]"),
+    Mutant(GROWN, " and not name.startswith(own_head)", ""),
+    Mutant(GROWN, "[self.backbone.linear, *(self.edge(slot)", "[*(self.edge(slot)"),
+    Mutant(GROWN, "id(weight) in earlier and name not in copied", "name not in copied and False"),
+    Mutant(STAGES, "spare * (most - least) //", "spare * most //"),
+    Mutant(STAGES, "prefix.num_stages + 1", "prefix.num_stages"),
+    Mutant(GLO, "own + SMALLER_WEIGHT * sum(smaller)", "own"),
+    Mutant(POWER, "kernel(squared_distances(fake, fake)) - across - across.T", "across + across.T"),
+    Mutant(POWER, "mean_off_diagonal(pairs)", "pairs.mean()"),
+    Mutant(MIXED_CRITIC, "sees_images=k == 0", "sees_images=False"),
+    Mutant(MIXED_CRITIC, "size = -(-size // 2)", "size = size // 2"),
+    Mutant(CRITIC_RUNGS, "steps if rung > 1 else", "steps if rung > 2 else"),
+    Mutant(CRITIC_RUNGS, "(name in failed, own[name])", "own[name]"),
+    Mutant(CRITIC_RUNGS, "seed < FIRST_NEW_SEED", "seed < 0"),
+    Mutant(PACES, "found[reference] / seconds", "seconds / found[reference]"),
+    Mutant(PACES, "statistics.median(values[1:])", "statistics.median(values)"),
+    Mutant(EFFECTS, "(self.U**2) @ shrunk + 1.0 / len(self.y)", "(self.U**2) @ shrunk"),
+    Mutant(EFFECTS, "(1.0 / (self.d**2 + penalty) - 1.0 / penalty)", "(1.0 / (self.d**2 + penalty))"),
+    Mutant(EFFECTS, "self.y - shrunk @", "self.y + shrunk @"),
+    Mutant(RUNGS, "(name in rung.diverged, mean[name])", "mean[name]"),
+    Mutant(RUNGS, "[scores[s] - means[s] for s in seeds]", "[scores[s] for s in seeds]"),
+    Mutant(RUNGS, "<= rounded(error)", "<= 0.0"),
+    Mutant(RUNGS, "(by_score[name] + by_model[name]) / 2", "by_score[name]"),
+    Mutant(VERDICT, "error / (len(probabilities) - number)", "error / len(probabilities)"),
+    Mutant(VERDICT, "stopped = probabilities[name] >= share", "stopped = False"),
+    Mutant(EQUAL_TIME, "(slower, steps) if ratio > 1", "(slower, steps) if ratio < 1"),
+    Mutant(EQUAL_TIME, "rounded(statistics.median(ratios))", "rounded(statistics.fmean(ratios))"),
+    Mutant(PROPOSE, " or _drops_edge(choice[1], edges)]", "]"),
 )

@@ -1,7 +1,8 @@
 """Runs every mutant of mutants.py against the tests of its file, in a copy of the source; writes docs/mutants.md.
 
-    python tests/mutants/run_mutants.py [--write] [FILE …]
+    python tests/mutants/run_mutants.py [--write] [--new] [FILE …]
 
+`--new` runs only the mutants that docs/mutants.md does not list as it is; with `--write` the others keep their rows.
 Each runs in a fork of a process that has imported torch and pytest, so that a mutant takes a second or two. A list and
 not a tool that makes mutants by the thousand: each entry is a mistake that someone could make, and can be argued about.
 """
@@ -18,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from mutants import MUTANTS, TESTS, Mutant
+from mutants import MUTANTS, TESTS, Mutant, path_in
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "mutants.md"
@@ -32,7 +33,7 @@ def run(mutants: Sequence[Mutant] = MUTANTS, tell: bool = True) -> list[tuple[Mu
 
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         copy = Path(folder) / "src"
-        shutil.copytree(ROOT / "src" / "degas", copy / "degas", ignore=shutil.ignore_patterns("__pycache__", ".*"))
+        shutil.copytree(ROOT / "src", copy, ignore=shutil.ignore_patterns("__pycache__", ".*", "*.egg-info"))
         for file in sorted({mutant.file for mutant in mutants}):
             if _fails(copy, TESTS[file], Path(folder) / "log"):
                 raise RuntimeError(
@@ -42,7 +43,7 @@ def run(mutants: Sequence[Mutant] = MUTANTS, tell: bool = True) -> list[tuple[Mu
 
 
 def _noticed(mutant: Mutant, copy: Path, log: Path, tell: bool) -> bool:
-    path = copy / "degas" / mutant.file
+    path = path_in(copy, mutant.file)
     source = path.read_text()
     if source.count(mutant.old) != 1:
         raise RuntimeError(f"{mutant.file}: {mutant.old!r} occurs {source.count(mutant.old)} times, not once")
@@ -79,7 +80,7 @@ def _in_child(copy: Path, tests: Sequence[str], log: Path) -> int:
     os.dup2(output, 2)
     resource.setrlimit(resource.RLIMIT_CPU, (MOST_SECONDS, MOST_SECONDS))
     sys.dont_write_bytecode = True
-    for name in [name for name in sys.modules if name.split(".")[0] == "degas"]:
+    for name in [name for name in sys.modules if name.split(".")[0] in ("degas", "degas_lab")]:
         del sys.modules[name]
     sys.path.insert(0, str(copy))
     options = ["-x", "-q", "-m", "not slow and not nightly and not gpu", "-p", "no:cacheprovider", "-p", "no:xdist"]
@@ -106,16 +107,21 @@ def document(results: Sequence[tuple[Mutant, bool]]) -> str:
         "| file | was | became | noticed, or why not |",
         "|---|---|---|---|",
     ]
-    for mutant, seen in results:
-        cells = [
-            mutant.file,
-            _code(mutant.old),
-            _code(mutant.new),
-            "noticed" if seen else mutant.survives or "**survives**",
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
+    lines += [row(mutant, seen) for mutant, seen in results]
     lines += ["", "## What it does not say", "", "The mutants are ours; a mistake of another kind may pass the tests."]
     return "\n".join(lines) + "\n"
+
+
+def row(mutant: Mutant, seen: bool) -> str:
+    """The mutant's line of the table."""
+    verdict = "noticed" if seen else mutant.survives or "**survives**"
+    return f"| {mutant.file} | {_code(mutant.old)} | {_code(mutant.new)} | {verdict} |"
+
+
+def listed(mutants: Sequence[Mutant] = MUTANTS) -> dict[Mutant, bool]:
+    """The mutants that the page lists with the verdict that they must have."""
+    lines = set(DOCUMENT.read_text(encoding="utf-8").splitlines())
+    return {mutant: not mutant.survives for mutant in mutants if row(mutant, not mutant.survives) in lines}
 
 
 def _code(text: str) -> str:
@@ -125,7 +131,10 @@ def _code(text: str) -> str:
 
 if __name__ == "__main__":
     wanted = [argument for argument in sys.argv[1:] if not argument.startswith("--")]
-    found = run([mutant for mutant in MUTANTS if not wanted or mutant.file in wanted])
+    known = listed() if "--new" in sys.argv else {}
+    found = run([mutant for mutant in MUTANTS if mutant not in known and (not wanted or mutant.file in wanted)])
     if "--write" in sys.argv:
-        DOCUMENT.write_text(document(found), encoding="utf-8")
+        verdicts = {**known, **dict(found)}
+        pairs = [(mutant, verdicts[mutant]) for mutant in MUTANTS if mutant in verdicts]
+        DOCUMENT.write_text(document(pairs), encoding="utf-8")
     sys.exit(any(seen == bool(mutant.survives) for mutant, seen in found))

@@ -120,6 +120,12 @@ ROWS: tuple[Row, ...] = (
         "'images' belongs to no option; did you mean --data images?",
     ),
     Row(
+        "an option of the stages to a command that has none",
+        "report run --quiet",
+        2,
+        "unknown setting --quiet: degas report has none; leave it out",
+    ),
+    Row(
         "a word after the version",
         "--version search",
         2,
@@ -721,13 +727,13 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         "a prefix as large as the space",
-        f"{SEARCH} --search.prefix arch.json",
+        f"{SEARCH} --preset paper-space --search.prefix arch.json",
         2,
         "--search.prefix arch.json: its num_stages is 1, and the space's is 1, so nothing is left to search; give an architecture with fewer stages, or larger images (--data.image-size)",
     ),
     Row(
         "a prefix of another order",
-        "search --data images --data.image-size 16 --out new --quiet --space.order up-normal --search.prefix arch.json",
+        "search --data images --data.image-size 16 --out new --quiet --preset paper-space --space.order up-normal --search.prefix arch.json",
         2,
         "--search.prefix arch.json: its order is normal-up, and the space's is up-normal; give --space.order normal-up",
     ),
@@ -739,7 +745,7 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         "a prefix and one α for all stages",
-        "search --data images --data.image-size 16 --out new --quiet --space.share stages --search.prune paper --search.prefix arch.json",
+        "search --data images --data.image-size 16 --out new --quiet --preset paper-space --space.share stages --search.prune paper --search.prefix arch.json",
         2,
         "--search.prefix arch.json: --space.share stages has one decision for all stages; leave out one of the two",
     ),
@@ -754,6 +760,12 @@ ROWS: tuple[Row, ...] = (
         f"{SEARCH} --search.grow --search.signal adversarial",
         2,
         "search: --search.grow needs a loss for smaller images, and the signal adversarial has none; use --search.signal glo",
+    ),
+    Row(
+        "epochs of later stages without stages",
+        f"{SEARCH} --search.grow-epochs 2",
+        2,
+        "search: --search.grow-epochs counts only with --search.grow; give both, or leave it out",
     ),
     Row(
         "a growing search for cells",
@@ -798,6 +810,18 @@ ROWS: tuple[Row, ...] = (
         "--search.schedule alternate",
         2,
         "search: --search.order second unrolls SGD, and --search.signal adversarial has Adam; leave it out",
+    ),
+    Row(
+        "a critic's objective that nobody registered",
+        f"{SEARCH} --search.signal adversarial --search.critic-objective hinge",
+        2,
+        "--search.critic-objective: unknown objective 'hinge'; known are cagan, ct-gan, mmd, r3gan, sn-gan, sn-gan-ttur, wgan-gp; import your own with --import MODULE",
+    ),
+    Row(
+        "a critic's objective in a search without a critic",
+        f"{SEARCH} --search.critic-objective mmd",
+        2,
+        "search: --search.critic-objective: the signal glo has no critic; add --search.signal adversarial, or leave it out",
     ),
     Row(
         "operations that leave a path of one",
@@ -1030,6 +1054,18 @@ ROWS: tuple[Row, ...] = (
         '--gan.critic critic-shallow.json: 1 stage is too few for 64 px: the last map has 32 px and may have 16; add 1, or give a stage "repeat": true',
     ),
     Row(
+        "a growing training with a critic that has nothing to begin with",
+        f"{TRAIN} --gan.grow fade --gan.critic critic-shallow.json",
+        2,
+        "--gan.critic critic-shallow.json: halves once and has no normal operation, so no part of it is left to begin with; add a stage or a normal operation, or leave out --gan.grow",
+    ),
+    Row(
+        "a growing training of a generator without images on the way",
+        f"train {TINY} --out new --quiet --architecture dcgan --gan.grow fade",
+        2,
+        "--gan.grow: an architecture or resnet can grow, dcgan cannot; leave it out",
+    ),
+    Row(
         "a whole job with a critic that is not there",
         f"{RUN} --gan.critic none.json",
         2,
@@ -1214,6 +1250,12 @@ ROWS: tuple[Row, ...] = (
         f"train {TINY} --out new --init gen --gan.frame-start resnet",
         2,
         "--gan.frame-start: sets initial weights, but --init gives trained ones; leave out one of them",
+    ),
+    Row(
+        "growth for weights that are given",
+        f"train {TINY} --out new --init gen --gan.grow fade",
+        2,
+        "--gan.grow: begins with new weights at a small size; leave out --init or --gan.grow",
     ),
     Row(
         "labels for weights without classes",
@@ -1474,6 +1516,12 @@ ROWS: tuple[Row, ...] = (
         "sweeps/beyond.toml, line 7: the last mark, 10, is beyond gan.num-steps (8); lower it",
     ),
     Row(
+        "halving of trainings that grow",
+        "sweep sweeps/grown.toml --out new",
+        2,
+        "sweeps/grown.toml, line 6: a training with gan.grow makes smaller images at early marks; leave out gan.grow",
+    ),
+    Row(
         "more processes than cores",
         "sweep sweeps/widths.toml --out new --processes 999",
         2,
@@ -1529,6 +1577,7 @@ SWEEPS = {  # name → a sweep's file
     "one-value": '[options]\ndata = "images"\n[grid]\nseed = 3\n',
     "marks": '[options]\ndata = "images"\n[grid]\nseed = [0, 1]\n[halving]\nmarks = [500]\n',
     "no-block": '[options]\ndata = "images"\n[grid]\ngan.width = [4, 8]\n[halving]\nmarks = [5, 10]\n',
+    "grown": '[options]\ndata = "images"\ngan.grow = "fade"\n[grid]\nseed = [0, 1]\n[halving]\nmarks = [5, 10]\n',
     "beyond": '[options]\ndata = "images"\n[grid]\nseed = [0, 1]\ngan.num-steps = [8, 10]\n[halving]\nmarks = [5, 10]\n',
 }
 

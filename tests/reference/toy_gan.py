@@ -17,6 +17,8 @@ from degas.runtime.distributed import Engine
 from degas.runtime.rng import forked_rng
 from degas.runtime.run_folder import StageFolder
 from degas.settings.sections import GanSettings
+from degas.space.architecture import Architecture
+from degas.space.graph import Order, SearchSpace
 
 SMALL: dict[str, Any] = {"width": 4, "batch_images": 4, "log_steps": 1, "sample_steps": 100, "num_steps": 2}
 
@@ -30,10 +32,16 @@ def toy_images(num_images: int = 24, size: int = 8, channels: int = 3) -> ImageS
     return ImageSet(images, labels, ("dark", "bright"), "toy", "0" * 64)
 
 
-def toy_generator(num_classes: int = 0, channels: int = 3, kind: str = "resnet") -> Generator:
+def toy_generator(
+    num_classes: int = 0, channels: int = 3, kind: str = "resnet", num_stages: int = 1, order: Order = "normal-up"
+) -> Generator:
     with forked_rng(3, "toy generator"):
+        if kind == "architecture":
+            edges = SearchSpace(num_stages, 1, order=order).draw(0)
+            architecture = Architecture(num_stages, 1, 4, 4, 6, channels, edges, order=order)
+            return Generator.from_architecture(architecture, num_classes)
         return Generator.from_baseline(
-            kind, width=4, noise_size=6, base_size=4, num_stages=1, channels=channels, num_classes=num_classes
+            kind, width=4, noise_size=6, base_size=4, num_stages=num_stages, channels=channels, num_classes=num_classes
         )
 
 
@@ -54,17 +62,19 @@ def toy_training(
     on_evaluate: Any = None,
     seed: int = 1,
     progress: bool = False,
+    num_stages: int = 1,
+    kind: str = "resnet",
     **changes: Any,
 ) -> Generator:
     settings = toy_settings(**changes)
-    generator = toy_generator(2 if settings.supervised else 0)
+    generator = toy_generator(2 if settings.supervised else 0, kind=kind, num_stages=num_stages)
     rules = Rules(frozenset({"stop_step"}))  # as in the stage, where it changes no result
     with StageFolder(path, settings=settings.as_config(), resume=resume, kind="train", rules=rules) as folder:
         if not folder.known_done():
             train_into(
                 folder,
                 generator,
-                toy_images(),
+                toy_images(size=4 * 2**num_stages),
                 settings,
                 seed=seed,
                 device="cpu",

@@ -28,7 +28,7 @@ def describe_data(source: str, settings: DataSettings, grid: Path | None = None)
     checks: dict[str, Callable[[], None]] = {
         "search": lambda: check_search(SearchSettings(), SpaceSettings(), image_size=size, channels=channels),
         "training": lambda: check_images(images, gan),
-        "evaluation": lambda: check_counts(fewest, num_images),
+        "evaluation": lambda: check_counts(fewest, images),
     }
     for stage, check in checks.items():
         try:

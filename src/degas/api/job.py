@@ -32,7 +32,7 @@ from degas.runtime.paths import expanded
 from degas.runtime.setup import Setup
 from degas.runtime.torch_state import plain_torch
 from degas.settings.rejections import whole
-from degas.settings.resolve import Section, begun_search, settings_for
+from degas.settings.resolve import Section, begun_run, settings_for
 from degas.settings.sections import DataSettings, EvaluateSettings, GanSettings, SearchSettings, SpaceSettings
 from degas.space.architecture import Architecture
 
@@ -64,12 +64,12 @@ class Job:
     ) -> None:
         self.data, self.out = data, expanded(out) if out is not None else None
         self.seed, self.setup, self.resume, preset = whole("seed", seed), setup, resume, setup.preset
-        source, begun = source_of(data), begun_search(out)
+        source, begun = source_of(data), begun_run(out)
         self.search_settings = settings_for("search", SearchSettings, search, preset, source, begun)
         self.unchanged = settings_for("search", SearchSettings, None, preset, source, begun)
-        self.gan = settings_for("gan", gan_section(), gan, preset, source)
+        self.gan = settings_for("gan", gan_section(), gan, preset, source, begun)
         self.evaluate_settings = settings_for("evaluate", EvaluateSettings, evaluate, preset, source)
-        self.space = settings_for("space", SpaceSettings, space, preset, source)
+        self.space = settings_for("space", SpaceSettings, space, preset, source, begun)
         self.data_settings = settings_for("data", DataSettings, data_settings, "default")
 
     @cached_property

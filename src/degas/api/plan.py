@@ -11,9 +11,10 @@ from typing import Any
 from degas.data.image_set import ImageSet
 from degas.data.sources import load_images
 from degas.gan.fine_tune import start_from
-from degas.gan.fresh import chosen_generator
+from degas.gan.fresh import build_critic, chosen_generator
+from degas.gan.grow.critic import critic_of_stage
+from degas.gan.grow.plan import check_grown_generator, training_stages
 from degas.gan.settings import CompleteGan, resolve_gan, source_of_shared, sources
-from degas.gan.state import build_critic
 from degas.generator.generator import Generator
 from degas.nas.grow.plan import Part, parts_of
 from degas.nas.searched_space import searched_space
@@ -82,14 +83,19 @@ def train_facts(
     critic = count_parameters(build_critic(gan, images, seed))
     steps = f"{gan.num_steps * gan.own.critic_steps:,} of the critic"
     facts = [("training steps", f"{gan.num_steps:,}", f"of the generator; {steps}")]
-    facts += [("critic parameters", f"{critic:,}", "")]
     if init is not None:
         start = start_from(init, architecture, images, gan.asked, space, seed)
         made, record = start.generator.num_parameters, start.record or {}
         facts += [("fine-tuned from", record["generator"], f"weights {record['weights']}")]
     elif architecture is not None:
-        made = chosen_generator(architecture, images, gan.asked, space, seed).num_parameters
-    else:
+        generator = chosen_generator(architecture, images, gan.asked, space, seed)
+        check_grown_generator(gan, generator)
+        made, stages = generator.num_parameters, training_stages(gan, generator)
+        if len(stages) > 1:
+            facts += [(f"stage at {one.image_size} px", f"{one.num_steps:,} steps", one.in_words) for one in stages]
+            critic = count_parameters(critic_of_stage(gan, images, stages[-1].number, 0, seed))
+    facts += [("critic parameters", f"{critic:,}", "")]
+    if init is None and architecture is None:
         return [*facts, ("generator parameters", "depend on the search", "degas space shows their range")]
     held = 4 * (made * (5 if gan.ema_half_life_images else 4) + 4 * critic)  # weights, gradients, two moments, average
     facts += [("generator parameters", f"{made:,}", "")]

@@ -64,16 +64,13 @@ def _probe(
     twice = ", inner activations computed twice" if settings.checkpoint_activations else ""
     after = "; measuring the decisions comes on top" if search.rule.measured else ""
     total = (first + seconds * (search.total_steps - 1)) * num_seeds
-    multiply_adds = counter.get_total_flops() / 2e9
+    arithmetic = f"{counter.get_total_flops() / 2e9:,.3g} billion multiply-adds"
+    timed = f"by {count} step{'s' if count > 1 else ''} here, {1000 * seconds:,.0f} ms each{after}"
     at = f" at {part.place.image_size} px" if part.place else ""
     rows = [
-        (f"search arithmetic{at}", f"{multiply_adds:,.3g} billion multiply-adds", "a step, backward passes included"),
+        (f"search arithmetic{at}", arithmetic, "a step, backward passes included"),
         (f"search peak{at}", in_words(memory), f"{whose}, in its first steps{twice}"),
-        (
-            f"search time{at}",
-            f"about {format_about(total)}",
-            f"by {count} step{'s' if count > 1 else ''} here, {1000 * seconds:,.0f} ms each{after}",
-        ),
+        (f"search time{at}", f"about {format_about(total)}", timed),
     ]
     return rows, total
 

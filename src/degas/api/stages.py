@@ -25,6 +25,7 @@ from degas.runtime.setup import Setup
 from degas.runtime.torch_state import plain_torch
 from degas.runtime.tracking import Tracker
 from degas.settings.inversion import InvertSettings
+from degas.settings.rejections import whole
 from degas.settings.resolve import Section, settings_for
 from degas.settings.sections import DataSettings
 from degas.space.architecture import Architecture
@@ -145,6 +146,7 @@ def invert(
     `mean_image_squared_error`, that of the mean image alone, for pixels in [−1, 1]. Raises `UserError` if sizes,
     channels or classes of generator and images differ, or the folder holds another inversion.
     """
+    seed = whole("seed", seed)
     settings = settings_for("invert", InvertSettings, invert, "default")
     where = chosen_device(device)
     loaded = generator if isinstance(generator, Generator) else Generator.load(generator_folder(generator), where)

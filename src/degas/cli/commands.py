@@ -47,7 +47,8 @@ LOWER = {
 }
 # How to resume a stopped command; a command that is not listed starts again.
 GOES_ON = dict.fromkeys(("search", "train"), "; continue with --resume")
-GOES_ON |= dict.fromkeys(("run", "sweep", "invert"), "; the same command continues")
+AGAIN = "the same command continues"
+GOES_ON |= dict.fromkeys(("run", "sweep", "invert"), f"; {AGAIN}")
 
 
 def find_command(arguments: Sequence[str]) -> tuple[Any, str, list[str]]:
@@ -91,3 +92,8 @@ def hint(command: str, table: dict[str, str], attribute: str) -> str:
         return str(getattr(command_module(command), attribute, ""))
     except Exception:  # `hint` runs while another, more important error is reported
         return ""
+
+
+def continues(command: str) -> bool:
+    """Return whether `command` ("sweep", "experiment paper") continues by itself, so that --resume adds nothing."""
+    return AGAIN in hint(command.partition(" ")[0], GOES_ON, "GOES_ON")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from degas.cli.options import RunOptions, SearchOptions, Tracked, TrainOptions
 from degas.settings.base import Settings
 from degas.settings.presets import preset_values
-from degas.settings.resolve import begun_search, settings_for
+from degas.settings.resolve import begun_run, settings_for
 from degas.settings.sections import SearchSettings
 
 
@@ -42,7 +42,7 @@ def tell_run(options: RunOptions) -> None:
     from degas.gan.settings import resolve_gan
 
     search, gan = options.search_settings(), resolve_gan(options.gan)
-    begun = begun_search(options.out)
+    begun = begun_run(options.out)
     unchanged = settings_for("search", SearchSettings, None, options.preset, options.source, begun)
     check_chosen(Chosen(options.architecture, options.init), search, unchanged, options.seeds)
     images = plan.images_of(options.source, options.data)
@@ -62,9 +62,7 @@ def _tell(options: Tracked, sections: dict[str, Settings], facts: list[tuple[str
     from degas.api import plan
 
     print(
-        plan.table(
-            plan.settings_rows(sections, preset_values(options.preset, options.source, begun_search(options.out)))
-        )
+        plan.table(plan.settings_rows(sections, preset_values(options.preset, options.source, begun_run(options.out))))
     )
     print()
     print(plan.table(facts))

@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     command = arguments[0] if arguments else ""
     try:
-        with tolerant_streams(enduring=command not in READ), _one_line_warnings(), _terminated_by_signal():
+        with tolerant_streams(enduring=command not in READ), _one_line_warnings(), _ended_by_signal():
             return _dispatch(arguments)
     except UserError as error:
         return _fail(str(error), 2)
@@ -80,24 +80,25 @@ def _one_line_warnings() -> Iterator[None]:
 
 
 @contextmanager
-def _terminated_by_signal() -> Iterator[None]:
+def _ended_by_signal() -> Iterator[None]:
     """End work cleanly on a signal that no loop handles (loading, evaluating, reporting).
 
     A library's C code may turn the signal's exception into another error; both end the same way.
     """
-    asked = False
+    asked: type[BaseException] | None = None
 
     def leave(number: int, frame: object) -> None:
         nonlocal asked
-        asked = True
-        raise _Terminated
+        asked = KeyboardInterrupt if number == signal.SIGINT else _Terminated
+        raise asked
 
-    before = install(leave, ENDING, over=lambda handler: handler is signal.SIG_DFL)  # Ctrl-C is Python's own
+    own = (signal.SIG_DFL, signal.default_int_handler)  # the system's, and Python's for Ctrl-C
+    before = install(leave, ENDING, over=lambda handler: handler in own)
     try:
         yield
     except Exception as error:
-        if asked:
-            raise _Terminated from error
+        if asked is not None:
+            raise asked from error
         raise
     finally:
         put_back(before)

@@ -10,13 +10,15 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from degas.cli.arguments import Option, options_of
+from degas.cli.commands import continues
 from degas.cli.values import value_of
 from degas.errors import UserError, nearest
 from degas.settings.presets import PRESETS, preset_values
 from degas.settings.rejections import complaint
-from degas.settings.resolve import begun_search
+from degas.settings.resolve import begun_run
 
 HELP = ("-h", "--help", "--help-all")
+STAGES_HAVE = ("--preset", "--seed", "--device", "--quiet", "--resume", "--dry-run")  # given to any command
 MAX_LISTED = 20  # names in a message; if there are more, an unknown option points to the help instead
 
 Options = TypeVar("Options", bound=BaseModel)
@@ -32,7 +34,8 @@ def parse(model: type[Options], command: str, arguments: Sequence[str]) -> Optio
     if any(argument in HELP for argument in arguments):
         from degas.cli.help import help_text
 
-        print(help_text(model, command, _presets(_preset(arguments)), everything="--help-all" in arguments))
+        changes = _presets(_preset(arguments)) if "preset" in model.model_fields else {}
+        print(help_text(model, command, changes, everything="--help-all" in arguments))
         raise SystemExit(0)
     given, stray = _tokenise(options, command, arguments)
     _fill_positionals(options, given, stray)
@@ -81,6 +84,8 @@ def _tokenise(options: Sequence[Option], command: str, arguments: Sequence[str])
             given[option] = ["false" if name in negative else "true"]
         elif name in named:
             given[named[name]] = [value] if equals else _values(named[name], words)
+        elif word == "--resume" and continues(command):
+            continue  # for scripts that give it to every command
         else:
             raise UserError(_unknown(name, [*named, *negative, "--help", "--help-all"], command))
     return given, stray
@@ -119,6 +124,8 @@ def _stray(word: str, missing: Sequence[Option], command: str) -> str:
 
 
 def _unknown(name: str, valid: Sequence[str], command: str) -> str:
+    if name in STAGES_HAVE:
+        return f"unknown setting {name}: degas {command} has none; leave it out"
     hint = nearest(name, valid)
     hint = hint if "did you mean" in hint or len(valid) <= MAX_LISTED else f"; see degas {command} --help"
     return f"unknown setting {name}{hint}"
@@ -145,8 +152,10 @@ def _presets(preset: str, source: str = "", begun: Mapping[str, Any] | None = No
 def _build(model: type[Options], options: Sequence[Option], values: Mapping[Option, Any]) -> Options:
     """Build the options from the model's defaults, the preset's changes and the given values, in this order."""
     own = {option.path[0]: value for option, value in values.items() if len(option.path) == 1}
-    begun = begun_search(own.get("out")) if "search" in model.model_fields else None
-    changes = _presets(str(own.get("preset", "default")), str(own.get("source", "")), begun)
+    changes: dict[str, dict[str, Any]] = {}
+    if "preset" in model.model_fields:
+        begun = begun_run(own.get("out"))
+        changes = _presets(str(own.get("preset", "default")), str(own.get("source", "")), begun)
     filled: dict[str, Any] = dict(own)
     for name, info in model.model_fields.items():
         if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from degas.cli.options import SearchOptions as Options
 from degas.cli.parse import command_line
 from degas.cli.seeds import only_seed, seeds_ahead
+from degas.space.architecture import Architecture
 
 __all__ = ["Options", "main"]
 
@@ -39,22 +41,26 @@ def main(options: Options) -> None:
         command=command_line(),
         ahead=ahead,
     )
-    from degas.cli.text import agreement_in_words, decisions_in_words, operations_in_words
+    tell_found(architecture, options.out / "search", several=options.seeds is not None)
 
-    folder = options.out / "search"
+
+def tell_found(architecture: Architecture, folder: Path, *, several: bool) -> None:
+    """Print what a search found, how firmly, and the files of its folder; `several`: of several seeds."""
+    from degas.cli.text import agreement_in_words, decisions_in_words, operations_in_words, pictures_in_words
+
     print(operations_in_words(architecture))
     print()
-    if options.seeds is None:
-        print(decisions_in_words(json.loads((folder / "pruning.json").read_bytes())))
-    else:
+    if several:
         print(agreement_in_words(json.loads((folder / "agreement.json").read_bytes())))
+    else:
+        print(decisions_in_words(json.loads((folder / "pruning.json").read_bytes())))
     print()
     print(f"architecture    {folder / 'architecture.json'}")
     print(f"drawing         {folder / 'architecture.png'}")
-    if options.seeds is None:
-        print(f"reconstructions {folder / 'reconstructions.png'}")
-    else:
+    if several:
         print(f"agreement       {folder / 'agreement.json'}, {folder / 'agreement.png'}")
+    else:
+        print("\n".join(pictures_in_words(folder)))
 
 
 def search_seed(options: Options) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from degas.space.architecture import Architecture
@@ -16,6 +17,13 @@ def operations_in_words(architecture: Architecture) -> str:
         given = "  (given)" if architecture.is_given(node) else ""
         lines.append(f"  {node:<5} = {' + '.join(terms)}{given}")
     return "\n".join(lines)
+
+
+def pictures_in_words(folder: Path) -> list[str]:
+    """Return one line per picture of the fit in a search's folder: reconstructions, or what another signal wrote."""
+    others = ("architecture", "agreement", "glo_samples")
+    names = sorted(path.stem for path in folder.glob("*.png") if path.stem not in others)
+    return [f"{name.replace('_', ' '):<15} {folder / name}.png" for name in names]
 
 
 def decisions_in_words(pruning: Mapping[str, Any]) -> str:

@@ -53,7 +53,7 @@ class Evaluator:
         cache: Path | None = None,
         extractor: Extractor | None = None,
     ) -> None:
-        check_counts(settings.num_samples, images.num_images)
+        check_counts(settings.num_samples, images)
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         self.device = torch.device(device) if extractor is None else device_of(extractor)
@@ -99,7 +99,7 @@ class Evaluator:
         if isinstance(fake, np.ndarray | Tensor):
             num_samples = min(num_samples, len(fake))
             fake = [torch.as_tensor(fake[:num_samples])]
-        check_counts(num_samples, self.images.num_images)
+        check_counts(num_samples, self.images)
         num_steps = num_samples + num_reference_images(self.images.num_images)
         with self._progress(progress, num_steps, untrained) as tick:
             reference = self._reference(num_samples, tick)
@@ -226,9 +226,9 @@ def _as_the_extractor_numbers_them(labels: Tensor | None, generator: Generator, 
     return torch.tensor([known[composed(name)] for name in generator.class_names])[labels]
 
 
-def check_counts(num_samples: int, num_images: int) -> None:
+def check_counts(num_samples: int, images: ImageSet) -> None:
     """Raise `UserError` if there are too few samples or images for a score."""
-    for count, what in ((num_samples, "--evaluate.num-samples"), (num_images, "data")):
+    for count, what in ((num_samples, "--evaluate.num-samples"), (images.num_images, images.source)):
         if count < FEWEST_IMAGES:
             raise UserError(f"{what}: {count} images are too few to measure; at least {FEWEST_IMAGES} are needed")
 

@@ -19,6 +19,7 @@ from degas.runtime.rng import derive_seed
 SURE = 0.9  # least probability of a class at which a classifier counts as sure
 BLOCK_ROWS = 1024  # rows of a kernel or distance matrix held at a time
 _CONDITION = 1e-9  # a squared Cholesky pivot below this share of the largest means lost rank
+_ROUNDING = 1e-9  # a Fréchet distance below 0 by less than this share of its terms is 0
 
 
 class Kid(NamedTuple):
@@ -42,14 +43,15 @@ class Score(NamedTuple):
 def frechet_distance(mean_a: Tensor, cov_a: Tensor, mean_b: Tensor, cov_b: Tensor) -> float:
     """Fréchet distance of two Gaussians: |μa − μb|² + tr(Σa + Σb − 2 (Σa Σb)^½) (Heusel et al. 2017, eq. 6).
 
-    Means (D,), covariances (D, D) symmetric positive semidefinite. Not clipped: rounding may give a value just below 0.
+    Means (D,), covariances (D, D) symmetric positive semidefinite. Where rounding gives a value just below 0, it is 0.
     """
     mean_a, cov_a, mean_b, cov_b = (t.double().cpu() for t in (mean_a, cov_a, mean_b, cov_b))
     for name, tensor in (("mean", mean_a), ("mean", mean_b), ("covariance", cov_a), ("covariance", cov_b)):
         if not torch.isfinite(tensor).all():
             raise ValueError(f"frechet_distance: a {name} holds a value that is not finite")
-    squared = (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace()
-    return float(squared) - 2 * trace_sqrt_product(cov_a, cov_b)
+    squared = float((mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace())
+    distance = squared - 2 * trace_sqrt_product(cov_a, cov_b)
+    return 0.0 if -_ROUNDING * squared < distance < 0 else distance
 
 
 def trace_sqrt_product(cov_a: Tensor, cov_b: Tensor) -> float:

@@ -15,7 +15,7 @@ import torch
 
 from degas.data.image_set import ImageSet, check_size, stage_head
 from degas.errors import Notice, unreadable
-from degas.evaluation.evaluate import Evaluator, evaluate_generator
+from degas.evaluation.evaluate import Evaluator, check_counts, evaluate_generator
 from degas.evaluation.reference import image_chunks, reference_order
 from degas.figures.grids import save_grid
 from degas.generator.find import generator_folder
@@ -77,6 +77,7 @@ def evaluate_images_into(folder: Path | None, job: EvaluateJob, images: ImageSet
     """
     with nullcontext() if folder is None else owned_folder(folder):
         begun = time.perf_counter()
+        check_counts(job.evaluate.num_samples, images)
         rows = reference_order(images.num_images)[: job.evaluate.num_samples]
         settings = job.evaluate.model_copy(update={"num_samples": len(rows)})
         where = chosen_device(job.setup.device)

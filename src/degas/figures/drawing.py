@@ -31,6 +31,7 @@ DASHED = (0, (3.2, 1.4))
 ACROSS_PAGE = Lengths(step=1.5, node_along=0.3, node_across=0.27, growth=0.045, label_across=0.19, gap=0.16)
 DOWN_PAGE = Lengths(step=1.1, node_along=0.21, node_across=0.36, growth=0.05, label_across=0.42, gap=0.12)
 LONGEST_ACROSS = 10  # nodes; a longer layout runs down the page, so that labels stay readable
+LEGEND = 0.42  # inches below the drawing
 FIXED_FIRST, FIXED_LAST = "linear\nreshape", "BN, ReLU\nconv 3×3\ntanh"
 
 
@@ -60,21 +61,10 @@ def draw_architecture(architecture: Architecture, path: Path, alpha: Alpha | Non
 
 
 def _draw(layout: Layout, across_page: bool) -> Any:
-    from matplotlib.figure import Figure  # here, so that importing the module stays cheap
-
     def place(point: Point) -> Point:
         return point if across_page else (point[1], point[0])
 
-    legend, breadth = 0.42, layout.high - layout.low
-    width, height = (layout.along, breadth) if across_page else (max(breadth, 4.2), layout.along)
-    figure = Figure(figsize=(width, height + legend))
-    axes = figure.add_axes((0.0, legend / (height + legend), 1.0, height / (height + legend)))
-    axes.set_axis_off()
-    if across_page:
-        axes.set(xlim=(0, layout.along), ylim=(layout.high, layout.low))
-    else:
-        middle = (layout.low + layout.high) / 2
-        axes.set(xlim=(middle - width / 2, middle + width / 2), ylim=(layout.along, 0))
+    figure, axes = _page(layout, across_page)
     for edge in sorted(layout.edges, key=lambda edge: edge.fact.kept):
         _draw_edge(axes, edge, place)
     _draw_fixed(axes, layout, place)
@@ -83,8 +73,25 @@ def _draw(layout: Layout, across_page: bool) -> Any:
     for edge in layout.edges:
         if edge.fact.kept:
             _draw_label(axes, edge, place)
-    _draw_legend(figure, width, height + legend, given=any(edge.fact.given for edge in layout.edges))
+    _draw_legend(figure, *figure.get_size_inches(), given=any(edge.fact.given for edge in layout.edges))
     return figure
+
+
+def _page(layout: Layout, across_page: bool) -> tuple[Any, Any]:
+    """A figure of the layout's size, with room for the legend below, and its axes in the layout's units."""
+    from matplotlib.figure import Figure  # here, so that importing the module stays cheap
+
+    breadth = layout.high - layout.low
+    width, height = (layout.along, breadth) if across_page else (max(breadth, 4.2), layout.along)
+    figure = Figure(figsize=(width, height + LEGEND))
+    axes = figure.add_axes((0.0, LEGEND / (height + LEGEND), 1.0, height / (height + LEGEND)))
+    axes.set_axis_off()
+    if across_page:
+        axes.set(xlim=(0, layout.along), ylim=(layout.high, layout.low))
+    else:
+        middle = (layout.low + layout.high) / 2
+        axes.set(xlim=(middle - width / 2, middle + width / 2), ylim=(layout.along, 0))
+    return figure, axes
 
 
 def _draw_edge(axes: Any, edge: DrawnEdge, place: Any) -> None:

@@ -15,11 +15,12 @@ from torch import Tensor
 from degas.data.image_set import ImageSet
 from degas.figures.grids import save_grid
 from degas.gan import watch
+from degas.gan.grow.steps import GrownSteps
 from degas.gan.publish import published
 from degas.gan.settings import CompleteGan
 from degas.gan.state import Steps
 from degas.generator.generator import Generator
-from degas.generator.grids import GRID_COLUMNS, real_grid, sample_grid, spread
+from degas.generator.grids import GRID_COLUMNS, enlarged, real_grid, sample_grid, spread
 from degas.runtime.distributed import Engine
 from degas.runtime.progress import Progress
 from degas.runtime.run_folder import StageFolder
@@ -33,7 +34,7 @@ class Bookkeeping:
 
     def __init__(
         self,
-        steps: Steps,
+        steps: Steps | GrownSteps,
         images: ImageSet,
         settings: CompleteGan,
         seed: int,
@@ -78,7 +79,7 @@ class Bookkeeping:
             shown = self.published()
             if due["sample"]:
                 self._sample(done, shown)
-            if due["evaluate"]:
+            if due["evaluate"] and shown.image_size == self.images.image_size:  # it may still grow
                 self._evaluate(done, shown)
         if due["checkpoint"] or self.engine.all_stop(self.saves.due_now(), done):
             self.save(done)
@@ -167,7 +168,7 @@ class Bookkeeping:
         """Save a grid of samples, always from the same noise; a conditional grid has one row per class."""
         if not self.engine.is_main:
             return
-        samples = sample_grid(shown, self.seed)
+        samples = enlarged(sample_grid(shown, self.seed), self.images.image_size)
         path = self.folder.path / "samples" / f"step-{done:06d}.png"
         save_grid(samples, path, columns=GRID_COLUMNS)
         self.folder.track_picture(done, "samples", path)

@@ -6,6 +6,7 @@ import torch
 
 from degas.data.image_set import ImageSet, check_size
 from degas.errors import UserError
+from degas.gan.grow.plan import check_grown_generator, check_growth
 from degas.gan.settings import CompleteGan
 from degas.generator.generator import Generator
 from degas.runtime.replay import check_graphs
@@ -29,6 +30,7 @@ def check_training(
         raise UserError(f"--gan.repulsive-patience: one process only, not {num_ranks}; leave it out")
     if settings.layout is not None:
         settings.layout.check_size(images.image_size, f"--gan.critic {settings.critic}")
+    check_growth(settings, images.image_size)
     check_images(images, settings, num_ranks, begun_ranks)
 
 
@@ -49,8 +51,9 @@ def check_images(images: ImageSet, settings: CompleteGan, num_ranks: int = 1, be
 
 
 def check_generator(generator: Generator, images: ImageSet, settings: CompleteGan) -> None:
-    """Raise `UserError` for a generator whose image size, channels or classes differ from those of `images`."""
+    """Raise `UserError` for a generator that does not fit images (size, channels, classes) or settings."""
     check_size(images, generator)
+    check_grown_generator(settings, generator)
     if generator.num_classes != (images.num_classes if settings.supervised else 0):
         raise UserError(
             f"{images.source}: a generator of {generator.num_classes} classes cannot be trained with "

@@ -139,6 +139,8 @@ def _check_settings(trained: Generator, gan: GanSettings, space: SpaceSettings) 
     for option, (wanted, own) in asked.items():
         if wanted not in (None, own):
             raise UserError(f"{option} {wanted}: the generator of --init has {own}; leave it out")
+    if gan.grow != "none":
+        raise UserError("--gan.grow: begins with new weights at a small size; leave out --init or --gan.grow")
     for name in FIRST_WEIGHTS:
         if getattr(gan, name) != TrainingSettings.model_fields[name].default:
             option = f"--gan.{name.replace('_', '-')}"

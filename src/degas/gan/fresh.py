@@ -1,4 +1,4 @@
-"""The generator that a training begins with: the only place that builds it from name, settings and seed."""
+"""The networks that a training begins with: the only place that builds them from names, settings and seed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from degas.data.image_set import ImageSet
+from degas.gan.settings import CompleteGan
 from degas.generator.generator import Generator
+from degas.nets.critic import make_critic
 from degas.nets.generators import GENERATORS
 from degas.nets.starts import start_deconvolutions, start_frame
 from degas.runtime.rng import forked_rng
@@ -63,3 +67,19 @@ def fresh_generator(
         start_deconvolutions(generator, settings.deconv_start)
         start_frame(generator.network, settings.frame_start, settings.image_gain)
     return generator
+
+
+def build_critic(settings: CompleteGan, images: ImageSet, seed: int) -> nn.Module:
+    """The critic that the settings name, with its objective's options and weights drawn from `seed`."""
+    with forked_rng(seed, "critic weights"):
+        return make_critic(
+            settings.critic,
+            layout=settings.layout,
+            width=settings.width,
+            channels=images.channels,
+            image_size=images.image_size,
+            num_classes=images.num_classes if settings.supervised else 0,
+            score_size=settings.own.score_size,
+            compares_features=settings.own.compares_features,
+            options=settings.own.critic_options,
+        )

@@ -1,13 +1,19 @@
 """The adversarial training loop: critic steps, a generator step, and periodic logs, samples and checkpoints.
 
 Writes into the stage's folder: `generator/` (the averaged generator if there is one), `metrics.jsonl`,
-`timing.jsonl`, `warnings.jsonl`, `samples/step-000500.png`, `checkpoints/`, and `best/` with periodic evaluation.
+`timing.jsonl`, `warnings.jsonl`, `samples/step-000500.png`, `checkpoints/`, `best/` with periodic evaluation, and for a
+training that grows `growth.json`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from degas.data.image_set import ImageSet
 from degas.gan.bookkeeping import Bookkeeping, Evaluate
+from degas.gan.grow.plan import Stage, training_stages
+from degas.gan.grow.steps import GrownSteps
 from degas.gan.settings import CompleteGan
 from degas.gan.state import Steps
 from degas.generator.generator import Generator
@@ -49,25 +55,22 @@ def run_training(
         NonFiniteError: a loss, term or gradient is not finite.
         Terminated, Interrupted: stopped by a signal, after saving.
     """
-    steps = Steps(generator, images, settings, seed=seed, engine=engine)
+    stages = training_stages(settings, generator)
+    steps = make_steps(generator, images, settings, stages, seed=seed, engine=engine)
     books = Bookkeeping(steps, images, settings, seed, folder, engine, on_evaluate)
-    start = books.resume()
-    end = last_step(settings)
-    bar = Progress(
-        f"train {settings.objective}",
-        end,
-        start_step=start,
-        besides="evaluations during training" if settings.evaluate_steps and on_evaluate is not None else "",
-        shorter=_ways_to_shorten(settings, engine),
-        quiet=not (progress and engine.is_main),
-    )
-    with bar, StopRequest() as stop:
-        for step in range(start, end):
-            critic, values = steps.both(step)
-            books.after_step(step + 1, critic, values, bar)
-            if engine.all_stop(stop.requested, step + 1):
-                books.save(step + 1)
-                stop.leave()
+    start, end = books.resume(), last_step(settings)
+    if len(stages) > 1:
+        folder.write_json("growth.json", [stage.as_record() for stage in stages])
+    display = Display(settings, stages, evaluates=on_evaluate is not None, quiet=not (progress and engine.is_main))
+    with StopRequest() as stop:
+        for stage, first, last in left_of(stages, start, end):
+            with display.bar(stage, first, last, engine) as bar:
+                for step in range(first, last):
+                    critic, values = steps.both(step)
+                    books.after_step(step + 1, critic, values, bar)
+                    if engine.all_stop(stop.requested, step + 1):
+                        books.save(step + 1)
+                        stop.leave()
     if end < settings.num_steps:
         books.pause(max(start, end))
     else:
@@ -77,6 +80,54 @@ def run_training(
 def last_step(settings: CompleteGan) -> int:
     """The step after which this call ends: num_steps, or an earlier stop_step."""
     return min(settings.stop_step or settings.num_steps, settings.num_steps)
+
+
+def left_of(stages: Sequence[Stage], start: int, end: int) -> list[tuple[Stage, int, int]]:
+    """The stages with steps from `start` to `end`, each with the first and the last of them; a sole one in any case."""
+    spans = [(stage, max(start, stage.first_step), min(end, stage.last_step)) for stage in stages]
+    return [span for span in spans if span[1] < span[2] or len(stages) == 1]
+
+
+def make_steps(
+    generator: Generator,
+    images: ImageSet,
+    settings: CompleteGan,
+    stages: Sequence[Stage],
+    *,
+    seed: int,
+    engine: Engine,
+) -> Steps | GrownSteps:
+    """The steps of a plain training, or of one that grows."""
+    if len(stages) == 1:
+        return Steps(generator, images, settings, seed=seed, engine=engine)
+    return GrownSteps(generator, images, settings, stages, seed=seed, engine=engine)
+
+
+@dataclass(frozen=True)
+class Display:
+    """The progress lines: one for all steps, or one a stage if the training grows, since later steps take longer."""
+
+    settings: CompleteGan
+    stages: Sequence[Stage]
+    evaluates: bool
+    quiet: bool
+
+    def bar(self, stage: Stage, first: int, last: int, engine: Engine) -> Progress:
+        besides = ["evaluations during training"] if self.settings.evaluate_steps and self.evaluates else []
+        title = f"train {self.settings.objective}"
+        if len(self.stages) > 1:
+            title += f" {stage.image_size} px"
+            later = [f"{one.image_size}" for one in self.stages[stage.number + 1 :]]
+            what = "stage" if len(later) == 1 else "stages"
+            besides += [f"the {what} at {' and '.join(later)} px, whose steps take longer"] if later else []
+        return Progress(
+            title,
+            last,
+            start_step=first,
+            besides=", and ".join(besides),
+            shorter=_ways_to_shorten(self.settings, engine),
+            quiet=self.quiet,
+        )
 
 
 def _ways_to_shorten(settings: CompleteGan, engine: Engine) -> str:

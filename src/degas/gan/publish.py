@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 
+from degas.gan.grow.steps import GrownSteps
 from degas.gan.settings import CompleteGan
 from degas.gan.state import Steps
 from degas.generator.generator import Generator, draw_labels, draw_noise
@@ -13,7 +14,7 @@ RECALIBRATION_BATCHES = 20  # batches of 100; their mean gives a published gener
 RECALIBRATION_IMAGES = 100
 
 
-def published(steps: Steps, settings: CompleteGan, seed: int) -> Generator:
+def published(steps: Steps | GrownSteps, settings: CompleteGan, seed: int) -> Generator:
     """A copy ready for sampling: averaged weights if there are any, recalibrated batch norm if requested.
 
     A copy, so that sampling never changes the training.

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import math
-
 from degas.gan.settings import CompleteGan
-
-
-def half_cosine(progress: float) -> float:
-    """1 at progress 0, 0 at 1, along half a cosine."""
-    return 0.5 * (1.0 + math.cos(math.pi * progress))
+from degas.runtime.schedules import half_cosine
 
 
 def rate_share(settings: CompleteGan, progress: float) -> float:

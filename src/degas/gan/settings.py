@@ -13,8 +13,10 @@ from degas.errors import UserError
 from degas.gan.critics import DIGEST, LAYOUT, chosen_layout
 from degas.gan.objectives import OBJECTIVES, Objective
 from degas.gan.objectives.base import CLASS_WEIGHTS
+from degas.runtime.comparison import Rules
 from degas.settings.base import BatchImages, Fraction, Settings, setting
 from degas.settings.rejections import complaint
+from degas.settings.resume_rules import resume_rules
 from degas.settings.sections import GanSettings, TrainingSettings
 from degas.space.critic import CriticLayout
 
@@ -96,6 +98,15 @@ def resolve_gan(gan: GanSettings, begun: Path | None = None) -> CompleteGan:
         beta2_end=gan.betas[1] if gan.beta2_end is None else gan.beta2_end,
         asked=gan,
     )
+
+
+def training_rules(given: GanSettings, **others: Settings) -> Rules:
+    """The rules for resuming a training: only settings that do not affect its result may change.
+
+    A setting that the folder lacks has the objective's default. `others`: default settings of its other sections.
+    """
+    plain = resolve_gan(type(given)(objective=given.objective, supervised=given.supervised))
+    return resume_rules(gan=plain.asked, complete={"gan": plain.as_config()}, **others)
 
 
 def own_names() -> list[str]:

@@ -16,15 +16,13 @@ from degas.gan.checks import check_generator, check_training
 from degas.gan.fine_tune import Start, start_from
 from degas.gan.fresh import chosen_generator
 from degas.gan.loop import run_training
-from degas.gan.settings import CompleteGan, resolve_gan
+from degas.gan.settings import CompleteGan, resolve_gan, training_rules
 from degas.generator.generator import Generator
-from degas.runtime.comparison import Rules
 from degas.runtime.distributed import Engine, chosen_device
 from degas.runtime.environment import num_ranks, ranks_at_start
 from degas.runtime.run_folder import StageFolder, write_environment
 from degas.runtime.setup import Setup
 from degas.runtime.tracking import make_tracker
-from degas.settings.resume_rules import resume_rules
 from degas.settings.sections import EvaluateSettings, GanSettings, SpaceSettings
 from degas.space.architecture import Architecture
 
@@ -76,7 +74,7 @@ def train_once(job: TrainJob, stage: Path, *, seed: int, resume: bool) -> Genera
     check_training(settings, job.images, chosen_device(job.setup.device), *ranks)
     start = job.start(seed, begun)
     check_generator(start.generator, job.images, settings)
-    config, rules = job.config(settings, start, seed), _rules(job.gan)
+    config, rules = job.config(settings, start, seed), training_rules(job.gan, evaluate=EvaluateSettings())
     watcher = make_tracker(job.setup.tracker, stage)
     with StageFolder(stage, settings=config, resume=resume, kind="train", rules=rules) as folder:
         folder.tracker = watcher
@@ -125,9 +123,3 @@ def train_into(
             on_evaluate=make_evaluate(engine.device) if wanted and make_evaluate is not None else None,
             progress=progress,
         )
-
-
-def _rules(given: GanSettings) -> Rules:
-    """Return the rules for resuming: only settings that do not affect the result may change."""
-    plain = resolve_gan(type(given)(objective=given.objective, supervised=given.supervised))
-    return resume_rules(gan=plain.asked, evaluate=EvaluateSettings(), complete={"gan": plain.as_config()})

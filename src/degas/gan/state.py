@@ -14,13 +14,13 @@ from degas.data.pixels import dequantise
 from degas.data.store import Store
 from degas.gan.augment import diffaugment
 from degas.gan.ema import Average
+from degas.gan.fresh import build_critic
 from degas.gan.objectives.base import CriticBatch, GeneratorBatch, Objective, Terms
 from degas.gan.parts import InParts
 from degas.gan.schedules import betas_at, rate_share
 from degas.gan.settings import CompleteGan
 from degas.gan.watch import training_watch
 from degas.generator.generator import Generator
-from degas.nets.critic import make_critic
 from degas.nets.normalisation import frozen_buffers
 from degas.runtime.distributed import Engine
 from degas.runtime.replay import CudaGraphs, Inputs, Recorder, Replayed
@@ -64,15 +64,23 @@ class Steps:
         settings: complete (`gan.settings.resolve_gan`).
         seed: of the critic's weights and of all random numbers.
         engine: device, precision and processes.
+        critic: trained in place; by default a new one, from settings and seed.
     """
 
     def __init__(
-        self, generator: Generator, images: ImageSet, settings: CompleteGan, *, seed: int, engine: Engine
+        self,
+        generator: Generator,
+        images: ImageSet,
+        settings: CompleteGan,
+        *,
+        seed: int,
+        engine: Engine,
+        critic: nn.Module | None = None,
     ) -> None:
         self.settings, self.seed, self.engine = settings, seed, engine
         self.objective = settings.own
         self.augment: Augment = diffaugment if settings.augment == "diffaugment" else lambda images: images
-        critic = build_critic(settings, images, seed)
+        critic = build_critic(settings, images, seed) if critic is None else critic
         self.critic_loss = engine.prepare(CriticLoss(critic, self.objective, self.augment))
         self.critic = cast(CriticLoss, engine.unwrap(self.critic_loss)).critic
         parts = settings.norm_parts * engine.shares.begun_ranks // engine.num_ranks  # fewer processes: the same parts
@@ -266,22 +274,6 @@ class Steps:
             self.watch.add(step, {f"{kind} {term}": value for term, value in values.items()})
         optimizer.step()
         return values
-
-
-def build_critic(settings: CompleteGan, images: ImageSet, seed: int) -> nn.Module:
-    """The critic that the settings name, with its objective's options and weights drawn from `seed`."""
-    with forked_rng(seed, "critic weights"):
-        return make_critic(
-            settings.critic,
-            layout=settings.layout,
-            width=settings.width,
-            channels=images.channels,
-            image_size=images.image_size,
-            num_classes=images.num_classes if settings.supervised else 0,
-            score_size=settings.own.score_size,
-            compares_features=settings.own.compares_features,
-            options=settings.own.critic_options,
-        )
 
 
 def _adam(module: nn.Module, settings: CompleteGan) -> torch.optim.Adam:

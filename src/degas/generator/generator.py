@@ -106,6 +106,9 @@ class Generator(nn.Module):
         return Architecture.from_dict(self.config["architecture"]) if "architecture" in self.config else None
 
     def forward(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
+        if not isinstance(noise, Tensor) or not noise.is_floating_point():
+            kind = noise.dtype if isinstance(noise, Tensor) else type(noise).__name__
+            raise UserError(f"noise: this generator takes a tensor of floats, not {kind}")
         if noise.ndim != 2 or noise.shape[1] != self.noise_size:
             raise UserError(f"noise: this generator takes (N, {self.noise_size}), not {tuple(noise.shape)}")
         if self.num_classes and labels is None:

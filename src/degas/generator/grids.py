@@ -22,6 +22,12 @@ def sample_grid(generator: Generator, seed: int) -> Tensor:
     return generator.sample(rows * GRID_COLUMNS, seed, labels)
 
 
+def enlarged(images: Tensor, size: int) -> Tensor:
+    """Images uint8 (N, C, h, h) with each pixel repeated, `size` being a multiple of h: (N, C, size, size)."""
+    factor = size // images.shape[-1]
+    return images if factor == 1 else images.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
+
+
 def real_grid(images: ImageSet, generator: Generator) -> np.ndarray:
     """Real images in the rows of `sample_grid`, spread over the set, which may be sorted: uint8 (≤ 8·R, C, H, W).
 

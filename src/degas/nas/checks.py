@@ -59,12 +59,18 @@ def check_settings(settings: SearchSettings) -> None:
     """
     signal, rule = find_signal(settings), find_rule(settings)
     load_prefix(settings)
-    if why := second_order.conflict(settings):
-        raise UserError(f"search: --search.order second {why}")
-    if why := paths.conflict(settings):
-        raise UserError(f"search: --search.paths {settings.paths} {why}")
-    if why := leaving.conflict(settings):
-        raise UserError(f"search: --search.leave {settings.leave} {why}")
+    if not signal.has_critic and settings.critic_objective != SearchSettings().critic_objective:
+        raise UserError(
+            f"search: --search.critic-objective: the signal {settings.signal} has no critic; add --search.signal "
+            "adversarial, or leave it out"
+        )
+    for choice, why in (
+        ("order second", second_order.conflict(settings)),
+        (f"paths {settings.paths}", paths.conflict(settings)),
+        (f"leave {settings.leave}", leaving.conflict(settings)),
+    ):
+        if why:
+            raise UserError(f"search: --search.{choice} {why}")
     if settings.paths != "all" and rule.needs_mix:
         raise UserError(
             f"search: --search.prune {settings.prune} measures against the mix of an edge's operations, and "
@@ -79,12 +85,10 @@ def check_settings(settings: SearchSettings) -> None:
         raise UserError("search: --search.settle-margin counts only with --search.settle-epochs; give both")
     if settings.grow:
         _check_grow(settings, signal)
-    if settings.cuda_graphs and (why := _step_dependent_setting(settings, signal)):
-        raise UserError(f"search: --search.cuda-graphs replays one step, but {why} makes every step different")
-    if settings.cuda_graphs and settings.checkpoint_activations:
-        raise UserError(
-            "search: --search.cuda-graphs records no second pass; leave out --search.checkpoint-activations"
-        )
+    elif settings.grow_epochs is not None:
+        raise UserError("search: --search.grow-epochs counts only with --search.grow; give both, or leave it out")
+    if settings.cuda_graphs:
+        _check_graphs(settings, signal)
     if why := rule.conflict(settings):
         raise UserError(f"search: {why}")
 
@@ -99,6 +103,16 @@ def _check_grow(settings: SearchSettings, signal: type[Signal]) -> None:
         raise UserError(
             f"search: --search.grow needs a loss for smaller images, and the signal {settings.signal} has none; "
             f"use --search.signal glo"
+        )
+
+
+def _check_graphs(settings: SearchSettings, signal: type[Signal]) -> None:
+    """Raise `UserError` for settings by which a step is no replay of the one before."""
+    if why := _step_dependent_setting(settings, signal):
+        raise UserError(f"search: --search.cuda-graphs replays one step, but {why} makes every step different")
+    if settings.checkpoint_activations:
+        raise UserError(
+            "search: --search.cuda-graphs records no second pass; leave out --search.checkpoint-activations"
         )
 
 

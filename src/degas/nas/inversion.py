@@ -6,7 +6,6 @@ Rows do not affect each other: the generator normalises with its running statist
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from degas.runtime.durable import replace_file
 from degas.runtime.json_files import read_config, write_json
 from degas.runtime.progress import Progress
 from degas.runtime.rng import torch_generator
+from degas.runtime.schedules import half_cosine
 from degas.settings.inversion import InvertSettings
 
 NUM_SHOWN = 32
@@ -81,7 +81,7 @@ def invert_batch(
     optimizer = torch.optim.Adam([latents], lr=settings.lr)
     for step in range(settings.num_steps):
         for group in optimizer.param_groups:
-            group["lr"] = settings.lr * 0.5 * (1.0 + math.cos(math.pi * step / settings.num_steps))
+            group["lr"] = settings.lr * half_cosine(step, settings.num_steps)
         optimizer.zero_grad(set_to_none=True)
         fake_images = generator(latents, labels)
         # The terms are means over the batch, so times its size they are sums over images.

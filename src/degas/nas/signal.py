@@ -24,6 +24,7 @@ from degas.runtime.distributed import Engine
 from degas.runtime.finite import FiniteWatch
 from degas.runtime.registry import Registry
 from degas.runtime.run_folder import StageFolder
+from degas.runtime.schedules import half_cosine
 from degas.settings.sections import SIGNALS, SearchSettings
 
 Terms = dict[str, Tensor]  # name → scalar
@@ -74,11 +75,14 @@ class Signal(ABC):
 
     Attributes:
         replayable: a step depends only on its batch and rates, so that a CUDA graph can replay it.
+        has_critic: the signal trains a critic, by the objective `critic_objective`.
         grows: `loss` also takes images smaller than the batch's by a whole factor, as a grown search needs.
         rates: the settings to lower if a number is not finite.
+        earlier_sizes: pixels of the smaller images that the loss counts too, in a grown search; largest first.
     """
 
     replayable: ClassVar[bool] = False
+    has_critic: ClassVar[bool] = False
     grows: ClassVar[bool] = False
     rates: ClassVar[str] = "--search.weight-lr"
 
@@ -101,6 +105,7 @@ class Signal(ABC):
         self.weight_lr = settings.weight_lr
         self.optimizer = weight_optimizer(self.weights, settings)
         self._all_sizes: Callable[[Tensor], list[Tensor]] | None = None
+        self.earlier_sizes: tuple[int, ...] = ()
 
     # ------------------------------------------------------------------------------------------ of every signal
 
@@ -131,12 +136,17 @@ class Signal(ABC):
 
     # ------------------------------------------------------------------------------------------ in a grown search
 
-    def grow(self, all_sizes: Callable[[Tensor], list[Tensor]], earlier_weights: Sequence[nn.Parameter]) -> None:
+    def grow(
+        self,
+        all_sizes: Callable[[Tensor], list[Tensor]],
+        earlier_weights: Sequence[nn.Parameter],
+        earlier_sizes: Sequence[int],
+    ) -> None:
         """Fit the images of earlier stages too, with a small weight, and move `earlier_weights` at a share of the rate.
 
-        `all_sizes`: inputs (B, d) → images of this stage's size and of the earlier ones, largest first.
+        `all_sizes`: inputs (B, d) → images of this stage's size and of the `earlier_sizes` (pixels), largest first.
         """
-        self._all_sizes = all_sizes
+        self._all_sizes, self.earlier_sizes = all_sizes, tuple(earlier_sizes)
         earlier = {id(weight) for weight in earlier_weights}
         new = [weight for weight in self.weights if id(weight) not in earlier]
         self.optimizer = weight_optimizer(new, self.settings)
@@ -195,7 +205,7 @@ class Signal(ABC):
     def rate_share(self, step: int) -> float:
         """The cosine from 1 to weight_lr_min/weight_lr, for all rates except that of α."""
         last = min(1.0, self.settings.weight_lr_min / self.settings.weight_lr)
-        return last + 0.5 * (1.0 - last) * (1.0 + math.cos(math.pi * step / self.total_steps))
+        return last + (1.0 - last) * half_cosine(step, self.total_steps)
 
     def terms(self, inputs: Tensor, batch: Batch) -> Terms:
         """The terms of the loss for inputs (B, d), outside autocast."""

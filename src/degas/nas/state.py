@@ -25,7 +25,7 @@ from degas.nas.alpha.step import AlphaStep
 from degas.nas.checks import search_budget
 from degas.nas.decide.rule import make_rule
 from degas.nas.decide.settle import has_settled
-from degas.nas.grow.network import GrownSupernet, fade_share
+from degas.nas.grow.network import GrownSupernet
 from degas.nas.held_out import split_held_out
 from degas.nas.job import Place
 from degas.nas.plateau import Plateau
@@ -33,6 +33,7 @@ from degas.nas.searched_space import load_prefix, searched_space
 from degas.nas.settings import resolve_search
 from degas.nas.signal import Signal, Terms, allow_new_weights, find_signal, load_optimizer, total
 from degas.nas.supernet.supernet import Supernet
+from degas.nets.growing import fade_share
 from degas.runtime.distributed import Engine
 from degas.runtime.replay import CudaGraphs, Inputs, Replayed
 from degas.runtime.rng import forked_rng
@@ -89,7 +90,8 @@ class Search:
             engine=engine,
         )
         if isinstance(self.supernet, GrownSupernet):
-            self.signal.grow(self.supernet.all_sizes, self.supernet.earlier_weights())
+            grown = self.supernet
+            self.signal.grow(grown.all_sizes, grown.earlier_weights(), grown.earlier_sizes())
         if settings.paths != "all":
             allow_new_weights(self.signal.optimizer)
         budget = search_budget(settings, space, self.space, base_size=self.base_size, channels=images.channels)

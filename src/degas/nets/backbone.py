@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from degas.nets.normalisation import BatchNorm
 from degas.nets.operations import convolution
-from degas.space.graph import Slot
+from degas.space.graph import Slot, stage_of
 
 FLAT = 0.01  # `image_gain` for fits by reconstruction
 
@@ -89,7 +89,16 @@ class Backbone(nn.Module):
         for node in self.incoming:
             if node not in maps.nodes:
                 self._compute(node, maps, labels)
-        activated = self.norm(maps.nodes[self.last]).relu_()  # in place: the backward of a batch norm reads its input
+        return self.head(maps.nodes[self.last])
+
+    def last_maps(self, noise: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The maps U_(S−1) (N, width, H/2, W/2), which fed the image of a stage before, and U_S, which `head` takes."""
+        nodes = self.maps(noise, labels).nodes
+        return nodes[f"U{stage_of(self.last) - 1}"], nodes[self.last]
+
+    def head(self, x: Tensor) -> Tensor:
+        """The image of the last map."""
+        activated = self.norm(x).relu_()  # in place: the backward of a batch norm reads its input
         return torch.tanh(self.to_image(activated))
 
     def _compute(self, node: str, maps: Maps, labels: Tensor | None) -> None:

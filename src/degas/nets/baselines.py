@@ -63,9 +63,17 @@ class ResnetGenerator(nn.Module):
         self.to_image = biased_conv(width, channels, 3, GLOROT)
 
     def forward(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
-        x = self.first(noise)
+        return self.head(self.last_maps(noise, labels)[1])
+
+    def last_maps(self, noise: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The map before the last block (N, width, H/2, W/2), and the one after it, which `head` takes."""
+        before = x = self.first(noise)
         for block in self.blocks:
-            x = block(x, labels)
+            before, x = x, block(x, labels)
+        return before, x
+
+    def head(self, x: Tensor) -> Tensor:
+        """The image of the last map."""
         return torch.tanh(self.to_image(torch.relu(self.norm(x))))
 
 

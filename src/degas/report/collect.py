@@ -82,8 +82,10 @@ class Run:
     pruning: Record = field(default_factory=dict)
     growth: list[Record] = field(default_factory=list)
     growth_timings: dict[str, list[list[Record]]] = field(default_factory=dict)  # by the folder of a stage
+    training_growth: list[Record] = field(default_factory=list)
     reconstructions: Picture | None = None
     glo_samples: Picture | None = None
+    critic_samples: Picture | None = None  # of a search by a critic
     frames: list[Frame] = field(default_factory=list)
     real_images: Picture | None = None
     generated_images: Picture | None = None
@@ -181,6 +183,7 @@ def _collect_search(run: Run) -> None:
     run.growth = run.reader.objects(folder / "growth.json")
     run.reconstructions = run.reader.picture(folder / "reconstructions.png")
     run.glo_samples = run.reader.picture(folder / "glo_samples.png")
+    run.critic_samples = run.reader.picture(folder / "critic_samples.png")
 
 
 def _timing_logs(folder: Path) -> list[Path]:
@@ -193,6 +196,7 @@ def _collect_train(run: Run) -> None:
     if run.train is None:
         return
     run.generator = run.reader.json(folder / "generator" / "config.json")
+    run.training_growth = run.reader.objects(folder / "growth.json")
     data = run.generator.get("architecture")
     if run.architecture is None and data is not None:
         where = run.reader.name_of(folder / "generator" / "config.json")

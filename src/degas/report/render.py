@@ -17,7 +17,7 @@ from degas.report.agreement import agreement_section
 from degas.report.alpha_cards import alpha_cards
 from degas.report.collect import Run, collect_run
 from degas.report.contest import contest_section
-from degas.report.growth import growth_section
+from degas.report.growth import growth_section, training_growth
 from degas.report.pictures import Picture
 from degas.report.verdict import CLOSE, FAR, verdict
 from degas.runtime.durable import replace_file
@@ -129,6 +129,7 @@ def _panel(run: Run, k: int) -> dict[str, Any]:
         "critic": sections.critic(run, f"r{k}-critic"),
         "agreement": agreement_section(run.agreement),
         "growth": growth_section(run),
+        "training_growth": training_growth(run),
         "contest": contest_section(run.contest, run.pruning, run.architecture.order if run.architecture else ""),
         "alpha": alpha,
         "numbers": {"epochs": alpha["epochs"], "alpha": [card["alpha"] for card in alpha["cards"]]} if alpha else None,

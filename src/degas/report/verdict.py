@@ -16,6 +16,7 @@ from degas.report.scoring import figure, floor_name, floor_of, untrained_of
 from degas.runtime.json_files import number
 
 CLOSE, FAR = 3.0, 10.0  # times the floor
+NEAR = 1.05  # times the floor; below it, one decimal shows no difference
 HARDLY_TRAINED = 0.5  # of the untrained distance; a generator that has not come half the way is far, whatever the floor
 LONGEST_SCALE = 20.0  # times the floor, at least, at the right end of the scale
 WORDS = {"close": "close", "between": "in between", "far": "far", "unknown": "not measured"}
@@ -65,8 +66,10 @@ def verdict_on(scores: Mapping[str, Any]) -> Verdict | None:
             return _measured(name, entries[name]["value"], floor, untrained_of(scores, name))
     if not scored:
         return None
-    value = figure(entries[scored[0]]["value"])
-    return Verdict("unknown", f"FID {value}; without a floor nobody can say how near that is.", scored[0])
+    why = "without a floor nobody can say how near that is"
+    if any(floor_of(entries, name) is not None for name in scored):
+        why = "your images are so alike that their distance from each other is 0, and none can be compared with it"
+    return Verdict("unknown", f"FID {figure(entries[scored[0]]['value'])}; {why}.", scored[0])
 
 
 def _measured(name: str, value: float, floor: float, untrained: float | None) -> Verdict:
@@ -74,7 +77,7 @@ def _measured(name: str, value: float, floor: float, untrained: float | None) ->
     sentence = f"Samples are {_times(ratio)}"
     basis = f"{name}: {figure(value)}; real images against real ones {figure(floor)}"
     if begun is not None:
-        sentence += f"; an untrained generator is {begun:.0f} times as far"
+        sentence += f"; an untrained generator is {_multiple(begun)} as far" if begun >= NEAR else _UNTRAINED_NEAR
         basis += f"; untrained {figure(untrained or 0)}"
     return Verdict(_level(ratio, begun), f"{sentence}.", basis, ratio, begun)
 
@@ -86,12 +89,16 @@ def _level(ratio: float, untrained: float | None) -> str:
 
 
 def _times(ratio: float) -> str:
-    if ratio < 1.05:
+    if ratio < NEAR:
         return "as near to your images as your images are to each other"
-    return f"{ratio:.0f}" + _THAN if ratio >= 10 else f"{ratio:.1f}" + _THAN
+    return f"{_multiple(ratio)} as far from your images as your images are from each other"
 
 
-_THAN = " times as far from your images as your images are from each other"
+_UNTRAINED_NEAR = "; those of an untrained generator are as near"
+
+
+def _multiple(ratio: float) -> str:
+    return f"{ratio:.0f} times" if ratio >= 10 else f"{ratio:.1f} times"
 
 
 def _unmeasured(run: Run) -> str:

@@ -55,5 +55,7 @@ def reject_beyond_memory(what: str, num_bytes: int, lower: str) -> None:
 
 
 def in_words(num_bytes: int) -> str:
-    """`1.5 GiB`, `12 MiB`."""
-    return f"{num_bytes / 2**30:.1f} GiB" if num_bytes >= 2**30 else f"{num_bytes / 2**20:.0f} MiB"
+    """`1.5 GiB`, `12 MiB`, `200 KiB`."""
+    if num_bytes >= 2**30:
+        return f"{num_bytes / 2**30:.1f} GiB"
+    return f"{num_bytes / 2**20:.0f} MiB" if num_bytes >= 2**20 else f"{num_bytes / 2**10:.0f} KiB"

@@ -16,8 +16,13 @@ def expanded(path: str | os.PathLike[str]) -> Path:
     An existing file is found however the file system stores the accents of its name.
 
     Raises:
-        UserError: there is no such home folder.
+        UserError: there is no such home folder, or `path` is no path, or an empty one, which would be the current
+            folder.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise UserError(f"an object of type {type(path).__name__} is no path; give a path or a name as text")
+    if path == "":
+        raise UserError("a path is empty; name the file or folder")
     try:
         return existing(Path(path).expanduser())
     except RuntimeError as error:

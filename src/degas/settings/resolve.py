@@ -32,8 +32,8 @@ def settings_for(
         return cast(SettingsType, given)  # registration may have added to since
     if not isinstance(given, Mapping | None):
         raise UserError(f"{section}: settings are a {model.__name__} or a dictionary, not {type(given).__name__}")
-    if preset not in PRESETS:
-        raise UserError(f"preset: unknown preset {preset!r}{nearest(preset, PRESETS)}")
+    if not isinstance(preset, str) or preset not in PRESETS:
+        raise UserError(f"preset: unknown preset {preset!r}{nearest(str(preset), PRESETS)}")
     names = second_names(model)
     for name, field in names.items():
         if given and name in given and field in given:
@@ -51,17 +51,20 @@ def settings_for(
         raise UserError(f"{where}: {complaint(first)}") from None
 
 
-def begun_search(out: str | Path | None) -> dict[str, Any]:
-    """config.json of the search that the run folder `out` holds; {} where it cannot be read.
+def begun_run(out: str | Path | None) -> dict[str, dict[str, Any]]:
+    """config.json of `search` and of `train` in the run folder `out`; without those that cannot be read.
 
     Whoever opens the folder says why.
     """
+    found: dict[str, dict[str, Any]] = {}
     if out is None:
-        return {}
-    try:
-        return read_config(expanded(out) / "search" / "config.json")
-    except UserError:
-        return {}
+        return found
+    for stage in ("search", "train"):
+        try:
+            found[stage] = read_config(expanded(out) / stage / "config.json")
+        except UserError:
+            continue
+    return found
 
 
 def second_names(model: type[Settings]) -> dict[str, str]:

@@ -106,6 +106,9 @@ class SearchSettings(Settings):
     """The search: paper §3.2 and §4.1, docs/equations.md."""
 
     signal: str = setting("glo", "the search's training signal, a registered one", source="paper §3.2: glo")
+    critic_objective: str = setting(
+        "sn-gan-ttur", "objective of the critic, for a signal that trains one (adversarial): as gan.objective"
+    )
     width: Width = setting(
         32,
         "channels of every feature map",
@@ -117,6 +120,9 @@ class SearchSettings(Settings):
     )
     grow: bool = setting(
         False, "search at growing image sizes (8, 16, … px), each stage after the one before as its prefix"
+    )
+    grow_epochs: Positive | None = setting(
+        None, "passes over the images in each stage of a grown search after the first; default: as many as in the first"
     )
     num_epochs: Positive | None = setting(
         None, "passes over the images; default: 5, or as many as make 500 steps", source="our choice; DARTS code: 50"
@@ -266,7 +272,7 @@ class EvaluateSettings(Settings):
     resize_pixels: Literal[128, 224] = setting(128, "input size of the imagenet extractor")
     batch_images: BatchImages = setting(
         64,
-        "training images read at a time; scores do not depend on it, since a forward pass always has 32",
+        "training images read at a time; scores do not depend on it, since a forward pass always has 16",
         decides=False,
     )
     inception_weights: Path | None = setting(

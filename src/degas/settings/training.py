@@ -17,6 +17,7 @@ from degas.settings.base import (
     setting,
 )
 
+Growth = Literal["none", "fade"]
 DeconvStart = Literal["independent", "nearest", "bilinear"]
 FrameStart = Literal["unit", "resnet"]
 
@@ -45,6 +46,10 @@ class TrainingSettings(Settings):
         "unit", "initial weights of a found generator's linear layer and image head: unit variance, or as in resnet"
     )
     supervised: bool = setting(False, "conditional batch norm and an auxiliary classifier", source="paper §4.1")
+    grow: Growth = setting(
+        "none",
+        "train at 8, 16, … px in turn, for equal shares of num_steps; each size fades in from the one before (fade)",
+    )
     batch_images: BatchImages = setting(64, "real images per critic step", source="CT-GAN code")
     betas: tuple[Fraction, Fraction] = setting((0.0, 0.9), "Adam betas of generator and critic", source="CT-GAN code")
     lr_decay: Literal["linear", "cosine", "none"] = setting(

@@ -93,6 +93,11 @@ class Architecture:
         given = {"width": width, "base_size": base_size, "noise_size": noise_size, "channels": channels}
         return replace(self, **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
 
+    def shortened(self, num_stages: int) -> Architecture:
+        """Its first stages alone, up to the map U_k of `num_stages` = k, which then makes the image."""
+        kept = tuple(edge for edge in self.edges if stage_of(edge.target) <= num_stages)
+        return replace(self, num_stages=num_stages, edges=kept)
+
     def for_image_size(self, image_size: int) -> Architecture:
         """The same operations at another image size: base size and noise size scaled by the ratio (paper §4.1)."""
         if image_size == self.image_size:
@@ -145,6 +150,15 @@ class Architecture:
 
 
 def _validate(architecture: Architecture, where: str) -> None:
+    """Raise `UserError` for sizes, orders or edges that no generator has; put the edges into the graph's order."""
+    _validate_sizes(architecture, where)
+    _validate_edges(architecture, where)
+    order = [(slot.source, slot.target) for slot in architecture.graph.slots]
+    ordered = sorted(architecture.edges, key=lambda edge: order.index((edge.source, edge.target)))
+    object.__setattr__(architecture, "edges", tuple(ordered))
+
+
+def _validate_sizes(architecture: Architecture, where: str) -> None:
     for name in LIMITS:
         check_limit(where, name, getattr(architecture, name))
     if architecture.base_size * 2**architecture.num_stages > MAX_IMAGE_SIZE:
@@ -155,6 +169,9 @@ def _validate(architecture: Architecture, where: str) -> None:
         )
     if architecture.order not in ORDERS:
         raise UserError(f"{where}: order must be 'normal-up' or 'up-normal', not {short(architecture.order)}")
+
+
+def _validate_edges(architecture: Architecture, where: str) -> None:
     graph = architecture.graph
     known = {(slot.source, slot.target): slot for slot in graph.slots}
     seen: set[tuple[str, str]] = set()
@@ -169,9 +186,6 @@ def _validate(architecture: Architecture, where: str) -> None:
     for slot in graph.slots:
         if slot.direct and (slot.source, slot.target) not in seen:
             raise UserError(f"{where}: node {slot.target} has no direct edge from {slot.source}")
-    order = [(slot.source, slot.target) for slot in graph.slots]
-    ordered = sorted(architecture.edges, key=lambda edge: order.index((edge.source, edge.target)))
-    object.__setattr__(architecture, "edges", tuple(ordered))
 
 
 def _check_operation(where: str, slot: Slot, operation: str, order: Order) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from degas.errors import UserError, nearest
+from degas.runtime.durable import replace_file
 from degas.runtime.paths import expanded
 from degas.space.graph import short
 
@@ -38,12 +38,14 @@ def read_json_file(path: str | Path, kind: FileKind) -> Any:
             content = handle.read(MAX_FILE_BYTES + 1)  # the file system's size may be wrong, or it is a device
         if len(content) > MAX_FILE_BYTES:
             raise UserError(f"{path}: too large for {kind.a} (over {MAX_FILE_BYTES} bytes)")
-        return json.loads(content.decode("utf-8"))
+        return json.loads(content.decode("utf-8-sig"))  # editors on Windows begin a file with a byte-order mark
     except OSError as error:
         article = "an" if kind.name[0] in "aeiou" else "a"
         raise UserError(f"{path}: cannot be read: {error.strerror}; give {article} {kind.name}") from None
     except RecursionError:
         raise UserError(f"{path}: not {kind.a}: nested too deeply") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: not valid JSON: its text is not UTF-8; save it as UTF-8") from None
     except ValueError as error:
         raise UserError(f"{path}: not valid JSON: {_one_line(error)}") from None
 
@@ -62,6 +64,7 @@ def check_head(data: Any, where: str, kind: FileKind, keys: Iterable[str]) -> No
 
 
 def check_keys(data: dict[str, Any], where: str, allowed: Iterable[str]) -> None:
+    """Raise `UserError` for a key that is not `allowed`; `where` begins the message."""
     allowed = set(allowed)
     for key in data:
         if key not in allowed:
@@ -81,19 +84,15 @@ def provenance_of(data: dict[str, Any], where: str) -> dict[str, Any]:
 
 
 def file_text(data: dict[str, Any]) -> str:
+    """The text of a file with this JSON object; the same for equal objects."""
     return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def save_json_file(path: str | Path, text: str) -> None:
-    """Write the file completely or not at all."""
+    """Write the file completely or not at all; it is on the disk before anyone relies on it."""
     path = expanded(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.part")  # a fixed name, so that a killed process's rest is overwritten
-    try:
-        scratch.write_text(text, encoding="utf-8")
-        os.replace(scratch, path)
-    finally:
-        scratch.unlink(missing_ok=True)
+    replace_file(path, text.encode())
 
 
 def _one_line(error: Exception) -> str:

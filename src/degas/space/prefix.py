@@ -29,14 +29,14 @@ def with_prefix(
         UserError: `prefix` has another order, number of normal maps or order of separable convolutions, or as many
             stages as `space`, or the stages of `space` share α.
     """
-    for name, its, ours in (
+    for name, given, ours in (
         ("num_normal", prefix.num_normal, space.num_normal),
         ("order", prefix.order, space.order),
         ("separable_order", prefix.separable_order, separable_order),
     ):
-        if its != ours:
+        if given != ours:
             option = f"--space.{name.replace('_', '-')}"
-            raise UserError(f"{where}: its {name} is {its}, and the space's is {ours}; give {option} {its}")
+            raise UserError(f"{where}: its {name} is {given}, and the space's is {ours}; give {option} {given}")
     if prefix.num_stages >= space.num_stages:
         raise UserError(
             f"{where}: its num_stages is {prefix.num_stages}, and the space's is {space.num_stages}, so nothing is "

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 from degas.errors import UserError, nearest
 from degas.space.graph import ZERO, Edge, SearchSpace, Slot
 
 Alpha = Mapping[str, Mapping[str, float]]
+Left = Mapping[str, Collection[str]]  # edge name → the operations that have left the search
 Compare = Literal["raw", "centred", "softmax_times_k", "above_zero"]
 ZeroRule = Literal["drops_edge", "ignored"]
 Part = Literal["direct", "residual"]
@@ -126,17 +128,25 @@ class Decision:
 
 
 def decisions(
-    alpha: Alpha, space: SearchSpace, *, compare: Compare = "raw", zero_rule: ZeroRule = "drops_edge"
+    alpha: Alpha,
+    space: SearchSpace,
+    *,
+    compare: Compare = "raw",
+    zero_rule: ZeroRule = "drops_edge",
+    left: Left = MappingProxyType({}),
 ) -> tuple[Decision, ...]:
-    """Every decision of `prune` with its margin, in the order of the graph."""
+    """Every decision of `prune` with its margin, in the order of the graph.
+
+    An operation in `left` had left the search, so it is no alternative: it is no runner-up and makes no margin.
+    """
     others = {rule: choices(prune(alpha, space, compare=rule, zero_rule=zero_rule), space) for rule in COMPARES}
     values = _values(alpha, space, compare)
     found: list[Decision] = []
     for node in space.searched_nodes:
         direct, *residual = space.incoming(node)
-        rankings: dict[Part, list[tuple[str, float]]] = {"direct": _rank_direct(values, space, direct)}
+        rankings: dict[Part, list[tuple[str, float]]] = {"direct": _rank_direct(values, space, direct, left)}
         if residual:
-            rankings["residual"] = _rank_residual(values, space, node, zero_rule)
+            rankings["residual"] = _rank_residual(values, space, node, zero_rule, left)
         for part, ranking in rankings.items():
             key = f"{node} {part}"
             choice, value = ranking[0]
@@ -230,13 +240,19 @@ def _kept(
     return [candidates[0]] if winner[0].direct else [candidates[0], winner]
 
 
-def _rank_direct(values: dict[str, dict[str, float]], space: SearchSpace, direct: Slot) -> list[tuple[str, float]]:
+def _rank_direct(
+    values: dict[str, dict[str, float]], space: SearchSpace, direct: Slot, left: Left
+) -> list[tuple[str, float]]:
     on_edge = values[direct.name]
-    return sorted(((name, on_edge[name]) for name in space.operations(direct)), key=lambda pair: -pair[1])
+    return sorted(((name, on_edge[name]) for name in _remaining(direct, space, left)), key=lambda pair: -pair[1])
+
+
+def _remaining(slot: Slot, space: SearchSpace, left: Left) -> tuple[str, ...]:
+    return tuple(name for name in space.operations(slot) if name not in left.get(slot.name, ()))
 
 
 def _rank_residual(
-    values: dict[str, dict[str, float]], space: SearchSpace, node: str, zero_rule: ZeroRule
+    values: dict[str, dict[str, float]], space: SearchSpace, node: str, zero_rule: ZeroRule, left: Left
 ) -> list[tuple[str, float]]:
     """Residual candidates and `none`, whose value is the largest of the direct edge, the one to exceed."""
     direct, *residual = space.incoming(node)
@@ -245,7 +261,8 @@ def _rank_residual(
     for slot in residual:
         operations = space.operations(slot)
         if not _is_dropped(values[slot.name], operations, zero_rule):
-            ranking += [(f"{slot.name} {name}", values[slot.name][name]) for name in operations if name != ZERO]
+            remaining = [name for name in _remaining(slot, space, left) if name != ZERO]
+            ranking += [(f"{slot.name} {name}", values[slot.name][name]) for name in remaining]
     return sorted(ranking, key=lambda pair: -pair[1])
 
 

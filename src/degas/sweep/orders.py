@@ -74,7 +74,7 @@ def run_orders(
 def order_in(folder: Path, name: str, words: Sequence[str], *, threads: int, main: str) -> Order:
     """The order to call `main` (`module:function`) with `words` in the present folder; its files lie in `folder`.
 
-    Its results do not travel: a node of a cluster that does not see `folder` refuses it.
+    Its results do not travel: a node of a cluster that does not see `folder` rejects it.
     """
     log, lock = str(folder / "logs" / f"{name}.txt"), str(folder / "locks" / name)
     return Order([list(words)], os.getcwd(), log, lock, threads, main=main, travels=False)
@@ -84,7 +84,7 @@ def _start(pool: Pool, waiting: Waiting, running: set[str]) -> None:
     for name, order in waiting:
         if name in running:
             continue
-        if not pool.has_room():  # asked no more than once in vain: a cluster answers over the network
+        if not pool.has_room():  # asked once without success: a cluster answers over the network
             return
         running.add(name)
         pool.start(name, order())

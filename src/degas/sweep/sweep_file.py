@@ -177,7 +177,7 @@ class SweepFile:
             self.fail("halving", f'halving needs a training; write command = "run", not {plan.commands[0]!r}')
         marks = self._marks(table)
         halving = Halving(marks, self._keep(table, len(marks) - 1), self._block(table, plan), self._score(table, plan))
-        self._reject_other_totals(plan, marks[-1])
+        self._reject_other_steps(plan, marks[-1])
         return halving
 
     def _marks(self, table: Mapping[str, Any]) -> tuple[int, ...]:
@@ -217,11 +217,13 @@ class SweepFile:
             self.fail("halving", 'halving needs scores; write command = ["train", "evaluate"] or "run"')
         return score
 
-    def _reject_other_totals(self, plan: Plan, last: int) -> None:
+    def _reject_other_steps(self, plan: Plan, last: int) -> None:
         for trial in plan.trials:
             total = trial.settings.get("gan.num-steps", last)
             if type(total) is not int or total < last:
                 self.fail("halving.marks", f"the last mark, {last}, is beyond gan.num-steps ({total}); lower it")
+            if trial.settings.get("gan.grow", "none") != "none":
+                self.fail("halving", "a training with gan.grow makes smaller images at early marks; leave out gan.grow")
 
 
 def key_lines(text: str) -> dict[str, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -73,8 +73,6 @@ class Options(Settings):
 
 
 def main(options: Options) -> None:
-    from rich.console import Console
-
     from degas.cli.parse import command_line
     from degas.gan.objectives import OBJECTIVES
     from degas.runtime.distributed import Engine
@@ -82,9 +80,7 @@ def main(options: Options) -> None:
     from degas.runtime.json_files import write_json
     from degas_lab.sizes import Sizes
     from degas_lab.speed.benchmark import run_benchmark
-    from degas_lab.speed.breakdown import in_words as shares_in_words
-    from degas_lab.speed.communication import rows as communication_rows
-    from degas_lab.speed.table import plot, table
+    from degas_lab.speed.table import plot
 
     reject_unwritable(options.out)
     for name in options.objectives or ():
@@ -103,6 +99,18 @@ def main(options: Options) -> None:
     write_json(options.out, result)
     picture = options.out.with_suffix(".png")
     plot(result, picture)
+    tell(result)
+    print(f"figures {options.out}, picture {picture}")
+
+
+def tell(result: dict[str, Any]) -> None:
+    """Print the table of times, shares of time, and bytes exchanged, as far as they were measured."""
+    from rich.console import Console
+
+    from degas_lab.speed.breakdown import in_words as shares_in_words
+    from degas_lab.speed.communication import rows as communication_rows
+    from degas_lab.speed.table import table
+
     timed = table(result)
     if timed.row_count:
         Console(width=124).print(timed)
@@ -110,4 +118,3 @@ def main(options: Options) -> None:
         print(f"{name}: {shares_in_words(shares)}")
     if "communication" in result:
         print("\n".join(communication_rows(result["communication"])))
-    print(f"figures {options.out}, picture {picture}")

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from degas.cli.arguments import Argument
 from degas.cli.options import SOURCE, Device, Folder, Source
+from degas.cli.pools import Pooled
 from degas.settings.sections import DataSettings, setting
 from degas_lab.contest.plan import Plan
+
+if TYPE_CHECKING:
+    from degas_lab.contest.candidates import Candidate
 
 __all__ = ["Options", "main"]
 
@@ -20,7 +24,7 @@ GOES_ON = "; the same command continues"
 AGAINST = ("found", "random", "resnet", "degas-cifar10-nearest")
 
 
-class Options(Plan):
+class Options(Plan, Pooled):
     """Let short adversarial trainings decide among the candidates that a finished search proposes.
 
     Writes FOLDER: candidates.json, trials (one JSON file per training), rungs.json, effects.json, architecture.json;
@@ -53,27 +57,34 @@ def main(options: Options) -> None:
     from degas.data.sources import load_images
     from degas.runtime.distributed import Engine
     from degas.runtime.environment import write_environment
+    from degas_lab.ahead import makes_one, side_by_side
     from degas_lab.contest.judging import Judge
     from degas_lab.contest.runner import Contest
     from degas_lab.contest.search_files import read_search
-    from degas_lab.contest.verdict import in_words
     from degas_lab.trainings.scorer import Scorer
 
     options.schedule  # noqa: B018 - rejects an invalid schedule before reading anything
     search, space = read_search(options.search)
     images = load_images(options.source, options.data)
-    with Engine(options.gan.precision, options.device) as engine:
+    with side_by_side(options), Engine(options.gan.precision, options.device) as engine:
         scorer = Scorer(images, options.evaluate, device=engine.device, cache=cache_folder(options.data))
         say = partial(print, flush=True)  # print each training at once, also into a file
         contest = Contest(images, search, space, options, options.out, scorer, engine=engine, say=say)
         judge = Judge(contest, options.against) if options.verdict else None
-        write_environment(options.out, command_line())
+        if not makes_one():
+            write_environment(options.out, command_line())
         outcome = contest.run()
         found = judge.judge(outcome, options.num_verdict_seeds) if judge else {"comparisons": [], "equal_time": []}
-    winner = outcome.winner
-    assert winner is not None
+    assert outcome.winner is not None
+    tell(options.out, outcome.winner, found)
+
+
+def tell(folder: Path, winner: Candidate, found: dict[str, Any]) -> None:
+    """Print the winner, its file, and the comparisons of the verdict, if there is one."""
+    from degas_lab.contest.verdict import in_words
+
     print(f"\nwinner       {winner.name}, {winner.family}, {winner.num_parameters:,} parameters")
-    print(f"architecture {options.out / 'architecture.json'}")
+    print(f"architecture {folder / 'architecture.json'}")
     for comparison in found["comparisons"]:
         print(in_words(comparison))
     for comparison in found["equal_time"]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from degas.cli.arguments import Argument
 from degas.cli.options import Device, Folder
 from degas.cli.pools import Pooled
 from degas.settings.base import setting
+
+if TYPE_CHECKING:
+    from degas_lab.paper.runner import PaperTable
 
 __all__ = ["Options", "main"]
 
@@ -46,9 +49,6 @@ def main(options: Options) -> None:
 
     from degas.errors import UserError
     from degas_lab.ahead import makes_one, side_by_side
-    from degas_lab.paper.commands import row_commands, search_command
-    from degas_lab.paper.cost import expected_hours
-    from degas_lab.paper.rows import TABLES
     from degas_lab.paper.runner import PaperTable
     from degas_lab.paper.scales import SCALES
     from degas_lab.paper.summary import write_summary
@@ -59,22 +59,37 @@ def main(options: Options) -> None:
     table = PaperTable(options.table, options.scale, scale, sources, options.out, device=options.device)
     if not options.summary and not makes_one():
         table.check_weights()
-        hours = expected_hours(table)
-        parts = ", ".join(f"{name} {value:.2g}" for name, value in hours.items())
         print(f"table {options.table}, {options.scale} ({scale.about})")
-        total = f"{sum(hours.values()):.2g} ({parts})"
-        print(f"{len(table.missing())} trials to make; expected hours on this machine: {total}")
+        tell_hours(table)
     if options.plan:
-        for search in table.searches:
-            print(search_command(search, scale.seeds[0], scale, sources))
-        for row in TABLES[options.table]:
-            print("\n".join(row_commands(row, scale.seeds[0], scale, sources)))
+        tell_commands(table)
         return
     with side_by_side(options):
         problems = [] if options.summary else table.measure()
     print(write_summary(options.table, table.trials.records(), options.out), end="")
     if problems:
         raise UserError(f"{len(problems)} trials were not made, and the same command tries again: {problems[0]}")
+
+
+def tell_hours(table: PaperTable) -> None:
+    """Print how many trials are missing, and their expected hours by kind."""
+    from degas_lab.paper.cost import expected_hours
+
+    hours = expected_hours(table)
+    parts = ", ".join(f"{name} {value:.2g}" for name, value in hours.items())
+    total = f"{sum(hours.values()):.2g} ({parts})"
+    print(f"{len(table.missing())} trials to make; expected hours on this machine: {total}")
+
+
+def tell_commands(table: PaperTable) -> None:
+    """Print the commands that make the first seed's searches and rows by hand."""
+    from degas_lab.paper.commands import row_commands, search_command
+
+    given = (table.scale.seeds[0], table.scale, table.sources)
+    for search in table.searches:
+        print(search_command(search, *given))
+    for row in table.rows:
+        print("\n".join(row_commands(row, *given)))
 
 
 def _sources(options: Options) -> dict[str, str]:

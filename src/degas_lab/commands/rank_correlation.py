@@ -7,8 +7,10 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from degas.cli.options import Device
+from degas.errors import UserError
 from degas.settings.base import setting
 from degas.settings.sections import DataSettings, EvaluateSettings, GanSettings, SearchSettings, SpaceSettings
+from degas.space.architecture import Architecture
 from degas_lab.commands.measurement import PooledMeasurement
 from degas_lab.plan_fields import Share
 from degas_lab.trainings.rank_plan import Plan
@@ -46,31 +48,37 @@ class Options(Plan, PooledMeasurement):
     )
     evaluate: EvaluateSettings = EvaluateSettings(num_samples=2000)
 
+    def check(self) -> None:
+        """Raise `UserError` for settings that the measurement cannot use."""
+        self.num_any  # noqa: B018 - rejects more of equal size than there are
+        if self.gan.supervised:
+            raise UserError("--gan.supervised: this measurement trains without labels; leave it out")
+        if self.score_at is not None and self.score_at not in self.marks:
+            marks = " ".join(f"{mark:g}" for mark in self.marks)
+            raise UserError(f"--score-at: {self.score_at:g} is not one of --marks {marks}")
+
+    def pattern(self, image_size: int, channels: int) -> Architecture:
+        """An architecture with the sizes of all that are drawn."""
+        space, base_size = self.space.resolve(image_size)
+        width = self.gan.generator_width or self.search.width
+        noise_size = self.gan.noise_size or self.search.noise_size
+        sizes = (space.num_stages, space.num_normal, base_size, width, noise_size, channels)
+        return Architecture(*sizes, space.draw(0), self.space.separable_order, space.order)
+
 
 def main(options: Options) -> None:
     from degas.data.cache import cache_folder
     from degas.data.sources import load_images
-    from degas.errors import UserError
     from degas.gan.settings import resolve_gan
     from degas.runtime.distributed import Engine
-    from degas.space.architecture import Architecture
     from degas_lab.ahead import side_by_side
     from degas_lab.trainings.rank_correlation import PREDICTORS, RankCorrelation
     from degas_lab.trainings.rank_summary import format_table, write_summary
     from degas_lab.trainings.scorer import Scorer
 
-    options.num_any  # noqa: B018 - rejects more of equal size than there are, before reading anything
-    if options.gan.supervised:
-        raise UserError("--gan.supervised: this measurement trains without labels; leave it out")
-    if options.score_at is not None and options.score_at not in options.marks:
-        marks = " ".join(f"{mark:g}" for mark in options.marks)
-        raise UserError(f"--score-at: {options.score_at:g} is not one of --marks {marks}")
+    options.check()  # before reading anything
     gan, images = resolve_gan(options.gan), load_images(options.source, options.data, options.out)
-    space, base_size = options.space.resolve(images.image_size)
-    width = options.gan.generator_width or options.search.width
-    noise_size = options.gan.noise_size or options.search.noise_size
-    sizes = (space.num_stages, space.num_normal, base_size, width, noise_size, images.channels)
-    pattern = Architecture(*sizes, space.draw(0), options.space.separable_order, space.order)
+    pattern = options.pattern(images.image_size, images.channels)
     with side_by_side(options), Engine(gan.precision, options.device) as engine:
         scorer = Scorer(images, options.evaluate, device=engine.device, cache=cache_folder(options.data))
         measurement = RankCorrelation(images, pattern, gan, options.search, options, options.out, scorer, engine=engine)

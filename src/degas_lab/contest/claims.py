@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from degas.errors import UserError
 from degas.runtime.folder_lock import LOCK, lock_folder, make_folder, unlock_folder
 
+T = TypeVar("T")
+CLAIMS = ".claims"  # the folder, inside that of the trials, of the claims of processes
 PATIENCE_SECONDS = 2.0  # between two checks of the other processes
 
 
@@ -21,7 +24,7 @@ def claimed(folder: Path) -> Iterator[bool]:
     try:
         descriptor = lock_folder(folder)
     except UserError:
-        if not os.access(folder / LOCK, os.R_OK | os.W_OK):  # the file system refuses access
+        if not os.access(folder / LOCK, os.R_OK | os.W_OK):  # the file system denies access
             raise
         yield False
         return
@@ -29,6 +32,15 @@ def claimed(folder: Path) -> Iterator[bool]:
         yield True
     finally:
         unlock_folder(descriptor)
+
+
+def make_all(wanted: Sequence[T], make: Callable[[T], bool]) -> None:
+    """`make` all that is wanted; wait for what other processes work on, for which it returns False."""
+    while wanted:
+        left = [one for one in wanted if not make(one)]
+        if len(left) == len(wanted):
+            time.sleep(PATIENCE_SECONDS)
+        wanted = left
 
 
 @contextmanager

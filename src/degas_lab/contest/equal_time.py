@@ -1,4 +1,4 @@
-"""The verdict's comparisons at equal processor time. Pure functions on plain numbers.
+"""The verdict's comparisons at equal processor time, on a GPU wall-clock time. Pure functions on plain numbers.
 
 A step of one generator takes longer than a step of another. In each pair the one with the slower steps is scored where
 it had used as much processor time as the other had at its end. Times are medians over the seeds, because a busy machine
@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from degas_lab.contest.scores import rounded, score_at, trial_name
+from degas_lab.contest.scores import clock_of, rounded, score_at, trial_name
 from degas_lab.trials import TrialRecords
 
 Record = Mapping[str, Any]
@@ -56,6 +56,7 @@ def score_between(record: Record | None, steps: int, metric: str) -> float | Non
 
 
 def _seconds(record: Record | None, steps: int) -> float | None:
-    history = record["history"] if record is not None else []
-    seconds = next((mark.get("processor_seconds") for mark in history if mark["steps"] == steps), None)
+    if record is None:
+        return None
+    seconds = next((mark.get(clock_of(record)) for mark in record["history"] if mark["steps"] == steps), None)
     return seconds if seconds is not None and math.isfinite(seconds) else None

@@ -20,7 +20,7 @@ class Plan(Settings):
 
     num_candidates: Annotated[int, Field(ge=4, le=1000)] = setting(24, "candidates of the first rung")
     num_draws: Annotated[int, Field(ge=0)] | None = setting(
-        None, "least number of uniform draws among the candidates; default: half of them"
+        None, "least number of candidates that are no proposals of families, most of them draws; default: half"
     )
     promote: Annotated[tuple[Positive, Positive], Field()] = setting(
         (8, 3), "number of candidates in the second rung, and in the third"
@@ -50,6 +50,7 @@ class Plan(Settings):
 
     @property
     def num_proposals(self) -> int:
+        """The most candidates that are not draws: of the search, shipped, and of families."""
         draws = self.num_candidates // 2 if self.num_draws is None else self.num_draws
         return max(0, self.num_candidates - draws)
 

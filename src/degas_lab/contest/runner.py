@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +26,7 @@ from degas.space.architecture import Architecture
 from degas.space.graph import Edge, Order, SearchSpace
 from degas.space.shipped import load_shipped, shipped_names
 from degas_lab.contest.candidates import Candidate
-from degas_lab.contest.claims import PATIENCE_SECONDS, alone
+from degas_lab.contest.claims import alone, make_all
 from degas_lab.contest.effects import as_json
 from degas_lab.contest.plan import Plan
 from degas_lab.contest.propose import Proposer, SearchResult, propose
@@ -94,11 +93,8 @@ class Contest:
 
     def train_all(self, wanted: list[tuple[str, Described, int, int]]) -> None:
         """Make all these trials; wait for those that other processes work on."""
-        while wanted:
-            left = [one for one in wanted if not self.trainer.train(*one)]
-            if len(left) == len(wanted):
-                time.sleep(PATIENCE_SECONDS)
-            wanted = left
+        self.trainer.make_ahead(wanted)
+        make_all(wanted, lambda one: self.trainer.train(*one))
 
     def write(self, outcome: Outcome) -> None:
         """Write the results so far, and remove checkpoints of trials that were not promoted."""
@@ -158,7 +154,7 @@ class Contest:
 def begun_with(folder: Path) -> list[Candidate] | None:
     """The candidates of candidates.json, if the trials of the folder began with exactly these; otherwise None.
 
-    A contest goes on with them: on another processor the search's values have other last digits.
+    A contest continues with them: on another processor the search's values have other last digits.
     """
     try:
         proposed = json.loads((folder / "trials" / "settings.json").read_bytes())["proposed"]

@@ -47,6 +47,11 @@ def with_worst(table: Mapping[str, Mapping[int, float | None]]) -> dict[str, dic
     }
 
 
+def clock_of(record: Mapping[str, Any]) -> str:
+    """The entry of a record that compares times: processor seconds, but wall-clock ones on a GPU, which those omit."""
+    return "processor_seconds" if record.get("device", "cpu") == "cpu" else "seconds"
+
+
 def rounded(value: float) -> float:
     """`value` to six digits, so that a machine's last bits do not matter."""
     return float(f"{value:.6g}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,20 +11,19 @@ from typing import Any
 from degas.data.image_set import ImageSet
 from degas.errors import UserError
 from degas.gan.fresh import fresh_generator
-from degas.gan.settings import CompleteGan, resolve_gan
+from degas.gan.settings import CompleteGan, resolve_gan, training_rules
 from degas.generator.generator import Generator
 from degas.runtime.distributed import Engine
 from degas.runtime.rng import forked_rng
-from degas.settings.resume_rules import resume_rules
 from degas.settings.sections import EvaluateSettings
 from degas.space.architecture import Architecture
 from degas_lab.contest import equal_time
-from degas_lab.contest.claims import alone, claimed
+from degas_lab.contest.claims import CLAIMS, alone, claimed
 from degas_lab.contest.plan import FIRST_NEW_SEED, Plan
 from degas_lab.contest.scores import trial_name
 from degas_lab.trainings.adversarial import train_and_score
 from degas_lab.trainings.scorer import Scorer
-from degas_lab.trials import Trials
+from degas_lab.trials import Make, Trials
 
 Described = Mapping[str, Any]  # a generator as JSON values: {"architecture": …}, or {"kind": …} with its sizes
 
@@ -48,8 +47,7 @@ class Trainer:
         self.gan: CompleteGan = resolve_gan(plan.gan)
         if self.gan.supervised:
             raise UserError("--gan.supervised: a contest trains without labels; leave it out")
-        plain = resolve_gan(type(plan.gan)(objective=plan.gan.objective))
-        rules = resume_rules(complete={"gan": plain.as_config()}, gan=plain.asked, evaluate=EvaluateSettings())
+        rules = training_rules(plan.gan, evaluate=EvaluateSettings())
         self.protocol = {
             "data": images.identity,
             "gan": self.gan.as_config(),
@@ -62,7 +60,7 @@ class Trainer:
     def train(self, name: str, described: Described, seed: int, steps: int) -> bool:
         """Make the trial, unless it exists or another process works on it (then return False)."""
         trial = trial_name(name, seed)
-        with claimed(self.folder / ".claims" / trial) as mine:
+        with claimed(self.folder / CLAIMS / trial) as mine:
             if not mine:
                 return False
             record = self.trials.run(
@@ -77,6 +75,14 @@ class Trainer:
                 self.forget(trial)
             self.say(f"{trial:<24} {_in_words(record)}")
         return True
+
+    def make_ahead(self, wanted: Sequence[tuple[str, Described, int, int]]) -> None:
+        """Make these trials (name, generator, seed, steps) side by side, if the command asks for it."""
+        makers = {
+            trial_name(name, seed): (steps, partial(self._trial, trial_name(name, seed), described, seed, steps))
+            for name, described, seed, steps in wanted
+        }
+        train_ahead(self.trials, makers)
 
     def forget(self, trial: str) -> None:
         """Remove the checkpoints of a trial that will not continue."""
@@ -99,6 +105,22 @@ class Trainer:
             checkpoint=self.folder / trial / "checkpoints",
         )
         return {"seed": seed, **record, "generator": described}
+
+
+def train_ahead(trials: Trials, wanted: Mapping[str, tuple[int, Make]]) -> None:
+    """Make trials side by side, if the command asks for it: name → the steps to reach, and what makes the record.
+
+    A trial that another process of the contest works on is waited for.
+    """
+
+    def is_enough(name: str, record: Mapping[str, Any]) -> bool:
+        return reaches(record, wanted[name][0])
+
+    def make(name: str) -> dict[str, Any]:
+        with alone(trials.folder / CLAIMS / name):
+            return trials.known(name, partial(is_enough, name)) or wanted[name][1]()
+
+    trials.make_ahead({name: partial(make, name) for name in wanted}, is_enough)
 
 
 def reaches(record: Mapping[str, Any], steps: int) -> bool:

@@ -13,6 +13,7 @@ from degas_lab.critics.space import CriticSpace, stages_for
 
 REFERENCE = "resnet"  # the default critic, whose steps set the time of all
 MOST_DRAWS = 100  # tries a wanted draw, in a space with few critics
+NEXT_SEED = 1_000_003  # first draws of two contests are so far apart for each step between their seeds
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class CriticCandidate:
     proposed_by: str
 
     def to_dict(self) -> dict[str, Any]:
+        """The candidate as JSON values, for candidates.json and the protocol."""
         stages = [stage.to_dict() for stage in self.layout.stages]
         return {"name": self.name, "proposed_by": self.proposed_by, "digest": self.layout.digest, "stages": stages}
 
@@ -45,7 +47,8 @@ def candidates(
     space = CriticSpace(stages_for(image_size), num_normal)
     for draw in range(MOST_DRAWS * number):
         if len(found) < number:
-            _add(found, CriticCandidate(f"drawn-{draw}", space.layout(space.draw(seed + draw)), "draw"), image_size)
+            layout = space.layout(space.draw(NEXT_SEED * seed + draw))
+            _add(found, CriticCandidate(f"drawn-{draw}", layout, "draw"), image_size)
     return found
 
 

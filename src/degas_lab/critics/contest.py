@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,19 +21,18 @@ from typing import Any
 from degas.data.image_set import ImageSet
 from degas.gan.checks import check_generator, check_training
 from degas.gan.fresh import chosen_generator
-from degas.gan.settings import CompleteGan, resolve_gan
+from degas.gan.settings import CompleteGan, resolve_gan, training_rules
 from degas.gan.state import Steps
 from degas.generator.generator import Generator
 from degas.runtime.distributed import Engine
 from degas.runtime.json_files import write_json
-from degas.settings.resume_rules import resume_rules
 from degas.settings.sections import EvaluateSettings, SpaceSettings
 from degas.space.critic import CriticLayout
-from degas_lab.contest.claims import PATIENCE_SECONDS, alone, claimed
+from degas_lab.contest.claims import CLAIMS, alone, claimed, make_all
 from degas_lab.contest.plan import FIRST_NEW_SEED
 from degas_lab.contest.rungs import Wanted
 from degas_lab.contest.scores import trial_name
-from degas_lab.contest.trainer import reaches
+from degas_lab.contest.trainer import reaches, train_ahead
 from degas_lab.critics.candidates import REFERENCE, candidates
 from degas_lab.critics.contest_plan import Plan
 from degas_lab.critics.paces import equal_time_steps, paces
@@ -68,8 +66,7 @@ class CriticContest:
         generator = self._generator(0)
         check_generator(generator, images, self.gan)
         self.protocol = self._protocol(generator)
-        plain = resolve_gan(type(plan.gan)(objective=plan.gan.objective))
-        rules = resume_rules(complete={"gan": plain.as_config()}, gan=plain.asked, evaluate=EvaluateSettings())
+        rules = training_rules(plan.gan, evaluate=EvaluateSettings())
         with alone(folder):
             self.trials = Trials(folder / "trials", self.protocol, rules)
             write_json(folder / "config.json", {"kind": "critic-contest", **self.protocol})
@@ -91,9 +88,8 @@ class CriticContest:
         others = [] if outcome.winner == REFERENCE else [REFERENCE]
         seeds = tuple(range(FIRST_NEW_SEED, FIRST_NEW_SEED + num_seeds))
         if others:
-            self._train_all(
-                [Wanted(name, seed, self.steps[name]) for seed in seeds for name in (outcome.winner, *others)]
-            )
+            names = (outcome.winner, *others)
+            self._train_all([Wanted(name, seed, self.steps[name]) for seed in seeds for name in names])
         found = critic_verdict(self.trials.records(), outcome.winner, others, self.steps, seeds)
         with alone(self.folder):
             write_json(self.folder / "verdict.json", found)
@@ -114,18 +110,16 @@ class CriticContest:
         known = json.loads(path.read_bytes())
         return {name: int(known[name]["steps"]) for name in self.candidates}
 
-    def _train_all(self, wanted: list[Wanted]) -> None:
-        """Make all these trials; wait for those that other processes work on."""
-        while wanted:
-            left = [one for one in wanted if not self._train(one)]
-            if len(left) == len(wanted):
-                time.sleep(PATIENCE_SECONDS)
-            wanted = left
+    def _train_all(self, wanted: Sequence[Wanted]) -> None:
+        """Make all these trials, those that other processes work on included."""
+        trials = {trial_name(one.candidate, one.seed): one for one in wanted}
+        train_ahead(self.trials, {name: (one.steps, partial(self._trial, name, one)) for name, one in trials.items()})
+        make_all(wanted, self._train)
 
     def _train(self, one: Wanted) -> bool:
         """Make the trial, unless it exists or another process works on it (then return False)."""
         trial = trial_name(one.candidate, one.seed)
-        with claimed(self.folder / "trials" / ".claims" / trial) as mine:
+        with claimed(self.folder / "trials" / CLAIMS / trial) as mine:
             if not mine:
                 return False
             make = partial(self._trial, trial, one)

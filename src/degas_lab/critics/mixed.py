@@ -1,7 +1,8 @@
 """The critic of a search: in each place the weighted sum of all candidates, weights = softmax(α) as in eq. 1.
 
-With one-hot weights it equals the critic with the chosen operations (tests/unit/degas_lab/critics). The candidates of a
-down place share the block's first convolution and its shortcut, which are the same in all of them.
+With one-hot weights it equals the critic with the chosen operations (tests/unit/degas_lab/critics), except for dropout
+where a skip is chosen: here dropout follows the last three places, there the last three operations that remain. The
+candidates of a down place share the block's first convolution and its shortcut, which are the same in all of them.
 """
 
 from __future__ import annotations

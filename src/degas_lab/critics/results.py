@@ -30,6 +30,7 @@ def by_name(space: CriticSpace, values: Mapping[str, Any]) -> dict[str, dict[str
 
 
 def choices_of(decisions: list[dict[str, Any]]) -> dict[str, str]:
+    """Place → chosen operation."""
     return {one["place"]: one["choice"] for one in decisions}
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from degas_lab.contest.plan import FIRST_NEW_SEED
 from degas_lab.contest.rungs import Schedule, Wanted
-from degas_lab.contest.scores import diverged, rounded, score_at, trial_name, with_worst
+from degas_lab.contest.scores import clock_of, diverged, rounded, score_at, trial_name, with_worst
 from degas_lab.contest.verdict import METRICS, compare
 from degas_lab.contest.verdict import with_worst as with_worst_of_all
 from degas_lab.trials import TrialRecords
@@ -85,10 +85,10 @@ def critic_verdict(
 
 
 def _time_ratio(records: TrialRecords, winner: str, other: str, seeds: Sequence[int]) -> float | None:
-    """Median over seeds of the winner's processor seconds, divided by the other's: how equal the time really was."""
+    """Median over seeds of the winner's seconds (`clock_of`), divided by the other's: how equal the time really was."""
     names = [(trial_name(winner, seed), trial_name(other, seed)) for seed in seeds]
-    both = [(records[own], records[its]) for own, its in names if own in records and its in records]
-    ratios = [own["processor_seconds"] / its["processor_seconds"] for own, its in both]
+    both = [(records[one], records[two]) for one, two in names if one in records and two in records]
+    ratios = [one[clock_of(one)] / two[clock_of(two)] for one, two in both]
     return rounded(statistics.median(ratios)) if ratios else None
 
 

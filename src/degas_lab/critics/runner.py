@@ -17,7 +17,7 @@ import torch
 
 from degas.data.image_set import ImageSet, check_size
 from degas.errors import UserError
-from degas.gan.settings import CompleteGan, resolve_gan
+from degas.gan.settings import CompleteGan, resolve_gan, training_rules
 from degas.gan.watch import training_watch
 from degas.generator.generator import Generator
 from degas.runtime.environment import write_environment
@@ -26,7 +26,6 @@ from degas.runtime.interrupts import StopRequest
 from degas.runtime.progress import Progress
 from degas.runtime.run_folder import StageFolder
 from degas.runtime.save_clock import SaveClock
-from degas.settings.resume_rules import resume_rules
 from degas.space.critic import CriticLayout
 from degas_lab.critics.results import by_name, choices_of, decide
 from degas_lab.critics.search import CriticSearch
@@ -61,7 +60,7 @@ def run_critic_search(
         settings=_config(generators, images, plan, settings),
         resume=True,
         kind="critic-search",
-        rules=_rules(plan),
+        rules=training_rules(plan.gan),
     ) as stage:
         if not stage.done():
             if command is not None:
@@ -89,11 +88,6 @@ def _config(generators: Sequence[Generator], images: ImageSet, plan: Plan, setti
         "plan": plan.model_dump(mode="json", exclude={"gan"}, include=set(Plan.model_fields)),
         "gan": settings.as_config(),
     }
-
-
-def _rules(plan: Plan) -> Any:
-    plain = resolve_gan(type(plan.gan)(objective=plan.gan.objective))
-    return resume_rules(gan=plain.asked, complete={"gan": plain.as_config()})
 
 
 def _take_steps(search: CriticSearch, stage: StageFolder, num_steps: int, progress: bool) -> None:
@@ -145,6 +139,9 @@ def _write(search: CriticSearch, stage: StageFolder, images: ImageSet, generator
 
 
 def _measured(search: CriticSearch, k: int) -> float:
-    """The mean test power of the mixed critic `k` over a few held-out batches, with the final mixing weights."""
+    """The mean test power of the mixed critic `k` over a few batches that no weight has seen, with the final weights.
+
+    α has seen them, so for α it is no test.
+    """
     search.critics[k].mix(search.mixing())
     return statistics.fmean(float(search.power(k, n, "critic search results")) for n in range(MEASURED_BATCHES))

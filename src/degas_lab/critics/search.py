@@ -92,6 +92,7 @@ class CriticSearch:
         return torch.stack([(self.mixing()[name] * cost).sum() for name, cost in self.costs.items()]).sum()
 
     def state_dict(self) -> dict[str, Any]:
+        """What a resumed search needs besides its seed and step."""
         return {
             "critics": [each.state_dict() for each in self.critics],
             "optimizers": [each.state_dict() for each in self.optimizers],
@@ -100,6 +101,7 @@ class CriticSearch:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a `state_dict`."""
         for critic, optimizer, weights, moments in zip(
             self.critics, self.optimizers, state["critics"], state["optimizers"], strict=True
         ):

@@ -44,7 +44,7 @@ class Plan(Settings):
         """Raise `UserError` for settings that a search for a critic cannot use."""
         check_candidates("down", self.down_operations)
         check_candidates("normal", self.normal_operations)
-        for name in ("critic", "supervised", "cuda_graphs", "stop_step", "evaluate_steps"):
-            if getattr(self.gan, name):
+        for name in ("critic", "supervised", "grow", "cuda_graphs", "stop_step", "evaluate_steps"):
+            if getattr(self.gan, name) != GanSettings.model_fields[name].default:
                 option = f"--gan.{name.replace('_', '-')}"
                 raise UserError(f"{option}: has no meaning in a search for a critic; leave it out")

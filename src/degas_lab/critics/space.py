@@ -49,6 +49,7 @@ class CriticSpace:
         return tuple(found)
 
     def operations(self, slot: CriticSlot) -> tuple[str, ...]:
+        """The candidates of a place, in table order."""
         return self.down if slot.kind == "down" else self.normal
 
     def count(self) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,81 +19,79 @@ from degas.nas.checks import check_search
 from degas.nas.grow.chain import stage_job
 from degas.nas.grow.plan import grown_stages
 from degas.nas.job import SearchJob
-from degas.runtime.distributed import Engine
-from degas.runtime.finite import NonFiniteError
 from degas.runtime.setup import Setup
-from degas.settings.sections import SearchSettings, SpaceSettings
+from degas.settings.sections import SearchSettings
 from degas.space.architecture import Architecture
 from degas.space.graph import Edge, stage_of
 from degas_lab.fits.grown_plan import AT_ONCE, Plan, Row
-from degas_lab.fits.metered import MeteredSearch, fitted, metered
-from degas_lab.trials import Trials
+from degas_lab.fits.metered import MeteredSearch, metered, or_failed
+from degas_lab.fits.search_rows import SearchRows
 
-SMALL = "small"  # the trial of the search at half the size, from which two rows derive
+SMALL = "small"  # the trial of the search at half the size
+DERIVED: tuple[Row, ...] = ("repeated", "moved")  # the rows that derive from it
 
 
-class Grown:
-    """The measurement in `folder`: `trials/` holds one record per search and fit.
+class Grown(SearchRows):
+    """The comparison of a grown search with the search at once, in a folder.
 
-    Raises `UserError` before any search for images of a single stage, and for settings that no row can use.
+    It raises `UserError` for images of a single stage, too.
     """
 
-    def __init__(
-        self,
-        images: ImageSet,
-        settings: SearchSettings,
-        space: SpaceSettings,
-        plan: Plan,
-        folder: Path,
-        *,
-        engine: Engine,
-        say: Callable[[str], None] = print,
-    ) -> None:
-        self.images, self.space, self.plan, self.engine, self.say = images, space, plan, engine, say
-        self.settings = settings.model_copy(update={"grow": False, "prefix": None})
-        self.rows: tuple[Row, ...] = tuple(dict.fromkeys((AT_ONCE, *plan.rows)))
+    plan: Plan
+
+    def of_all_rows(self, settings: SearchSettings) -> SearchSettings:
+        return settings.model_copy(update={"grow": False, "prefix": None})
+
+    def check(self) -> None:
+        images = self.images
         for grow in (False, True):
-            asked = self.settings.model_copy(update={"grow": grow})
-            check_search(asked, space, image_size=images.image_size, channels=images.channels)
-        graph, _ = space.resolve(images.image_size)
+            epochs = self.settings.grow_epochs if grow else None
+            asked = self.settings.model_copy(update={"grow": grow, "grow_epochs": epochs})
+            check_search(asked, self.space, image_size=images.image_size, channels=images.channels)
+        graph, _ = self.space.resolve(images.image_size)
         if graph.num_stages < 2:
             raise UserError("grown-search: images of one stage cannot grow; give a larger --data.image-size")
-        shared: dict[str, Any] = {"data": images.identity, "search": self.settings.model_dump(mode="json")}
-        shared |= {"space": space.model_dump(mode="json"), "fit_epochs": plan.fit_epochs}
-        self.trials = Trials(folder / "trials", shared)
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        return tuple(dict.fromkeys((AT_ONCE, *self.plan.rows)))
 
     def measure(self) -> None:
-        """Make every missing trial, seed by seed."""
-        for seed in range(self.plan.seed, self.plan.seed + self.plan.seeds):
-            for row in self.rows:
-                self.trials.run(f"{row}-s{seed}", partial(self._trial, row, seed))
+        """Make every missing trial, seed by seed. What derives from a search at half the size is made after it."""
+        order = [(row, seed) for seed in self.seeds for row in self.rows]
+        small = {_name(SMALL, seed): partial(self._small, seed) for row, seed in order if row in DERIVED}
+        for derived, makers in ((False, small), (True, {})):
+            rows = {_name(*one): partial(self._trial, *one) for one in order if (one[0] in DERIVED) == derived}
+            self.trials.make_ahead({**rows, **makers})
+        for row, seed in order:
+            record = self.trials.run(_name(row, seed), partial(self._trial, row, seed))
+            self.say(f"{row:<9} seed {seed}  {record.get('failed') or record['loss']}")
 
     def _trial(self, row: Row, seed: int) -> dict[str, Any]:
         """The record of a row's architecture: its loss, its size, and what finding it cost."""
-        named = {"row": row, "seed": seed}
-        try:
-            found, costs = self._found(row, seed)
-            options: dict[str, Any] = {"seed": seed, "num_epochs": self.plan.fit_epochs, "engine": self.engine}
-            record = {**named, **fitted(found, costs, self.images, self.settings, **options)}
-        except (NonFiniteError, UserError) as error:
-            record = {**named, "failed": str(error)}
-        self.say(f"{row:<9} seed {seed}  {record.get('failed') or record['loss']}")
-        return record
+        small = self.trials.run(_name(SMALL, seed), partial(self._small, seed)) if row in DERIVED else {}
+        return or_failed({"row": row, "seed": seed}, lambda: self.fitted(*self._found(row, seed, small), seed))
 
-    def _found(self, row: Row, seed: int) -> tuple[Architecture, dict[str, Any]]:
+    def _found(self, row: Row, seed: int, small: Mapping[str, Any]) -> tuple[Architecture, dict[str, Any]]:
+        """A row's architecture and costs; `small`: the record of the search at half the size, if it derives from it."""
         if row == AT_ONCE:
             return self._search(self.images, seed)
-        if row in ("grown", "prefix"):
+        if row not in DERIVED:
             return self._chain(seed, takes_over=row == "grown")
-        small = self.trials.run(f"{SMALL}-s{seed}", partial(self._small, seed))
+        if "failed" in small:
+            raise UserError(small["failed"])
         architecture, costs = Architecture.from_dict(small["architecture"]), small["costs"]
         size = self.images.image_size
         return (repeated(architecture) if row == "repeated" else architecture.for_image_size(size)), costs
 
     def _small(self, seed: int) -> dict[str, Any]:
         """The record of the search at half the size."""
-        found, costs = self._search(area_downsampled(self.images, self.images.image_size // 2), seed)
-        return {"row": SMALL, "seed": seed, "architecture": found.to_dict(), "costs": costs}
+
+        def make() -> dict[str, Any]:
+            found, costs = self._search(area_downsampled(self.images, self.images.image_size // 2), seed)
+            return {"architecture": found.to_dict(), "costs": costs}
+
+        return or_failed({"row": SMALL, "seed": seed}, make)
 
     def _search(self, images: ImageSet, seed: int) -> tuple[Architecture, dict[str, Any]]:
         with tempfile.TemporaryDirectory(prefix="degas-") as scratch:
@@ -118,6 +116,10 @@ class Grown:
         given = {"engine": self.engine, "prefix": job.prefix, "place": job.place}
         found, costs = metered(path, MeteredSearch(job.images, job.search, job.space, seed=seed, **given))
         return found, {"image_size": job.images.image_size, **costs}
+
+
+def _name(row: str, seed: int) -> str:
+    return f"{row}-s{seed}"
 
 
 _SETUP = Setup("default", "auto", False, "none", ["degas", "experiment", "grown-search"])

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from degas.runtime.json_files import write_json
-from degas_lab.figures import COLOURS, markdown, saved_figure, write_text
+from degas_lab.figures import COLOURS, markdown, saved_figure
 from degas_lab.fits.grown_plan import AT_ONCE, ROWS
-from degas_lab.paired import Difference, by_seed, paired_difference
+from degas_lab.fits.row_summary import against, difference_in_words, seeds_in_words, seeds_of, write_rows
 from degas_lab.trials import TrialRecords
 
 HEAD = (
@@ -22,33 +20,15 @@ MEANS = ("loss", "num_parameters", "search_multiply_adds", "held_mib")
 
 def write_summary(records: TrialRecords, folder: Path) -> dict[str, Any]:
     """Write `summary.json`, `table.md` and `losses.png`; return the summary."""
-    summary = {"rows": [one for name in ROWS if (one := describe(name, records)) is not None]}
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "summary.json", summary)
-    write_text(folder / "table.md", format_table(summary))
-    draw(summary, folder / "losses.png")
-    return summary
+    return write_rows(folder, [describe(name, records) for name in ROWS], format_table, draw)
 
 
 def describe(row: str, records: TrialRecords) -> dict[str, Any] | None:
     """A row, with means over its finished seeds; None without any."""
     own = [record for record in records.values() if record["row"] == row]
-    done = [record for record in own if "failed" not in record]
-    if not done:
+    if all("failed" in record for record in own):
         return None
-    losses = [(one["row"], one["seed"], one["loss"]) for one in records.values() if "loss" in one]
-    table = by_seed(losses)
-    against = paired_difference(table[row], table.get(AT_ONCE, {})) if row != AT_ONCE else None
-    times = [record["search_seconds"] for record in done if record["search_seconds"] is not None]
-    return {
-        "row": row,
-        "num_seeds": len(done),
-        "num_failed": len(own) - len(done),
-        **{name: statistics.fmean(record[name] for record in done) for name in MEANS},
-        "search_seconds": statistics.fmean(times) if times else None,
-        "losses": [record["loss"] for record in done],
-        "against_at_once": None if against is None else vars(against),
-    }
+    return {"row": row, **seeds_of(own, MEANS, "search_seconds"), "against_at_once": against(row, AT_ONCE, records)}
 
 
 def format_table(summary: Mapping[str, Any]) -> str:
@@ -56,16 +36,15 @@ def format_table(summary: Mapping[str, Any]) -> str:
     whole = next((one for one in summary["rows"] if one["row"] == AT_ONCE), None)
     rows = []
     for one in summary["rows"]:
-        against = one["against_at_once"]
         rows.append(
             [
                 one["row"],
-                f"{one['num_seeds']}" + (f" ({one['num_failed']} failed)" if one["num_failed"] else ""),
+                seeds_in_words(one),
                 _with_share(one, whole, "search_multiply_adds", "{:.3g}"),
                 _with_share(one, whole, "held_mib", "{:.1f}"),
                 _with_share(one, whole, "search_seconds", "{:.0f}"),
                 *(f"{one['num_parameters']:,.0f}", f"{one['loss']:.4f}"),
-                "" if against is None else Difference(**against).in_words(4),
+                difference_in_words(one["against_at_once"]),
             ]
         )
     return markdown(HEAD, rows)

@@ -7,7 +7,6 @@ architecture, the supernet's ranking of the options of each decision is compared
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -16,16 +15,14 @@ from typing import Any
 
 from degas.data.image_set import ImageSet
 from degas.nas.settings import resolve_search
-from degas.nets.cost import architecture_cost
 from degas.runtime.distributed import Engine
-from degas.runtime.finite import NonFiniteError
 from degas.settings.sections import SearchSettings, SpaceSettings
 from degas.space.architecture import Architecture
 from degas.space.graph import SearchSpace
 from degas.space.neighbours import Neighbour, neighbours
 from degas.space.pruning import choices
 from degas_lab.fits.neighbour_plan import Plan
-from degas_lab.fits.standalone import fit_alone, fit_settings
+from degas_lab.fits.standalone import fit_record, fit_settings
 from degas_lab.trials import Trials
 
 FOUND = "found"
@@ -88,19 +85,8 @@ class LocalOptimum:
         return choices(self.found.edges, self.space)
 
     def _fit(self, described: dict[str, str], architecture: Architecture, seed: int) -> dict[str, Any]:
-        wall, processor = time.perf_counter(), time.process_time()
-        found = self._loss(architecture, seed)
-        spent = {"seconds": time.perf_counter() - wall, "processor_seconds": time.process_time() - processor}
-        nodes = architecture.to_dict()["nodes"]
-        return {**described, "seed": seed, **found, **vars(architecture_cost(architecture)), **spent, "nodes": nodes}
-
-    def _loss(self, architecture: Architecture, seed: int) -> dict[str, Any]:
-        """`loss`; for a diverged fit it is None, and `failed` says why."""
         options: dict[str, Any] = {"seed": seed, "num_epochs": self.num_epochs, "engine": self.engine}
-        try:
-            return {"loss": fit_alone(architecture, self.images, self.settings, **options)}
-        except NonFiniteError as error:
-            return {"loss": None, "failed": str(error)}
+        return {**described, "seed": seed, **fit_record(architecture, self.images, self.settings, **options)}
 
 
 def searched_space(found: Architecture, given: SpaceSettings) -> SearchSpace:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,13 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
 from degas.data.image_set import ImageSet
+from degas.errors import UserError
 from degas.nas.loop import run_steps
 from degas.nas.results.outputs import write_results
 from degas.nas.signal import Terms
 from degas.nas.state import Search
 from degas.nets.cost import architecture_cost
+from degas.runtime.finite import NonFiniteError
 from degas.runtime.run_folder import StageFolder
 from degas.settings.sections import SearchSettings
 from degas.space.architecture import Architecture
@@ -49,15 +51,16 @@ class MeteredSearch(Search):
         self.seconds.append(time.process_time() - began)
         return terms
 
-    def costs(self) -> dict[str, float | None]:
+    def costs(self, num_steps: int) -> dict[str, float | None]:
         """Means over steps: `step_multiply_adds` (backward passes included), `held_mib`, `step_seconds`.
 
-        `step_seconds` is None if every step was counted. `search_multiply_adds` is that of all steps together.
+        `step_seconds` is None if every step was counted. `search_multiply_adds` is that of all `num_steps` taken, which
+        are fewer than planned if the search settled early.
         """
         mean = statistics.fmean(self.multiply_adds)
         return {
             "step_multiply_adds": mean,
-            "search_multiply_adds": mean * self.total_steps,
+            "search_multiply_adds": mean * num_steps,
             "held_mib": statistics.fmean(self.held_bytes) / 2**20,
             "step_seconds": statistics.fmean(self.seconds) if self.seconds else None,
         }
@@ -70,7 +73,7 @@ def metered(path: Path, search: MeteredSearch) -> tuple[Architecture, Costs]:
         began = time.process_time()
         found = write_results(folder, search, step)
         pruned = time.process_time() - began
-    return found, {**search.costs(), "prune_seconds": pruned, "num_steps": step}
+    return found, {**search.costs(step), "prune_seconds": pruned, "num_steps": step}
 
 
 def fitted(
@@ -85,6 +88,14 @@ def fitted(
     seconds = time.process_time() - began
     nodes = found.to_dict()["nodes"]
     return {"loss": loss, **vars(architecture_cost(found)), **costs, "fit_seconds": seconds, "nodes": nodes}
+
+
+def or_failed(named: Mapping[str, Any], make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+    """The record `named` with what `make` returns; with `failed`, the reason, for a search or fit that ends in none."""
+    try:
+        return {**named, **make()}
+    except (NonFiniteError, UserError) as error:
+        return {**named, "failed": str(error)}
 
 
 class Held:
@@ -112,7 +123,8 @@ class _Saved:
 
     def __init__(self, tensor: Tensor, held: Held) -> None:
         storage = tensor.untyped_storage()
-        self.tensor, self.held, self.storage = tensor, held, (storage.data_ptr(), storage.nbytes())
+        # The storage itself and not its address, which tensors without memory do not have.
+        self.tensor, self.held, self.storage = tensor, held, (storage._cdata, storage.nbytes())
         held.add(self.storage)
 
     def __del__(self) -> None:

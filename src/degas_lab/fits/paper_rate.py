@@ -11,7 +11,8 @@ and the difference of activations between images.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from degas.data.image_set import ImageSet
 from degas.nas.glo.glo import Glo, mean_image_loss
 from degas.nas.signal import total, weight_optimizer
 from degas.nas.state import Search
+from degas.nas.supernet.supernet import MixedBackbone
 from degas.nets.normalisation import frozen_buffers
 from degas.runtime.comparison import Rules
 from degas.runtime.distributed import Engine
@@ -95,7 +97,33 @@ def hold_last_norm(search: Search) -> None:
 
 def probe(search: Search, step: int) -> dict[str, Any]:
     """Record activations and gradients at each place, by the passes of a weight step that changes nothing."""
-    backbone, places = search.supernet.backbone, {}
+    backbone, batch = search.supernet.backbone, search.weight_batches(step)
+    assert isinstance(search.signal, Glo)
+    latents = search.signal.table.batch(batch.index.to(search.engine.device))
+    with kept_places(backbone) as places:
+        latents.retain_grad()
+        places["latents"] = latents
+        search.alpha_step.require_gradients(weights=True, alphas=False)
+        with frozen_buffers(search.supernet):
+            total(search.signal.terms(latents, batch)).backward()
+    search.supernet.zero_grad(set_to_none=True)
+    rectified = places["last ReLU"]
+    scale, shift = backbone.norm.weight, backbone.norm.bias
+    assert scale is not None
+    assert shift is not None
+    return {
+        "positive_share_of_last_relu": float((rectified > 0).float().mean()),
+        "dead_channels_of_last_relu": int((rectified.amax(dim=(0, 2, 3)) == 0).sum()),
+        "last_bn_scale": float(scale.detach().abs().mean()),
+        "last_bn_shift": float(shift.detach().mean()),
+        "places": {name: describe(tensor) for name, tensor in places.items()},
+    }
+
+
+@contextmanager
+def kept_places(backbone: MixedBackbone) -> Iterator[dict[str, Tensor]]:
+    """Keep the tensors (B, …) of a pass inside the block, with their gradients: place → tensor, in the pass's order."""
+    places: dict[str, Tensor] = {}
 
     def keep(name: str, tensor: Tensor) -> None:
         tensor.retain_grad()
@@ -112,27 +140,11 @@ def probe(search: Search, step: int) -> dict[str, Any]:
     hooks.append(backbone.norm.register_forward_pre_hook(lambda module, inputs: keep(backbone.last, inputs[0])))
     hooks.append(backbone.norm.register_forward_hook(keep_norm))
     hooks.append(backbone.to_image.register_forward_pre_hook(lambda module, inputs: keep("last ReLU", inputs[0])))
-    batch = search.weight_batches(step)
-    assert isinstance(search.signal, Glo)
-    latents = search.signal.table.batch(batch.index.to(search.engine.device))
-    keep("latents", latents)
-    search.alpha_step.require_gradients(weights=True, alphas=False)
-    with frozen_buffers(search.supernet):
-        total(search.signal.terms(latents, batch)).backward()
-    for hook in hooks:
-        hook.remove()
-    search.supernet.zero_grad(set_to_none=True)
-    rectified = places["last ReLU"]
-    scale, shift = backbone.norm.weight, backbone.norm.bias
-    assert scale is not None
-    assert shift is not None
-    return {
-        "positive_share_of_last_relu": float((rectified > 0).float().mean()),
-        "dead_channels_of_last_relu": int((rectified.amax(dim=(0, 2, 3)) == 0).sum()),
-        "last_bn_scale": float(scale.detach().abs().mean()),
-        "last_bn_shift": float(shift.detach().mean()),
-        "places": {name: describe(tensor) for name, tensor in places.items()},
-    }
+    try:
+        yield places
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 @torch.no_grad()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -21,7 +20,6 @@ from degas.errors import UserError
 from degas.nets.cost import architecture_cost
 from degas.nets.extremes import extreme_edges
 from degas.runtime.distributed import Engine
-from degas.runtime.finite import NonFiniteError
 from degas.runtime.json_files import write_json
 from degas.settings.sections import SearchSettings, SpaceSettings
 from degas.space.architecture import Architecture
@@ -30,7 +28,7 @@ from degas_lab.figures import COLOURS, GREY, markdown, saved_figure, write_text
 from degas_lab.fits import evolution
 from degas_lab.fits.evolution import Edges, Fit, Proposal, distinct
 from degas_lab.fits.rival_plan import Plan
-from degas_lab.fits.standalone import fit_alone, fit_settings
+from degas_lab.fits.standalone import fit_record, fit_settings
 from degas_lab.trials import Trials
 
 
@@ -110,26 +108,14 @@ class Baselines:
         architecture = replace(self.pattern, edges=proposal.edges, provenance={})
 
         def fit() -> dict[str, Any]:
-            wall, processor = time.perf_counter(), time.process_time()
-            found = self._loss(architecture, seed)
-            spent = {"seconds": time.perf_counter() - wall, "processor_seconds": time.process_time() - processor}
-            cost = vars(architecture_cost(architecture))
-            nodes = architecture.to_dict()["nodes"]
-            return {"kind": kind, "seed": seed, **found, **cost, **spent, "nodes": nodes}
+            options: dict[str, Any] = {"seed": seed, "num_epochs": self.plan.num_epochs, "engine": self.engine}
+            return {"kind": kind, "seed": seed, **fit_record(architecture, self.images, self.settings, **options)}
 
         name = trial_name(proposal.edges, seed)
         record = self.trials.run(name, fit)
         shown = "diverged" if record["loss"] is None else f"{record['loss']:.4f}"
         self.say(f"{kind:<10} {name:<18} loss {shown}   parameters {record['num_parameters']:,}")
         return loss_of(record)
-
-    def _loss(self, architecture: Architecture, seed: int) -> dict[str, Any]:
-        """`loss`; for a diverged fit it is None, and `failed` says why."""
-        options: dict[str, Any] = {"seed": seed, "num_epochs": self.plan.num_epochs, "engine": self.engine}
-        try:
-            return {"loss": fit_alone(architecture, self.images, self.settings, **options)}
-        except NonFiniteError as error:
-            return {"loss": None, "failed": str(error)}
 
     def _accept(self, edges: Edges) -> bool:
         return self.plan.max_params is None or self.parameters(edges) <= self.plan.max_params

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ from degas.generator.generator import Generator
 from degas.nas.glo.glo import Glo
 from degas.nas.signal import fit_watch
 from degas.nets.backbone import FLAT
+from degas.nets.cost import architecture_cost
 from degas.runtime.distributed import Engine
+from degas.runtime.finite import NonFiniteError
 from degas.runtime.rng import forked_rng
 from degas.settings.sections import SearchSettings
 from degas.space.architecture import Architecture
@@ -59,6 +62,23 @@ def fit_alone(
     fit(glo, batches)
     glo.recalibrate()
     return glo.mean_loss()
+
+
+def fit_record(
+    architecture: Architecture, images: ImageSet, settings: SearchSettings, **options: Any
+) -> dict[str, Any]:
+    """The loss of a fit alone (None if it diverged, with `failed`, the reason), the size, both times, and the nodes.
+
+    `options`: seed, number of epochs and engine of the fit.
+    """
+    wall, processor = time.perf_counter(), time.process_time()
+    found: dict[str, Any]
+    try:
+        found = {"loss": fit_alone(architecture, images, settings, **options)}
+    except NonFiniteError as error:
+        found = {"loss": None, "failed": str(error)}
+    spent = {"seconds": time.perf_counter() - wall, "processor_seconds": time.process_time() - processor}
+    return {**found, **vars(architecture_cost(architecture)), **spent, "nodes": architecture.to_dict()["nodes"]}
 
 
 def fit(glo: Glo, batches: Batches) -> None:

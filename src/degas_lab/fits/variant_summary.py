@@ -8,56 +8,40 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from degas.runtime.json_files import write_json
-from degas_lab.figures import COLOURS, markdown, saved_figure, write_text
+from degas_lab.figures import COLOURS, markdown, saved_figure
+from degas_lab.fits.row_summary import against, difference_in_words, seeds_in_words, seeds_of, write_rows
 from degas_lab.fits.variant_plan import CHANGES, DEFAULT
-from degas_lab.paired import Difference, by_seed, paired_difference
 from degas_lab.trials import TrialRecords
 
 HEAD = (
     *("search", "epochs", "multiply-adds of a step", "held MiB", "ms a step", "seeds", "equal decisions"),
     *("parameters", "loss", "against the default"),
 )
+MEANS = ("loss", "num_parameters", "step_multiply_adds", "held_mib")
 
 
 def write_summary(records: TrialRecords, folder: Path) -> dict[str, Any]:
     """Write `summary.json`, `table.md` and `losses.png`; return the summary."""
-    summary = {"rows": [one for name in CHANGES if (one := describe(name, records)) is not None]}
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "summary.json", summary)
-    write_text(folder / "table.md", format_table(summary))
-    draw(summary, folder / "losses.png")
-    return summary
+    return write_rows(folder, [describe(name, records) for name in CHANGES], format_table, draw)
 
 
 def describe(row: str, records: TrialRecords) -> dict[str, Any] | None:
     """A row at the default's cost, with means over its finished seeds; None without any."""
-    own = [record for record in records.values() if record["row"] == row and record["budget"] == "cost"]
+    at_cost = {name: record for name, record in records.items() if record["budget"] == "cost"}
+    own = [record for record in at_cost.values() if record["row"] == row]
     done = [record for record in own if "failed" not in record]
     if not done:
         return None
     first = [record for record in records.values() if record["row"] == row and record["budget"] == "epochs"]
-    table = by_seed([(one["row"], one["seed"], one["loss"]) for one in _at_equal_cost(records)])
-    against = paired_difference(table[row], table.get(DEFAULT, {})) if row != DEFAULT else None
-    means = ("loss", "num_parameters", "step_multiply_adds", "held_mib")
-    times = [record["step_seconds"] for record in done if record["step_seconds"] is not None]
     return {
         "row": row,
         "num_epochs": done[0]["num_epochs"],
-        "num_seeds": len(done),
-        "num_failed": len(own) - len(done),
-        **{name: statistics.fmean(record[name] for record in done) for name in means},
-        "step_seconds": statistics.fmean(times) if times else None,
-        "losses": [record["loss"] for record in done],
+        **seeds_of(own, MEANS, "step_seconds"),
         "loss_at_equal_epochs": next((record.get("loss") for record in first), None),
         "equal_decisions": equal_decisions([record["choices"] for record in done]),
         "num_decisions": len(done[0]["choices"]),
-        "against_default": None if against is None else vars(against),
+        "against_default": against(row, DEFAULT, at_cost),
     }
-
-
-def _at_equal_cost(records: TrialRecords) -> list[Mapping[str, Any]]:
-    return [one for one in records.values() if one["budget"] == "cost" and "failed" not in one]
 
 
 def equal_decisions(found: Sequence[Mapping[str, str]]) -> float | None:
@@ -73,7 +57,6 @@ def format_table(summary: Mapping[str, Any]) -> str:
     for one in summary["rows"]:
         share = one["step_multiply_adds"] / default["step_multiply_adds"] if default else None
         agreed = one["equal_decisions"]
-        against = one["against_default"]
         rows.append(
             [
                 *(
@@ -83,10 +66,10 @@ def format_table(summary: Mapping[str, Any]) -> str:
                     f"{one['held_mib']:.1f}",
                 ),
                 "" if one["step_seconds"] is None else f"{1000 * one['step_seconds']:.0f}",
-                f"{one['num_seeds']}" + (f" ({one['num_failed']} failed)" if one["num_failed"] else ""),
+                seeds_in_words(one),
                 "" if agreed is None else f"{agreed:.1f} of {one['num_decisions']}",
                 *(f"{one['num_parameters']:,.0f}", f"{one['loss']:.4f}"),
-                "" if against is None else Difference(**against).in_words(4),
+                difference_in_words(one["against_default"]),
             ]
         )
     return markdown(HEAD, rows)

@@ -8,93 +8,97 @@ fitted alone by GLO, equally for all, also after a search by a critic; rows are 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from degas.data.image_set import ImageSet
-from degas.errors import UserError
 from degas.nas.checks import check_search
 from degas.nas.settings import resolve_search
-from degas.runtime.distributed import Engine
-from degas.runtime.finite import NonFiniteError
-from degas.settings.sections import SearchSettings, SpaceSettings
+from degas.settings.sections import SearchSettings
 from degas.space.architecture import Architecture
 from degas.space.pruning import choices
-from degas_lab.fits.metered import MeteredSearch, fitted, metered
+from degas_lab.fits.metered import MeteredSearch, metered, or_failed
+from degas_lab.fits.search_rows import SearchRows
 from degas_lab.fits.variant_plan import CHANGES, DEFAULT, Plan, Row
-from degas_lab.trials import Trials
 
 
-class Variants:
-    """The measurement in `folder`: `trials/` holds one record per search and fit.
+class _Search(NamedTuple):
+    """A trial; its fields are the first ones of its record."""
 
-    Raises `UserError` for rows that the settings exclude, before any search.
-    """
+    row: Row
+    seed: int
+    num_epochs: int
+    budget: str  # epochs: as many as the default has; cost: as many as make the default's multiply-adds
 
-    def __init__(
-        self,
-        images: ImageSet,
-        settings: SearchSettings,
-        space: SpaceSettings,
-        plan: Plan,
-        folder: Path,
-        *,
-        engine: Engine,
-        say: Callable[[str], None] = print,
-    ) -> None:
-        self.images, self.settings, self.space, self.plan = images, settings, space, plan
-        self.engine, self.say = engine, say
-        self.rows: tuple[Row, ...] = tuple(dict.fromkeys((DEFAULT, *plan.rows)))
-        self.num_epochs = resolve_search(settings, images.num_images).num_epochs
+    @property
+    def name(self) -> str:
+        return f"{self.row}-{self.budget}-s{self.seed}"
+
+
+class Variants(SearchRows):
+    """The comparison of other ways to search with the default one, in a folder."""
+
+    plan: Plan
+
+    def check(self) -> None:
+        images = self.images
         for row in self.rows:
-            check_search(self.of_row(row, 1), space, image_size=images.image_size, channels=images.channels)
-        shared: dict[str, Any] = {"data": images.identity, "search": settings.model_dump(mode="json")}
-        shared |= {"space": space.model_dump(mode="json"), "fit_epochs": plan.fit_epochs}
-        self.trials = Trials(folder / "trials", shared)
+            check_search(self.of_row(row, 1), self.space, image_size=images.image_size, channels=images.channels)
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        return tuple(dict.fromkeys((DEFAULT, *self.plan.rows)))
+
+    @property
+    def num_epochs(self) -> int:
+        """The default's number of epochs."""
+        return resolve_search(self.settings, self.images.num_images).num_epochs
 
     def measure(self) -> None:
-        """Make every missing trial, seed by seed; the first seed also with the default's number of epochs."""
-        for seed in range(self.plan.seed, self.plan.seed + self.plan.seeds):
-            for row in self.rows:
-                self.trial(row, seed, self.equal_cost_epochs(row), "cost")
+        """Make every missing trial: the searches that are counted and the default's, then those of equal cost."""
+        counted = [self._counted(row) for row in self.rows]
+        self._make([*counted, *(_Search(DEFAULT, seed, self.num_epochs, "cost") for seed in self.seeds[1:])])
+        epochs = {row: self.equal_cost_epochs(row) for row in self.rows if row != DEFAULT}
+        self._make([_Search(row, seed, epochs[row], "cost") for seed in self.seeds for row in epochs])
 
     def equal_cost_epochs(self, row: Row) -> int:
         """As many epochs as make the default's multiply-adds, by the first seed's searches; at least one."""
-        if row == DEFAULT:
-            return self.num_epochs
-        ours, default = (self.trial(one, self.plan.seed, self.num_epochs, "epochs") for one in (row, DEFAULT))
-        if "failed" in ours:
+        ours, default = (self._record(self._counted(one)) for one in (row, DEFAULT))
+        if "failed" in ours or "failed" in default:
             return self.num_epochs
         share = default["search_multiply_adds"] / ours["search_multiply_adds"]
         return max(1, round(self.num_epochs * share))
 
-    def trial(self, row: Row, seed: int, num_epochs: int, budget: str) -> dict[str, Any]:
-        """The record of a search of `num_epochs`; the default's serve both budgets."""
-        budget = "cost" if row == DEFAULT else budget
-        again = row != DEFAULT and budget == "cost" and (seed, num_epochs) == (self.plan.seed, self.num_epochs)
+    def _counted(self, row: Row) -> _Search:
+        """The first seed's search with the default's number of epochs; the default's serves both budgets."""
+        return _Search(row, self.plan.seed, self.num_epochs, "cost" if row == DEFAULT else "epochs")
 
-        def search() -> dict[str, Any]:
-            named = {"row": row, "seed": seed, "num_epochs": num_epochs, "budget": budget}
-            if again:  # the row costs as much as the default, and this search has been made
-                return {**self.trial(row, seed, num_epochs, "epochs"), "budget": budget}
-            try:
-                record = {**named, **self._searched_and_fitted(row, seed, num_epochs)}
-            except (NonFiniteError, UserError) as error:
-                record = {**named, "failed": str(error)}
-            self.say(f"{row:<16} seed {seed}  {num_epochs:>3} epochs  {record.get('failed') or record['loss']}")
-            return record
+    def _make(self, searches: Sequence[_Search]) -> None:
+        """Make the missing ones of these trials, none of which needs another of them."""
+        self.trials.make_ahead({one.name: partial(self._trial, one) for one in searches})
+        for one in searches:
+            record = self._record(one)
+            told = record.get("failed") or record["loss"]
+            self.say(f"{one.row:<16} seed {one.seed}  {one.num_epochs:>3} epochs  {told}")
 
-        return self.trials.run(f"{row}-{budget}-s{seed}", search)
+    def _record(self, one: _Search) -> dict[str, Any]:
+        return self.trials.run(one.name, partial(self._trial, one))
+
+    def _trial(self, one: _Search) -> dict[str, Any]:
+        """The record of a search and the fit of what it found."""
+        same = one._replace(budget="epochs")
+        if one.budget == "cost" and same == self._counted(one.row):
+            # the row costs as much as the default, and this search has been made
+            return {**self._record(same), "budget": one.budget}
+        return or_failed(one._asdict(), partial(self._searched_and_fitted, one))
 
     def of_row(self, row: Row, num_epochs: int) -> SearchSettings:
         """The complete settings of a row's search."""
         return SearchSettings(**{**self.settings.model_dump(), **CHANGES[row], "num_epochs": num_epochs})
 
-    def _searched_and_fitted(self, row: Row, seed: int, num_epochs: int) -> dict[str, Any]:
-        found, costs = self._search(self.of_row(row, num_epochs), seed)
-        options: dict[str, Any] = {"seed": seed, "num_epochs": self.plan.fit_epochs, "engine": self.engine}
-        return fitted(found, costs, self.images, self.settings, **options)
+    def _searched_and_fitted(self, one: _Search) -> dict[str, Any]:
+        return self.fitted(*self._search(self.of_row(one.row, one.num_epochs), one.seed), one.seed)
 
     def _search(self, settings: SearchSettings, seed: int) -> tuple[Architecture, Mapping[str, Any]]:
         """The found architecture, and what the search cost and decided."""

@@ -31,16 +31,20 @@ def row_commands(
         sizes = ("--image-size", IMAGE_SIZES[row.data], "--width", scale.width, "--noise-size", NOISE_SIZE)
         order = ("--space.separable-order", "darts")
         lines.append(_line("random", "--from-alpha", "--seed", seed, *sizes, *order, "--out", architecture))
-    width: int | str = scale.width
     if row.maker == "resnet-equal":
-        architecture, width = "resnet", "WIDTH"
-    gan: dict[str, Any] = {**scale.gan, "objective": row.objective, "generator_width": width}
-    gan |= {"supervised": True} if row.labels else {}
-    gan |= {"noise_size": row.noise_size} if row.noise_size is not None else {}
+        architecture = "resnet"
     named = ("--architecture", architecture, "--data", data, "--out", out)
-    lines.append(_line("train", *named, *PRESET, "--seed", seed, *size, *_options("gan", gan)))
+    lines.append(_line("train", *named, *PRESET, "--seed", seed, *size, *_options("gan", _gan_settings(row, scale))))
     lines.append(_line("evaluate", "--generator", out, "--data", data, "--out", out, *evaluate))
     return lines
+
+
+def _gan_settings(row: Row, scale: Scale) -> dict[str, Any]:
+    """The settings of a row's training."""
+    width: int | str = "WIDTH" if row.maker == "resnet-equal" else scale.width
+    found: dict[str, Any] = {**scale.gan, "objective": row.objective, "generator_width": width}
+    found |= {"supervised": True} if row.labels else {}
+    return found | ({"noise_size": row.noise_size} if row.noise_size is not None else {})
 
 
 def search_command(

@@ -27,7 +27,7 @@ from degas.runtime.run_folder import read_jsonl
 from degas.settings.presets import PRESETS
 from degas.settings.resolve import settings_for
 from degas.settings.sections import DataSettings, EvaluateSettings, SpaceSettings
-from degas.space.architecture import Architecture
+from degas.space.architecture import FORMAT, VERSION, Architecture
 from degas.space.pruning import prune_random_alpha
 from degas_lab.paper.rows import IMAGE_SIZES, NOISE_SIZE, NUM_IMAGES, TABLES, Row, Search, data_sets_of, searches_of
 from degas_lab.paper.scales import Scale
@@ -117,11 +117,19 @@ class PaperTable:
         return {**facts, "nodes": found.to_dict()["nodes"], "loss": losses[-1], **self._time(stage, total_seconds)}
 
     def search(self, search: Search, seed: int) -> Architecture:
-        """Search, or read the finished search back."""
+        """Search, or read the finished search back: from its folder, or else from its trial's record.
+
+        So a table can go on from its trials on another machine, where a new search would round otherwise.
+        """
+        name = f"{search.name}-s{seed}"
+        out = self.folder / "searches" / name
+        record = self.trials.records().get(f"search-{name}", {})
+        if "nodes" in record and not (out / "search" / "architecture.json").exists():
+            return recorded_architecture(record, self.images[search.data].channels)
         data = {**search.data_settings(), "max_images": self.scale.search_images}
         return stages.search(
             self.sources[search.data],
-            self.folder / "searches" / f"{search.name}-s{seed}",
+            out,
             preset=PRESET,
             seed=seed,
             resume=True,
@@ -259,6 +267,13 @@ def architecture_facts(found: Architecture) -> dict[str, Any]:
     """The sizes and orders of an architecture, which a comparison must hold equal or show."""
     names = ("num_stages", "num_normal", "base_size", "width", "noise_size", "order", "separable_order")
     return {name: getattr(found, name) for name in names}
+
+
+def recorded_architecture(record: Mapping[str, Any], channels: int) -> Architecture:
+    """The architecture that a search's record describes; `channels`: of its images."""
+    head = {"format": FORMAT, "version": VERSION, **record["architecture"], "channels": channels}
+    method = {"method": "search, from its trial's record", "seed": record["seed"]}
+    return Architecture.from_dict({**head, "nodes": record["nodes"], "provenance": method})
 
 
 def shortened(scores: Mapping[str, Any]) -> dict[str, Any]:

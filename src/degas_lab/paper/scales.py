@@ -39,9 +39,9 @@ SCALES = {
     "small": Scale(
         "narrow networks and short trainings for two cores; 50 visits of a latent, as in the paper",
         seeds=(0, 1, 2),
-        width=32,
+        width=16,
         search_images=3200,
-        gan={"num_steps": 1500, "width": 32},
+        gan={"num_steps": 1000, "width": 16},
         evaluate={"extractor": "imagenet", "num_samples": 5000, "untrained": False},
     ),
     "paper": Scale(

@@ -22,9 +22,9 @@ from degas.evaluation.extractors.build import build_extractor
 from degas.evaluation.extractors.imagenet import load_weights
 from degas.evaluation.metrics import kernel_distance
 from degas.figures.grids import save_grid
-from degas.gan.objectives.base import CriticBatch, GeneratorBatch
+from degas.gan.fresh import build_critic
+from degas.gan.objectives.base import OBJECTIVES, CriticBatch, GeneratorBatch
 from degas.gan.settings import CompleteGan, resolve_gan
-from degas.gan.state import build_critic
 from degas.nas.signal import Moved, Signal, Terms, load_optimizer, register_signal
 from degas.nets.normalisation import frozen_buffers, recalibrate
 from degas.runtime.rng import forked_rng, torch_generator
@@ -36,25 +36,32 @@ NUM_SAMPLES, COLUMNS = 64, 16  # of the picture
 RECALIBRATION_BATCHES = 20
 
 
+def critic_training(settings: SearchSettings) -> CompleteGan:
+    """The training of a search's critic by `critic_objective`: as wide as the supernet, with batches as large.
+
+    The default objective, `sn-gan-ttur`, is the cheapest.
+    """
+    objective, width = settings.critic_objective, settings.width
+    return resolve_gan(GanSettings(objective=objective, width=width, batch_images=settings.batch_images))
+
+
 @register_signal("adversarial")
 class AdversarialSignal(Signal):
     """Noise (B, d) → images that a critic should take for real; the critic is trained with the supernet's weights.
 
     `gan`: the complete settings of the objective (`gan.settings.resolve_gan`); `batch_images` reals per critic step.
-    Every step has as many fakes as the search's batch has images. Default: `sn-gan-ttur`, the cheapest, with a critic
-    as wide as the supernet. Raises `UserError` for fewer than two images, which have no distance to others.
+    Every step has as many fakes as the search's batch has images. Default: `critic_training`. Raises `UserError` for
+    fewer than two images, which have no distance to others.
     """
 
+    has_critic = True
     rates = "the rates of its GanSettings"
 
     def __init__(self, *arguments: Any, gan: CompleteGan | None = None, **options: Any) -> None:
         super().__init__(*arguments, **options)
         if self.images.num_images < 2:
             raise UserError(f"{self.images.source}: --search.signal adversarial needs at least two images")
-        default = GanSettings(
-            objective="sn-gan-ttur", width=self.settings.width, batch_images=self.settings.batch_images
-        )
-        self.gan = gan or resolve_gan(default)
+        self.gan = gan or critic_training(self.settings)
         self.objective = self.gan.own
         critic = build_critic(self.gan, self.images, self.seed).to(self.engine.device)
         self.critic = critic.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -72,11 +79,12 @@ class AdversarialSignal(Signal):
 
     @classmethod
     def check(cls, settings: SearchSettings, image_size: int) -> None:
+        objective = OBJECTIVES.find(settings.critic_objective, "--search.critic-objective")
         if settings.order == "second":
             raise UserError(
                 "search: --search.order second unrolls SGD, and --search.signal adversarial has Adam; leave it out"
             )
-        if settings.batch_images < 2:
+        if settings.batch_images < max(2, objective.fewest_images):
             raise UserError(
                 "search: --search.signal adversarial compares images of a batch; raise --search.batch-images"
             )

@@ -160,22 +160,7 @@ def run_benchmark(
         "sizes": {**vars(sizes), "rounds": rounds, "seed": seed, "clock": clock},
         "precision": {},
     }
-    measures: dict[str, Callable[[], dict[str, Any]]] = {
-        "search": lambda: {"search_step": bench.search_step()},
-        "adversarial-search": bench.adversarial_search,
-        "adversarial": bench.adversarial_steps,
-        "sampling": lambda: {"sampling": bench.sampling()},
-        "training": lambda: {"training_step": bench.training_steps()},
-        "features": bench.features,
-        "fid": lambda: {"fid": bench.fid()},
-        "graphs": bench.graphs,
-        "communication": lambda: {"communication": communication(sizes, seed=seed)},
-        "classifier": lambda: {"classifier_step": bench.classifier()},
-        "breakdown": bench.breakdown,
-        "threads": bench.threads,
-        "pool": bench.pool,
-        "compile": bench.compiled,
-    }
+    measures = _measures(bench)
     for part in parts:
         say(f"measuring: {part}")
         found = measures[part]()
@@ -185,6 +170,26 @@ def run_benchmark(
         say("measuring: growth")
         result["growth"] = bench.growth()
     return result
+
+
+def _measures(bench: Benchmark) -> dict[str, Callable[[], dict[str, Any]]]:
+    """Part of a benchmark → what measures it."""
+    return {
+        "search": lambda: {"search_step": bench.search_step()},
+        "adversarial-search": bench.adversarial_search,
+        "adversarial": bench.adversarial_steps,
+        "sampling": lambda: {"sampling": bench.sampling()},
+        "training": lambda: {"training_step": bench.training_steps()},
+        "features": bench.features,
+        "fid": lambda: {"fid": bench.fid()},
+        "graphs": bench.graphs,
+        "communication": lambda: {"communication": communication(bench.sizes, seed=bench.seed)},
+        "classifier": lambda: {"classifier_step": bench.classifier()},
+        "breakdown": bench.breakdown,
+        "threads": bench.threads,
+        "pool": bench.pool,
+        "compile": bench.compiled,
+    }
 
 
 def machine(command: Sequence[str]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ STEPS = (
     *GRAPH_STEPS,
 )
 
+TIMES, MEMORY = ("ours ms", "other ms", "times faster", "roofline ms", "share"), ("peak MiB", "other MiB")
 OTHERS = ("textbook", "plain", "adversarial", "one_thread", "alone")
 
 
@@ -43,34 +44,29 @@ def table(result: Mapping[str, Any]) -> Table:
     """One row per measurement: precision, our time, the other's, speedup, roofline and memory."""
     title = f"{result['machine']['cpu']}, {result['machine']['num_threads']} threads, {result['machine']['device']}"
     found = Table(title=title)
-    for name in (
-        "",
-        "precision",
-        "ours ms",
-        "other ms",
-        "times faster",
-        "roofline ms",
-        "share",
-        "peak MiB",
-        "other MiB",
-    ):
+    for name in ("", "precision", *TIMES, *MEMORY):
         found.add_column(name, justify="left" if name in ("", "precision") else "right")
     for name, row in rows(result).items():
         precision = result["precision"][name.partition(",")[0].replace(" ", "_")]
-        cells = [precision, f"{row['ours_ms']:.1f}"]
-        if "speedup" in row:
-            cells += [f"{_other(row):.1f}", f"{row['speedup']:.2f}"]
-        if "roofline_ms" in row:
-            cells += [f"{row['roofline_ms']:.1f}", f"{row['roofline_share']:.0%}"]
-        if "ours_peak_mib" in row:
-            cells += [""] * (6 - len(cells))
-            cells += [f"{row['ours_peak_mib']:.0f}", f"{_other(row, 'peak_mib'):.0f}"]
-        if "peak_mib" in row:
-            cells += [f"{row['peak_mib']:.0f}"]
-        found.add_row(name, *cells)
+        found.add_row(name, precision, *_cells(row))
         if "joint_ms" in row:
             found.add_row("search step, joint", precision, f"{row['joint_ms']:.1f}")
     return found
+
+
+def _cells(row: Mapping[str, float]) -> list[str]:
+    """The cells of a measurement after its precision."""
+    cells = [f"{row['ours_ms']:.1f}"]
+    if "speedup" in row:
+        cells += [f"{_other(row):.1f}", f"{row['speedup']:.2f}"]
+    if "roofline_ms" in row:
+        cells += [f"{row['roofline_ms']:.1f}", f"{row['roofline_share']:.0%}"]
+    if "ours_peak_mib" in row:
+        cells += [""] * (len(TIMES) - len(cells))
+        cells += [f"{row['ours_peak_mib']:.0f}", f"{_other(row, 'peak_mib'):.0f}"]
+    if "peak_mib" in row:
+        cells += [f"{row['peak_mib']:.0f}"]
+    return cells
 
 
 def plot(result: Mapping[str, Any], path: Path) -> None:

@@ -15,9 +15,10 @@ from torch import Tensor
 from degas.data.image_set import ImageSet
 from degas.data.pixels import to_symmetric
 from degas.gan.ema import decay_of
+from degas.gan.fresh import build_critic
 from degas.gan.objectives.base import CriticBatch, GeneratorBatch
 from degas.gan.settings import CompleteGan
-from degas.gan.state import Steps, build_critic
+from degas.gan.state import Steps
 from degas.generator.generator import Generator
 from degas.nets.resampling import as_defined
 from degas.runtime.distributed import Engine

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from degas.data.image_set import ImageSet
+from degas.errors import UserError
 from degas.gan.checks import check_generator, check_training
 from degas.gan.publish import published
 from degas.gan.settings import CompleteGan
@@ -48,10 +49,13 @@ def train_and_score(
             continues, bit for bit, also to later marks.
 
     Returns:
-        `steps`, `seconds`, `processor_seconds`, `load_average`, `num_threads`, `scoring_seconds`, `num_parameters`,
-        and `history`: one object per mark with `mark`, `steps`, `seconds`, `processor_seconds` and the scores. A
-        diverged training is a result as well: it has `failed`, the reason in one line, and the history so far.
+        `steps`, `seconds`, `processor_seconds`, `load_average`, `device`, `num_threads`, `scoring_seconds`,
+        `num_parameters`, and `history`: one object per mark with `mark`, `steps`, `seconds`, `processor_seconds` and
+        the scores. A diverged training is a result as well: it has `failed`, the reason in one line, and the history so
+        far.
     """
+    if settings.grow != "none":
+        raise UserError("--gan.grow: a measurement scores on the way, where images would be smaller; leave it out")
     check_training(settings, images, engine.device, engine.num_ranks)
     check_generator(generator, images, settings)
     steps = Steps(generator, images, settings, seed=seed, engine=engine)

@@ -15,16 +15,15 @@ from typing import Any
 from degas.data.image_set import ImageSet
 from degas.errors import UserError
 from degas.gan.fresh import fresh_generator
-from degas.gan.settings import resolve_gan
+from degas.gan.settings import resolve_gan, training_rules
 from degas.generator.generator import Generator
 from degas.runtime.distributed import Engine
 from degas.runtime.rng import forked_rng
-from degas.settings.resume_rules import resume_rules
 from degas.settings.sections import EvaluateSettings, GanSettings, SpaceSettings
 from degas.space.architecture import Architecture
 from degas.space.find import load_architecture
 from degas_lab.trainings.adversarial import train_and_score
-from degas_lab.trainings.hand_made_plan import NOISE_SIZE, RESNET, ROWS, Plan
+from degas_lab.trainings.hand_made_plan import NOISE_SIZE, RESNET, RESNET_START, ROWS, Plan
 from degas_lab.trainings.scorer import Scorer
 from degas_lab.trials import Trials
 
@@ -52,8 +51,7 @@ class HandMade:
             if name in self.rows:
                 raise UserError(f"--rows: two have the name {name!r}; rename one of the files")
             self.rows[name] = described
-        plain = resolve_gan(type(plan.gan)(objective=plan.gan.objective))
-        rules = resume_rules(complete={"gan": plain.as_config()}, gan=plain.asked, evaluate=EvaluateSettings())
+        rules = training_rules(plan.gan, evaluate=EvaluateSettings())
         self.trials = Trials(folder / "trials", self._shared(), rules)
 
     def measure(self) -> None:
@@ -78,17 +76,23 @@ class HandMade:
         """A row's name, and its generator as JSON values: `kind` or `architecture`, and `gan`, its changed settings."""
         if given == RESNET:
             return RESNET, {"kind": RESNET, "gan": {}}
-        sizes = {"noise_size": self.plan.gan.noise_size or NOISE_SIZE, "channels": self.images.channels}
         width = self.plan.gan.generator_width or self.plan.gan.width
+        sizes = {"width": width, "noise_size": self.plan.gan.noise_size or NOISE_SIZE, "channels": self.images.channels}
         row = ROWS.get(given)
-        if row is not None:
-            architecture = row.architecture(self.images.image_size, width=width, **sizes)
+        if row is None:
+            name, architecture, gan = self._file(given, **sizes)
         else:
-            found = load_architecture(given, ROWS).for_image_size(self.images.image_size)
-            architecture = found.resized(width=width, **sizes)
+            name, architecture, gan = given, row.architecture(self.images.image_size, **sizes), dict(row.gan)
         described = {key: value for key, value in architecture.to_dict().items() if key != "provenance"}
-        name = given if row is not None else Path(given).stem
-        return name, {"architecture": described, "gan": dict(row.gan) if row is not None else {}}
+        return name, {"architecture": described, "gan": gan}
+
+    def _file(self, given: str, **sizes: int) -> tuple[str, Architecture, dict[str, Any]]:
+        """Name, architecture and changed settings of the row `FILE` or `FILE@resnet-start`."""
+        file = given.removesuffix(RESNET_START)
+        architecture = load_architecture(file, ROWS).for_image_size(self.images.image_size).resized(**sizes)
+        if file == given:
+            return Path(file).stem, architecture, {}
+        return f"{Path(file).stem}-resnet-start", architecture, {"frame_start": "resnet"}
 
     def _trial(self, row: str, seed: int) -> dict[str, Any]:
         given = self.plan.gan.model_copy(update=self.rows[row]["gan"])

@@ -15,6 +15,7 @@ from degas.space.graph import Edge, Order
 from degas_lab.plan_fields import Marks
 
 RESNET = "resnet"  # CT-GAN's own generator, to which the others are compared
+RESNET_START = "@resnet-start"  # after a file's name in --rows: this row's frame starts as resnet's
 NOISE_SIZE = 128
 
 
@@ -73,7 +74,9 @@ class Plan(Settings):
     """The plan of the trainings and their scoring, equal for every row."""
 
     rows: Annotated[tuple[str, ...], Field(min_length=1)] = setting(
-        tuple(ROWS), "generators by name, or architecture files, whose rows have the file's name"
+        tuple(ROWS),
+        "generators by name, or architecture files, whose rows have the file's name; FILE@resnet-start: with "
+        "--gan.frame-start resnet",
     )
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = setting(
         (0, 1, 2), "seeds; rows of one seed share reals, noise and initial critic, and are compared with each other"

@@ -54,7 +54,7 @@ class Stopwatch:
         """Return the entries of a trial's record on time and machine (JSON values)."""
         found = self.lap()
         facts: dict[str, Any] = {"seconds": found["wall"], "processor_seconds": found["processor"]}
-        facts["num_threads"] = torch.get_num_threads()
+        facts |= {"device": self.device.type, "num_threads": torch.get_num_threads()}
         with suppress(OSError, AttributeError):  # not available on every system
             facts["load_average"] = list(os.getloadavg())
         return facts

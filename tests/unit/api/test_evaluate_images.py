@@ -73,6 +73,14 @@ def test_a_generator_or_images_and_not_both() -> None:
             api.evaluate(generator, image_set(2, 48), images=images, progress=False)
 
 
+def test_too_few_images_are_named_by_their_source(tmp_path: Path) -> None:
+    few, enough = image_set(1, 3), image_set(2, 48)
+    for images, data, name in ((few, enough, few.source), (enough, few, few.source)):
+        with pytest.raises(UserError, match=f"^{name}: 3 images are too few to measure; at least 8 are needed$"):
+            api.evaluate(None, data, tmp_path / "run", images=images, progress=False)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_folder_of_another_size_is_scored_at_the_size_of_the_data(tmp_path: Path, capsys: Any) -> None:
     rng = np.random.default_rng(0)
     for name, side in (("mine", 8), ("theirs", 11)):

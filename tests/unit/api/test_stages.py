@@ -344,6 +344,14 @@ def test_settings_that_are_none_are_refused(images: ImageSet) -> None:
         api.search(images, search=5)  # type: ignore[arg-type]
 
 
+def test_wrong_types_are_told_before_anything_is_written(images: ImageSet, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="preset: unknown preset None; choose from default"):
+        api.search(images, tmp_path / "run", preset=None)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="seed: must be a whole number, not 'x'"):
+        api.invert("degas-digits", images, tmp_path / "run", seed="x")  # type: ignore[arg-type]
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("more", [{}, {"max_params": 10**9}])
 def test_a_search_up_first_finds_an_architecture_of_that_order(
     images: ImageSet, tmp_path: Path, more: dict[str, Any]

@@ -172,7 +172,7 @@ def test_a_dry_run_says_all_and_writes_nothing(command: str, tmp_path: Path, cap
     assert "24, 1×8×8, 10 classes" in facts["images"]
     if command != "train":
         assert "  3 " in facts["search steps"]
-        assert "GiB" in facts["search memory"] or "MiB" in facts["search memory"]
+        assert any(unit in facts["search memory"] for unit in ("KiB", "MiB", "GiB"))
         assert "search.width" in said
     if command != "search":
         assert "  2 " in facts["training steps"]
@@ -192,6 +192,19 @@ def test_a_dry_run_counts_the_steps_that_a_search_takes(tmp_path: Path, capsys: 
     assert cli.main(["search", *words, "--out", str(tmp_path / "run"), "--search.log-steps", "1"]) == 0
     steps = [json.loads(line)["step"] for line in (tmp_path / "run" / "search" / "metrics.jsonl").open()]
     assert f"search steps       {len(set(steps))} " in facts, (facts, steps)
+
+
+def test_a_dry_run_names_the_stages_of_a_training_that_grows(tmp_path: Path, capsys: Any) -> None:
+    words = ["--data", "digits", "--data.max-images", "24", "--data.image-size", "16", "--gan.width", "2"]
+    words += ["--gan.num-steps", "5000", "--gan.grow", "fade", "--out", str(tmp_path / "run"), "--dry-run"]
+    assert cli.main(["train", *words, "--architecture", "resnet"]) == 0
+    facts = [line.split("  ") for line in capsys.readouterr().out.split("\n\n")[1].splitlines()]
+    stages = {row[0]: [word.strip() for word in row[1:] if word.strip()] for row in facts}
+    assert stages["stage at 8 px"] == ["2,500 steps", "1 to 2,500 of the generator"]
+    assert stages["stage at 16 px"] == ["2,500 steps", "2,501 to 5,000 of the generator"]
+    assert stages["critic parameters"] != stages["generator parameters"]
+    assert cli.main(["train", *words, "--architecture", "dcgan"]) == 2
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_dry_run_refuses_what_the_run_would(tmp_path: Path, capsys: Any) -> None:

@@ -429,22 +429,27 @@ def test_outside_the_main_thread_no_signal_is_touched(capsys: Any) -> None:
     assert statuses == [0]
 
 
-def test_a_library_that_makes_another_error_of_sigterm_ends_as_terminated(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("number", "status", "word"), [(signal.SIGTERM, 143, "terminated"), (signal.SIGINT, 130, "interrupted")]
+)
+def test_a_library_that_makes_another_error_of_a_signal_ends_in_good_order(
+    number: int, status: int, word: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Seen when the signal came while safetensors read a file: a ValueError, and a traceback for the user."""
 
     def loading(arguments: list[str]) -> int:
         try:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), number)
             time.sleep(5)  # the handler runs before this is over
         except BaseException as error:
             raise ValueError("could not determine the shape of object type") from error
         return 0
 
     monkeypatch.setattr(cli, "_dispatch", loading)
-    assert run("evaluate") == 143
-    assert capsys.readouterr().err.startswith("degas: terminated")
+    before = signal.getsignal(number)
+    assert run("evaluate") == status
+    assert capsys.readouterr().err.startswith(f"degas: {word}")
+    assert signal.getsignal(number) is before
 
 
 def test_what_is_for_one_process_refuses_a_launcher(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:

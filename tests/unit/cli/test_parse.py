@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 
 from degas.cli.options import RunOptions, SearchOptions, TrainOptions
 from degas.cli.parse import option_names, parse
-from degas.cli.tool_options import DescribeOptions, RandomOptions, ReportOptions
+from degas.cli.tool_options import DescribeOptions, RandomOptions, ReportOptions, SweepOptions
 from degas.errors import UserError
 from degas.settings.resolve import settings_for
 from degas.settings.sections import SearchSettings
@@ -82,7 +83,7 @@ def test_the_names_that_scripts_rely_on(name: str) -> None:
         (["--search.width"], "--search.width: its value is missing: --search.width N"),
         (["--search.width", "3", "4"], "'4' belongs to no option"),
         (["--preset", "papr"], "--preset: unknown value 'papr'; did you mean 'paper'?"),
-        (["--preset"], "--preset: its value is missing: --preset {quick,default,paper,paper-literal}"),
+        (["--preset"], "--preset: its value is missing: --preset {quick,default,paper-space,paper,paper-literal}"),
         (["extra"], "'extra' belongs to no option"),
     ],
 )
@@ -157,3 +158,11 @@ def test_caps_may_be_given_in_short(model: type[SearchOptions] | type[RunOptions
     assert short == parse(model, command, [*BASE, *long]).search_settings()
     assert (short.max_params, short.max_macs) == (500_000, 1_000_000)
     assert parse(model, command, [*BASE, "--search.max-params", "7"]).search_settings().max_params == 7
+
+
+def test_resume_is_accepted_where_the_same_command_continues() -> None:
+    assert parse(SweepOptions, "sweep", ["x.toml", "--out", "d", "--resume"]).file == Path("x.toml")
+    experiment = importlib.import_module("degas_lab.commands.extractors").Options
+    assert parse(experiment, "experiment extractors", [*BASE, "--resume"]).out == Path("runs/x")
+    with pytest.raises(UserError, match="unknown setting --resume: degas report has none; leave it out"):
+        parse(ReportOptions, "report", ["run", "--resume"])

@@ -1,8 +1,15 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from degas.cli.text import agreement_in_words, decisions_in_words, operations_in_words, scores_in_words
+from degas.cli.text import (
+    agreement_in_words,
+    decisions_in_words,
+    operations_in_words,
+    pictures_in_words,
+    scores_in_words,
+)
 from degas.space.architecture import Architecture
 from degas.space.graph import SearchSpace
 
@@ -59,3 +66,11 @@ def test_scores_end_with_the_verdict() -> None:
     lines = scores_in_words({"scores": entries}).splitlines()
     assert lines[-1] == "Samples are 5.0 times as far from your images as your images are from each other."
     assert len(scores_in_words({"scores": {"kid_5k_train": entries["fid_5k_train"]}}).splitlines()) == 1
+
+
+def test_only_pictures_of_the_fit_that_are_there_are_named(tmp_path: Path) -> None:
+    for name in ("architecture", "glo_samples", "critic_samples"):
+        (tmp_path / f"{name}.png").touch()
+    assert pictures_in_words(tmp_path) == [f"critic samples  {tmp_path / 'critic_samples.png'}"]
+    (tmp_path / "critic_samples.png").rename(tmp_path / "reconstructions.png")
+    assert pictures_in_words(tmp_path) == [f"reconstructions {tmp_path / 'reconstructions.png'}"]

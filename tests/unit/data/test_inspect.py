@@ -126,7 +126,7 @@ def test_a_problem_names_the_pictures(tmp_path: Path, capsys: pytest.CaptureFixt
             5,
             32,
             {"refused", "few"},
-            "5 would be rejected by evaluation: data: 5 images are too few to measure; at least 8",
+            ": 5 images are too few to measure; at least 8",
         ),
         (1, 32, {"refused", "few"}, "1 would be rejected by training: "),
         (20, 32, {"few"}, "20 are fewer than a batch of 64: the critic would memorise them"),

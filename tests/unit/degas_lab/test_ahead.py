@@ -110,6 +110,29 @@ def test_a_process_makes_its_trial_and_no_other(tmp_path: Path) -> None:
     assert second.records() == {"b": {"name": "b"}}
 
 
+def test_a_trial_that_is_not_enough_is_made_again(tmp_path: Path) -> None:
+    """As a contest's rungs do, which continue trainings; one that still is not is told."""
+    made: list[str] = []
+
+    def helper(trials: Trials, missing: Mapping[str, Any]) -> dict[str, str]:
+        made.extend(missing)
+        trials.make("a", lambda: {"steps": 2})
+        return dict.fromkeys(missing, "its process made no trial")
+
+    trials = Trials(tmp_path, {})
+    for name, steps in (("a", 1), ("b", 1), ("c", 2)):
+        trials.make(name, partial(dict, steps=steps))
+    token = AHEAD.set(helper)
+    try:
+        trials.make_ahead(makers([], "a", "b", "c"), lambda name, record: record["steps"] == 2)
+        assert made == ["a", "b"]
+        assert trials.run("a", dict, lambda record: record["steps"] == 2) == {"steps": 2}
+        with pytest.raises(UserError, match="trial b was not made: its process made no trial"):
+            trials.run("b", dict, lambda record: record["steps"] == 2)
+    finally:
+        AHEAD.reset(token)
+
+
 def test_a_trial_that_was_not_made_is_told_where_it_is_needed(tmp_path: Path) -> None:
     def helper(trials: Trials, missing: Mapping[str, Any]) -> dict[str, str]:
         trials.make("a", missing["a"])

@@ -257,7 +257,7 @@ def test_a_generator_of_another_size_is_refused(tiny: Extractor, make_images: Ma
 
 
 def test_too_few_images_are_refused(tiny: Extractor, make_images: Make) -> None:
-    with pytest.raises(UserError, match="data: 5 images"):
+    with pytest.raises(UserError, match="made: 5 images"):
         _evaluate(make_images(40).images, make_images(5), tiny)
     with pytest.raises(UserError, match="num-samples: 3 images"):
         _evaluate(make_images(3).images, make_images(40), tiny)

@@ -28,6 +28,7 @@ from degas.evaluation.statistics import (
     merged,
     save_cached,
 )
+from degas.settings.sections import EvaluateSettings
 
 
 def _features(n: int, d: int = 5, seed: int = 0) -> Tensor:
@@ -217,3 +218,9 @@ def test_the_key_knows_data_extractor_and_split(
             reference_statistics(images, tiny, num_floor=num_floor, cache=tmp_path)
     assert len(list((tmp_path / "statistics").iterdir())) == 4
     assert cache_key(a=1) != cache_key(a=2)
+
+
+def test_help_and_docs_name_the_number_of_images_of_a_forward_pass() -> None:
+    assert f"always has {FORWARD_IMAGES}" in (EvaluateSettings.model_fields["batch_images"].description or "")
+    page = Path(__file__).parents[3] / "docs" / "evaluation.md"
+    assert f"pass the network {FORWARD_IMAGES} at a time" in page.read_text(encoding="utf-8")

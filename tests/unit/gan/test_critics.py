@@ -151,4 +151,4 @@ def test_the_report_draws_the_critic_of_a_file(tmp_path: Path) -> None:
     card = write_model_card(tmp_path / "run").read_text()
     assert f"- fingerprint of the critic's stages: `{ALL.digest}`" in card
     train("resnet", tmp_path / "name", num_steps=1)
-    assert "#critic" not in write_report([tmp_path / "name"], tmp_path / "report.html").read_text()
+    assert 'id="critic"' not in write_report([tmp_path / "name"], tmp_path / "report.html").read_text()

@@ -243,6 +243,7 @@ def test_a_fresh_run_is_not_resumed_with_weights(tmp_path: Path, killed: list[in
         ({"gan": {"image_gain": 0.5}}, "--gan.image-gain: sets initial weights, but --init gives trained ones"),
         ({"gan": {"deconv_start": "nearest"}}, "--gan.deconv-start: sets initial weights"),
         ({"gan": {"frame_start": "resnet"}}, "--gan.frame-start: sets initial weights"),
+        ({"gan": {"grow": "fade"}}, "--gan.grow: begins with new weights at a small size; leave out --init"),
         ({"gan": {"supervised": True}}, "it has no classes; leave out --gan.supervised, or give a generator of 2 cl"),
     ],
 )

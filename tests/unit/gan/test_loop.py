@@ -298,9 +298,9 @@ SWITCHES: dict[str, tuple[dict[str, Any], Any]] = {
     "inconsistency_bound": ({"objective": "cagan", "num_steps": 3}, 1e-4),
 }
 # Read where the networks are built (test_own_networks.py), not here; what needs a GPU (test_replayed_steps.py), or
-# evaluations (above).
+# evaluations (above), or images of two sizes (grow/test_steps.py).
 BUILT = {"critic", "generator_width", "noise_size", "image_gain", "deconv_start", "frame_start"}
-ELSEWHERE = BUILT | {"cuda_graphs", "repulsive_patience"}
+ELSEWHERE = BUILT | {"cuda_graphs", "repulsive_patience", "grow"}
 
 
 def test_no_setting_is_forgotten() -> None:

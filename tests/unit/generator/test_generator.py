@@ -197,6 +197,13 @@ def test_the_gain_scales_the_first_images_and_nothing_else(seed: int) -> None:
         torch.testing.assert_close(lively.state_dict()[name], scaled)
 
 
+def test_noise_that_is_no_tensor_of_floats_is_refused_in_one_line() -> None:
+    generator = any_generator("resnet")
+    for noise, kind in (([[0.0]], "list"), (torch.zeros(2, generator.noise_size, dtype=torch.int64), "torch.int64")):
+        with pytest.raises(UserError, match=rf"^noise: this generator takes a tensor of floats, not {kind}$"):
+            generator(noise)
+
+
 def test_what_it_cannot_take_is_refused_in_one_line() -> None:
     plain, conditional = found(), found(num_classes=3).eval()
     noise, labels = torch.randn(2, 8), torch.tensor([0, 1])

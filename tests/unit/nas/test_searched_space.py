@@ -23,7 +23,7 @@ from degas.space.architecture import Architecture
 from degas.space.graph import SearchSpace
 
 Make = Callable[..., Any]
-SPACE = {"normal_operations": ("conv_1x1", "conv_3x3", "skip")}
+SPACE = SpaceSettings(normal_operations=("conv_1x1", "conv_3x3", "skip"))
 pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning")  # tiny searches end as they will
 
 

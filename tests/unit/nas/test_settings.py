@@ -11,7 +11,15 @@ from degas.nas.settings import CompleteSearch, alpha_rate, resolve_search
 from degas.settings.sections import SearchSettings
 
 Make = Callable[..., Any]
-NO_SUCH_THING = {"prefix", "max_params", "max_macs", "settle_margin", "pyramid_levels", "pyramid_weights"}
+NO_SUCH_THING = {
+    "prefix",
+    "max_params",
+    "max_macs",
+    "settle_margin",
+    "pyramid_levels",
+    "pyramid_weights",
+    "grow_epochs",
+}
 
 
 @pytest.mark.parametrize("schedule", ["alternate", "joint"])

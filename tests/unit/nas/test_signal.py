@@ -49,7 +49,7 @@ def registered() -> Iterator[None]:
 def search(images: Any, out: Path, **changes: Any) -> Any:
     small = {"width": 4, "noise_size": 6, "num_epochs": 3, "batch_images": 8, "log_steps": 1, "measuring_batches": 2}
     settings = {**small, "signal": "regression", **changes}
-    return degas.search(images, out, search=settings, device="cpu", progress=False, resume=True)
+    return degas.search(images, out, search=settings, space=SpaceSettings(), device="cpu", progress=False, resume=True)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

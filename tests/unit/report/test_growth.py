@@ -7,7 +7,7 @@ from pathlib import Path
 from fake_run import fake_run, write_json, write_jsonl
 
 from degas.report.collect import collect_run
-from degas.report.growth import growth_section
+from degas.report.growth import growth_section, training_growth
 from degas.report.render import write_report
 
 GROWTH = [
@@ -40,3 +40,21 @@ def test_a_plain_search_has_no_such_section(tmp_path: Path) -> None:
     path = fake_run(tmp_path / "run")
     assert growth_section(collect_run(path)) == []
     assert "Grown in stages" not in write_report([path], tmp_path / "r.html").read_text()
+
+
+def test_a_grown_training_has_a_row_for_each_image_size(tmp_path: Path) -> None:
+    path = fake_run(tmp_path / "run")
+    stages = [
+        {"image_size": 8, "first_step": 1, "last_step": 50},
+        {"image_size": 16, "first_step": 51, "last_step": 99},
+    ]
+    write_json(path / "train" / "growth.json", [*stages, {"image_size": 32}, {"first_step": "<b>"}])
+    steps = [{"step": step, "seconds_per_step": 0.5 if step <= 50 else 2.0} for step in (20, 50, 70)]
+    write_jsonl(path / "train" / "timing.jsonl", steps)
+    assert training_growth(collect_run(path)) == [
+        {"size": "8 px", "steps": "1 to 50", "time": "25 s"},
+        {"size": "16 px", "steps": "51 to 99", "time": "40 s"},
+    ]
+    page = write_report([path], tmp_path / "r.html").read_text()
+    assert page.count("Grown in stages") == 1
+    assert "51 to 99" in page

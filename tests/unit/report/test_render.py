@@ -155,14 +155,15 @@ def test_good_and_bad_do_not_look_alike(tmp_path: Path) -> None:
     assert found == [("close", "close"), ("between", "in between"), ("far", "far")]
 
 
-def test_film_and_walk_are_shown_where_they_are(tmp_path: Path) -> None:
+def test_film_walk_and_samples_of_a_critics_search_are_shown_where_they_are(tmp_path: Path) -> None:
     run = fake_run(tmp_path / "run")
     assert page(tmp_path, run)[1].sections == SECTIONS
     write_film(run)
     save_film([Image.new("L", (8, 8), grey) for grey in (0, 90, 200)], run / "walk.gif", frame_ms=100)
+    (run / "search" / "critic_samples.png").write_bytes((run / "search" / "glo_samples.png").read_bytes())
     text, parsed = page(tmp_path, run)
     assert_self_contained(text, parsed)
-    assert parsed.sections == SECTIONS | {"walk"}
+    assert parsed.sections == SECTIONS | {"walk", "critic-samples"}
     kinds = [attributes["src"][:15] for tag, attributes in parsed.elements if tag == "img"]
     assert "data:image/webp" in kinds
     assert "data:image/gif;" in kinds

@@ -65,12 +65,21 @@ def test_the_first_distance_with_a_floor_counts_and_floors_of_old_files_too() ->
     assert old.ratio == pytest.approx(2.5)
 
 
-@pytest.mark.parametrize("floor", [None, 0.0, -1.0])
-def test_without_a_floor_there_is_a_figure_and_no_verdict(floor: float | None) -> None:
+def test_an_untrained_generator_near_the_images_is_told_in_words_and_one_decimal() -> None:
+    told = {begun: getattr(verdict_on(scores(90.0, 10.0, begun)), "sentence", "") for begun in (99.0, 15.0, 10.2)}
+    assert told[99.0].endswith("; an untrained generator is 9.9 times as far.")
+    assert told[15.0].endswith("; an untrained generator is 1.5 times as far.")
+    assert told[10.2].endswith("; those of an untrained generator are as near.")
+
+
+@pytest.mark.parametrize(
+    ("floor", "why"), [(None, "without a floor"), (0.0, "your images are so alike"), (-1.0, "your images are so alike")]
+)
+def test_without_a_floor_there_is_a_figure_and_no_verdict(floor: float | None, why: str) -> None:
     found = verdict_on(scores(32.0, floor))
     assert found is not None
     assert (found.level, found.scale) == ("unknown", None)
-    assert found.sentence.startswith("FID 32; without a floor")
+    assert found.sentence.startswith(f"FID 32; {why}")
     assert verdict_on({"scores": {"kid_5k_train": {"value": 1.0}}}) is None
     assert verdict_on({}) is None
 

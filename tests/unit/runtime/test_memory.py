@@ -60,3 +60,7 @@ def test_more_than_there_is_is_refused_with_both_figures(files: Path) -> None:
     memory.reject_beyond_memory("search", 2**30, "--search.width")
     with pytest.raises(UserError, match=r"search: needs at least 3\.0 GiB of memory and 1\.0 GiB are free; lower --s"):
         memory.reject_beyond_memory("search", 3 * 2**30, "--search.width")
+
+
+def test_an_amount_in_words_is_never_nothing() -> None:
+    assert [memory.in_words(n) for n in (200 * 2**10, 12 * 2**20, 3 * 2**29)] == ["200 KiB", "12 MiB", "1.5 GiB"]

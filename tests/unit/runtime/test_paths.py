@@ -115,6 +115,15 @@ def test_a_home_that_is_no_home_is_told() -> None:
         expanded("~nobody-of-that-name/x")
 
 
+def test_what_is_no_path_is_told() -> None:
+    for wrong, kind in ((5, "int"), (None, "NoneType"), (ARCHITECTURE, "Architecture"), (b"x", "bytes")):
+        with pytest.raises(UserError, match=f"an object of type {kind} is no path; give a path or a name as text"):
+            expanded(wrong)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="a path is empty; name the file or folder"):
+        expanded("")  # not the current folder
+    assert expanded(Path(".")) == Path()
+
+
 @pytest.mark.slow
 def test_a_user_id_without_a_name_and_a_home(tmp_path: Path) -> None:
     """As `docker --user 12345` has it."""

@@ -224,6 +224,16 @@ def test_a_file_that_is_no_json_gets_one_clear_line(content: bytes, tmp_path: Pa
         Architecture.load(path)
 
 
+def test_a_file_of_a_windows_editor_is_read_and_another_encoding_is_named(tmp_path: Path) -> None:
+    made = Architecture(1, 1, 4, 4, 8, 3, SearchSpace(1).draw(0))
+    text, path = json.dumps(made.to_dict()), tmp_path / "a.json"
+    path.write_bytes(text.encode("utf-8-sig"))
+    assert Architecture.load(path) == made
+    path.write_bytes(text.encode("utf-16"))
+    with pytest.raises(UserError, match=r"a\.json: not valid JSON: its text is not UTF-8; save it as UTF-8$"):
+        Architecture.load(path)
+
+
 def test_a_missing_or_oversized_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be read"):
         Architecture.load(tmp_path / "none.json")

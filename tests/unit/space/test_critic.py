@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,15 @@ def test_a_file_comes_back_as_it_was(tmp_path: Path) -> None:
     assert again.provenance == MIXED.provenance
     assert again.to_json() == path.read_text()
     assert [each.name for each in path.parent.iterdir()] == ["critic.json"]
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the results of searches are: a mark that the search is done may be on the disk a moment later."""
+    done, replace = [], os.replace
+    monkeypatch.setattr(os, "fsync", lambda descriptor: done.append("sync"))
+    monkeypatch.setattr(os, "replace", lambda old, new: (done.append("replace"), replace(old, new)))
+    MIXED.save(tmp_path / "critic.json")
+    assert done == ["sync", "replace", "sync"]  # the content, the name, the folder
 
 
 def test_the_digest_is_that_of_the_stages() -> None:

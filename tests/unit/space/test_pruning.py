@@ -174,6 +174,17 @@ def test_decisions_tell_what_prune_does(compare: str, zero_rule: str) -> None:
             assert all((d.margin is None) == (d.runner_up == "") for d in found)
 
 
+def test_an_operation_that_has_left_is_no_alternative() -> None:
+    alpha = toy((0.5, -0.5), (1.1, 1.0, 1.0))
+    found = {d.name: d for d in decisions(alpha, TOY, left={"U0->N1": ["conv_1x1"], "U0->U1": ["deconv_6x6"]})}
+    whole = {d.name: d for d in decisions(alpha, TOY)}
+    assert {name: one.choice for name, one in found.items()} == {name: one.choice for name, one in whole.items()}
+    assert (found["N1 direct"].runner_up, found["N1 direct"].margin) == ("", None)
+    assert whole["U1 residual"].runner_up == "U0->U1 deconv_6x6"
+    assert found["U1 residual"].runner_up == "none"
+    assert found["U1 direct"] == whole["U1 direct"]
+
+
 def test_the_papers_space_has_nine_decisions() -> None:
     assert len(decisions(random_alpha(SPACE, 0), SPACE)) == 9
 

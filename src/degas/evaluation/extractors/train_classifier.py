@@ -57,20 +57,14 @@ def train_classifier(
     `num_epochs` default: 8, or as many as make 600 steps. `horizontal_flip` default: only for colour images, since
     mirrored digits and letters differ. Raises `UserError` for images without labels or with a single class.
     """
-    if images.labels is None or images.num_classes < 2:
-        raise UserError(f"{images.source}: a classifier needs labelled images of two classes or more")
-    if images.num_images < 20:
-        raise UserError(f"{images.source}: {images.num_images} images are too few to train a classifier; 20 are needed")
+    _check(images)
     num_held_out = round(images.num_images * HELD_OUT)
     train, held_out = split(images.num_images, num_held_out, seed=seed, purpose="classifier/split")
     batch_images = min(batch_images, len(train))
     steps_per_epoch = len(train) // batch_images
     num_epochs = num_epochs or enough_epochs(steps_per_epoch, fewest_epochs=FEWEST_EPOCHS, fewest_steps=FEWEST_STEPS)
     flip = images.channels == 3 if horizontal_flip is None else horizontal_flip
-    with forked_rng(seed, "classifier/init"):
-        network = ClassifierNetwork(images.channels, images.num_classes)
-    some = numpy_generator(seed, "classifier/whitening").permutation(train)[:WHITENING_IMAGES]
-    network.set_whitening(to_pixels(torch.from_numpy(images.images[some])))
+    network = _untrained(images, train, seed)
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     batches = _batches(images, train, batch_images, num_epochs, seed, flip)
     _train(network, batches, steps_per_epoch * num_epochs, learning_rate, precision, device, progress)
@@ -92,6 +86,22 @@ def train_classifier(
     }
     save_classifier(network.cpu(), config, folder)
     return accuracy
+
+
+def _check(images: ImageSet) -> None:
+    if images.labels is None or images.num_classes < 2:
+        raise UserError(f"{images.source}: a classifier needs labelled images of two classes or more")
+    if images.num_images < 20:
+        raise UserError(f"{images.source}: {images.num_images} images are too few to train a classifier; 20 are needed")
+
+
+def _untrained(images: ImageSet, train: np.ndarray, seed: int) -> ClassifierNetwork:
+    """The network with new weights, and a first layer that whitens patches of some of the images `train` (n,)."""
+    with forked_rng(seed, "classifier/init"):
+        network = ClassifierNetwork(images.channels, images.num_classes)
+    some = numpy_generator(seed, "classifier/whitening").permutation(train)[:WHITENING_IMAGES]
+    network.set_whitening(to_pixels(torch.from_numpy(images.images[some])))
+    return network
 
 
 def _train(

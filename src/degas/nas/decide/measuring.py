@@ -75,7 +75,13 @@ class Measuring(Rule):
         by_alpha = choices(prune(alpha, self.space, zero_rule=self.settings.zero_rule), self.space)
         chosen = choices(prune(compared, self.space, **self.comparison), self.space)
         differing = {name: choice for name, choice in by_alpha.items() if choice != chosen[name]}
-        return Values(compared, {"perturbation": {**vars(measured), "by_alpha": differing}})
+        left = searched.supernet.left_by_name()  # nobody measured these
+        losses = {
+            slot: {name: loss for name, loss in of_slot.items() if name not in left.get(slot, ())}
+            for slot, of_slot in measured.losses.items()
+        }
+        told = {"losses": losses, "before": measured.before, "by_alpha": differing}
+        return Values(compared, {"perturbation": told})
 
     def worth(self, losses: Alpha) -> dict[str, dict[str, float]]:
         """Return the values to compare; larger is better."""

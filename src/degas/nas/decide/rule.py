@@ -19,7 +19,7 @@ from degas.nas.supernet.supernet import Supernet
 from degas.runtime.registry import Registry
 from degas.settings.sections import SearchSettings
 from degas.space.graph import Edge, SearchSpace
-from degas.space.pruning import Alpha, Compare, choices, decisions, prune
+from degas.space.pruning import Alpha, Compare, Left, choices, decisions, prune
 
 RULES: Registry[type[Rule]] = Registry("pruning rule")
 RuleClass = TypeVar("RuleClass", bound="type[Rule]")
@@ -116,16 +116,17 @@ class Rule(ABC):
             return prune(values, self.space, **self.comparison)
         return prune_capped(values, self.space, self.budget, **self.comparison)
 
-    def report(self, values: Alpha, told: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """The object of pruning.json: every decision with its margin, and the changes by the cap."""
-        found = [{"name": one.name, **vars(one)} for one in decisions(values, self.space, **self.comparison)]
+    def report(self, values: Alpha, told: Mapping[str, Any] | None = None, left: Left | None = None) -> dict[str, Any]:
+        """The object of pruning.json: every decision with its margin, the changes by the cap, and who has left."""
+        made = decisions(values, self.space, **self.comparison, left=left or {})
+        found = [{"name": one.name, **vars(one)} for one in made]
         report: dict[str, Any] = {"rule": self.settings.prune, **self.comparison, "decisions": found}
         report |= self.beside(report["decisions"], values)
         if self.budget is not None:
             report["cap"] = self._cap_report(values, self.budget)
         said = {"measured": self.measured, "decided_by": self.decided_by}
         report |= {**(told or {}), **{name: words for name, words in said.items() if words or name == "decided_by"}}
-        return {**report, "values": values}
+        return {**report, "values": values, **({"left": left} if left else {})}
 
     def beside(self, found: list[dict[str, Any]], values: Alpha) -> dict[str, Any]:
         """Return further entries of the report, which may replace the decisions."""

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from degas.data.image_set import ImageSet
+from degas.data.image_set import ImageSet, area_downsampled
 from degas.data.loader import Batch, Batches
 from degas.data.pixels import to_symmetric
 from degas.nas.glo.advice import advice
@@ -23,7 +23,7 @@ from degas.nas.glo.latents import LatentTable
 from degas.nas.glo.pictures import save_reconstructions, save_samples
 from degas.nas.glo.reconstruction import level_weights, reconstruction_terms
 from degas.nas.glo.start import first_latents
-from degas.nas.signal import Finding, Moved, Signal, Terms, register_signal, total
+from degas.nas.signal import SMALLER_WEIGHT, Finding, Moved, Signal, Terms, register_signal, total
 from degas.nets.normalisation import frozen_buffers, recalibrate
 from degas.runtime.run_folder import StageFolder
 from degas.runtime.transfer import to_device
@@ -160,10 +160,18 @@ class Glo(Signal):
 
     def learned_nothing(self, loss: float) -> str | None:
         if self._mean_image is None:
-            self._mean_image = mean_image_loss(self.images, self.settings, self.engine.device)
+            self._mean_image = self._mean_image_loss()
         if not loss > self.settings.plateau_share * self._mean_image > INDISTINCT:
             return None
         return f"the mean image alone has {self._mean_image:.4f}; {advice(self.settings)}"
+
+    def _mean_image_loss(self) -> float:
+        """ℓ of the mean image, with that of the smaller mean images in a later stage of a grown search."""
+        sizes = (self.images.image_size, *self.earlier_sizes)
+        own, *smaller = (
+            mean_image_loss(area_downsampled(self.images, size), self.settings, self.engine.device) for size in sizes
+        )
+        return own + SMALLER_WEIGHT * sum(smaller)
 
     def findings(self, batches: Batches, num_steps: int, metrics: Sequence[Mapping[str, Any]]) -> list[Finding]:
         still = still_latents(self.table, batches, num_steps)

@@ -82,6 +82,8 @@ def whole_pruning(prunings: Sequence[dict[str, Any]]) -> dict[str, Any]:
     whole.pop("darts", None)  # the rule's own edges are one stage's
     whole["decisions"] = [decision for pruning in prunings for decision in pruning["decisions"]]
     whole["values"] = {edge: values for pruning in prunings for edge, values in pruning["values"].items()}
+    left = {edge: names for pruning in prunings for edge, names in pruning.get("left", {}).items()}
+    whole |= {"left": left} if left else {}
     measured = [pruning["perturbation"] for pruning in prunings if "perturbation" in pruning]
     if measured:
         names = measured[-1]

@@ -10,32 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from degas.errors import UserError
 from degas.nas.supernet.supernet import Supernet
-from degas.nets.backbone import FLAT
-from degas.nets.normalisation import BatchNorm
-from degas.nets.operations import convolution
-from degas.nets.resampling import repeat_pixels
+from degas.nets.growing import HEAD_PARTS, Head, faded
 from degas.space.graph import SearchSpace, stage_of
-
-FADE_SHARE = 0.1  # of a stage's steps (our choice)
-HEAD_PARTS = ("norm", "to_image")  # of the backbone's own head, and of `Head`
-
-
-class Head(nn.Module):
-    """A map (N, width, h, h) → images (N, channels, h, h) in [−1, 1], as at the end of the backbone."""
-
-    def __init__(self, width: int, channels: int) -> None:
-        super().__init__()
-        self.norm = BatchNorm(width)
-        self.to_image = convolution(width, channels, 3, gain=FLAT)
-        self.to_image.bias = nn.Parameter(torch.zeros(channels))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.tanh(self.to_image(self.norm(x).relu_()))
 
 
 class GrownSupernet(Supernet):
@@ -60,8 +40,12 @@ class GrownSupernet(Supernet):
         images = [self.heads[node](maps.nodes[node]) for node in reversed(list(self.heads))]
         own = self.backbone.image(maps)
         if self.fade < 1.0:
-            own = self.fade * own + (1.0 - self.fade) * repeat_pixels(images[0], own.shape[-1] // images[0].shape[-1])
+            own = faded(own, images[0], self.fade)
         return [own, *images]
+
+    def earlier_sizes(self) -> list[int]:
+        """Pixels of the images of earlier stages, largest first."""
+        return [self.backbone.base_size * 2 ** stage_of(node) for node in reversed(list(self.heads))]
 
     def earlier_weights(self) -> list[nn.Parameter]:
         """The weights that earlier stages have trained: first layer, given edges, and heads."""
@@ -85,14 +69,3 @@ class GrownSupernet(Supernet):
         earlier = {id(weight) for weight in self.earlier_weights()}
         if any(id(weight) in earlier and name not in copied for name, weight in self.named_parameters()):
             raise UserError(f"{where}: its weights do not fit the next stage; remove its folder and --resume")
-
-
-def fade_share(step: int, total_steps: int) -> float:
-    """The share of a stage's own images in search step `step` (from 0): it grows to 1 in a tenth of the steps."""
-    return min(1.0, (step + 1) / max(1.0, FADE_SHARE * total_steps))
-
-
-def head_nodes(space: SearchSpace, first_stage: int) -> tuple[str, ...]:
-    """The maps that feed images of earlier stages of a chain that began with stage `first_stage`."""
-    ups = [node for node in space.nodes if node.startswith("U")]
-    return tuple(node for node in ups if first_stage <= stage_of(node) < space.num_stages)

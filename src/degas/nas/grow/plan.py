@@ -39,7 +39,9 @@ class Stage:
 
     def settings(self, asked: SearchSettings, prefix: Path | None) -> SearchSettings:
         """The settings of the stage's search, which is an ordinary one."""
-        return asked.model_copy(update={"grow": False, "prefix": prefix, **self.caps})
+        later = self.heads and asked.grow_epochs is not None
+        epochs = {"num_epochs": asked.grow_epochs} if later else {}
+        return asked.model_copy(update={"grow": False, "grow_epochs": None, "prefix": prefix, **self.caps, **epochs})
 
 
 def grown_stages(settings: SearchSettings, space: SpaceSettings, image_size: int, channels: int) -> list[Stage]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from degas.space.graph import ZERO, Edge, SearchSpace
-from degas.space.pruning import Alpha, Compare, ZeroRule, choices, decisions, prune
+from degas.space.pruning import Alpha, Compare, Left, ZeroRule, choices, decisions, prune
 
 Pairs = Mapping[tuple[int, int], float]  # positions of two searches, first < second → a value
 LEVEL = 0.95
@@ -31,11 +31,13 @@ def agreement(
     zero_rule: ZeroRule = "drops_edge",
     kept: Sequence[tuple[Edge, ...]] | None = None,
     consensus: tuple[Edge, ...] | None = None,
+    left: Sequence[Left] | None = None,
 ) -> dict[str, Any]:
     """Agreement of several searches, as means over the pairs of seeds.
 
     `alphas`: the values by which each search was pruned, called α below (`Rule.values`). `kept`: the edges that each
     search kept; `consensus`: those of all together. By default the paper's rule prunes each α and `mean_alpha`.
+    `left`: the operations that had left each search, which make no margins; by default none.
 
     Keys: `seeds`; `num_decisions`, the number of choices in an architecture (9 in the paper's space: each normal map's
     operation, each up-sampled map's direct operation, and its residual edge with source); `mean_equal_decisions`;
@@ -58,6 +60,8 @@ def agreement(
     mean_taus = {pair: statistics.fmean(by_edge.values()) for pair, by_edge in taus.items() if by_edge}
     edges = list(next(iter(taus.values())))
     num_decisions = len(found[0])
+    gone = [{} for _ in alphas] if left is None else left
+    margins = [_margins(a, space, made, rule, out) for a, made, out in zip(alphas, found, gone, strict=True)]
     return {
         "seeds": list(seeds),
         "num_decisions": num_decisions,
@@ -68,7 +72,7 @@ def agreement(
         "kendall_tau_interval": jackknife_interval(mean_taus, -1.0, 1.0),
         "interval": {"level": LEVEL, "method": "jackknife over seeds, Student's t"},
         "kendall_tau_per_edge": {name: statistics.fmean(tau[name] for tau in taus.values()) for name in edges},
-        "decisions": _by_decision(alphas, seeds, space, found, choices(consensus, space), rule),
+        "decisions": _by_decision(margins, seeds, found, choices(consensus, space)),
     }
 
 
@@ -152,23 +156,20 @@ def t_quantile(degrees: int) -> float:
 
 
 def _margins(
-    alpha: Alpha, space: SearchSpace, made: Mapping[str, str], rule: Mapping[str, Any]
+    alpha: Alpha, space: SearchSpace, made: Mapping[str, str], rule: Mapping[str, Any], left: Left
 ) -> dict[str, float | None]:
     """Decision name → margin of the choice, if the paper's rule made it."""
-    found = decisions(alpha, space, **rule)
+    found = decisions(alpha, space, **rule, left=left)
     return {one.name: one.margin if one.choice == made[one.name] else None for one in found}
 
 
 def _by_decision(
-    alphas: Sequence[Alpha],
+    margins: Sequence[Mapping[str, float | None]],
     seeds: Sequence[int],
-    space: SearchSpace,
     found: Sequence[Mapping[str, str]],
     consensus: Mapping[str, str],
-    rule: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
     """One record per decision, in the graph's order."""
-    margins = [_margins(alpha, space, by_name, rule) for alpha, by_name in zip(alphas, found, strict=True)]
     records = []
     for name, choice in consensus.items():
         made = [by_name[name] for by_name in found]

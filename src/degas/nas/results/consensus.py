@@ -20,7 +20,7 @@ from degas.nas.results.degenerate import parameter_free, without_residuals
 from degas.runtime.run_folder import StageFolder, read_jsonl
 from degas.space.architecture import Architecture
 from degas.space.graph import Edge, SearchSpace
-from degas.space.pruning import Alpha, choices
+from degas.space.pruning import Alpha, Left, choices
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Found:
     values: Alpha  # the values that the pruning rule compared: the last α, or signed losses
     losses: dict[int, float]  # epoch → mean loss
     degenerate: list[dict[str, Any]]
+    left: Left  # the operations that had left the search
 
 
 def read_search(folder: Path, seed: int, rule: Rule) -> Found:
@@ -44,7 +45,15 @@ def read_search(folder: Path, seed: int, rule: Rule) -> Found:
     losses = {record["epoch"]: record["epoch_loss"] for record in metrics if "epoch_loss" in record}
     pruning, degenerate = (_read_json(folder / f"{name}.json") for name in ("pruning", "degenerate"))
     values = rule.read(pruning, {name: value for name, value in alpha[-1].items() if isinstance(value, dict)})
-    return Found(seed, Architecture.load(folder / "architecture.json"), alpha, values, losses, degenerate)
+    return Found(
+        seed,
+        Architecture.load(folder / "architecture.json"),
+        alpha,
+        values,
+        losses,
+        degenerate,
+        pruning.get("left", {}),
+    )
 
 
 def _read_json(path: Path) -> Any:
@@ -68,7 +77,7 @@ def write_consensus(folder: StageFolder, searches: Sequence[Found], rule: Rule) 
         folder.append("alpha.jsonl", record)
     for record in loss_records(searches):
         folder.log_metrics(**record)
-    folder.write_json("pruning.json", rule.report(mean))
+    folder.write_json("pruning.json", rule.report(mean, left=_left_by_all(searches)))
     edges = rule.keep(mean)
     folder.write_json(
         "agreement.json", {**_agreement(searches, edges, rule), **consensus_without(searches, edges, rule)}
@@ -156,7 +165,17 @@ def _agreement(searches: Sequence[Found], consensus: tuple[Edge, ...], rule: Rul
         **rule.comparison,
         kept=[found.architecture.edges for found in searches],
         consensus=consensus,
+        left=[found.left for found in searches],
     )
+
+
+def _left_by_all(searches: Sequence[Found]) -> Left:
+    """Edge name → the operations that had left every one of the searches."""
+    first, *others = [found.left for found in searches]
+    left = {
+        edge: [one for one in names if all(one in o.get(edge, ()) for o in others)] for edge, names in first.items()
+    }
+    return {edge: names for edge, names in left.items() if names}
 
 
 def _edges_of(record: dict[str, Any], space: SearchSpace) -> dict[str, dict[str, float]]:

@@ -52,7 +52,7 @@ def write_results(folder: StageFolder, search: Search, step: int) -> Architectur
 def write_architecture(folder: StageFolder, search: Search, values: Values) -> Architecture:
     """Write pruning.json and architecture.json: the decisions of the rule on `values`."""
     rule, settings, graph = search.rule, search.settings, search.space
-    folder.write_json("pruning.json", rule.report(values.compared, values.told))
+    folder.write_json("pruning.json", rule.report(values.compared, values.told, search.supernet.left_by_name()))
     architecture = Architecture(
         num_stages=graph.num_stages,
         num_normal=graph.num_normal,

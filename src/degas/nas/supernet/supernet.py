@@ -132,6 +132,12 @@ class Supernet(nn.Module):
             found[slot.name] = below_remaining(values, edge)
         return found
 
+    def left_by_name(self) -> dict[str, list[str]]:
+        """Slot name → the operations that have left the search; only edges that some have left."""
+        edges = {slot.name: self.edge(slot) for slot in self.space.searched_slots}
+        left = {slot: [name for name in edge.names if not edge.has(name)] for slot, edge in edges.items()}
+        return {slot: names for slot, names in left.items() if names}
+
     @torch.no_grad()
     def mixing_by_name(self) -> dict[str, dict[str, dict[str, float | None]]]:
         """Slot name → operation name → `weight`, softmax(α), and `scaled`, weight · ‖kernel‖.

@@ -62,6 +62,36 @@ def test_the_left_out_error_is_that_of_fitting_without_each() -> None:
     assert fast == pytest.approx(np.mean(np.square(errors)))
 
 
+def test_effects_and_their_covariance_are_those_of_the_normal_equations() -> None:
+    """For more options than candidates, where some directions have no data, and for fewer."""
+    for count in (20, 64):
+        _, _, rows, scores = synthetic(2, count)
+        X, y = one_hot(TABLE, rows), np.array(scores)
+        X, y = X - X.mean(axis=0), y - y.mean()
+        b, covariance, noise = _Ridge(X, y).effects(3.0)
+        inverse = np.linalg.inv(X.T @ X + 3.0 * np.eye(X.shape[1]))
+        np.testing.assert_allclose(b, inverse @ X.T @ y, atol=1e-9)
+        marginal = np.linalg.inv(np.eye(count) + X @ X.T / 3.0)
+        assert noise == pytest.approx(y @ marginal @ y / (count - 3))
+        np.testing.assert_allclose(covariance, noise * inverse, atol=1e-9)
+
+
+def test_the_evidence_is_the_likelihood_on_the_dimensions_that_centring_leaves() -> None:
+    _, _, rows, scores = synthetic(3, count=20)
+    X, y = one_hot(TABLE, rows), np.array(scores)
+    X, y = X - X.mean(axis=0), y - y.mean()
+    Q = np.linalg.svd(np.ones((20, 1)))[0][:, 1:]  # (20, 19): the directions in which a mean of 0 leaves freedom
+
+    def likelihood(penalty: float) -> float:
+        K = np.eye(19) + Q.T @ X @ X.T @ Q / penalty
+        return float(-0.5 * np.linalg.slogdet(K)[1] - 19 / 2 * np.log(y @ Q @ np.linalg.inv(K) @ Q.T @ y))
+
+    ridge = _Ridge(X, y)
+    for penalty in (0.1, 4.0):
+        found = ridge.evidence(penalty) - ridge.evidence(1.0)
+        assert found == pytest.approx(likelihood(penalty) - likelihood(1.0))
+
+
 def test_predictions_are_within_their_standard_errors() -> None:
     """Of the mean score of architectures that were not in the table."""
     inside = []

@@ -11,7 +11,7 @@ from contest_tables import SPACE, architecture, candidates, every_member, search
 from degas.errors import UserError
 from degas.space.graph import Edge, SearchSpace
 from degas_lab.contest.candidates import Candidate, built, choices, counterparts, family_of, moved, options
-from degas_lab.contest.propose import MEASURED, Family, Proposer, in_turn, propose
+from degas_lab.contest.propose import MEASURED, Family, Proposer, _without, in_turn, propose
 
 
 @pytest.mark.parametrize("num_normal", [1, 2])
@@ -64,6 +64,13 @@ def test_the_best_two_of_a_family_are_those_of_going_through_all(
             found = [proposer.value(family.order, edges) for edges in proposer.best(family)]
             assert found == pytest.approx(ranked[:2])
         assert set(proposer.best(family)) <= set(members)
+
+
+def test_the_best_without_its_residual_edge_may_be_the_second_best() -> None:
+    direct, residual = Edge("N1", "U1", "deconv_4x4"), Edge("U0", "U1", "deconv_4x4")
+    alone, both = (1.0, (direct,)), (1.1, (direct, residual))
+    assert list(_without([[alone, both]], both[1])) == [[[alone]]]
+    assert list(_without([[alone, both]], alone[1])) == [[[both]]]
 
 
 def test_without_restriction_and_cap_the_best_is_what_pruning_keeps() -> None:

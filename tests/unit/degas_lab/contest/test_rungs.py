@@ -158,6 +158,20 @@ def test_within_one_standard_error_the_smaller_wins() -> None:
     assert winner["why"] == "the smallest within one standard error of the least mean"
 
 
+def test_a_finalist_that_diverges_with_one_seed_does_not_win() -> None:
+    """However good it is with the others: its mean over all seeds, with the worst score of the rung, is the best."""
+    outcome, records = play()
+    names = [one["name"] for one in outcome.rungs[2]["standings"]]
+    for name, value in zip(names, (20.0, 30.0, 31.0), strict=True):
+        for seed in (0, 1, 2):
+            records[f"{name}-s{seed}"] = {**records[f"{name}-s0"], "history": record(value)["history"]}
+    records[f"{names[0]}-s2"] = record(None)
+    third = step(records, candidates(24, 12)).rungs[2]["standings"]
+    assert [(one["name"], one["diverged"], one["promoted"]) for one in third if one["promoted"] or one["diverged"]] == [
+        *((names[1], False, True), (names[0], True, False)),
+    ]
+
+
 def test_a_seed_that_moves_all_alike_decides_nothing() -> None:
     plain, _ = play()
     shifted, _ = play(lambda one, seed: known_score(one, seed) + 100 * seed)

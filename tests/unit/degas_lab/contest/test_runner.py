@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from contest_tables import SPACE, search
+from one_by_one import made_one_by_one
 from tiny_extractor import TinyExtractor
 from toy_gan import toy_images
 
@@ -153,6 +154,17 @@ def test_a_candidate_that_diverges_is_last(tmp_path: Path, monkeypatch: pytest.M
     last = json.loads((tmp_path / "rungs.json").read_text())[0]["standings"][-1]
     assert (last["name"], last["diverged"], last["promoted"]) == ("c1", True, False)
     assert not (tmp_path / "trials" / "c1-s0").exists()
+
+
+@pytest.mark.slow
+def test_rungs_made_side_by_side_come_to_the_same(finished: Path, tmp_path: Path) -> None:
+    """Each training is made by a contest that ends with it, the last one first."""
+    with made_one_by_one(lambda: contest(tmp_path).run()) as made:
+        contest(tmp_path).run()
+    assert results(tmp_path) == results(finished)
+    assert scores(tmp_path) == scores(finished)
+    assert len(made) == 5 + 3 + 2  # those of a rung, of which the second continues the first
+    assert [path.name for path in (tmp_path / "trials").iterdir() if path.is_dir()] == [".claims"]
 
 
 def test_two_processes_never_train_the_same(tmp_path: Path) -> None:

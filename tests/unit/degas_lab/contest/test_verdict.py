@@ -140,6 +140,19 @@ def test_at_equal_processor_time_the_slower_one_is_scored_earlier() -> None:
     assert (one["time_ratio"], one["steps"], one["difference"]) == (0.8, [100, 80], pytest.approx(30 - 36))
 
 
+def test_on_a_gpu_the_wall_clock_compares() -> None:
+    """Processor seconds are those of the process that gives the GPU its work."""
+    falls = {1000: [40.0, 36.0, 32.0, 30.0], 1001: [41.0, 37.0, 33.0, 31.0]}
+    own, other = timed(falls, 0.1), timed(falls, 0.1)
+    for records, rate in ((own, 0.125), (other, 0.1)):
+        for record in records.values():
+            record["device"] = "cuda"
+            for mark in record["history"]:
+                mark["seconds"] = rate * mark["steps"]
+    (one,) = at_equal_time(own, other)
+    assert (one["time_ratio"], one["steps"]) == (1.25, [80, 100])
+
+
 def test_between_two_marks_the_score_is_on_the_line_between_them() -> None:
     falls = {1000: [40.0, 36.0, 32.0, 30.0], 1001: [41.0, 37.0, 33.0, 31.0]}
     (one,) = at_equal_time(timed(falls, 0.1 / 0.95), timed(falls, 0.1))

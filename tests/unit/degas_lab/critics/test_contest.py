@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from one_by_one import made_one_by_one
 from tiny_extractor import TinyExtractor
 from toy_gan import toy_images
 
@@ -95,6 +96,16 @@ def test_a_killed_contest_continues_to_the_same_bytes(
             continue
     assert count[0] > 10
     assert results(tmp_path) == results(finished)
+
+
+@pytest.mark.slow
+def test_rungs_made_side_by_side_come_to_the_same(finished: Path, tmp_path: Path) -> None:
+    """Each training is made by a contest that ends with it, the last one first."""
+    with made_one_by_one(lambda: contest(tmp_path).run()) as made:
+        contest(tmp_path).run()
+    assert results(tmp_path) == results(finished)
+    assert len(made) == 4 + 3 + 2
+    assert [path.name for path in (tmp_path / "trials").iterdir() if path.is_dir()] == [".claims"]
 
 
 def test_decisions_are_made_again_from_the_trials_alone(finished: Path, tmp_path: Path) -> None:

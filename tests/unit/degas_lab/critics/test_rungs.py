@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from degas.errors import UserError
 from degas.space.critic import CriticLayout, CriticStage
 from degas_lab.contest.rungs import Schedule
+from degas_lab.critics import paces
 from degas_lab.critics.candidates import candidates
 from degas_lab.critics.paces import equal_time_steps
 from degas_lab.critics.rungs import critic_verdict, decide, steps_in
@@ -54,7 +56,10 @@ def test_each_critic_has_its_own_marks() -> None:
         name: round(0.3 * steps) for name, steps in STEPS.items()
     }
     assert steps_in(1, 2, SCHEDULE) == 1
-    assert steps_in(3, 150, SCHEDULE) == 150
+    assert [steps_in(rung, 150, SCHEDULE) for rung in (1, 2, 3)] == [45, 150, 150]
+    first = {f"{name}-s0": record(one, 50.0) for name, one in ((k, round(0.3 * v)) for k, v in STEPS.items())}
+    second = decide(STEPS, first, SCHEDULE).wanted  # from there to the end
+    assert [one.steps for one in second] == [STEPS[one.candidate] for one in second] != []
 
 
 def test_a_common_seed_effect_decides_nothing() -> None:
@@ -66,6 +71,15 @@ def test_a_diverged_training_is_the_worst_and_is_not_promoted() -> None:
     _, outcome = play(TRUTH, failed=("c7",))
     first = outcome.rungs[0]["standings"][-1]
     assert (first["name"], first["diverged"], first["promoted"]) == ("c7", True, False)
+    assert outcome.winner == "c6"
+
+
+def test_a_finalist_that_diverges_with_one_seed_does_not_win() -> None:
+    """Though its mean over all seeds, with the worst score of the rung, is the best."""
+    records, _ = play({**TRUTH, "c7": 10.0})
+    records["c7-s2"] = record(STEPS["c7"], 10.0, failed=True)
+    outcome = decide(STEPS, records, SCHEDULE)
+    assert [one["difference"] < 0 for one in outcome.rungs[2]["standings"]] == [False, True]
     assert outcome.winner == "c6"
 
 
@@ -111,9 +125,32 @@ def test_equal_critics_are_seldom_told_apart_and_a_real_difference_is_seen() -> 
     assert seen >= 150
 
 
+@pytest.mark.parametrize(("device", "ratio"), [("cpu", 0.5), ("cuda", 2.0)])
+def test_the_verdict_says_how_equal_the_times_were(device: str, ratio: float) -> None:
+    """By processor seconds, and on a GPU by the wall clock."""
+    records = {}
+    for seed in (1000, 1001):
+        for name, processor, wall in (("c7", 10.0, 40.0), ("c0", 20.0, 20.0)):
+            times = {"processor_seconds": processor, "seconds": wall, "device": device}
+            records[f"{name}-s{seed}"] = {**record(STEPS[name], 40.0 + seed), **times}
+    found = critic_verdict(records, "c7", ["c0"], STEPS, (1000, 1001))["comparisons"]
+    assert [one["time_ratio"] for one in found] == [ratio, ratio]
+
+
 def test_steps_take_equal_time_within_bounds() -> None:
     found = equal_time_steps({"resnet": 2.0, "slow": 4.0, "fast": 1.0, "tiny": 0.1, "huge": 100.0}, "resnet", 100)
     assert found == {"resnet": 100, "slow": 50, "fast": 200, "tiny": 400, "huge": 25}
+
+
+@pytest.mark.parametrize(("device", "clock"), [("cpu", "processor"), ("cuda", "wall")])
+def test_a_pace_is_the_median_of_the_turns_after_the_first(
+    device: str, clock: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = iter([9.0, 90.0, 1.0, 10.0, 3.0, 30.0, 2.0, 20.0])  # a, b, a, b, …
+    both: Any = SimpleNamespace(engine=SimpleNamespace(device=SimpleNamespace(type=device)), both=lambda turn: None)
+    watch = SimpleNamespace(start=lambda: None, stop=lambda: {"processor": -1.0, "wall": -1.0, clock: next(told)})
+    monkeypatch.setattr(paces, "Stopwatch", lambda device: watch)
+    assert paces.paces({"a": both, "b": both}, rounds=3) == {"a": 2.0, "b": 20.0}
 
 
 def test_candidates_are_different_and_begin_with_the_default(tmp_path: Path) -> None:
@@ -126,6 +163,9 @@ def test_candidates_are_different_and_begin_with_the_default(tmp_path: Path) -> 
     assert (
         candidates([], 8, number=6, num_normal=1, seed=0)[1:] != candidates([], 8, number=6, num_normal=1, seed=9)[1:]
     )
+    drawn = [candidates([], 32, number=9, num_normal=2, seed=seed) for seed in (0, 1)]
+    first, second = ({one.layout.digest for one in each} for each in drawn)
+    assert len(first & second) == 1  # contests with seeds next to each other share the default and no draw
     with pytest.raises(UserError, match="--critics: 1 files and resnet are more than --num-candidates 1; raise it"):
         candidates([str(tmp_path / "mine.json")], 8, number=1, num_normal=1, seed=0)
     with pytest.raises(UserError, match="--critics: unknown critic 'resnett'"):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from forced_pool import ORDERS as ENDS
+from forced_pool import ForcedPool
 from toy_gan import toy_images
 
 from degas.cli.main import main
@@ -15,12 +18,15 @@ from degas.runtime.distributed import Engine
 from degas.settings.sections import SearchSettings, SpaceSettings
 from degas.space.architecture import Architecture
 from degas.space.graph import ORDERS, Order, SearchSpace
-from degas_lab.fits import grown as module
+from degas_lab import ahead
+from degas_lab.fits import grown_summary, search_rows
 from degas_lab.fits.grown import Grown, repeated, together
 from degas_lab.fits.grown_plan import Plan
 from degas_lab.fits.grown_summary import write_summary
+from degas_lab.trials import AHEAD, Trials
 
 SEARCH = SearchSettings(width=4, noise_size=6, batch_images=8, num_epochs=1, prune="paper", plateau_share=0.0)
+COSTS = {"held_mib": 4.0, "search_multiply_adds": 2e6, "search_seconds": 8.0}
 SPACE = SpaceSettings(normal_operations=("conv_1x1", "skip"))
 
 
@@ -49,7 +55,7 @@ def test_every_row_is_found_fitted_and_kept(tmp_path: Path, monkeypatch: pytest.
     assert grown["num_steps"] == 2 * whole["num_steps"] == 4
     assert all(0 < one["loss"] < 20 for name, one in records.items() if not name.startswith("small"))
 
-    monkeypatch.setattr(module, "fitted", lambda *_, **__: 1 / 0)  # everything is there: nothing is made again
+    monkeypatch.setattr(search_rows, "fitted", lambda *_, **__: 1 / 0)  # everything is there: nothing is made again
     measurement(tmp_path, Plan(seeds=1, fit_epochs=1)).measure()
     summary = write_summary(records, tmp_path)
     assert [row["row"] for row in summary["rows"]] == ["at-once", "grown", "prefix", "repeated", "moved"]
@@ -57,8 +63,63 @@ def test_every_row_is_found_fitted_and_kept(tmp_path: Path, monkeypatch: pytest.
     assert (tmp_path / "losses.png").is_file()
 
 
+@pytest.fixture
+def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Searches and fits that cost nothing; the search of seed 1 at half the size fails."""
+
+    def search(self: Grown, images: Any, seed: int) -> tuple[Architecture, dict[str, Any]]:
+        stages = images.image_size // 8
+        if (seed, stages) == (1, 1):
+            raise UserError("search: nothing was learned")
+        return Architecture(stages, 1, 4, 4, 8, 1, SearchSpace(stages).draw(seed)), COSTS
+
+    def fit(found: Architecture, costs: dict[str, Any], *_: Any, **options: Any) -> dict[str, Any]:
+        return {"loss": 0.5, "num_parameters": 10, **costs, "nodes": found.to_dict()["nodes"]}
+
+    monkeypatch.setattr(Grown, "_search", search)
+    monkeypatch.setattr(search_rows, "fitted", fit)
+
+
+@pytest.mark.usefixtures("made_up")
+@pytest.mark.parametrize("choose", ["first", "last"])
+def test_any_order_of_ends_gives_the_same_bytes(choose: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of what derives from a failed search."""
+    pool = ForcedPool(ENDS[choose])
+    monkeypatch.setattr(ahead, "make_pool", lambda options, folder: pool)
+    monkeypatch.setattr(grown_summary, "draw", lambda *_: None)
+    words = ["experiment", "grown-search", "--data", "digits", "--data.max-images", "16", "--data.image-size", "16"]
+    words += ["--seeds", "2", "--rows", "repeated", "moved"]
+    assert main([*words, "--out", str(tmp_path / "plain")]) == 0
+    assert main([*words, "--out", str(tmp_path / "pool"), "--processes", "2"]) == 0
+    made = [{one.name: one.read_bytes() for one in (tmp_path / k).rglob("*.json")} for k in ("plain", "pool")]
+    assert made[0] == made[1]
+    assert len(pool.order) == len(set(pool.order)) == 8
+    assert set(pool.order[:4]) == {"at-once-s0", "at-once-s1", "small-s0", "small-s1"}
+    assert json.loads(made[1]["moved-s1.json"])["failed"] == "search: nothing was learned"
+
+
+@pytest.mark.usefixtures("made_up")
+def test_a_small_search_that_no_process_made_is_no_result(tmp_path: Path) -> None:
+    """What derives from it has no record, also not that of a failure, so that a second call makes it."""
+
+    def helper(trials: Trials, missing: Mapping[str, Any]) -> dict[str, str]:
+        for name in missing:
+            if name != "small-s0":
+                trials.make(name, missing[name])
+        return {"small-s0": "killed"}
+
+    found = measurement(tmp_path, Plan(rows=("moved",), seeds=1, fit_epochs=1))
+    token = AHEAD.set(helper)
+    try:
+        with pytest.raises(UserError, match="trial small-s0 was not made: killed"):
+            found.measure()
+    finally:
+        AHEAD.reset(token)
+    assert set(found.trials.records()) == {"at-once-s0"}
+
+
 def test_the_table_compares_within_seeds(tmp_path: Path) -> None:
-    costs = {"num_parameters": 10, "held_mib": 4.0, "search_multiply_adds": 2e6, "search_seconds": 8.0}
+    costs = {"num_parameters": 10, **COSTS}
     records: dict[str, dict[str, Any]] = {
         f"at-once-s{seed}": {"row": "at-once", "seed": seed, "loss": 0.5 + seed, **costs} for seed in range(3)
     }

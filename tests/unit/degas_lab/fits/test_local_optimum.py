@@ -17,7 +17,7 @@ from degas.runtime.finite import NonFiniteError
 from degas.settings.sections import SearchSettings, SpaceSettings
 from degas.space.architecture import Architecture
 from degas.space.graph import Edge, SearchSpace
-from degas_lab.fits import local_optimum as module
+from degas_lab.fits import standalone
 from degas_lab.fits.local_optimum import LocalOptimum, searched_space
 from degas_lab.fits.local_optimum_summary import estimates, format_table, read_pruning, write_summary
 from degas_lab.fits.neighbour_plan import Plan
@@ -46,7 +46,7 @@ def fake_fit(architecture: Architecture, images: Any, settings: Any, *, seed: in
 @pytest.fixture
 def _fake(monkeypatch: pytest.MonkeyPatch) -> None:
     FITTED.clear()
-    monkeypatch.setattr(module, "fit_alone", fake_fit)
+    monkeypatch.setattr(standalone, "fit_alone", fake_fit)
 
 
 @pytest.mark.usefixtures("_fake")
@@ -58,10 +58,10 @@ def test_every_neighbour_is_fitted_once_a_seed_and_a_stop_goes_on(
             raise KeyboardInterrupt
         return fake_fit(*arguments, **options)
 
-    monkeypatch.setattr(module, "fit_alone", stopping)
+    monkeypatch.setattr(standalone, "fit_alone", stopping)
     with pytest.raises(KeyboardInterrupt):
         measurement(tmp_path).measure()
-    monkeypatch.setattr(module, "fit_alone", fake_fit)
+    monkeypatch.setattr(standalone, "fit_alone", fake_fit)
     done = measurement(tmp_path)
     done.measure()
     assert len(FITTED) == len(set(FITTED)) == 3 * (1 + len(done.neighbours))
@@ -128,7 +128,7 @@ def test_a_fit_that_diverges_is_a_result(tmp_path: Path, monkeypatch: pytest.Mon
             raise NonFiniteError("glo: l2 is nan at step 1; lower the rates")
         return 0.5
 
-    monkeypatch.setattr(module, "fit_alone", diverging)
+    monkeypatch.setattr(standalone, "fit_alone", diverging)
     done = measurement(tmp_path, Plan(num_epochs=1, seeds=(0,)))
     done.measure()
     summary = write_summary(done, tmp_path, None)

@@ -15,7 +15,7 @@ from degas.runtime.distributed import Engine
 from degas.runtime.finite import NonFiniteError
 from degas.settings.sections import SearchSettings, SpaceSettings
 from degas.space.architecture import Architecture
-from degas_lab.fits import rival_searches as module
+from degas_lab.fits import standalone
 from degas_lab.fits.pareto import load_points
 from degas_lab.fits.rival_plan import METHODS, Plan
 from degas_lab.fits.rival_searches import Baselines, trial_name, write_summary
@@ -39,7 +39,7 @@ def fake_fit(architecture: Architecture, images: Any, settings: Any, *, seed: in
 @pytest.fixture
 def _fake(monkeypatch: pytest.MonkeyPatch) -> None:
     FITTED.clear()
-    monkeypatch.setattr(module, "fit_alone", fake_fit)
+    monkeypatch.setattr(standalone, "fit_alone", fake_fit)
 
 
 @pytest.mark.usefixtures("_fake")
@@ -64,13 +64,13 @@ def test_a_stop_goes_on_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             raise KeyboardInterrupt
         return fake_fit(*arguments, **options)
 
-    monkeypatch.setattr(module, "fit_alone", stopping)
+    monkeypatch.setattr(standalone, "fit_alone", stopping)
     with pytest.raises(KeyboardInterrupt):
         measurement(tmp_path / "cut").measure()
     partly = measurement(tmp_path / "cut")
     assert 0 < len(partly.history("evolution", 0)) < 8
     write_summary(partly, tmp_path / "cut")
-    monkeypatch.setattr(module, "fit_alone", fake_fit)
+    monkeypatch.setattr(standalone, "fit_alone", fake_fit)
     partly.measure()
     for method in METHODS:
         assert partly.history(method, 0) == whole.history(method, 0)
@@ -125,7 +125,7 @@ def test_a_fit_that_diverges_loses_and_stops_nothing(tmp_path: Path, monkeypatch
             raise NonFiniteError("glo: l2 is nan at step 3")
         return fake_fit(*arguments, **options)
 
-    monkeypatch.setattr(module, "fit_alone", fit)
+    monkeypatch.setattr(standalone, "fit_alone", fit)
     done = measurement(tmp_path)
     done.measure()
     failed = [record for record in done.trials.records().values() if "failed" in record]

@@ -8,11 +8,15 @@ from typing import Any
 
 import pytest
 import torch
+from forced_pool import ORDERS, ForcedPool
 from toy_gan import toy_images
 
+from degas.cli.main import main
 from degas.errors import UserError
 from degas.runtime.distributed import Engine
 from degas.settings.sections import SearchSettings, SpaceSettings
+from degas_lab import ahead
+from degas_lab.fits import variant_summary
 from degas_lab.fits import variants as module
 from degas_lab.fits.metered import COUNTED_EVERY, MeteredSearch, holding
 from degas_lab.fits.variant_plan import Plan
@@ -32,7 +36,8 @@ def searched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, int]]:
     """Made-up searches: `gumbel` takes a third of the default's multiply-adds, `shrink` as many, `two-path` fails."""
     made = []
 
-    def search(self: Variants, row: str, seed: int, num_epochs: int) -> dict[str, Any]:
+    def search(self: Variants, one: Any) -> dict[str, Any]:
+        row, seed, num_epochs, _ = one
         made.append((row, seed, num_epochs))
         if row == "two-path":
             raise UserError("search: nothing was learned")
@@ -50,14 +55,47 @@ def test_rows_get_the_default_s_multiply_adds(tmp_path: Path, searched: list[tup
     plan = Plan(rows=("gumbel", "two-path", "shrink"), seeds=2)
     measurement(tmp_path, plan).measure()
     assert searched == [
-        *(("default", 0, 2), ("gumbel", 0, 2), ("gumbel", 0, 6)),
-        *(("two-path", 0, 2), ("shrink", 0, 2)),  # found to cost as much, or failed: not made again
-        *(("default", 1, 2), ("gumbel", 1, 6), ("two-path", 1, 2), ("shrink", 1, 2)),
+        *(("default", 0, 2), ("gumbel", 0, 2), ("two-path", 0, 2), ("shrink", 0, 2), ("default", 1, 2)),
+        ("gumbel", 0, 6),  # the two others cost as much, or failed: not made again
+        *(("gumbel", 1, 6), ("two-path", 1, 2), ("shrink", 1, 2)),
     ]
     measurement(tmp_path, plan).measure()
     assert len(searched) == 9
     measurement(tmp_path, plan.model_copy(update={"seeds": 3})).measure()
     assert searched[9:] == [("default", 2, 2), ("gumbel", 2, 6), ("two-path", 2, 2), ("shrink", 2, 2)]
+
+
+@pytest.mark.parametrize("choose", ["first", "last"])
+def test_any_order_of_ends_gives_the_same_bytes(
+    choose: str, tmp_path: Path, searched: list[tuple[str, int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = ForcedPool(ORDERS[choose])
+    monkeypatch.setattr(ahead, "make_pool", lambda options, folder: pool)
+    monkeypatch.setattr(variant_summary, "draw", lambda *_: None)
+    words = ["experiment", "search-variants", "--data", "digits", "--data.max-images", "16", "--seeds", "2"]
+    words += ["--rows", "gumbel", "two-path", "shrink", "--search.num-epochs", "2", "--search.prune", "paper"]
+    assert main([*words, "--out", str(tmp_path / "plain")]) == 0
+    assert main([*words, "--out", str(tmp_path / "pool"), "--processes", "2"]) == 0
+    made = [{one.name: one.read_bytes() for one in (tmp_path / k).rglob("*.json")} for k in ("plain", "pool")]
+    assert made[0] == made[1]
+    assert len(pool.order) == len(set(pool.order)) == 11
+    counted = {"default-cost-s0", "default-cost-s1", "gumbel-epochs-s0", "two-path-epochs-s0", "shrink-epochs-s0"}
+    assert set(pool.order[:5]) == counted  # the others' numbers of epochs follow from these
+    assert ("gumbel", 1, 6) in searched
+
+
+def test_beside_a_default_that_failed_every_row_has_as_many_epochs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def search(self: Variants, one: Any) -> dict[str, Any]:
+        if one.row == "default":
+            raise UserError("search: nothing was learned")
+        return {"loss": 0.5, "search_multiply_adds": 1e6}
+
+    monkeypatch.setattr(module.Variants, "_searched_and_fitted", search)
+    found = measurement(tmp_path, Plan(rows=("gumbel",), seeds=1))
+    found.measure()
+    assert found.trials.records()["gumbel-cost-s0"]["num_epochs"] == 2
 
 
 def test_the_table_compares_within_seeds_at_equal_cost(tmp_path: Path, searched: list[tuple[str, int, int]]) -> None:
@@ -110,6 +148,7 @@ def test_a_search_is_counted_and_changes_nothing(tmp_path: Path) -> None:
         counted.step(step)
     assert plain.supernet.alpha_by_name() == counted.supernet.alpha_by_name()
     assert (len(counted.multiply_adds), len(counted.seconds)) == (1, 1)
+    assert counted.costs(1)["search_multiply_adds"] == counted.multiply_adds[0]  # it may settle before its last step
     assert COUNTED_EVERY > 2
 
 

@@ -41,7 +41,7 @@ def values_of(module: nn.Module) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in module.named_parameters()}
 
 
-@pytest.mark.parametrize("objective", ["sn-gan", "ct-gan", "r3gan", "mmd"])
+@pytest.mark.parametrize("objective", ["sn-gan", "ct-gan", "cagan", "r3gan", "mmd"])
 def test_a_step_moves_critic_weights_and_alphas(objective: str) -> None:
     search, signal = make_search(objective)
     before = [values_of(signal.critic), values_of(search.supernet)]
@@ -69,6 +69,15 @@ def test_so_many_critic_steps_are_taken_as_set_on_fresh_images_and_noise() -> No
     assert not torch.equal(signal.inputs(torch.arange(4)), signal.inputs(torch.arange(4)))
 
 
+@pytest.mark.parametrize(("given", "expected"), [({}, "sn-gan-ttur"), ({"critic_objective": "wgan-gp"}, "wgan-gp")])
+def test_the_objective_of_the_critic_is_a_setting(given: dict[str, Any], expected: str) -> None:
+    settings = SearchSettings(**SMALL, signal="adversarial", **given)
+    search = Search(SIZES.images(0), settings, SpaceSettings(), seed=0, engine=Engine(device="cpu"))
+    assert isinstance(search.signal, AdversarialSignal)
+    assert search.signal.objective.name == expected
+    assert (search.signal.gan.width, search.signal.gan.batch_images) == (4, 4)
+
+
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_it_searches_prunes_and_goes_on_as_any_signal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By its name; killed between checkpoints it ends with the same bytes."""
@@ -83,6 +92,9 @@ def test_it_searches_prunes_and_goes_on_as_any_signal(tmp_path: Path, monkeypatc
         with pytest.raises(ZeroDivisionError):
             degas.search(images, tmp_path / "halves", **given)
     assert degas.search(images, tmp_path / "halves", resume=True, **given) == found
+    other = {**given, "search": {**settings, "critic_objective": "mmd"}}
+    with pytest.raises(UserError, match="critic_objective"):
+        degas.search(images, tmp_path / "halves", resume=True, **other)
     for name in ("metrics.jsonl", "alpha.jsonl", "pruning.json"):
         whole, halves = ((tmp_path / run / "search" / name).read_bytes() for run in ("whole", "halves"))
         assert whole == halves, name
@@ -142,7 +154,8 @@ def test_alpha_has_the_loss_of_the_weights() -> None:
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_several_seeds_and_their_agreement(tmp_path: Path) -> None:
     settings = {**SMALL, "signal": "adversarial", "prune": "alone", "num_epochs": 1, "measuring_batches": 1}
-    found = degas.search(SIZES.images(0), tmp_path, search=settings, device="cpu", progress=False, seeds=2)
+    given: dict[str, Any] = {"search": settings, "space": SpaceSettings(), "device": "cpu", "progress": False}
+    found = degas.search(SIZES.images(0), tmp_path, seeds=2, **given)
     agreement = json.loads((tmp_path / "search/agreement.json").read_text())
     assert agreement["seeds"] == [0, 1]
     assert 0 <= agreement["mean_equal_decisions"] <= agreement["num_decisions"] == 3
@@ -154,6 +167,8 @@ def test_several_seeds_and_their_agreement(tmp_path: Path) -> None:
     [
         ({"order": "second", "weight_optimizer": "sgd"}, "--search.signal adversarial has Adam; leave it out"),
         ({"batch_images": 1}, "compares images of a batch; raise --search.batch-images"),
+        ({"critic_objective": "hinge"}, "--search.critic-objective: unknown objective 'hinge'; known are cagan"),
+        ({"critic_objective": "mmd", "signal": "glo"}, "the signal glo has no critic; add --search.signal adversarial"),
     ],
 )
 def test_what_a_critic_cannot_do_is_one_line_before_a_folder_is_made(

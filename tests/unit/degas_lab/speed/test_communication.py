@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from degas.cli.main import main
+from degas.gan.fresh import build_critic
 from degas.gan.objectives import OBJECTIVES
 from degas.gan.settings import resolve_gan
-from degas.gan.state import build_critic
 from degas.nas.state import Search
 from degas.nets.cost import count_parameters
 from degas.runtime.distributed import Engine

@@ -10,6 +10,7 @@ import pytest
 import torch
 from toy_gan import toy_generator, toy_images, toy_settings, toy_training
 
+from degas.errors import UserError
 from degas.gan.state import Steps
 from degas.generator.generator import Generator
 from degas.runtime.distributed import Engine
@@ -88,6 +89,11 @@ def test_a_score_that_is_no_number_is_a_failure() -> None:
     record = trial(lambda generator: {"fid": float("nan")})
     assert record["failed"] == "fid is nan"
     assert record["history"] == []
+
+
+def test_a_training_that_grows_is_refused() -> None:
+    with pytest.raises(UserError, match=r"--gan\.grow: a measurement scores on the way"):
+        trial(lambda generator: {"fid": 1.0}, changes={"grow": "fade"})
 
 
 def test_a_longer_training_goes_on_from_a_shorter_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,6 +94,16 @@ def test_a_file_is_a_row_at_the_sizes_of_all(tmp_path: Path) -> None:
     assert (own.image_size, own.width, own.noise_size, own.channels) == (8, 4, 6, 3)
 
 
+def test_a_file_is_a_row_with_either_start(tmp_path: Path) -> None:
+    file = str(architecture_file(tmp_path / "own.json"))
+    rows = measurement(tmp_path / "out", rows=(file, f"{file}@resnet-start")).rows
+    assert {name: row["gan"] for name, row in rows.items()} == {
+        "own": {},
+        "own-resnet-start": {"frame_start": "resnet"},
+    }
+    assert rows["own"]["architecture"] == rows["own-resnet-start"]["architecture"]
+
+
 def test_what_cannot_be_measured_is_refused_before_anything_is(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="did you mean 'up-normal'"):
         measurement(tmp_path, rows=("up-norml",))

@@ -31,4 +31,5 @@ def test_what_lies_between_stop_and_start_does_not_count() -> None:
     wall.now = 205.0
     facts = watch.facts()
     assert (facts["seconds"], facts["processor_seconds"], facts["num_threads"]) == (9.0, 1.0, torch.get_num_threads())
+    assert facts["device"] == "cpu"
     assert len(facts["load_average"]) == 3

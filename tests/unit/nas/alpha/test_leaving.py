@@ -202,7 +202,14 @@ def test_only_what_remains_is_measured_and_kept(
     ]
     kept = leave(space, settings, *records)
     assert len(kept["U0->N1"]) == 4
-    values = json.loads((tmp_path / "pruning.json").read_text())["values"]
+    pruning = json.loads((tmp_path / "pruning.json").read_text())
+    values, left = pruning["values"], pruning["left"]
+    assert left == {slot.name: [one for one in values[slot.name] if one not in kept[slot.name]] for slot in space.slots}
+    for slot, losses in pruning.get("perturbation", {}).get("losses", {}).items():
+        assert set(losses) == set(kept[slot])  # nobody measured the others
+    for decision in pruning["decisions"]:
+        of_edge, _, one = decision["runner_up"].rpartition(" ")  # "conv_3x3", or "U0->U1 deconv_4x4"
+        assert all(one not in names for slot, names in left.items() if of_edge == slot)
     for edge in found.edges:
         assert edge.operation in kept[f"{edge.source}->{edge.target}"]
     for name, operations in values.items():

@@ -44,6 +44,7 @@ def registered() -> Iterator[None]:
 def test_a_class_is_enough_to_prune_to_tell_and_to_agree(tmp_path: Path, make_images: Make) -> None:
     small = {"width": 4, "noise_size": 6, "num_epochs": 1, "batch_images": 8, "plateau_share": 0.0}
     given: dict[str, Any] = {"search": {**small, "prune": "by-kernel"}, "device": "cpu", "progress": False}
+    given["preset"] = "paper-space"
     found = degas.search(make_images(), tmp_path, seeds=2, **given)
     reports = [json.loads((tmp_path / f"search/seed-{seed}/pruning.json").read_text()) for seed in (0, 1)]
     for seed, report in enumerate(reports):

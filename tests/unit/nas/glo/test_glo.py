@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from degas.data.image_set import ImageSet
@@ -13,7 +14,7 @@ from degas.data.loader import Batch, Batches
 from degas.generator.generator import Generator
 from degas.nas.glo.glo import Glo, mean_image_loss
 from degas.nas.glo.reconstruction import reconstruction_terms
-from degas.nas.signal import total
+from degas.nas.signal import SMALLER_WEIGHT, total
 from degas.nets.normalisation import batch_norms
 from degas.runtime.distributed import Engine
 from degas.settings.sections import SearchSettings
@@ -155,6 +156,23 @@ def test_mean_image_loss_is_that_of_the_mean_image(
     real = torch.from_numpy(images.images).double() / 127.5 - 1
     expected = sum(reconstruction_terms(real.mean(0).expand_as(real), real).values())
     assert mean_image_loss(images, make_settings(), torch.device("cpu")) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_a_grown_search_is_judged_against_the_mean_images_of_all_its_sizes(
+    make_images: Callable[..., ImageSet], make_settings: Callable[..., SearchSettings], engine: Engine
+) -> None:
+    """Its loss counts the smaller images too, so a search that learns less than a tenth still learns."""
+    images = make_images(20)
+    glo = make_glo(images, make_settings(plateau_share=0.95), engine)
+    glo.grow(lambda inputs: [glo.network(inputs)], [], [4, 2])
+    real, wanted = torch.from_numpy(images.images).double() / 127.5 - 1, 0.0
+    for size, weight in ((8, 1.0), (4, SMALLER_WEIGHT), (2, SMALLER_WEIGHT)):
+        smaller = F.avg_pool2d(real, 8 // size)
+        wanted += weight * float(sum(reconstruction_terms(smaller.mean(0).expand_as(smaller), smaller).values()))
+    said = glo.learned_nothing(0.96 * wanted)
+    assert said is not None
+    assert float(said.split()[5].rstrip(";")) == pytest.approx(wanted, rel=0.01)  # pixels are rounded
+    assert glo.learned_nothing(0.94 * wanted) is None
 
 
 def test_mean_loss_does_not_depend_on_the_batch_size(

@@ -36,7 +36,7 @@ from degas.space.architecture import Architecture
 from degas.space.graph import SearchSpace
 
 Make = Callable[..., Any]
-SPACE = {"normal_operations": ("conv_1x1", "conv_3x3", "skip")}
+SPACE = SpaceSettings(normal_operations=("conv_1x1", "conv_3x3", "skip"))
 RESULTS = ("architecture.json", "alpha.jsonl", "mixing.jsonl", "metrics.jsonl", "pruning.json", "degenerate.json")
 pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning")  # tiny searches end as they will
 
@@ -165,9 +165,7 @@ def later_stage(straight: Path, images: ImageSet, settings: SearchSettings, **ch
     before = straight / "grow-008"
     one = settings.model_copy(update={"grow": False, "prefix": before / "architecture.json", **changes})
     place = Place(16, (32,), before, ("U1",))
-    return Search(
-        area_downsampled(images, 16), one, SpaceSettings(**SPACE), seed=0, engine=Engine(device="cpu"), place=place
-    )
+    return Search(area_downsampled(images, 16), one, SPACE, seed=0, engine=Engine(device="cpu"), place=place)
 
 
 def test_a_stage_takes_over_weights_and_latents_and_fits_the_smaller_images_too(
@@ -255,7 +253,7 @@ def test_area_downsampling_takes_means_of_squares(make_images: Make) -> None:
 
 
 def test_parts_have_the_shapes_of_the_stages(make_images: Make, settings: SearchSettings, tmp_path: Path) -> None:
-    parts = list(parts_of(make_images(4, size=32), settings, SpaceSettings(**SPACE)))
+    parts = list(parts_of(make_images(4, size=32), settings, SPACE))
     assert [part.images.image_size for part in parts] == [8, 16, 32]
     assert [0 if part.prefix is None else part.prefix.num_stages for part in parts] == [0, 1, 2]
     plain = settings.model_copy(update={"grow": False})
@@ -269,6 +267,7 @@ def test_parts_have_the_shapes_of_the_stages(make_images: Make, settings: Search
         ({"max_params": 9, "max_macs": 9}, "keeps within one cap on size"),
         ({"order": "second", "weight_optimizer": "sgd", "schedule": "alternate"}, "--search.grow has two rates"),
         ({"cuda_graphs": True}, "--search.grow makes every step different"),
+        ({"grow": False, "grow_epochs": 2}, "--search.grow-epochs counts only with --search.grow"),
     ],
 )
 def test_what_cannot_grow_is_refused(changes: dict[str, Any], message: str, settings: SearchSettings) -> None:

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from degas.errors import UserError
-from degas.nas.grow.network import GrownSupernet, fade_share
+from degas.nas.grow.network import GrownSupernet
 from degas.nas.supernet.supernet import Supernet
+from degas.nets.growing import fade_share
 from degas.space.architecture import Architecture
-from degas.space.graph import ORDERS, ZERO, Order, SearchSpace
+from degas.space.graph import ORDERS, ZERO, Edge, Order, SearchSpace
 from degas.space.prefix import with_prefix
 from degas.space.pruning import prune, random_alpha
 
@@ -22,12 +23,7 @@ def stages(order: Order = "normal-up", seed: int = 0) -> tuple[Supernet, GrownSu
     torch.manual_seed(seed)
     space = SearchSpace(1, order=order)
     first = Supernet(space, **SIZES).double()
-    kept = prune(random_alpha(space, seed), space)
-    with torch.no_grad():
-        for slot in space.slots:
-            chosen = {(edge.source, edge.target): edge.operation for edge in kept}.get((slot.source, slot.target), ZERO)
-            first.edge(slot).alpha.fill_(-1e6)
-            first.edge(slot).alpha[space.operations(slot).index(chosen)] = 0.0
+    kept = one_hot(first, seed)
     for k in range(3):
         first(noise() * (k + 1))
     given = Architecture(1, 1, 4, 6, 5, 3, kept, order=order)
@@ -35,6 +31,19 @@ def stages(order: Order = "normal-up", seed: int = 0) -> tuple[Supernet, GrownSu
     second = GrownSupernet(later, ["U1"], **SIZES).double()
     second.take_over(first.state_dict(), "grow-008")
     return first, second
+
+
+def one_hot(supernet: Supernet, seed: int) -> tuple[Edge, ...]:
+    """Random edges, after giving the supernet the one-hot mixing weights that keep them."""
+    space = supernet.space
+    kept = prune(random_alpha(space, seed), space)
+    operations = {(edge.source, edge.target): edge.operation for edge in kept}
+    with torch.no_grad():
+        for slot in space.searched_slots:
+            place = space.operations(slot).index(operations.get((slot.source, slot.target), ZERO))
+            supernet.edge(slot).alpha.fill_(-1e6)
+            supernet.edge(slot).alpha[place] = 0.0
+    return kept
 
 
 def noise(n: int = 4) -> Tensor:
@@ -52,6 +61,17 @@ def test_a_stage_that_took_over_makes_the_images_of_the_one_before(order: Order,
     torch.testing.assert_close(smaller, first(noise()), rtol=0, atol=1e-12)
     assert own.shape == (4, 3, 16, 16)
     torch.testing.assert_close(second(noise()), own, rtol=0, atol=1e-12)
+
+
+def test_a_third_stage_makes_the_images_of_both_before_largest_first() -> None:
+    _, second = stages()
+    given = Architecture(2, 1, 4, 6, 5, 3, one_hot(second, 1))
+    third = GrownSupernet(with_prefix(SearchSpace(3), given, "preact", "prefix"), ["U1", "U2"], **SIZES).double()
+    third.take_over(second.state_dict(), "grow-016")
+    _, *earlier = third.all_sizes(noise())
+    for found, expected in zip(earlier, second.all_sizes(noise()), strict=True):
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+    assert third.earlier_sizes() == [one.shape[-1] for one in earlier] == [16, 8]
 
 
 def test_images_fade_in_from_those_of_the_stage_before() -> None:

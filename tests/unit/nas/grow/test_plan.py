@@ -36,6 +36,14 @@ def test_a_chain_begins_after_a_prefix(tmp_path: Path) -> None:
     assert (one.grow, one.prefix, one.width) == (False, tmp_path / "b.json", 6)
 
 
+def test_later_stages_may_take_fewer_epochs() -> None:
+    settings = SETTINGS.model_copy(update={"num_epochs": 6, "grow_epochs": 2})
+    found = [stage.settings(settings, None) for stage in grown_stages(settings, SMALL, 32, 3)]
+    assert [(one.num_epochs, one.grow_epochs) for one in found] == [(6, None), (2, None), (2, None)]
+    plain = [stage.settings(SETTINGS, None).num_epochs for stage in grown_stages(SETTINGS, SMALL, 32, 3)]
+    assert plain == [None] * 3
+
+
 @pytest.mark.parametrize(("cap", "measure"), [("max_params", "num_parameters"), ("max_macs", "multiply_adds")])
 def test_whatever_a_stage_keeps_within_its_cap_the_next_stage_can_meet_its_own(cap: str, measure: str) -> None:
     sizes = [8, 16, 32]
@@ -45,6 +53,9 @@ def test_whatever_a_stage_keeps_within_its_cap_the_next_stage_can_meet_its_own(c
         limit = int(least + share * (most - least))
         caps = stage_caps(SETTINGS.model_copy(update={cap: limit}), SMALL, sizes, 3)
         assert caps[32] == {cap: limit}
+        for size, (least_of_stage, most_of_stage) in zip(sizes, free.values(), strict=True):
+            spare = share * (most_of_stage - least_of_stage)
+            assert caps[size][cap] - least_of_stage == pytest.approx(spare, abs=2)  # rounded down
         for stages in (1, 2):
             spare = caps[sizes[stages]][cap] - caps[sizes[stages - 1]][cap]
             assert spare >= free[stages + 1][0] - free[stages][0]  # what the next stage needs at least
