@@ -71,7 +71,7 @@ def cost_table() -> str:
         for row in rows:
             if row.maker != "real":
                 rounds = CRITIC_STEPS[row.objective] * milliseconds["critic_step"] + milliseconds["generator_step"]
-                area = (IMAGE_SIZES[row.data] / 32) ** 2
+                area = (IMAGE_SIZES[row.data] / 32) ** 2 * scale.gan["batch_images"] / measured["sizes"]["batch_images"]
                 train_hours += len(scale.seeds) * area * scale.gan["num_steps"] * rounds / 3.6e6
         trainings = len(scale.seeds) * sum(row.maker != "real" for row in rows)
         cells = [str(len(scale.seeds) * len(areas)), f"{search_hours:.1f}", str(trainings), f"{train_hours:.1f}"]

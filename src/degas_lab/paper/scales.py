@@ -41,7 +41,7 @@ SCALES = {
         seeds=(0, 1, 2),
         width=16,
         search_images=3200,
-        gan={"num_steps": 1000, "width": 16},
+        gan={"num_steps": 500, "width": 16, "batch_images": 32},
         evaluate={"extractor": "imagenet", "num_samples": 5000, "untrained": False},
     ),
     "paper": Scale(
