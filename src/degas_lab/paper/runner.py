@@ -91,11 +91,9 @@ class PaperTable:
         """
         problems = []
         makers = {name: partial(self._recorded, make) for name, make in self.names()}
-        searches = {f"search-{search.name}-s{seed}" for search in self.searches for seed in self.scale.seeds}
-        for needs_search in (False, True):  # rows train what searches have found
-            self.trials.make_ahead(
-                {name: one for name, one in makers.items() if (name not in searches) == needs_search}
-            )
+        searched = {f"{row.name}-s{seed}" for row in self.rows if row.search for seed in self.scale.seeds}
+        for needs_search in (False, True):  # the other rows keep cores busy until the last search is done
+            self.trials.make_ahead({name: one for name, one in makers.items() if (name in searched) == needs_search})
         for name, make in makers.items():
             try:
                 record = self.trials.run(name, make)
