@@ -576,6 +576,12 @@ ROWS: tuple[Row, ...] = (
         "--out: images/down lies among the images and holds 0.png; give a new folder",
     ),
     Row(
+        "a folder without a picture that can be read, described",
+        "data info text --data.image-size 8",
+        2,
+        "text/a.png: cannot be read as an image (…); repair or remove it",
+    ),
+    Row(
         "a picture of the images among them",
         "data info images --data.image-size 8 --out images/grid.png",
         2,

@@ -132,10 +132,12 @@ def check_chosen(chosen: Chosen, search: SearchSettings, unchanged: SearchSettin
     if architecture is not None and not (isinstance(architecture, str) and architecture in GENERATORS):
         load_architecture(architecture, GENERATORS)
     changed = [name for name in SearchSettings.model_fields if getattr(search, name) != getattr(unchanged, name)]
-    options = ["--seeds"] if seeds is not None else [f"--search.{name.replace('_', '-')}" for name in changed]
+    options = ["--seeds"] if seeds is not None else []
+    options += [f"--search.{name.replace('_', '-')}" for name in changed]
     if options:
         given = "--architecture" if chosen.init is None else "--init"
-        raise UserError(f"{options[0]}: there is no search with {given}; leave out one of the two")
+        mend = "leave out one of the two" if len(options) == 1 else f"leave out {given}, or all of these"
+        raise UserError(f"{' '.join(options)}: there is no search with {given}; {mend}")
 
 
 def hint_for_few(images: ImageSet, augment: str) -> None:

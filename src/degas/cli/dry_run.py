@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from degas.cli.options import RunOptions, SearchOptions, Tracked, TrainOptions
 from degas.settings.base import Settings
 from degas.settings.presets import preset_values
@@ -18,7 +21,7 @@ def tell_search(options: SearchOptions) -> None:
     facts = plan.search_facts(images, settings, options.space, seeds=options.seeds)
     facts += search_probe(images, settings, options.space, options.device, seeds=options.seeds)
     sections = {"data": options.data, "space": options.space, "search": settings}
-    _tell(options, sections, [*plan.images_facts(images), *facts])
+    _tell(options, begun_run(options.out), sections, [*plan.images_facts(images), *facts])
 
 
 def tell_train(options: TrainOptions) -> None:
@@ -31,7 +34,7 @@ def tell_train(options: TrainOptions) -> None:
     check_later_stages(images, gan=options.gan, evaluate=options.evaluate, device=options.device)
     facts = plan.train_facts(images, gan, options.space, options.architecture, options.seed, options.init)
     sections = {"data": options.data, "gan": options.gan}
-    _tell(options, sections, [*plan.images_facts(images), *facts])
+    _tell(options, begun_run(options.out), sections, [*plan.images_facts(images), *facts])
 
 
 def tell_run(options: RunOptions) -> None:
@@ -55,14 +58,15 @@ def tell_run(options: RunOptions) -> None:
         sections["search"] = search
     facts += plan.train_facts(images, gan, options.space, options.architecture, options.seed, options.init)
     sections |= {"gan": options.gan, "evaluate": options.evaluate}
-    _tell(options, sections, [*facts, *plan.evaluate_facts(options.evaluate)])
+    _tell(options, begun, sections, [*facts, *plan.evaluate_facts(options.evaluate)])
 
 
-def _tell(options: Tracked, sections: dict[str, Settings], facts: list[tuple[str, str, str]]) -> None:
+def _tell(
+    options: Tracked, begun: Mapping[str, Any], sections: dict[str, Settings], facts: list[tuple[str, str, str]]
+) -> None:
+    """Print settings and facts; `begun`: what the run folder has begun with, read once for the whole plan."""
     from degas.api import plan
 
-    print(
-        plan.table(plan.settings_rows(sections, preset_values(options.preset, options.source, begun_run(options.out))))
-    )
+    print(plan.table(plan.settings_rows(sections, preset_values(options.preset, options.source, begun))))
     print()
     print(plan.table(facts))

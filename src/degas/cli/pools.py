@@ -42,9 +42,14 @@ def wants_pool(options: Pooled) -> bool:
     """Return whether trials are to have processes. Raises `UserError` for options that count only then."""
     if options.processes is not None or options.address != LOCAL:
         return True
-    for name in ("cpus_per_trial", "gpus_per_trial"):
-        if getattr(options, name) != type(options).model_fields[name].default:
-            raise UserError(f"--{name.replace('_', '-')}: counts for trials in processes; give --processes as well")
+    names = ("cpus_per_trial", "gpus_per_trial")
+    given = [name for name in names if getattr(options, name) != type(options).model_fields[name].default]
+    if given:
+        words, counts = (
+            " ".join(f"--{name.replace('_', '-')}" for name in given),
+            "counts" if len(given) == 1 else "count",
+        )
+        raise UserError(f"{words}: {counts} for trials in processes; give --processes as well")
     return False
 
 

@@ -113,9 +113,11 @@ def needed(options: Options, *names: str) -> Path:
 
 def reject_others(options: Options, mode: str, others: Sequence[str]) -> None:
     """Raise `UserError` for a given option that this kind of picture does not use."""
-    for name in others:
-        if name in options.model_fields_set:
-            raise UserError(f"--{name.replace('_', '-')}: --{mode} does not use it; leave out one of the two")
+    given = [f"--{name.replace('_', '-')}" for name in others if name in options.model_fields_set]
+    if len(given) == 1:
+        raise UserError(f"{given[0]}: --{mode} does not use it; leave out one of the two")
+    if given:
+        raise UserError(f"{' '.join(given)}: --{mode} does not use them; leave them out, or --{mode}")
 
 
 def checked_out(out: Path, endings: Sequence[str]) -> Path:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from degas.data.bad_pictures import BadPictureError, in_one_message
 from degas.data.cache import fit_rule, progress_of
 from degas.data.decode import Decoded, FitRule, to_grey, try_decode_all
 from degas.data.decoded_notes import DecodedNotes
@@ -35,7 +36,7 @@ class _Tally:
     all_grey: bool = True
     looks_grey: bool = True
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
-    unreadable: list[str] = field(default_factory=list)
+    unreadable: list[BadPictureError] = field(default_factory=list)
     too_small: int = 0
     by_digest: dict[bytes, str] = field(default_factory=dict)
     duplicates: list[list[str]] = field(default_factory=list)
@@ -60,8 +61,9 @@ class _Tally:
 def describe_source(source: str, settings: DataSettings, grid: Path | None = None) -> dict[str, Any]:
     """Facts about SRC as a dictionary of JSON values; with `grid`, also a PNG: the mean image, then 63 samples.
 
-    Unlike `load_images` it skips unreadable pictures and lists them under `problems`. Duplicates are pictures with
-    equal pixels after decoding to the requested size. It reads every picture and writes no cache.
+    Unlike `load_images` it skips unreadable pictures and lists them under `problems`; `UserError` names them if there
+    are no others. Duplicates are pictures with equal pixels after decoding to the requested size. It reads every
+    picture and writes no cache.
     """
     if grid is not None and Path(source).is_dir() and grid.resolve().is_relative_to(Path(source).resolve()):
         raise UserError(f"--out: {grid} would be one of the pictures of {source}; give a place outside of it")
@@ -71,6 +73,8 @@ def describe_source(source: str, settings: DataSettings, grid: Path | None = Non
     labels = None if records.labels is None else records.labels[rows]
     labels, names, empty = present_classes(labels, records.class_names)
     tally = _gather(records, rows, rule)
+    if tally.unreadable and not tally.num_readable:
+        raise in_one_message(tally.unreadable, len(rows))
     notes = (*origin.notes(), *records.notes, *empty, *tally.told.notes())
     facts: dict[str, Any] = {
         "source": source,
@@ -97,8 +101,8 @@ def _gather(records: Records, rows: np.ndarray, rule: FitRule) -> _Tally:
     shown = {int(rows[k]) for k in fixed_subset(len(rows), _GRID_IMAGES)}
     with progress_of("read images", len(rows)) as progress:
         for i, (name, picture) in enumerate(try_decode_all(records.read(rows), rule)):
-            if isinstance(picture, UserError):
-                tally.unreadable.append(str(picture))
+            if isinstance(picture, BadPictureError):
+                tally.unreadable.append(picture)
             else:
                 tally.add(int(rows[i]), name, picture, int(rows[i]) in shown)
             if progress is not None:
@@ -126,7 +130,7 @@ def _grid_images(tally: _Tally, channels: int) -> np.ndarray:
 def _problems(tally: _Tally, records: Records, path: Path, rule: FitRule) -> list[dict[str, Any]]:
     """One object per kind of problem: `kind`, `count`, `text` in words, and the first few `examples`."""
     found = [
-        _problem("unreadable", "cannot be used as they are", tally.unreadable),
+        _problem("unreadable", "cannot be used as they are", [str(bad) for bad in tally.unreadable]),
         _problem("duplicate", "have the same pixels as an earlier picture", [" = ".join(p) for p in tally.duplicates]),
         _problem("incomplete", "parts are missing", _missing(records)),
         _problem("checksum", "not the official archive", _wrong_checksum(path)),

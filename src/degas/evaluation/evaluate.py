@@ -17,7 +17,13 @@ from degas.errors import Notice, UserError
 from degas.evaluation.extractors.base import Extractor, device_of
 from degas.evaluation.extractors.build import build_extractor
 from degas.evaluation.progress import ImageProgress
-from degas.evaluation.reference import Reference, num_floor_images, num_reference_images, reference_statistics
+from degas.evaluation.reference import (
+    Reference,
+    cached_reference,
+    num_floor_images,
+    num_reference_images,
+    reference_statistics,
+)
 from degas.evaluation.scores import ClassScores, distance_scores
 from degas.evaluation.statistics import collect, extract
 from degas.runtime.fingerprint import fingerprint_of
@@ -100,9 +106,11 @@ class Evaluator:
             num_samples = min(num_samples, len(fake))
             fake = [torch.as_tensor(fake[:num_samples])]
         check_counts(num_samples, self.images)
-        num_steps = num_samples + num_reference_images(self.images.num_images)
-        with self._progress(progress, num_steps, untrained) as tick:
-            reference = self._reference(num_samples, tick)
+        reference = self._known_reference(num_samples)
+        num_reals = num_reference_images(self.images.num_images) if reference is None else 0
+        with self._progress(progress, num_samples + num_reals, untrained) as tick:
+            if reference is None:
+                reference = self._new_reference(num_samples, tick)
             class_scores = ClassScores(self.extractor, num_samples, self.settings.splits, labels)
             stream = extract(self.extractor, _counted(fake, num_samples), self.device, tick)
             collected = collect(stream, self.extractor.num_features, class_scores.update)
@@ -122,20 +130,29 @@ class Evaluator:
         besides = "as many samples of the untrained generator" if self.settings.untrained else ""
         return ImageProgress(title, num_images, SHORTER, besides)
 
-    def _reference(self, num_samples: int, tick: Callable[[int], None] | None) -> Reference:
-        num_floor = num_floor_images(self.images.num_images, num_samples) if self.settings.floor else 0
-        if num_floor not in self._references:
-            self._references[num_floor] = reference_statistics(
-                self.images,
-                self.extractor,
-                num_floor=num_floor,
-                chunk_images=self.settings.batch_images,
-                device=self.device,
-                cache=self.cache,
-                tick=tick,
-            )
-        elif tick is not None:
-            tick(num_reference_images(self.images.num_images))
+    def _num_floor(self, num_samples: int) -> int:
+        return num_floor_images(self.images.num_images, num_samples) if self.settings.floor else 0
+
+    def _known_reference(self, num_samples: int) -> Reference | None:
+        """The reference if it costs no work: computed before, or cached."""
+        num_floor = self._num_floor(num_samples)
+        if num_floor not in self._references and self.cache is not None:
+            found = cached_reference(self.images, self.extractor, num_floor=num_floor, cache=self.cache)
+            if found is not None:
+                self._references[num_floor] = found
+        return self._references.get(num_floor)
+
+    def _new_reference(self, num_samples: int, tick: Callable[[int], None] | None) -> Reference:
+        num_floor = self._num_floor(num_samples)
+        self._references[num_floor] = reference_statistics(
+            self.images,
+            self.extractor,
+            num_floor=num_floor,
+            chunk_images=self.settings.batch_images,
+            device=self.device,
+            cache=self.cache,
+            tick=tick,
+        )
         return self._references[num_floor]
 
 

@@ -75,24 +75,38 @@ def reference_statistics(
 ) -> Reference:
     """The statistics from the cache, else computed and cached. `num_floor` = 0: no floor.
 
-    The cache key has the data's fingerprint, the extractor's card (with its weights) and the split.
+    `tick` gets the number of images that each step finished; none if the statistics are cached.
     """
+    found = None if cache is None else cached_reference(images, extractor, num_floor=num_floor, cache=cache)
+    if found is not None:
+        return found
     order = reference_order(images.num_images)
-    key = cache_key(data=images.fingerprint, extractor=extractor.card, images=len(order), floor=num_floor)
-    path = None if cache is None else cache / "statistics" / f"{key}.safetensors"
-    parts = load_cached(path) if path is not None else None
-    if parts is None or set(parts) != {"first", "rest"}:
-        parts = {
-            name: collect(
-                extract(extractor, image_chunks(images.images, rows, chunk_images), device, tick),
-                extractor.num_features,
-            )
-            for name, rows in (("first", order[:num_floor]), ("rest", order[num_floor:]))
-        }
-        if path is not None:
-            _keep(path, parts)
-    elif tick is not None:
-        tick(len(order))
+    parts = {
+        name: collect(
+            extract(extractor, image_chunks(images.images, rows, chunk_images), device, tick),
+            extractor.num_features,
+        )
+        for name, rows in (("first", order[:num_floor]), ("rest", order[num_floor:]))
+    }
+    if cache is not None:
+        _keep(_cached_path(images, extractor, num_floor, cache), parts)
+    return _reference(parts, num_floor)
+
+
+def cached_reference(images: ImageSet, extractor: Extractor, *, num_floor: int, cache: Path) -> Reference | None:
+    """The statistics from the cache folder; None if it has none of these images, extractor and split."""
+    parts = load_cached(_cached_path(images, extractor, num_floor, cache))
+    return None if parts is None or set(parts) != {"first", "rest"} else _reference(parts, num_floor)
+
+
+def _cached_path(images: ImageSet, extractor: Extractor, num_floor: int, cache: Path) -> Path:
+    """Return the cache's file, named by the data's fingerprint, the extractor's card (with its weights), the split."""
+    number = num_reference_images(images.num_images)
+    key = cache_key(data=images.fingerprint, extractor=extractor.card, images=number, floor=num_floor)
+    return cache / "statistics" / f"{key}.safetensors"
+
+
+def _reference(parts: dict[str, Collected], num_floor: int) -> Reference:
     everything = merged(parts["first"], parts["rest"])
     return Reference(everything, *((parts["first"], parts["rest"]) if num_floor else (None, None)))
 

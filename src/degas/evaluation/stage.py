@@ -83,8 +83,7 @@ def evaluate_images_into(folder: Path | None, job: EvaluateJob, images: ImageSet
         where = chosen_device(job.setup.device)
         evaluator = Evaluator(job.images, settings, device=where, cache=job.cache)
         if images.fingerprint == job.images.fingerprint:
-            told = "the images are those of --data: only Inception Score and the floors mean something"
-            warnings.warn(told, Notice, stacklevel=2)
+            warnings.warn(_scored_against_itself(evaluator), Notice, stacklevel=2)
         chunks = image_chunks(images.images, rows, settings.batch_images)
         found = evaluator.fakes(chunks, seed=seed, progress=job.setup.progress)
         scores = {**found, "generator": {"images": images.identity}}
@@ -95,6 +94,16 @@ def evaluate_images_into(folder: Path | None, job: EvaluateJob, images: ImageSet
         scores = save_evaluation(folder, scores, job.config(seed), job.setup.command)
         _write_time(folder, time.perf_counter() - begun)
         return scores
+
+
+def _scored_against_itself(evaluator: Evaluator) -> str:
+    """Return a notice that names the scores which still mean something, of those that are computed."""
+    extractor = evaluator.extractor
+    one = ["the Inception Score"] * extractor.has_inception_score + ["class scores"] * extractor.has_classifier_score
+    kept = [*one, *["the floors"] * evaluator.settings.floor]
+    mean = "means" if kept == ["the Inception Score"] else "mean"
+    what = f"only {' and '.join(kept)} {mean} something" if kept else "no score means anything"
+    return f"the images are those of --data: {what}"
 
 
 def _score(job: EvaluateJob, generator: Generator, seed: int, where: torch.device) -> dict[str, Any]:

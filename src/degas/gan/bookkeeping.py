@@ -46,7 +46,7 @@ class Bookkeeping:
         self.folder, self.engine, self.on_evaluate = folder, engine, on_evaluate
         self.best: dict[str, float] = {}  # {"step", "score"} of the best evaluation so far
         self.kept_best: list[float | None] = []  # steps of the best generators at the last two checkpoints
-        self.stalled = 0  # evaluations since the best one, or since the last doubling of mmd's bound
+        self.stalled = 0  # evaluations since the best one, or since the objective's patience last ran out
         self.warned: set[str] = set()
         self.saved_step = -1
         self.saves = SaveClock(settings.checkpoint_steps)

@@ -24,14 +24,22 @@ def check_training(
         check_graphs("gan", device, num_ranks)
         if settings.beta2_end != settings.betas[1]:
             raise UserError("--gan.cuda-graphs replays one step, but --gan.beta2-end makes every step different")
-    if settings.own.patience and not settings.evaluate_steps:
-        raise UserError("--gan.repulsive-patience counts evaluations; set --gan.evaluate-steps as well")
-    if settings.own.patience and num_ranks > 1:
-        raise UserError(f"--gan.repulsive-patience: one process only, not {num_ranks}; leave it out")
+    if settings.own.patience:
+        _check_patience(settings, num_ranks)
     if settings.layout is not None:
         settings.layout.check_size(images.image_size, f"--gan.critic {settings.critic}")
     check_growth(settings, images.image_size)
     check_images(images, settings, num_ranks, begun_ranks)
+
+
+def _check_patience(settings: CompleteGan, num_ranks: int) -> None:
+    """Raise `UserError` if nothing would be counted, or if only one of several processes would count it."""
+    name = settings.own.patience_setting
+    option = f"--gan.{name.replace('_', '-')}" if name else f"--gan.objective {settings.objective}"
+    if not settings.evaluate_steps:
+        raise UserError(f"{option} counts evaluations; set --gan.evaluate-steps as well")
+    if num_ranks > 1:
+        raise UserError(f"{option}: one process only, not {num_ranks}; leave it out")
 
 
 def check_images(images: ImageSet, settings: CompleteGan, num_ranks: int = 1, begun_ranks: int | None = None) -> None:

@@ -136,15 +136,17 @@ def _check_settings(trained: Generator, gan: GanSettings, space: SpaceSettings) 
         "--gan.noise-size": (gan.noise_size, sizes["noise_size"]),
         "--space.base-size": (space.base_size, sizes["base_size"]),
     }
-    for option, (wanted, own) in asked.items():
-        if wanted not in (None, own):
-            raise UserError(f"{option} {wanted}: the generator of --init has {own}; leave it out")
+    other = {f"{option} {wanted}": own for option, (wanted, own) in asked.items() if wanted not in (None, own)}
+    if other:
+        have, it = ", ".join(map(str, other.values())), "it" if len(other) == 1 else "them"
+        raise UserError(f"{' '.join(other)}: the generator of --init has {have}; leave {it} out")
     if gan.grow != "none":
         raise UserError("--gan.grow: begins with new weights at a small size; leave out --init or --gan.grow")
-    for name in FIRST_WEIGHTS:
-        if getattr(gan, name) != TrainingSettings.model_fields[name].default:
-            option = f"--gan.{name.replace('_', '-')}"
-            raise UserError(f"{option}: sets initial weights, but --init gives trained ones; leave out one of them")
+    drawn = [name for name in FIRST_WEIGHTS if getattr(gan, name) != TrainingSettings.model_fields[name].default]
+    if drawn:
+        options = " ".join(f"--gan.{name.replace('_', '-')}" for name in drawn)
+        does, mend = ("sets", "leave out one of them") if len(drawn) == 1 else ("set", "leave out these or --init")
+        raise UserError(f"{options}: {does} initial weights, but --init gives trained ones; {mend}")
 
 
 def _ready(trained: Generator, images: ImageSet, gan: GanSettings, seed: int) -> Generator:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -81,11 +81,7 @@ def resolve_gan(gan: GanSettings, begun: Path | None = None) -> CompleteGan:
     """
     objective = OBJECTIVES.find(gan.objective, "--gan.objective")
     given = {name: value for name in own_names() if (value := getattr(gan, name, None)) is not None}
-    for name in sorted(given.keys() - objective.model_fields.keys()):
-        holders = ", ".join(sorted(each.name for each in _objectives() if name in each.model_fields))
-        raise UserError(
-            f"--gan.{name.replace('_', '-')}: objective {gan.objective} has no such setting; it belongs to {holders}"
-        )
+    _reject_foreign(sorted(given.keys() - objective.model_fields.keys()), gan.objective)
     own = _with_classes(_built(objective, given), gan.supervised, given)
     shared = {name: getattr(gan, name) for name in TrainingSettings.model_fields}
     critic = gan.critic or objective.critic
@@ -121,6 +117,20 @@ def _built(objective: type[Objective], given: Mapping[str, Any]) -> Objective:
         first = error.errors()[0]
         option = "-".join(str(part) for part in first["loc"][:1]).replace("_", "-")
         raise UserError(f"--gan.{option}: {complaint(first)}") from None
+
+
+def _reject_foreign(names: Sequence[str], objective: str) -> None:
+    """Raise `UserError` for settings of other objectives, each with those."""
+    holders = {
+        f"--gan.{name.replace('_', '-')}": ", ".join(sorted(o.name for o in _objectives() if name in o.model_fields))
+        for name in names
+    }
+    if len(holders) == 1:
+        ((option, owners),) = holders.items()
+        raise UserError(f"{option}: objective {objective} has no such setting; it belongs to {owners}")
+    if holders:
+        belong = ", ".join(f"{option} to {owners}" for option, owners in holders.items())
+        raise UserError(f"{' '.join(holders)}: objective {objective} has no such settings; they belong to: {belong}")
 
 
 def _with_classes(own: Objective, supervised: bool, given: Mapping[str, Any]) -> Objective:

@@ -92,7 +92,7 @@ class Steps:
             self.average = Average(self.generator, settings.ema_half_life_images, trained=settings.fine_tunes)
         self.critic_optimizer = _adam(self.critic, settings)
         self.generator_optimizer = _adam(self.generator, settings)
-        self.num_doublings = 0  # of mmd's upper bound; `Bookkeeping` counts evaluations
+        self.num_doublings = 0  # by the objective's patience; `Bookkeeping` counts evaluations
         self.recorder: Recorder | None = None
         self.replayed: dict[str, Replayed] = {}  # with a recorder: the steps on critic and generator
         if settings.cuda_graphs:

@@ -56,16 +56,16 @@ def invert(
     _begin(folder, generator, images, settings, seed)
     generator = generator.to(device).eval().requires_grad_(False)
     labels = torch.from_numpy(images.labels).to(device) if generator.num_classes and images.labels is not None else None
-    starts = np.arange(0, images.num_images, settings.batch_images)
-    with Progress("invert", len(starts), start_step=0, quiet=not progress) as bar:
-        for number, start in enumerate(starts):
+    parts = {k: folder / PARTS / f"{k:09d}.safetensors" for k in range(0, images.num_images, settings.batch_images)}
+    missing = {start: path for start, path in parts.items() if not path.exists()}
+    done = len(parts) - len(missing)
+    with Progress("invert", len(parts), start_step=done, quiet=not progress) as bar:
+        for number, (start, path) in enumerate(missing.items(), done + 1):
             rows = slice(start, min(start + settings.batch_images, images.num_images))
-            path = folder / PARTS / f"{start:09d}.safetensors"
-            if not path.exists():
-                real_images = torch.from_numpy(np.array(images.images[rows])).to(device)
-                found = invert_batch(generator, real_images, None if labels is None else labels[rows], settings, seed)
-                replace_file(path, save({name: value.cpu().numpy() for name, value in found.items()}))
-            bar.update(number + 1)
+            real_images = torch.from_numpy(np.array(images.images[rows])).to(device)
+            found = invert_batch(generator, real_images, None if labels is None else labels[rows], settings, seed)
+            replace_file(path, save({name: value.cpu().numpy() for name, value in found.items()}))
+            bar.update(number)
     return _finish(folder, generator, images, labels)
 
 

@@ -6,6 +6,7 @@ operation, and a search mixes operations only on the edges into later maps. Our 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Literal
 
@@ -27,21 +28,33 @@ def with_prefix(
 
     Raises:
         UserError: `prefix` has another order, number of normal maps or order of separable convolutions, or as many
-            stages as `space`, or the stages of `space` share α.
+            stages as `space`, or the stages of `space` share α; one line names all of these.
     """
-    for name, given, ours in (
+    if found := [*_other_settings(space, prefix, separable_order), *_unsearchable(space, prefix)]:
+        raise UserError(f"{where}: {'; also, '.join(found)}")
+    return replace(space, prefix=prefix.edges)
+
+
+def _other_settings(space: SearchSpace, prefix: Architecture, separable_order: str) -> Iterator[str]:
+    """One complaint of all settings that differ, with the options that mend them."""
+    compared = (
         ("num_normal", prefix.num_normal, space.num_normal),
         ("order", prefix.order, space.order),
         ("separable_order", prefix.separable_order, separable_order),
-    ):
-        if given != ours:
-            option = f"--space.{name.replace('_', '-')}"
-            raise UserError(f"{where}: its {name} is {given}, and the space's is {ours}; give {option} {given}")
+    )
+    other = [(name, given, ours) for name, given, ours in compared if given != ours]
+    if other:
+        facts = ", ".join(f"its {name} is {given}, and the space's is {ours}" for name, given, ours in other)
+        options = " ".join(f"--space.{name.replace('_', '-')} {given}" for name, given, _ in other)
+        yield f"{facts}; give {options}"
+
+
+def _unsearchable(space: SearchSpace, prefix: Architecture) -> Iterator[str]:
+    """Complaints of a space in which nothing can be searched after the prefix."""
     if prefix.num_stages >= space.num_stages:
-        raise UserError(
-            f"{where}: its num_stages is {prefix.num_stages}, and the space's is {space.num_stages}, so nothing is "
+        yield (
+            f"its num_stages is {prefix.num_stages}, and the space's is {space.num_stages}, so nothing is "
             f"left to search; give an architecture with fewer stages, or larger images (--data.image-size)"
         )
     if space.share == "stages":
-        raise UserError(f"{where}: --space.share stages has one decision for all stages; leave out one of the two")
-    return replace(space, prefix=prefix.edges)
+        yield "--space.share stages has one decision for all stages; leave out one of the two"

@@ -11,6 +11,7 @@ from degas.settings.base import BatchImages, Count, Fraction, Rate, Settings, We
 from degas.settings.sections import GanSettings
 from degas_lab.critics.space import DOWN_OPERATIONS, NORMAL_OPERATIONS, CriticSpace, check_candidates, stages_for
 
+MEANINGLESS = ("critic", "supervised", "grow", "cuda_graphs", "stop_step", "evaluate_steps")  # settings of the training
 Operations = Annotated[tuple[str, ...], Field(min_length=1)]
 
 
@@ -44,7 +45,10 @@ class Plan(Settings):
         """Raise `UserError` for settings that a search for a critic cannot use."""
         check_candidates("down", self.down_operations)
         check_candidates("normal", self.normal_operations)
-        for name in ("critic", "supervised", "grow", "cuda_graphs", "stop_step", "evaluate_steps"):
-            if getattr(self.gan, name) != GanSettings.model_fields[name].default:
-                option = f"--gan.{name.replace('_', '-')}"
-                raise UserError(f"{option}: has no meaning in a search for a critic; leave it out")
+        default = GanSettings()
+        changed = [name for name in MEANINGLESS if getattr(self.gan, name) != getattr(default, name)]
+        given = [f"--gan.{name.replace('_', '-')}" for name in changed]
+        if len(given) == 1:
+            raise UserError(f"{given[0]}: has no meaning in a search for a critic; leave it out")
+        if given:
+            raise UserError(f"{' '.join(given)}: have no meaning in a search for a critic; leave them out")

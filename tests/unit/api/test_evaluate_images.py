@@ -62,9 +62,23 @@ def test_scores_of_the_same_images_are_kept_and_those_of_others_are_not(tmp_path
     assert names(image_set(3, 40), 20) == {"fid_20_train[tiny]"}
 
 
-def test_the_data_itself_is_told() -> None:
-    with pytest.warns(Notice, match="the images are those of --data"):
-        api.evaluate(None, image_set(2, 48), images=image_set(2, 48), evaluate={"num_samples": 16}, progress=False)
+@pytest.mark.parametrize(
+    ("scores", "floor", "told"),
+    [
+        ({}, True, "only the floors mean something"),
+        ({}, False, "no score means anything"),
+        ({"inception_score": True}, True, "only the Inception Score and the floors mean something"),
+        ({"inception_score": True}, False, "only the Inception Score means something"),
+        ({"classifier_score": True}, False, "only class scores mean something"),
+    ],
+)
+def test_the_data_itself_is_told(
+    scores: dict[str, bool], floor: bool, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluation, "build_extractor", lambda *_: freeze(TinyExtractor(**scores)))
+    settings = {"num_samples": 16, "floor": floor}
+    with pytest.warns(Notice, match=f"the images are those of --data: {told}$"):
+        api.evaluate(None, image_set(2, 48), images=image_set(2, 48), evaluate=settings, progress=False)
 
 
 def test_a_generator_or_images_and_not_both() -> None:

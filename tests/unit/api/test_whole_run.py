@@ -109,10 +109,17 @@ def test_given_weights_skip_the_search_and_are_fine_tuned(tmp_path: Path, capsys
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({"init": "nowhere"}, "--search.width: there is no search with --init"),
+        (
+            {"init": "nowhere"},
+            "--search.batch-images --search.plateau-share: there is no search with --init; leave",
+        ),
         ({"architecture": "resnt"}, "'resnt'; did you mean 'resnet'?"),
-        ({"architecture": "resnet"}, "--search.width: there is no search with --architecture"),
+        ({"architecture": "resnet", "search": {"width": 4}}, "--search.width: there is no search with --architecture"),
         ({"architecture": "resnet", "search": None, "seeds": 3}, "--seeds: there is no search with --architecture"),
+        (
+            {"architecture": "resnet", "search": {"width": 4, "num_epochs": 7}, "seeds": 3},
+            "--seeds --search.width --search.num-epochs: there is no search with --architecture; leave out --arch",
+        ),
         ({"seed": "a"}, "seed: must be a whole number, not 'a'"),
         ({"seeds": 2.5}, "seeds: must be a whole number, not 2.5"),
         ({"search": {"width": "wide"}}, "search.width: must be a whole number, not 'wide'"),
@@ -205,6 +212,17 @@ def test_a_dry_run_names_the_stages_of_a_training_that_grows(tmp_path: Path, cap
     assert stages["critic parameters"] != stages["generator parameters"]
     assert cli.main(["train", *words, "--architecture", "dcgan"]) == 2
     assert not list(tmp_path.iterdir())
+
+
+def test_a_plan_reads_once_what_the_run_has_begun_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from degas.cli import dry_run
+
+    read: list[Any] = []
+    begun_run = dry_run.begun_run
+    monkeypatch.setattr(dry_run, "begun_run", lambda out: read.append(out) or begun_run(out))
+    words = [word for k, word in enumerate(TINY) if not _of(TINY, k, ("--search",))] + ["--architecture", "resnet"]
+    assert cli.main(["run", *words, "--out", str(tmp_path / "run"), "--dry-run"]) == 0
+    assert read == [tmp_path / "run"]
 
 
 def test_a_dry_run_refuses_what_the_run_would(tmp_path: Path, capsys: Any) -> None:

@@ -161,6 +161,10 @@ def test_a_conditional_walk_keeps_to_one_class(tmp_path: Path, capsys: pytest.Ca
         (("--out", "x.webp"), "--out x.webp: ends in .webp; name a file that ends in .png, or a folder"),
         (("--interpolate", "2", "--out", "x"), "name a file that ends in .png or .webp or .gif"),
         (("--interpolate", "2", "--columns", "3"), "--columns: --interpolate does not use it"),
+        (
+            ("--film", "run", "--columns", "3"),
+            "--columns --generator: --film does not use them; leave them out, or --f",
+        ),
         (("--interpolate", "900"), "--interpolate: 7,208 images are too many for one walk; at most 2,000"),
         (("--interpolate", "2", "--num-images", "1"), "--num-images: a walk connects at least two samples"),
         (("--film", "run"), "--generator: --film does not use it; leave out one of the two"),

@@ -118,6 +118,18 @@ def test_a_problem_names_the_pictures(tmp_path: Path, capsys: pytest.CaptureFixt
     assert any(f"{tmp_path / 'a.png'} = {tmp_path / 'b.png'}" in line for line in said)
 
 
+def test_a_source_without_a_readable_picture_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for k in range(2):
+        (tmp_path / f"empty{k}.png").touch()
+    for more in ((), ("--json",), ("--out", str(tmp_path.with_name("grid.png")))):
+        assert cli.main(["data", "info", str(tmp_path), "--data.image-size", "8", *more]) == 2
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert said.err.startswith(f"degas: 2 of 2 pictures cannot be used: {tmp_path / 'empty0.png'}, ")
+        assert said.err.count("\n") == 1
+    assert not tmp_path.with_name("grid.png").exists()
+
+
 @pytest.mark.parametrize(
     ("num", "size", "kinds", "said"),
     [

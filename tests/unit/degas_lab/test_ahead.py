@@ -154,6 +154,8 @@ def test_a_trial_that_was_not_made_is_told_where_it_is_needed(tmp_path: Path) ->
 def test_settings_of_processes_need_processes(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(command(images, tmp_path / "x", "--cpus-per-trial", "2")) == 2
     assert "--cpus-per-trial: counts for trials in processes; give --processes as well" in capsys.readouterr().err
+    assert main(command(images, tmp_path / "x", "--cpus-per-trial", "2", "--gpus-per-trial", "1")) == 2
+    assert "--cpus-per-trial --gpus-per-trial: count for trials" in capsys.readouterr().err
 
 
 def test_a_settings_file_is_written_once(tmp_path: Path) -> None:

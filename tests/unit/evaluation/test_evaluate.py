@@ -301,3 +301,17 @@ def test_progress_counts_images(tiny: Extractor, make_images: Make, capsys: pyte
     chosen = EvaluateSettings(num_samples=40)
     evaluate_images(make_images(40).images, make_images(60), chosen, extractor=tiny)
     assert "features (tiny): 100 images" in capsys.readouterr().err
+
+
+def test_progress_counts_no_cached_references(
+    tiny: Extractor, make_images: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither those on the disk nor those in memory are work."""
+    chosen, fakes, images = EvaluateSettings(num_samples=40), make_images(40, seed=1).images, make_images(60)
+    for told in (100, 40):
+        evaluator = Evaluator(images, chosen, cache=tmp_path, extractor=tiny)
+        evaluator.fakes(fakes)
+        assert f"features (tiny): {told} images" in capsys.readouterr().err
+    evaluator.cache = None
+    evaluator.fakes(fakes)
+    assert "features (tiny): 40 images" in capsys.readouterr().err

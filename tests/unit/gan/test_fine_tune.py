@@ -241,6 +241,14 @@ def test_a_fresh_run_is_not_resumed_with_weights(tmp_path: Path, killed: list[in
         ({"gan": {"noise_size": 8}}, "--gan.noise-size 8: the generator of --init has 6"),
         ({"space": {"base_size": 8}}, "--space.base-size 8: the generator of --init has 4"),
         ({"gan": {"image_gain": 0.5}}, "--gan.image-gain: sets initial weights, but --init gives trained ones"),
+        (
+            {"gan": {"generator_width": 8, "noise_size": 8}, "space": {"base_size": 8}},
+            "--gan.generator-width 8 --gan.noise-size 8 --space.base-size 8: the generator of --init has 4, 6, 4",
+        ),
+        (
+            {"gan": {"image_gain": 0.5, "frame_start": "resnet"}},
+            "--gan.image-gain --gan.frame-start: set initial weights, .*; leave out these or --init",
+        ),
         ({"gan": {"deconv_start": "nearest"}}, "--gan.deconv-start: sets initial weights"),
         ({"gan": {"frame_start": "resnet"}}, "--gan.frame-start: sets initial weights"),
         ({"gan": {"grow": "fade"}}, "--gan.grow: begins with new weights at a small size; leave out --init"),

@@ -6,7 +6,7 @@ import json
 import shutil
 import signal
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -21,6 +21,8 @@ from degas.gan import loop as trainer
 from degas.gan import watch
 from degas.gan.checks import check_generator, check_training
 from degas.gan.loop import run_training
+from degas.gan.objectives import OBJECTIVES
+from degas.gan.settings import CompleteGan
 from degas.gan.state import Steps
 from degas.generator.generator import Generator
 from degas.runtime import save_clock
@@ -29,6 +31,7 @@ from degas.runtime.distributed import Engine
 from degas.runtime.finite import NonFiniteError
 from degas.runtime.interrupts import Terminated
 from degas.runtime.run_folder import StageFolder, read_jsonl
+from degas.settings.base import Count, setting
 from degas.settings.sections import GanSettings
 
 
@@ -529,3 +532,26 @@ def test_conditional_grid_has_a_row_a_class(tmp_path: Path) -> None:
 def size_of(path: Path) -> tuple[int, int]:
     with Image.open(path) as image:
         return image.size
+
+
+class Calm(OBJECTIVES.find("mmd", "test")):  # type: ignore[misc]
+    """An objective with a patience under a name of its own."""
+
+    patience_setting: ClassVar[str] = "calm"
+    calm: Count = setting(2, "evaluations")
+
+
+@pytest.mark.parametrize(
+    ("option", "settings"),
+    [
+        ("--gan.repulsive-patience", toy_settings(objective="mmd", repulsive_patience=2, evaluate_steps=0)),
+        ("--gan.calm", toy_settings(objective="mmd", evaluate_steps=0).model_copy(update={"own": Calm()})),
+    ],
+)
+def test_what_patience_needs_is_told_in_the_objectives_words(option: str, settings: CompleteGan) -> None:
+    with pytest.raises(UserError, match=f"^{option} counts evaluations; set --gan.evaluate-steps as well"):
+        check_training(settings, toy_images(), torch.device("cpu"))
+    evaluated = settings.model_copy(update={"evaluate_steps": 1})
+    check_training(evaluated, toy_images(), torch.device("cpu"))
+    with pytest.raises(UserError, match=f"^{option}: one process only, not 2; leave it out"):
+        check_training(evaluated, toy_images(), torch.device("cpu"), num_ranks=2)

@@ -53,6 +53,15 @@ def test_settings_of_another_objective_are_refused(objective: str, name: str) ->
     assert all(owner in str(error.value) for owner in OWNERS[name])
 
 
+def test_all_settings_of_other_objectives_are_named_at_once() -> None:
+    with pytest.raises(UserError) as error:
+        resolve_gan(GanSettings(objective="sn-gan", repulsive_patience=3, gradient_weight=1.0))
+    assert str(error.value) == (
+        "--gan.gradient-weight --gan.repulsive-patience: objective sn-gan has no such settings; they belong to: "
+        "--gan.gradient-weight to r3gan, --gan.repulsive-patience to mmd"
+    )
+
+
 @pytest.mark.parametrize("name", ["class_weight_critic", "class_weight_generator"])
 def test_class_weights_need_labels(name: str) -> None:
     with pytest.raises(UserError, match=r"without --gan\.supervised"):

@@ -79,7 +79,9 @@ def test_each_image_starts_from_the_nearest_draw() -> None:
         assert torch.equal(found[k], everything[int(distances.argmin())])
 
 
-def test_a_stopped_inversion_continues_to_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stopped_inversion_continues_to_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     generator = make_generator()
     images = image_set(np.random.default_rng(0).integers(0, 256, (9, 3, 8, 8), dtype=np.uint8))
     settings = InvertSettings(num_steps=3, num_starts=4, batch_images=4)
@@ -94,8 +96,10 @@ def test_a_stopped_inversion_continues_to_the_same_bytes(tmp_path: Path, monkeyp
     with pytest.raises(ZeroDivisionError):
         invert(generator, images, tmp_path / "halves", settings, seed=0, progress=False)
     made.clear()
-    invert(generator, images, tmp_path / "halves", settings, seed=0, progress=False)
+    capsys.readouterr()
+    invert(generator, images, tmp_path / "halves", settings, seed=0)
     assert len(made) == 1
+    assert "invert: 1 steps in" in capsys.readouterr().err  # the finished ones are no work
     for name in ("latents.safetensors", "errors.json", "reconstructions.png"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "halves" / name).read_bytes()
     with pytest.raises(UserError, match=r"holds another inversion: seed was 0 and is 1 now; give another --out"):

@@ -140,6 +140,20 @@ def test_without_a_prefix_every_node_is_searched() -> None:
         (architecture(2), "preact", {}, "its num_stages is 2, and the space's is 2, so nothing is left to search"),
         (architecture(3), "preact", {}, "its num_stages is 3, and the space's is 2"),
         (architecture(1), "preact", {"share": "stages"}, "--space.share stages has one decision for all stages"),
+        (
+            architecture(1, 2, "up-normal"),
+            "darts",
+            {},
+            "its num_normal is 2, and the space's is 1, its order is up-normal, and the space's is normal-up, "
+            "its separable_order is preact, and the space's is darts; "
+            "give --space.num-normal 2 --space.order up-normal --space.separable-order preact",
+        ),
+        (
+            architecture(2, 2),
+            "preact",
+            {"share": "stages"},
+            "give --space.num-normal 2; also, its num_stages is 2, .*; also, --space.share stages has one",
+        ),
     ],
 )
 def test_what_is_no_prefix_is_named(given: Architecture, separable: str, changes: dict, message: str) -> None:

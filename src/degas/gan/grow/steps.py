@@ -124,7 +124,7 @@ class GrownSteps:
 
     @property
     def num_doublings(self) -> int:
-        """Doublings of mmd's upper bound, which count over all stages."""
+        """Doublings by the objective's patience, which count over all stages."""
         return self.now.num_doublings
 
     @num_doublings.setter

@@ -31,7 +31,7 @@ class CriticBatch:
     Attributes:
         augment: what the images still have to pass before the critic, if the objective `augments_itself`.
         progress: the share of the training done, 0 to 1, for schedules.
-        num_doublings: of `mmd`'s upper bound.
+        num_doublings: how often the objective's patience has run out; `mmd` doubles its upper bound by it.
     """
 
     critic: CriticCall
@@ -83,6 +83,7 @@ class Objective(Settings, ABC):
     compares_features: ClassVar[bool] = False  # whether a loss needs the critic's features
     fewest_images: ClassVar[int] = 1  # in a batch
     score_size: ClassVar[int] = 1  # numbers per score
+    patience_setting: ClassVar[str] = ""  # the field that is its `patience`, if it has one
     critic: ClassVar[str] = "resnet"  # the registered critic that --gan.critic may replace
 
     critic_steps: Positive = setting(1, "critic steps per generator step")
@@ -99,7 +100,7 @@ class Objective(Settings, ABC):
     @property
     def patience(self) -> int:
         """Evaluations without a better score after which `CriticBatch.num_doublings` grows by one; 0: never."""
-        return 0
+        return int(getattr(self, self.patience_setting)) if self.patience_setting else 0
 
     @abstractmethod
     def critic_loss(self, batch: CriticBatch) -> Loss:

@@ -30,6 +30,7 @@ class RepulsiveMmd(Objective):
     compares_with_reals: ClassVar[bool] = True
     fewest_images: ClassVar[int] = 2  # its losses are means over pairs
     score_size: ClassVar[int] = 16
+    patience_setting: ClassVar[str] = "repulsive_patience"
 
     generator_lr: Rate = setting(5e-4, "Adam rate of the generator")
     critic_lr: Rate = setting(5e-4, "Adam rate of the critic")
@@ -46,10 +47,6 @@ class RepulsiveMmd(Objective):
     @property
     def critic_options(self) -> dict[str, Any]:
         return {"spectral": True, "score_pool": "sum"}
-
-    @property
-    def patience(self) -> int:
-        return self.repulsive_patience
 
     def critic_loss(self, batch: CriticBatch) -> Loss:
         real, fake = batch.score()

@@ -162,6 +162,7 @@ def test_every_critic_begins_with_the_same_weights_and_sees_its_own_fakes() -> N
     [
         ({"gan": {"critic": "resnet"}}, "--gan.critic: has no meaning in a search for a critic; leave it out"),
         ({"gan": {"grow": "fade"}}, "--gan.grow: has no meaning in a search for a critic; leave it out"),
+        ({"gan": {"critic": "resnet", "stop_step": 1}}, "--gan.critic --gan.stop-step: have no meaning in a search"),
         ({"gan": {"supervised": True}}, "--gan.supervised: has no meaning in a search for a critic; leave it out"),
         ({"down_operations": ("skip",)}, "--down-operations: unknown down operation 'skip'"),
         ({"held_out": 0.99}, "toy: 24 images leave too few beside --held-out 0.99; lower it, or give more images"),
