@@ -10,8 +10,9 @@ no other trial that is still missing.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from functools import partial
 from pathlib import Path
 
@@ -40,8 +41,10 @@ class SideBySide:
         threads: of each trial.
     """
 
-    def __init__(self, words: Sequence[str], threads: int, make_pool: Callable[[Path], Pool]) -> None:
-        self.words, self.threads, self.make_pool = tuple(words), threads, make_pool
+    def __init__(
+        self, words: Sequence[str], threads: int, make_pool: Callable[[Path], Pool], *, quiet: bool = False
+    ) -> None:
+        self.words, self.threads, self.make_pool, self.quiet = tuple(words), threads, make_pool, quiet
 
     def __call__(self, trials: Trials, missing: Mapping[str, Make]) -> dict[str, str]:
         """Make every missing trial; return for each why it was not made, should it not be there."""
@@ -53,7 +56,7 @@ class SideBySide:
             name: order_in(folder, name, [str(place), name, *self.words], threads=self.threads, main=MAIN)
             for name in missing
         }
-        failed = run_orders(folder, orders, partial(self.make_pool, folder))
+        failed = run_orders(folder, orders, partial(self.make_pool, folder), quiet=self.quiet)
         lost = {name: f"its process made no trial (see {folder / 'logs' / name}.txt)" for name in missing}
         return lost | failed
 
@@ -73,19 +76,24 @@ class OnlyOne:
 
 @contextmanager
 def side_by_side(options: Pooled) -> Iterator[None]:
-    """Let trials be made side by side inside the block, if `options` ask for it.
+    """Let trials be made side by side inside the block, if `options` ask for it; with `quiet` nothing of them is
+    printed.
 
     The driver then computes with as many threads as a trial: the last bits of what all trials share (reference
     statistics) depend on their number, and must not depend on the machine.
     """
+    told = redirect_stdout(io.StringIO()) if options.quiet else nullcontext()
     if AHEAD.get() is not None or not wants_pool(options):  # in the process of one trial the command is the driver's
-        yield
+        with told:
+            yield
         return
     before = torch.get_num_threads()
     torch.set_num_threads(options.cpus_per_trial)
-    token = AHEAD.set(SideBySide(current_words(), options.cpus_per_trial, partial(make_pool, options)))
+    pool = partial(make_pool, options)
+    token = AHEAD.set(SideBySide(current_words(), options.cpus_per_trial, pool, quiet=options.quiet))
     try:
-        yield
+        with told:
+            yield
     finally:
         AHEAD.reset(token)
         torch.set_num_threads(before)

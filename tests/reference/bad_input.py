@@ -1384,10 +1384,16 @@ ROWS: tuple[Row, ...] = (
         "--label: this generator is unconditional; train one with --gan.supervised",
     ),
     Row(
+        "a folder in the place of a drawn architecture",
+        "random --out folder.json",
+        2,
+        "folder.json: cannot be written (Is a directory); free it, or name another place",
+    ),
+    Row(
         "a file for a folder of samples",
         "sample --generator gen --out file.txt/new --num-images 1",
         2,
-        "file.txt/new: Not a directory; check the path, its permissions and the space on its disk",
+        "file.txt/new: cannot be written (Not a directory); free it, or name another place",
     ),
     Row(
         "a folder for an exported file",
@@ -1598,6 +1604,7 @@ def make_folder(root: Path) -> None:
             pixels = (np.indices((8, 8))[axis] // 2 % 2 * 200 + 5 * k).astype(np.uint8)
             _save(images / name / f"{k}.png", pixels)
     (root / "empty").mkdir()
+    (root / "folder.json").mkdir()
     (root / "file.txt").write_text("no picture\n")
     _bad_images(root)
     _architectures(root)

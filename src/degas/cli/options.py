@@ -77,6 +77,7 @@ class SearchOptions(Pooled, Searching):
         "degas search --data my-images --out runs/mine --data.image-size 32 --seeds 5",
         "degas search --data my-images --out runs/small --max-params 200k --dry-run",
     )
+    quiet: bool = setting(False, "no progress")
     resume: bool = setting(False, "resume the run in the folder")
 
 

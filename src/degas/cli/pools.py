@@ -36,6 +36,7 @@ class Pooled(Settings):
     gpus_per_trial: Annotated[Gpus, Argument(rare=True)] = setting(
         0.0, "GPUs of each trial that has a process; 0.25: four share one; 0: they compute on the CPU"
     )
+    quiet: Annotated[bool, Argument(rare=True)] = setting(False, "no progress")
 
 
 def wants_pool(options: Pooled) -> bool:

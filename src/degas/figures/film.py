@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from degas.runtime.durable import replace_file
+from degas.runtime.durable import replace_file, writing
 
 FORMATS = {".webp": "WEBP", ".gif": "GIF"}
 # Every frame of a WebP is whole (kmax): frames as differences would leave shadows of those before. GIF has 256 colours.
@@ -28,8 +28,8 @@ def save_film(frames: Sequence[Image.Image], path: Path, *, frame_ms: int, last_
 
     Each is shown for `frame_ms` milliseconds, the last one for `last_ms`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, encoded(frames, path.suffix, frame_ms, last_ms))
+    with writing(path):
+        replace_file(path, encoded(frames, path.suffix, frame_ms, last_ms))
 
 
 def encoded(frames: Sequence[Image.Image], ending: str, frame_ms: int, last_ms: int | None = None) -> bytes:

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from degas.runtime.durable import writing
 from degas.runtime.paths import expanded
 
 _TILE_PIXELS = 48  # smaller tiles are enlarged: digits of 16 px are too small to judge by eye
@@ -48,10 +49,10 @@ def compose_grid(images: np.ndarray | Tensor, columns: int | None = None, scale:
 def save_png(array: np.ndarray, path: Path | str) -> None:
     """Write one (H, W, 1 or 3) uint8 array as a PNG, atomically: a reader sees the old file or the new one."""
     path = expanded(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.part")  # a fixed name, so that a killed process's rest is overwritten
-    try:
-        Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array).save(temporary, format="PNG")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with writing(path):
+        try:
+            Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array).save(temporary, format="PNG")
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)

@@ -25,7 +25,7 @@ from degas.nets.cost import count_parameters
 from degas.nets.generators import GENERATORS, check_network, make_network
 from degas.nets.normalisation import frozen_buffers, make_norm
 from degas.nets.operations import build_operation
-from degas.runtime.durable import replace_file
+from degas.runtime.durable import replace_file, writing
 from degas.runtime.paths import expanded
 from degas.runtime.rng import torch_generator
 from degas.runtime.torch_state import plain_torch
@@ -169,12 +169,17 @@ class Generator(nn.Module):
             return torch.cat(batches) if batches else none
 
     def save(self, folder: str | Path) -> None:
-        """Write `model.safetensors` and `config.json` into `folder`; each file is complete or absent."""
+        """Write `model.safetensors` and `config.json` into `folder`; each file is complete or absent.
+
+        Raises `UserError` if they cannot be written, as where `folder` is a file.
+        """
         folder = expanded(folder)
-        folder.mkdir(parents=True, exist_ok=True)
         tensors = {name: value.detach().cpu().contiguous() for name, value in self.state_dict().items()}
-        replace_file(folder / "model.safetensors", save(tensors, metadata={"format": "pt"}))
-        replace_file(folder / "config.json", (json.dumps(self.config, indent=2, ensure_ascii=False) + "\n").encode())
+        with writing(folder):
+            folder.mkdir(exist_ok=True)
+            replace_file(folder / "model.safetensors", save(tensors, metadata={"format": "pt"}))
+            config = json.dumps(self.config, indent=2, ensure_ascii=False) + "\n"
+            replace_file(folder / "config.json", config.encode())
 
     @classmethod
     @plain_torch(keep_random_state=True)

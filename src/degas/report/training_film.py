@@ -7,11 +7,11 @@ from pathlib import Path
 
 from PIL import Image, features
 
-from degas.errors import UserError, unwritable
+from degas.errors import UserError
 from degas.figures.film import FORMATS, MAX_FRAMES, MAX_SIDES, bounded_film, captioned, shrunk, thin
 from degas.report.collect import sample_grids
 from degas.report.pictures import open_png
-from degas.runtime.durable import replace_file
+from degas.runtime.durable import replace_file, writing
 from degas.runtime.paths import expanded
 
 SECONDS = 8.0  # that a film lasts, as far as its frames allow
@@ -56,11 +56,8 @@ def film_frames(run: Path) -> list[Image.Image]:
 
 
 def _write(frames: list[Image.Image], path: Path) -> Path:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with writing(path):
         replace_file(path, bounded_film(frames, path.suffix, seconds=SECONDS))
-    except OSError as error:
-        raise unwritable(path, error) or error from None
     return path
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from degas.errors import UserError
+from degas.errors import UserError, unwritable
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -50,6 +50,22 @@ def replace_file(path: Path, data: bytes) -> None:
             part.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Make the folder of `path`, and turn the system's refusals inside the block into a `UserError` that names `path`.
+
+    For what a user saves by name: a folder in a file's place, or a file in a folder's, is one line from Python too.
+    """
+    place = path.parent
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        place = path
+        yield
+    except OSError as error:
+        plain = OSError(error.errno, error.strerror)  # its file may be a temporary one, which means nothing to a user
+        raise unwritable(place, plain) or error from None
 
 
 def share_as_umask_says(path: Path) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from degas.runtime.paths import expanded
 from degas.space.graph import LIMITS, MAX_IMAGE_SIZE
@@ -36,6 +37,20 @@ def setting(
     return Field(default, description=description, json_schema_extra=extra, validation_alias=also)
 
 
+def _holds_truth(value: Any) -> bool:
+    """Return whether the value is True or False, numpy's too, or a list that holds one."""
+    if isinstance(value, tuple | list):
+        return any(map(_holds_truth, value))
+    return isinstance(value, bool) or type(value).__name__ in ("bool", "bool_")
+
+
+def _kinds(annotation: Any) -> set[type]:
+    """The plain types in an annotation: {int, float, NoneType} of `tuple[int, Annotated[float, …]] | None`."""
+    if isinstance(annotation, type) and not get_args(annotation):
+        return {annotation}
+    return set().union(*map(_kinds, get_args(annotation)))
+
+
 class Settings(BaseModel):
     """Frozen settings; an unknown key or a value out of range is an error."""
 
@@ -47,6 +62,16 @@ class Settings(BaseModel):
         populate_by_name=True,
         loc_by_alias=False,
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Reject True where a number is wanted, which Python and pydantic take as 1."""
+        if _holds_truth(value):
+            kinds = _kinds(cls.model_fields[str(info.field_name)].annotation)
+            if bool not in kinds and kinds & {int, float}:
+                raise PydanticCustomError("float_type" if float in kinds else "int_type", "must be a number")
+        return value
 
     @field_validator("*")
     @classmethod

@@ -126,7 +126,7 @@ class Architecture:
         return file_text(self.to_dict())
 
     def save(self, path: str | Path) -> None:
-        """Write the file completely or not at all."""
+        """Write the file completely or not at all; raises `UserError` if it cannot be written."""
         save_json_file(path, self.to_json())
 
     @classmethod

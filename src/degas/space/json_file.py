@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from degas.errors import UserError, nearest
-from degas.runtime.durable import replace_file
+from degas.runtime.durable import replace_file, writing
 from degas.runtime.paths import expanded
 from degas.space.graph import short
 
@@ -89,10 +89,13 @@ def file_text(data: dict[str, Any]) -> str:
 
 
 def save_json_file(path: str | Path, text: str) -> None:
-    """Write the file completely or not at all; it is on the disk before anyone relies on it."""
+    """Write the file completely or not at all; it is on the disk before anyone relies on it.
+
+    Raises `UserError` if it cannot be written.
+    """
     path = expanded(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, text.encode())
+    with writing(path):
+        replace_file(path, text.encode())
 
 
 def _one_line(error: Exception) -> str:

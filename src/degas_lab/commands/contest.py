@@ -46,6 +46,7 @@ class Options(Plan, Pooled):
     )
     num_verdict_seeds: Annotated[int, Field(ge=2, le=1000)] = setting(10, "new seeds for --verdict")
     device: Device = setting("auto", "where to compute")
+    quiet: bool = setting(False, "no progress")
     data: DataSettings = DataSettings()
 
 

@@ -59,8 +59,9 @@ def main(options: Options) -> None:
     table = PaperTable(options.table, options.scale, scale, sources, options.out, device=options.device)
     if not options.summary and not makes_one():
         table.check_weights()
-        print(f"table {options.table}, {options.scale} ({scale.about})")
-        tell_hours(table)
+        if not options.quiet:
+            print(f"table {options.table}, {options.scale} ({scale.about})")
+            tell_hours(table)
     if options.plan:
         tell_commands(table)
         return

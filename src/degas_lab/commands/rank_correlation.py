@@ -85,6 +85,6 @@ def main(options: Options) -> None:
         if not options.summary:
             parts = {part for name in options.only for part in (PREDICTORS if name == "predictors" else (name,))}
             measurement.measure(sorted(parts))
-        place = -1 if options.score_at is None else options.marks.index(options.score_at)
-        summary = write_summary(measurement.trials.records(), options.out, options.score, place)
-        print(format_table(summary), end="")
+    place = -1 if options.score_at is None else options.marks.index(options.score_at)
+    summary = write_summary(measurement.trials.records(), options.out, options.score, place)
+    print(format_table(summary), end="")

@@ -74,6 +74,18 @@ def test_any_order_of_ends_gives_the_same_bytes(
     assert len(pool.order) == 5  # nothing was missing
 
 
+def test_quiet_tells_the_result_alone(
+    images: Path, one_after_another: dict[str, bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = []
+    for more in ((), ("--quiet",)):
+        assert main(command(images, images.parent / "plain", *more)) == 0
+        told.append(capsys.readouterr().out.splitlines())
+    assert [line.split()[0] for line in told[0][:5]] == ["found", "random-00", "random-01", "smallest", "biggest"]
+    assert told[1] == told[0][5:]
+    assert len(told[1]) >= 3
+
+
 @pytest.mark.slow
 def test_processes_of_their_own_give_the_same_bytes(
     images: Path, one_after_another: dict[str, bytes], tmp_path: Path, capfd: pytest.CaptureFixture[str]

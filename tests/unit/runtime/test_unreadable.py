@@ -6,16 +6,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from degas.errors import UserError, unreadable, unwritable
 from degas.evaluation.extractors import classifier
 from degas.evaluation.stage import save_evaluation
+from degas.figures.film import save_film
+from degas.figures.grids import save_grid
 from degas.generator import generator as generators
 from degas.generator.generator import Generator
 from degas.runtime import checkpoint
+from degas.space.architecture import Architecture
+from degas.space.find_critic import shipped_critic
+from degas.space.graph import SearchSpace
 
+ARCHITECTURE = Architecture(1, 1, 4, 4, 8, 1, SearchSpace(1).draw(0))
 REFUSALS = [
     (PermissionError(13, "Permission denied"), "cannot be read (Permission denied); ask its owner for permission"),
     (
@@ -67,6 +75,47 @@ def test_every_reader(
     assert str(caught.value).startswith(str(tmp_path))
     assert said in str(caught.value)
     assert not {"damaged", "download"} & set(str(caught.value).split())
+
+
+def saved_generator(path: Path) -> None:
+    Generator.from_architecture(ARCHITECTURE).save(path)
+
+
+def saved_for_the_hub(path: Path) -> None:
+    Generator.from_architecture(ARCHITECTURE).save_pretrained(path)
+
+
+def saved_grid(path: Path) -> None:
+    save_grid(np.zeros((2, 1, 4, 4), np.uint8), path)
+
+
+def saved_film(path: Path) -> None:
+    save_film([Image.new("RGB", (4, 4))], path.with_suffix(".gif"), frame_ms=9)
+
+
+def saved_classifier(path: Path) -> None:
+    classifier.save_classifier(classifier.ClassifierNetwork(1, 2, (4, 4, 4)), {}, path)
+
+
+FOLDERS = (saved_generator, saved_for_the_hub, saved_classifier)
+FILES = (ARCHITECTURE.save, shipped_critic("resnet").save, saved_grid, saved_film)
+
+
+@pytest.mark.parametrize("save", [*FOLDERS, *FILES])
+def test_what_cannot_be_saved_is_one_line_and_nothing_is_lost(save: Callable[[Path], None], tmp_path: Path) -> None:
+    """A file in a folder's place, a folder in a file's, and a place below a file."""
+    taken, folder = tmp_path / "taken", tmp_path / "folder"
+    taken.write_bytes(b"mine")
+    for path in (folder, folder.with_suffix(".gif")):
+        path.mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    for place in (taken if save in FOLDERS else folder, taken / "below", taken / "far" / "below"):
+        with pytest.raises(UserError, match=r"cannot be written \(.*\); free it, or name another place$") as caught:
+            save(place)
+        assert str(caught.value).startswith(f"{place.with_suffix('')}"[: len(str(taken))])
+        assert ".part" not in str(caught.value)
+    assert sorted(tmp_path.rglob("*")) == before
+    assert taken.read_bytes() == b"mine"
 
 
 @pytest.mark.parametrize(("error", "said"), REFUSALS)

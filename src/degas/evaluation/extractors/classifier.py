@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from degas.errors import UserError, unreadable
 from degas.evaluation.extractors.base import Extracted, Extractor, to_colour
-from degas.runtime.durable import replace_file
+from degas.runtime.durable import replace_file, writing
 from degas.runtime.fingerprint import fingerprint_of
 
 VERSION = 1
@@ -139,8 +139,9 @@ class ClassifierExtractor(Extractor):
 
 def save_classifier(network: ClassifierNetwork, config: dict[str, Any], folder: Path) -> None:
     """Write model.safetensors, then config.json; without it the folder does not count as a classifier."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").unlink(missing_ok=True)
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    replace_file(folder / "model.safetensors", save(tensors))
-    replace_file(folder / "config.json", (json.dumps(config, indent=2) + "\n").encode())
+    with writing(folder):
+        folder.mkdir(exist_ok=True)
+        (folder / "config.json").unlink(missing_ok=True)
+        replace_file(folder / "model.safetensors", save(tensors))
+        replace_file(folder / "config.json", (json.dumps(config, indent=2) + "\n").encode())
