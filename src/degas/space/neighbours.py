@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from degas.space.graph import ZERO, Edge, SearchSpace
-from degas.space.pruning import NO_EDGE, choices
+from degas.space.pruning import NO_EDGE, Alpha, Compare, choices, node_options
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,13 @@ class Neighbour:
     decision: str
     option: str
     edges: tuple[Edge, ...]
+
+    @property
+    def file_name(self) -> str:
+        """`N1-direct-conv_3x3`, `U1-residual-U0-deconv_4x4`, `U1-residual-none`."""
+        edge, _, operation = self.option.rpartition(" ")
+        source = f"{edge.partition('->')[0]}-" if edge else ""
+        return f"{self.decision.replace(' ', '-')}-{source}{operation}"
 
 
 def decision_options(space: SearchSpace) -> dict[str, tuple[Edge | None, ...]]:
@@ -55,11 +62,28 @@ def neighbours(edges: Sequence[Edge], space: SearchSpace) -> list[Neighbour]:
     return found
 
 
+def num_neighbours(space: SearchSpace) -> int:
+    """The number of architectures one decision away from any one of the space."""
+    return sum(len(options) - 1 for options in decision_options(space).values())
+
+
 def option_name(edge: Edge | None, part: str) -> str:
     """`conv_3x3` of a direct decision, `U0->U1 deconv_4x4` or `none` of a residual one."""
     if edge is None:
         return NO_EDGE
     return edge.operation if part == "direct" else f"{edge.source}->{edge.target} {edge.operation}"
+
+
+def option_values(values: Alpha, space: SearchSpace, compare: Compare) -> dict[str, dict[str, float]]:
+    """Decision → option → the value that the search compared (larger is better)."""
+    found: dict[str, dict[str, float]] = {}
+    for node in space.searched_nodes:
+        # `zero` is ignored: an option that a search drops because of it has a value, too.
+        firsts, seconds = node_options(values, space, node, compare=compare, zero_rule="ignored")
+        found[f"{node} direct"] = {option_name(edge, "direct"): value for edge, value in firsts}
+        if len(seconds) > 1:
+            found[f"{node} residual"] = {option_name(edge, "residual"): value for edge, value in seconds}
+    return found
 
 
 def changed(edges: Sequence[Edge], others: Sequence[Edge], space: SearchSpace) -> dict[str, str]:

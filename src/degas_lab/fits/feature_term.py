@@ -17,9 +17,9 @@ from degas.data.image_set import ImageSet
 from degas.evaluation.extractors.base import to_colour
 from degas.evaluation.extractors.build import build_extractor
 from degas.evaluation.extractors.imagenet import EfficientNetLite0, ImagenetExtractor
+from degas.nas.glo.standalone import alone, fit
 from degas.settings.sections import EvaluateSettings, SearchSettings
 from degas.space.architecture import Architecture
-from degas_lab.fits.standalone import alone, fit
 
 PIXELS = 64  # side of the network's input; our choice
 BLOCKS = (1, 3, 5)  # ends of the network's first three stages: maps at 1/2, 1/4 and 1/8 of that size

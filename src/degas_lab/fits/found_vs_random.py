@@ -15,13 +15,13 @@ from typing import Any
 
 from degas.data.image_set import ImageSet
 from degas.errors import UserError
+from degas.nas.glo.standalone import fit_alone, fit_settings
 from degas.nets.cost import architecture_cost
 from degas.nets.extremes import extreme_edges
 from degas.runtime.distributed import Engine
 from degas.settings.sections import SearchSettings
 from degas.space.architecture import Architecture
 from degas.space.graph import Edge
-from degas_lab.fits.standalone import fit_alone, fit_settings
 from degas_lab.trials import Trials
 
 MAX_DRAWS = 100_000

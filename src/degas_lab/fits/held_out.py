@@ -10,11 +10,11 @@ import numpy as np
 from degas.data.image_set import ImageSet
 from degas.data.loader import Batches
 from degas.nas.glo.glo import Glo
+from degas.nas.glo.standalone import alone, fit
 from degas.nas.held_out import split_held_out
 from degas.runtime.distributed import Engine
 from degas.settings.sections import SearchSettings
 from degas.space.architecture import Architecture
-from degas_lab.fits.standalone import alone, fit
 
 
 def fit_held_out(

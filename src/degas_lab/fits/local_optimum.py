@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from degas.data.image_set import ImageSet
+from degas.nas.glo.standalone import fit_record, fit_settings
 from degas.nas.settings import resolve_search
 from degas.runtime.distributed import Engine
 from degas.settings.sections import SearchSettings, SpaceSettings
 from degas.space.architecture import Architecture
 from degas.space.graph import SearchSpace
-from degas.space.neighbours import Neighbour, neighbours
+from degas.space.neighbours import neighbours
 from degas.space.pruning import choices
 from degas_lab.fits.neighbour_plan import Plan
-from degas_lab.fits.standalone import fit_record, fit_settings
 from degas_lab.trials import Trials
 
 FOUND = "found"
@@ -77,7 +77,7 @@ class LocalOptimum:
         yield FOUND, {"decision": FOUND, "option": FOUND}, self.found
         for one in self.neighbours:
             described = {"decision": one.decision, "option": one.option}
-            yield trial_name(one), described, replace(self.found, edges=one.edges)
+            yield one.file_name, described, replace(self.found, edges=one.edges)
 
     @property
     def chosen(self) -> dict[str, str]:
@@ -98,10 +98,3 @@ def searched_space(found: Architecture, given: SpaceSettings) -> SearchSpace:
 
     normal, up = operations("normal_operations"), operations("up_operations")
     return SearchSpace(found.num_stages, found.num_normal, normal, up, found.order)
-
-
-def trial_name(one: Neighbour) -> str:
-    """`N1-direct-conv_3x3`, `U1-residual-U0-deconv_4x4`, `U1-residual-none`."""
-    edge, _, operation = one.option.rpartition(" ")
-    source = f"{edge.partition('->')[0]}-" if edge else ""
-    return f"{one.decision.replace(' ', '-')}-{source}{operation}"

@@ -13,9 +13,7 @@ from typing import Any
 from degas.errors import UserError
 from degas.nas.results.agreement import kendall_tau
 from degas.runtime.json_files import write_json
-from degas.space.graph import SearchSpace
-from degas.space.neighbours import option_name
-from degas.space.pruning import Alpha, Compare, node_options
+from degas.space.neighbours import option_values
 from degas_lab.figures import markdown, write_text
 from degas_lab.fits.local_optimum import FOUND, LocalOptimum
 from degas_lab.paired import Table, by_seed, paired_difference
@@ -59,7 +57,7 @@ def write_summary(measurement: LocalOptimum, folder: Path, pruning: Mapping[str,
     known = pruning is not None and all(
         set(pruning["values"].get(s.name, ())) == set(space.operations(s)) for s in space.slots
     )
-    estimated = estimates(pruning["values"], space, pruning["compare"]) if pruning is not None and known else {}
+    estimated = option_values(pruning["values"], space, pruning["compare"]) if pruning is not None and known else {}
     summary = summarise(measurement.trials.records(), measurement.chosen, estimated)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "summary.json", summary)
@@ -77,18 +75,6 @@ def read_pruning(architecture: Path) -> dict[str, Any] | None:
         return found if {"values", "compare"} <= set(found) else None
     except (ValueError, TypeError):
         raise UserError(f"{path}: cannot be read as a JSON object; move it away, or search again") from None
-
-
-def estimates(values: Alpha, space: SearchSpace, compare: Compare) -> dict[str, dict[str, float]]:
-    """Decision → option → the value that the search compared (larger is better)."""
-    found: dict[str, dict[str, float]] = {}
-    for node in space.nodes[1:]:
-        # `zero` is ignored: an option that a search drops because of it has a value, too.
-        firsts, seconds = node_options(values, space, node, compare=compare, zero_rule="ignored")
-        found[f"{node} direct"] = {option_name(edge, "direct"): value for edge, value in firsts}
-        if len(seconds) > 1:
-            found[f"{node} residual"] = {option_name(edge, "residual"): value for edge, value in seconds}
-    return found
 
 
 def format_table(summary: Mapping[str, Any]) -> str:

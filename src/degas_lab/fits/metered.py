@@ -15,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from degas.data.image_set import ImageSet
 from degas.errors import UserError
+from degas.nas.glo.standalone import fit_alone
 from degas.nas.loop import run_steps
 from degas.nas.results.outputs import write_results
 from degas.nas.signal import Terms
@@ -24,7 +25,6 @@ from degas.runtime.finite import NonFiniteError
 from degas.runtime.run_folder import StageFolder
 from degas.settings.sections import SearchSettings
 from degas.space.architecture import Architecture
-from degas_lab.fits.standalone import fit_alone
 
 Costs = dict[str, Any]
 COUNTED_EVERY = 10  # steps; counting slows a step down, so the others are timed

@@ -17,6 +17,7 @@ from typing import Any
 
 from degas.data.image_set import ImageSet
 from degas.errors import UserError
+from degas.nas.glo.standalone import fit_record, fit_settings
 from degas.nets.cost import architecture_cost
 from degas.nets.extremes import extreme_edges
 from degas.runtime.distributed import Engine
@@ -28,7 +29,6 @@ from degas_lab.figures import COLOURS, GREY, markdown, saved_figure, write_text
 from degas_lab.fits import evolution
 from degas_lab.fits.evolution import Edges, Fit, Proposal, distinct
 from degas_lab.fits.rival_plan import Plan
-from degas_lab.fits.standalone import fit_record, fit_settings
 from degas_lab.trials import Trials
 
 

@@ -22,6 +22,7 @@ from degas.data.image_set import ImageSet
 from degas.errors import UserError
 from degas.gan.fresh import fresh_generator
 from degas.gan.settings import CompleteGan
+from degas.nas.glo.standalone import fit_alone, fit_settings
 from degas.nets.cost import architecture_cost
 from degas.runtime.distributed import Engine
 from degas.runtime.finite import NonFiniteError
@@ -30,7 +31,6 @@ from degas.space.architecture import Architecture
 from degas.space.graph import Edge
 from degas_lab.fits.feature_term import FeatureTerm, feature_term, fit_with_features
 from degas_lab.fits.held_out import fit_held_out
-from degas_lab.fits.standalone import fit_alone, fit_settings
 from degas_lab.trainings.adversarial import train_and_score
 from degas_lab.trainings.rank_plan import Plan
 from degas_lab.trainings.scorer import Scorer

@@ -8,13 +8,13 @@ from toy_gan import toy_images
 from degas.data.pixels import to_symmetric
 from degas.evaluation.extractors.base import freeze
 from degas.evaluation.extractors.imagenet import EfficientNetLite0, ImagenetExtractor
+from degas.nas.glo.standalone import alone, fit, fit_alone
 from degas.runtime.distributed import Engine
 from degas.runtime.rng import forked_rng
 from degas.settings.sections import SearchSettings
 from degas.space.architecture import Architecture
 from degas.space.graph import SearchSpace
 from degas_lab.fits.feature_term import BLOCKS, FeatureTerm, feature_term, fit_with_features
-from degas_lab.fits.standalone import alone, fit, fit_alone
 
 
 def network() -> EfficientNetLite0:

@@ -9,13 +9,13 @@ from toy_gan import toy_images
 
 from degas.data.image_set import ImageSet
 from degas.errors import UserError
+from degas.nas.glo.standalone import alone, fit, fit_alone
 from degas.nas.held_out import split_held_out
 from degas.runtime.distributed import Engine
 from degas.settings.sections import SearchSettings
 from degas.space.architecture import Architecture
 from degas.space.graph import SearchSpace
 from degas_lab.fits.held_out import fit_held_out, fit_latents
-from degas_lab.fits.standalone import alone, fit, fit_alone
 
 ARCHITECTURE = Architecture(1, 1, 4, 4, 6, 3, SearchSpace(1, 1).draw(2))
 SETTINGS = SearchSettings(width=4, noise_size=6, batch_images=8, held_out_fraction=0.25)

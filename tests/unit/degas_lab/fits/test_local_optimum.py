@@ -12,14 +12,14 @@ from toy_gan import toy_images
 
 from degas.cli.main import main
 from degas.errors import UserError
+from degas.nas.glo import standalone
 from degas.runtime.distributed import Engine
 from degas.runtime.finite import NonFiniteError
 from degas.settings.sections import SearchSettings, SpaceSettings
 from degas.space.architecture import Architecture
 from degas.space.graph import Edge, SearchSpace
-from degas_lab.fits import standalone
 from degas_lab.fits.local_optimum import LocalOptimum, searched_space
-from degas_lab.fits.local_optimum_summary import estimates, format_table, read_pruning, write_summary
+from degas_lab.fits.local_optimum_summary import format_table, read_pruning, write_summary
 from degas_lab.fits.neighbour_plan import Plan
 
 SPACE = SpaceSettings(normal_operations=("conv_3x3", "skip"), up_operations=("deconv_4x4", "nearest_conv_3x3"))
@@ -112,14 +112,6 @@ def test_tau_says_how_the_search_ranked_the_options(tmp_path: Path) -> None:
     assert "Kendall's τ" in (tmp_path / "table.md").read_text()
     other = {"U0->N1": {"conv_1x1": 0.0}, "N1->U1": {}, "U0->U1": {}}  # of another space
     assert write_summary(done, tmp_path, {"values": other, "compare": "raw"})["tau"] == {}
-
-
-def test_estimates_of_residual_options_are_beyond_their_zero() -> None:
-    space = SPACE.resolve(8)[0]
-    values = {slot.name: dict.fromkeys(space.operations(slot), 1.0) for slot in space.slots}
-    values["U0->U1"] |= {"deconv_4x4": 3.0, "zero": 2.0}
-    found = estimates(values, space, "above_zero")["U1 residual"]
-    assert found == {"none": 0.0, "U0->U1 deconv_4x4": 1.0, "U0->U1 nearest_conv_3x3": -1.0}
 
 
 def test_a_fit_that_diverges_is_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,12 +10,12 @@ import pytest
 from toy_gan import toy_images
 
 from degas.errors import UserError
+from degas.nas.glo import standalone
 from degas.nets.cost import architecture_cost
 from degas.runtime.distributed import Engine
 from degas.runtime.finite import NonFiniteError
 from degas.settings.sections import SearchSettings, SpaceSettings
 from degas.space.architecture import Architecture
-from degas_lab.fits import standalone
 from degas_lab.fits.pareto import load_points
 from degas_lab.fits.rival_plan import METHODS, Plan
 from degas_lab.fits.rival_searches import Baselines, trial_name, write_summary

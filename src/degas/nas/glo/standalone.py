@@ -1,8 +1,9 @@
-"""GLO fits of single architectures, like that of their supernet, by which measurements rank architectures."""
+"""GLO fits of single architectures, like that of their supernet: what a polish and measurements compare."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -52,14 +53,16 @@ def fit_alone(
     seed: int,
     num_epochs: int,
     engine: Engine,
+    after_step: Callable[[], None] | None = None,
 ) -> float:
     """ℓ over the training images after fitting a single architecture by GLO: the quality of its reconstructions.
 
     Losses, latents, optimisers and rates are the search's; width and noise size are the architecture's. Batch norms are
-    recalibrated at the end. Raises `UserError` if the architecture makes images of another size.
+    recalibrated at the end. `after_step` is called after each step. Raises `UserError` if the architecture makes images
+    of another size, `NonFiniteError` if the fit diverges.
     """
     glo, batches = alone(architecture, images, settings, seed=seed, num_epochs=num_epochs, engine=engine)
-    fit(glo, batches)
+    fit(glo, batches, after_step)
     glo.recalibrate()
     return glo.mean_loss()
 
@@ -72,22 +75,30 @@ def fit_record(
     `options`: seed, number of epochs and engine of the fit.
     """
     wall, processor = time.perf_counter(), time.process_time()
-    found: dict[str, Any]
-    try:
-        found = {"loss": fit_alone(architecture, images, settings, **options)}
-    except NonFiniteError as error:
-        found = {"loss": None, "failed": str(error)}
+    found = fit_or_failure(architecture, images, settings, **options)
     spent = {"seconds": time.perf_counter() - wall, "processor_seconds": time.process_time() - processor}
     return {**found, **vars(architecture_cost(architecture)), **spent, "nodes": architecture.to_dict()["nodes"]}
 
 
-def fit(glo: Glo, batches: Batches) -> None:
+def fit_or_failure(
+    architecture: Architecture, images: ImageSet, settings: SearchSettings, **options: Any
+) -> dict[str, Any]:
+    """`loss` of `fit_alone`; None for a fit that diverged, with `failed`, the reason."""
+    try:
+        return {"loss": fit_alone(architecture, images, settings, **options)}
+    except NonFiniteError as error:
+        return {"loss": None, "failed": str(error)}
+
+
+def fit(glo: Glo, batches: Batches, after_step: Callable[[], None] | None = None) -> None:
     """Take all steps of a standalone fit. Raises `NonFiniteError` if a term is not finite."""
     watch = fit_watch("glo", Glo.rates)
     for step in range(glo.total_steps):
         watch.add(step + 1, glo.step(batches(step), glo.rate_share(step)).named())
         if (step + 1) % batches.steps_per_epoch == 0:
             watch.check()
+        if after_step is not None:
+            after_step()
 
 
 def alone(
@@ -111,8 +122,7 @@ def alone(
         seed=seed,
         purpose="glo",
         rows=rows,
-        rank=engine.rank,
-        num_ranks=engine.num_ranks,
+        **vars(engine.shares),
     )
     with forked_rng(seed, "glo weights"):
         generator = Generator.from_architecture(architecture, image_gain=FLAT)

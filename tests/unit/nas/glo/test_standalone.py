@@ -10,11 +10,11 @@ import pytest
 from degas.data.image_set import ImageSet
 from degas.errors import UserError
 from degas.nas.glo.glo import mean_image_loss
+from degas.nas.glo.standalone import FIT_SETTINGS, fit_alone, fit_settings
 from degas.runtime.distributed import Engine
 from degas.settings.sections import SearchSettings
 from degas.space.architecture import Architecture
 from degas.space.graph import SearchSpace
-from degas_lab.fits.standalone import FIT_SETTINGS, fit_alone, fit_settings
 
 ARCHITECTURE = Architecture(1, 1, 4, 8, 6, 3, SearchSpace(1).draw(1))
 
