@@ -774,6 +774,30 @@ ROWS: tuple[Row, ...] = (
         "search: --search.grow-epochs counts only with --search.grow; give both, or leave it out",
     ),
     Row(
+        "a polish of too few fits",
+        f"{SEARCH} --search.polish 5",
+        2,
+        "search: --search.polish 5 are too few fits: the found architecture and one neighbour with three seeds each are 6; give 6 or more, or 0",
+    ),
+    Row(
+        "a polish of a search without GLO",
+        f"{SEARCH} --search.polish 6 --search.signal adversarial",
+        2,
+        "search: --search.polish fits by GLO, which is not the loss of --search.signal adversarial; leave out one of them",
+    ),
+    Row(
+        "a polish after DARTS' rule",
+        f"{SEARCH} --search.polish 6 --search.prune darts",
+        2,
+        "search: --search.polish changes one decision at a time, and --search.prune darts makes none; leave out one of them",
+    ),
+    Row(
+        "a polish of a cell",
+        f"{SEARCH} --search.polish 6 --search.prune paper --space.share stages",
+        2,
+        "search: --search.polish changes one stage's decision, and with --space.share stages all stages have one; leave out one of them",
+    ),
+    Row(
         "a growing search for cells",
         f"{SEARCH} --search.grow --search.prune paper --space.share stages",
         2,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from degas.data.image_set import ImageSet
+from degas.data.loader import steps_per_epoch
 from degas.data.sources import load_images
 from degas.gan.fine_tune import start_from
 from degas.gan.fresh import build_critic, chosen_generator
@@ -17,6 +18,7 @@ from degas.gan.grow.plan import check_grown_generator, training_stages
 from degas.gan.settings import CompleteGan, resolve_gan, source_of_shared, sources
 from degas.generator.generator import Generator
 from degas.nas.grow.plan import Part, parts_of
+from degas.nas.polish.procedure import most_fits
 from degas.nas.searched_space import searched_space
 from degas.nas.settings import resolve_search, steps_of_epoch
 from degas.nas.stage import check_search_job, search_bytes
@@ -26,6 +28,7 @@ from degas.runtime.memory import in_words
 from degas.settings.base import Settings
 from degas.settings.sections import DataSettings, EvaluateSettings, GanSettings, SearchSettings, SpaceSettings
 from degas.space.architecture import Architecture
+from degas.space.neighbours import num_neighbours
 
 Row = tuple[str, str, str]  # name, value, source of the value
 
@@ -56,16 +59,26 @@ def _part_facts(part: Part, space: SpaceSettings, seeds: int | None) -> list[Row
     per_epoch = steps_of_epoch(settings, images.num_images, num_ranks())
     epochs = resolve_search(settings, images.num_images, num_ranks()).num_epochs
     times = f"{seeds} searches of " if seeds else ""
-    at = f" at {part.place.image_size} px" if part.place else ""
     return [
-        (f"search parameters{at}", f"{supernet_parameters(graph, base_size=base_size, **sizes):,}", "the supernet"),
-        (f"search steps{at}", f"{times}{epochs * per_epoch:,}", f"epochs {epochs:,}, steps each {per_epoch:,}"),
         (
-            f"search memory{at}",
+            f"search parameters{part.at}",
+            f"{supernet_parameters(graph, base_size=base_size, **sizes):,}",
+            "the supernet",
+        ),
+        (f"search steps{part.at}", f"{times}{epochs * per_epoch:,}", f"epochs {epochs:,}, steps each {per_epoch:,}"),
+        (
+            f"search memory{part.at}",
             f"at least {in_words(search_bytes(part, space))}",
             "weights and the signal's values",
         ),
+        *(_polish_facts(part, num_neighbours(graph), epochs) if settings.polish else ()),
     ]
+
+
+def _polish_facts(part: Part, num_neighbours: int, num_epochs: int) -> list[Row]:
+    num_steps = num_epochs * steps_per_epoch(part.images.num_images, part.settings.batch_images, num_ranks())
+    fits = f"at most {most_fits(num_neighbours, part.settings.polish):,} fits of {num_steps:,} steps"
+    return [(f"polish{part.at}", fits, f"the found architecture and its {num_neighbours:,} neighbours, alone")]
 
 
 def train_facts(

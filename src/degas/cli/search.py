@@ -46,21 +46,23 @@ def main(options: Options) -> None:
 
 def tell_found(architecture: Architecture, folder: Path, *, several: bool) -> None:
     """Print what a search found, how firmly, and the files of its folder; `several`: of several seeds."""
-    from degas.cli.text import agreement_in_words, decisions_in_words, operations_in_words, pictures_in_words
+    from degas.cli import text
 
-    print(operations_in_words(architecture))
+    print(text.operations_in_words(architecture))
     print()
     if several:
-        print(agreement_in_words(json.loads((folder / "agreement.json").read_bytes())))
+        print(text.agreement_in_words(json.loads((folder / "agreement.json").read_bytes())))
     else:
-        print(decisions_in_words(json.loads((folder / "pruning.json").read_bytes())))
+        print(text.decisions_in_words(json.loads((folder / "pruning.json").read_bytes())))
+    for line in text.polishes_in_words(folder):
+        print(line)
     print()
     print(f"architecture    {folder / 'architecture.json'}")
     print(f"drawing         {folder / 'architecture.png'}")
     if several:
         print(f"agreement       {folder / 'agreement.json'}, {folder / 'agreement.png'}")
     else:
-        print("\n".join(pictures_in_words(folder)))
+        print("\n".join(text.pictures_in_words(folder)))
 
 
 def search_seed(options: Options) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,13 @@ def decisions_in_words(pruning: Mapping[str, Any]) -> str:
         )
         lines.append(f"  {decision['name']:<{names}}  {decision['choice']:<{choices}}  {sure}")
     return "\n".join([*lines, *(f"  {line}" for line in _margin_lines(pruning))])
+
+
+def polishes_in_words(folder: Path) -> list[str]:
+    """Return one line per polish of the search in `folder`; a grown search has one per stage."""
+    from degas.report.polish import polish_files, polish_words
+
+    return [f"  polish: {polish_words(json.loads(path.read_bytes()))}" for path in polish_files(folder)]
 
 
 def _margin_lines(pruning: Mapping[str, Any]) -> list[str]:

@@ -6,6 +6,8 @@ from degas.errors import UserError
 from degas.nas.alpha import leaving, paths, second_order
 from degas.nas.decide.capped import Budget, check_budget
 from degas.nas.decide.rule import find_rule
+from degas.nas.polish import candidates as polish
+from degas.nas.polish.procedure import FEWEST_FITS
 from degas.nas.searched_space import load_prefix, searched_space
 from degas.nas.signal import Signal, find_signal
 from degas.nets.normalisation import ONE_VALUE
@@ -38,6 +40,8 @@ def check_on_images(
         raise UserError(
             f"search: --space.share stages: {why}, and stages with one α have one decision; {PRUNE_BY_ALPHA}"
         )
+    if unpolished := polish.conflict_with_space(settings, space):
+        raise UserError(f"search: --search.polish {unpolished}")
     if settings.grow and space.share == "stages":
         raise UserError("search: --search.grow decides stage by stage; leave out --space.share stages")
     if space.share == "stages" and settings.leave == "layers":
@@ -91,6 +95,8 @@ def check_settings(settings: SearchSettings) -> None:
         _check_graphs(settings, signal)
     if why := rule.conflict(settings):
         raise UserError(f"search: {why}")
+    if why := polish.conflict(settings, FEWEST_FITS):
+        raise UserError(f"search: --search.polish {why}")
 
 
 def _check_grow(settings: SearchSettings, signal: type[Signal]) -> None:

@@ -48,6 +48,7 @@ def progress_of(search: Search, step: int, quiet: bool) -> Progress:
     ways += ["a GPU"] if search.engine.device.type == "cpu" else []
     measured = search.rule.measured
     besides = [f"the loss {measured}, measured at the end"] if measured else []
+    besides += [f"{polish} fits of single architectures"] if (polish := search.settings.polish) else []
     if place is not None and place.later:
         besides.append(f"the searches at {' and '.join(map(str, place.later))} px, whose steps take longer")
     after = ", and ".join(besides)

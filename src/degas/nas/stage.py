@@ -17,6 +17,7 @@ from degas.nas.grow.plan import Part, Stage, grown_stages, parts_of
 from degas.nas.job import Place, SearchJob
 from degas.nas.opening import engine_of, folder_of
 from degas.nas.searched_space import searched_space
+from degas.nas.seeds import of_one_seed, write_consensus_of
 from degas.nets.cost import supernet_parameters
 from degas.runtime.distributed import Engine, chosen_device
 from degas.runtime.environment import num_ranks
@@ -61,7 +62,7 @@ def search_into(
 def search_seed(stage: Path, job: SearchJob, *, seed: int, num_seeds: int) -> None:
     """Make one of several searches, in `stage`/seed-`seed`, for a process that works for `search_into`'s `ahead`."""
     _check(job, num_seeds)
-    _search_one(stage / f"seed-{seed}", job, seed=seed, resume=True, warn=False)
+    _search_one(stage / f"seed-{seed}", of_one_seed(job), seed=seed, resume=True, warn=False)
 
 
 def _search_into(
@@ -159,7 +160,7 @@ def run_search(
 
     search = Search(images, settings, space, seed=seed, engine=engine, prefix=prefix, place=place)
     step = run_steps(search, folder, progress=progress)
-    return write_results(folder, search, step)
+    return write_results(folder, search, step, progress=progress)
 
 
 def _search_one(
@@ -209,7 +210,7 @@ def _search_several(
     ahead: Ahead | None = None,
 ) -> Architecture:
     """Run a search for each seed, then their consensus; resume skips finished searches and continues others."""
-    seeds = range(seed, seed + num_seeds)
+    seeds, each = range(seed, seed + num_seeds), of_one_seed(job)
 
     def work(folder: StageFolder, used: Engine) -> None:
         if ahead is not None:
@@ -218,31 +219,12 @@ def _search_several(
             if job.setup.progress and folder.writes:
                 print(f"search: seed {one}, {k} of {num_seeds}", file=sys.stderr)
             inner = folder.path / f"seed-{one}"
-            _search_one(inner, job, seed=one, resume=folder.resuming or ahead is not None, engine=used, warn=False)
+            _search_one(inner, each, seed=one, resume=folder.resuming or ahead is not None, engine=used, warn=False)
             used.wait()  # the other ranks read the files of rank 0
-        _write_consensus(job, folder, seeds)
+        write_consensus_of(job, folder, seeds, used)
 
     settings = {**job.config(seed), "num_seeds": num_seeds}
     return _search_together(stage, job, settings, work, resume=resume, engine=engine)
-
-
-def _write_consensus(job: SearchJob, folder: StageFolder, seeds: Sequence[int]) -> Architecture:
-    """Write the consensus of the finished searches in `folder`/seed-N, with both drawings; returns it."""
-    from degas.figures.agreement import draw_agreement
-    from degas.figures.drawing import draw_architecture
-    from degas.nas.checks import search_budget
-    from degas.nas.decide.rule import make_rule
-    from degas.nas.results.consensus import read_search, write_consensus
-
-    graph, base_size = searched_space(job.search, job.space, job.images.image_size, job.prefix)
-    budget = search_budget(job.search, job.space, graph, base_size=base_size, channels=job.images.channels)
-    rule = make_rule(job.search, graph, budget if budget is not None and budget.is_capped else None)
-    searches = [read_search(folder.path / f"seed-{seed}", seed, rule) for seed in seeds]
-    architecture = write_consensus(folder, searches, rule)
-    if folder.writes:
-        draw_architecture(architecture, folder.path / "architecture.png")
-        draw_agreement(json.loads((folder.path / "agreement.json").read_bytes()), folder.path / "agreement.png")
-    return architecture
 
 
 def _warn_of_degenerate(folder: Path) -> None:

@@ -18,6 +18,7 @@ from degas.errors import UserError
 from degas.figures.film import MAX_FRAMES, thin
 from degas.report.contest import ContestFiles
 from degas.report.pictures import Picture
+from degas.report.polish import polish_files
 from degas.report.reader import MAX_JSON_BYTES, Reader, Record
 from degas.runtime.folder_lock import LOCK
 from degas.runtime.json_files import number
@@ -80,6 +81,7 @@ class Run:
     scores: Record = field(default_factory=dict)
     agreement: Record = field(default_factory=dict)
     pruning: Record = field(default_factory=dict)
+    polishes: list[tuple[str, Record]] = field(default_factory=list)  # stage of a grown search, and its polish.json
     growth: list[Record] = field(default_factory=list)
     growth_timings: dict[str, list[list[Record]]] = field(default_factory=dict)  # by the folder of a stage
     training_growth: list[Record] = field(default_factory=list)
@@ -180,6 +182,7 @@ def _collect_search(run: Run) -> None:
     run.alpha = thin([record for record in records if record is not None], MAX_EPOCHS)
     run.agreement = run.reader.json(folder / "agreement.json")
     run.pruning = run.reader.json(folder / "pruning.json")
+    run.polishes = [(file.parent.name, run.reader.json(file)) for file in polish_files(folder)]
     run.growth = run.reader.objects(folder / "growth.json")
     run.reconstructions = run.reader.picture(folder / "reconstructions.png")
     run.glo_samples = run.reader.picture(folder / "glo_samples.png")

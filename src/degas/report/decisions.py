@@ -41,15 +41,15 @@ def _decided_before(pruning: Mapping[str, Any]) -> str:
     return "" if "decided_by" in pruning else {**by_alpha, **BY_LOSSES}.get(str(pruning.get("rule", "paper")), "")
 
 
-def decisions_of(pruning: Mapping[str, Any]) -> list[DecisionFact]:
-    """The final decisions; one that a cap changed has the cap's choice and no margin.
+def decisions_of(pruning: Mapping[str, Any], moved: Mapping[str, str] | None = None) -> list[DecisionFact]:
+    """The final decisions; one that a cap or a polish (`moved`) changed has its choice and no margin.
 
     Empty for DARTS' own rule, whose edges are not decided one by one.
     """
     if not decided_by(pruning):
         return []
     cap, perturbation = pruning.get("cap"), pruning.get("perturbation")
-    changed = _mapping(_mapping(cap).get("changed"))
+    changed = {**_mapping(_mapping(cap).get("changed")), **(moved or {})}
     before = _mapping(_mapping(perturbation).get("before"))
     found = []
     for record in records_of(pruning):

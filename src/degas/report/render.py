@@ -19,6 +19,7 @@ from degas.report.collect import Run, collect_run
 from degas.report.contest import contest_section
 from degas.report.growth import growth_section, training_growth
 from degas.report.pictures import Picture
+from degas.report.polish import polish_tables
 from degas.report.verdict import CLOSE, FAR, verdict
 from degas.runtime.durable import replace_file
 from degas.runtime.paths import expanded
@@ -129,6 +130,7 @@ def _panel(run: Run, k: int) -> dict[str, Any]:
         "critic": sections.critic(run, f"r{k}-critic"),
         "agreement": agreement_section(run.agreement),
         "growth": growth_section(run),
+        "polish": polish_tables(run.polishes),
         "training_growth": training_growth(run),
         "contest": contest_section(run.contest, run.pruning, run.architecture.order if run.architecture else ""),
         "alpha": alpha,

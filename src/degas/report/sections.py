@@ -12,6 +12,7 @@ from degas.figures.facts import EdgeFact, edge_facts, leading_since
 from degas.figures.inline_svg import architecture_svg
 from degas.report.collect import Fields, Run, flatten
 from degas.report.decisions import by_losses, decided_by, decisions_of, firmness
+from degas.report.polish import moved_choices
 from degas.report.scoring import score_tiles
 from degas.report.times import time_tile
 from degas.runtime.json_files import number
@@ -51,7 +52,7 @@ def architecture(run: Run, prefix: str) -> Fields | None:
     if run.architecture is None:
         return None
     alpha = run.alpha[-1].values if run.alpha else None
-    decided = decisions_of(run.pruning)
+    decided = decisions_of(run.pruning, moved_choices([record for _, record in run.polishes]))
     facts = edge_facts(run.architecture, alpha, decided)
     return {
         "svg": architecture_svg(facts, run.architecture, prefix),

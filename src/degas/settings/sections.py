@@ -25,12 +25,12 @@ from degas.settings.base import (
     Width,
     setting,
 )
+from degas.settings.evaluation import EvaluateSettings as EvaluateSettings
+from degas.settings.evaluation import Extractor as Extractor
 from degas.settings.inversion import InvertSettings as InvertSettings
 from degas.settings.training import GanSettings as GanSettings
 from degas.settings.training import TrainingSettings as TrainingSettings
 from degas.space.graph import LIMITS, NORMAL_OPERATIONS, UP_OPERATIONS, Order, SearchSpace
-
-Extractor = Literal["inception", "imagenet", "classifier"]
 
 
 class DataSettings(Settings):
@@ -237,6 +237,9 @@ class SearchSettings(Settings):
     zero_rule: Literal["drops_edge", "ignored"] = setting(
         "drops_edge", "a residual edge is no candidate if zero has its largest α, or zero is ignored"
     )
+    polish: Count = setting(
+        0, "as the last step, fits of the found architecture and its neighbours alone, to move to a better one; 0: off"
+    )
     plateau_share: Weight = setting(
         0.95,
         "stop when the loss after 2 visits of every latent (and 100 steps) is above this share of the mean image's and "
@@ -262,28 +265,6 @@ class SearchSettings(Settings):
     cuda_graphs: bool = setting(
         False, "replay each step as one CUDA graph; experimental: not yet run on a GPU", decides=False
     )
-
-
-class EvaluateSettings(Settings):
-    """The evaluation of a generator: paper §4, docs/equations.md."""
-
-    extractor: Extractor = setting("imagenet", "feature network", source="our choice; paper §4: inception")
-    num_samples: Positive = setting(5000, "generated images", source="our choice; paper §4: 50,000")
-    resize_pixels: Literal[128, 224] = setting(128, "input size of the imagenet extractor")
-    batch_images: BatchImages = setting(
-        64,
-        "training images read at a time; scores do not depend on it, since a forward pass always has 16",
-        decides=False,
-    )
-    inception_weights: Path | None = setting(
-        None, "the 2015-12-05 weights as a .pth file; default: the usual cache folder", decides=False
-    )
-    classifier: Path | None = setting(None, "folder written by `degas features train`; default: none")
-    floor: bool = setting(True, "also score real images against real images, the best value to expect")
-    untrained: bool = setting(
-        True, "also score the same generator untrained: the distance at which it began", decides=False
-    )
-    splits: Positive = setting(10, "splits of the Inception Score", source="paper §4")
 
 
 def _base_and_stages(image_size: int, base_size: int | None) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from degas.api.plan import search_facts
 from degas.api.probe import search_probe
 from degas.data.image_set import ImageSet
 from degas.settings.sections import SearchSettings, SpaceSettings
@@ -59,6 +60,21 @@ def test_a_grown_search_is_the_sum_of_its_stages(
         *["about 20 min"] * 2,
         "about 40 min",
     ]
+
+
+def test_a_polish_counts_its_fits_once_whatever_the_seeds(
+    make_images: Callable[..., ImageSet], make_settings: Callable[..., SearchSettings]
+) -> None:
+    settings = make_settings(batch_images=4, num_epochs=100)  # 600 steps
+    polish = settings.model_copy(update={"polish": 10})
+    rows = probed(make_images(24), polish, clock=ticking(2.0), seeds=3)
+    assert rows["polish time"] == ("about 3.3 h", "at most, by 4 steps of a drawn architecture, 2,000 ms each")
+    assert rows["search time"][0] == "about 60 min"
+    most = settings.model_copy(update={"polish": 1000})  # there are 15 neighbours, and five other fits
+    assert probed(make_images(24), most, clock=ticking(0.1))["polish time"][0] == "about 20 min"
+    planned = {name: value for name, value, _ in search_facts(make_images(24), most, SpaceSettings(), seeds=None)}
+    assert planned["polish"] == "at most 20 fits of 600 steps"
+    assert "polish time" not in probed(make_images(24), settings, clock=ticking(2.0))
 
 
 def test_what_the_first_step_prepares_counts_once(

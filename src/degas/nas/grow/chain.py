@@ -3,7 +3,7 @@
 RUN/search/  grow-008/ grow-016/ …  ordinary searches, each with its own config, logs, checkpoints and results
              architecture.json, pruning.json, degenerate.json  of all stages together
              alpha.jsonl, mixing.jsonl, metrics.jsonl, agreement.json, pictures  of the last stage
-             growth.json  what each stage decided, and its loss
+             growth.json  what each stage decided, and its loss; a stage's polish.json is in its folder
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,17 @@ def whole_architecture(job: SearchJob, stages: Sequence[Stage], found: Sequence[
     given = {name: value for name, value in found[0].provenance.items() if name == "prefix"}
     search = {name: value for name, value in job.search.model_dump(mode="json").items() if name != "prefix"}
     grown = {"grown": [stage.image_size for stage in stages]}
-    return dataclasses.replace(found[-1], provenance={**last, "search": search, **given, **grown})
+    whole = {**last, "search": search, **given, **grown, **_polishes([one.provenance for one in found])}
+    return dataclasses.replace(found[-1], provenance=whole)
+
+
+def _polishes(provenances: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The polishes of all stages together; empty without any."""
+    polishes = [one["polish"] for one in provenances if "polish" in one]
+    if not polishes:
+        return {}
+    moved = {name: change for one in polishes for name, change in one["moved"].items()}
+    return {"polish": {"num_fits": sum(one["num_fits"] for one in polishes), "moved": moved}}
 
 
 def whole_pruning(prunings: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -107,7 +117,10 @@ def _told(stage: Stage, part: Path, pruning: dict[str, Any]) -> dict[str, Any]:
     """A stage in growth.json: folder, image size, steps, mean loss of its last epoch, and its choices by decision."""
     metrics = [record for record in read_jsonl(part / "metrics.jsonl") if "step" in record]
     last = metrics[-1] if metrics else {}
-    changed = pruning.get("cap", {}).get("changed", {})
+    polished = _read(part / "polish.json")["moved"] if (part / "polish.json").is_file() else None
+    changed = pruning.get("cap", {}).get("changed", {}) | (
+        {polished["decision"]: polished["after"]} if polished else {}
+    )
     choices = {one["name"]: changed.get(one["name"], one["choice"]) for one in pruning["decisions"]}
     return {
         "folder": stage.name,

@@ -111,6 +111,11 @@ class Part:
     prefix: Architecture | None
     place: Place | None
 
+    @property
+    def at(self) -> str:
+        """` at 8 px` for a stage of a grown search, to name its rows; else empty."""
+        return f" at {self.place.image_size} px" if self.place else ""
+
 
 def parts_of(images: ImageSet, settings: SearchSettings, space: SpaceSettings) -> Iterator[Part]:
     """The searches that `settings` mean: those of all stages of a grown search, or the one."""

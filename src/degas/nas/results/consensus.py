@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from degas.runtime.run_folder import StageFolder, read_jsonl
 from degas.space.architecture import Architecture
 from degas.space.graph import Edge, SearchSpace
 from degas.space.pruning import Alpha, Left, choices
+
+LastStep = Callable[[StageFolder, Architecture, Alpha], Architecture]  # folder, consensus, mean values → the result
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,10 @@ def _read_json(path: Path) -> Any:
         raise UserError(f"{path}: cannot be read as JSON; remove the folder {path.parent} and --resume") from None
 
 
-def write_consensus(folder: StageFolder, searches: Sequence[Found], rule: Rule) -> Architecture:
-    """Write the consensus of several searches into `folder`, and return the architecture.
+def write_consensus(
+    folder: StageFolder, searches: Sequence[Found], rule: Rule, last_step: LastStep | None = None
+) -> Architecture:
+    """Write the consensus of several searches into `folder`, and return the architecture, that of `last_step` if given.
 
     Files: architecture.json, pruned within the budget from the rule's values, averaged over the searches; alpha.jsonl
     and metrics.jsonl, means by epoch (a search that settled earlier counts with its last α); pruning.json, the
@@ -82,11 +86,13 @@ def write_consensus(folder: StageFolder, searches: Sequence[Found], rule: Rule) 
     folder.write_json(
         "agreement.json", {**_agreement(searches, edges, rule), **consensus_without(searches, edges, rule)}
     )
-    found = degenerate_records(searches, mean, edges, space, by_losses=bool(rule.measured))
-    folder.write_json("degenerate.json", found)
     architecture = dataclasses.replace(
         searches[0].architecture, edges=edges, provenance=_provenance([found.architecture for found in searches])
     )
+    if last_step is not None:
+        architecture = last_step(folder, architecture, mean)
+    found = degenerate_records(searches, mean, architecture.edges, space, by_losses=bool(rule.measured))
+    folder.write_json("degenerate.json", found)
     if folder.writes:
         architecture.save(folder.path / "architecture.json")
     return architecture

@@ -8,6 +8,7 @@ from typing import Any
 from degas.nas.decide.by_alpha import ByAlpha
 from degas.nas.decide.capped import Budget
 from degas.nas.decide.rule import Searched, Values
+from degas.nas.polish.polish import polish
 from degas.nas.results.inspection import write_degenerate
 from degas.nas.searched_space import prefix_provenance
 from degas.nas.state import Search
@@ -18,11 +19,11 @@ from degas.space.graph import SearchSpace
 from degas.space.pruning import Alpha
 
 
-def write_results(folder: StageFolder, search: Search, step: int) -> Architecture:
-    """Write every result of a search of `step` steps, prune, and return the architecture.
+def write_results(folder: StageFolder, search: Search, step: int, *, progress: bool = False) -> Architecture:
+    """Write every result of a search of `step` steps, prune, polish if asked, and return the architecture.
 
-    A second call from the same checkpoint writes the same bytes. The rule runs last, since it may change the supernet
-    (`perturbation_tune_steps`).
+    A second call from the same checkpoint writes the same bytes. The rule runs after the pictures, since it may change
+    the supernet (`perturbation_tune_steps`).
 
     Raises `UserError` if the pruning rule leaves no generator to build (the `darts` ablation); α and pruning.json are
     written even then.
@@ -35,6 +36,8 @@ def write_results(folder: StageFolder, search: Search, step: int) -> Architectur
     signal.write_pictures(folder, step)
     values = search.rule.values(searched(search, step))
     architecture = write_architecture(folder, search, values)
+    if search.settings.polish:
+        architecture = _polished(folder, architecture, search, values, progress=progress)
     if engine.is_main:
         write_degenerate(
             folder,
@@ -64,6 +67,27 @@ def write_architecture(folder: StageFolder, search: Search, values: Values) -> A
         separable_order=search.space_settings.separable_order,
         order=graph.order,
         provenance=_provenance(search),
+    )
+    if search.engine.is_main:
+        architecture.save(folder.path / "architecture.json")
+    search.engine.wait()
+    return architecture
+
+
+def _polished(
+    folder: StageFolder, found: Architecture, search: Search, values: Values, *, progress: bool
+) -> Architecture:
+    """Polish what the search found, and replace its architecture.json."""
+    architecture = polish(
+        folder,
+        found,
+        values.compared,
+        search.rule,
+        search.images,
+        search.settings,
+        seed=search.seed,
+        engine=search.engine,
+        progress=progress,
     )
     if search.engine.is_main:
         architecture.save(folder.path / "architecture.json")
