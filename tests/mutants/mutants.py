@@ -52,6 +52,11 @@ TESTS = {
     "gan/critics.py": ["tests/unit/gan/test_critics.py"],
     "nas/grow/network.py": ["tests/unit/nas/grow/test_network.py"],
     "nas/grow/plan.py": ["tests/unit/nas/grow/test_plan.py"],
+    "nets/growing.py": ["tests/unit/nets/test_growing.py"],
+    "gan/grow/critic.py": ["tests/unit/gan/grow/test_critic.py"],
+    "gan/grow/generator.py": ["tests/unit/gan/grow/test_generator.py"],
+    "gan/grow/plan.py": ["tests/unit/gan/grow/test_plan.py"],
+    "gan/grow/steps.py": ["tests/unit/gan/grow/test_steps.py"],
     "nas/glo/glo.py": ["tests/unit/nas/glo/test_glo.py"],
     "degas_lab/critics/power.py": ["tests/unit/degas_lab/critics/test_power.py"],
     "degas_lab/critics/mixed.py": ["tests/unit/degas_lab/critics/test_mixed.py"],
@@ -91,6 +96,11 @@ OPERATIONS = "nets/critic_operations.py"
 CHOSEN = "gan/critics.py"
 GROWN = "nas/grow/network.py"
 STAGES = "nas/grow/plan.py"
+GROWING = "nets/growing.py"
+GROWN_CRITIC = "gan/grow/critic.py"
+GROWN_GENERATOR = "gan/grow/generator.py"
+TRAINING_STAGES = "gan/grow/plan.py"
+GROWN_STEPS = "gan/grow/steps.py"
 GLO = "nas/glo/glo.py"
 POWER = "degas_lab/critics/power.py"
 MIXED_CRITIC = "degas_lab/critics/mixed.py"
@@ -347,6 +357,20 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(GROWN, "id(weight) in earlier and name not in copied", "name not in copied and False"),
     Mutant(STAGES, "spare * (most - least) //", "spare * most //"),
     Mutant(STAGES, "prefix.num_stages + 1", "prefix.num_stages"),
+    Mutant(GROWING, "fade * own + (1.0 - fade) * repeat", "(1.0 - fade) * own + fade * repeat"),
+    Mutant(GROWING, "(step + 1) / max", "step / max"),
+    Mutant(GROWN_CRITIC, "(1.0 - self.fade) * self.before", "self.before"),
+    Mutant(GROWN_CRITIC, "[*front_before.new, *_inner(before)]", "[*_inner(before), *front_before.new]"),
+    Mutant(GROWN_CRITIC, "else len(parts) - 2", "else len(parts) - 1"),
+    Mutant(GROWN_CRITIC, "fades=number > 0", "fades=True"),
+    Mutant(GROWN_CRITIC, 'forked_rng(seed, "critic weights", number)', 'forked_rng(0, "critic weights", number)'),
+    Mutant(GROWN_GENERATOR, " if not name.startswith(HEAD_STARTS)", ""),
+    Mutant(GROWN_GENERATOR, '(config["architecture"]), settings, seed,', '(config["architecture"]), settings, 0,'),
+    Mutant(TRAINING_STAGES, " if self.number else 1.0", ""),
+    Mutant(TRAINING_STAGES, "min(ups, settings.num_steps) - 1", "ups - 1"),
+    Mutant(GROWN_STEPS, "take_over(old.average.module)", "take_over(old.generator)"),
+    Mutant(GROWN_STEPS, '        self.now.set_fade(state["fade"])\n', ""),
+    Mutant(GROWN_STEPS, "        self.num_doublings = num_doublings\n\n", "\n"),
     Mutant(GLO, "own + SMALLER_WEIGHT * sum(smaller)", "own"),
     Mutant(POWER, "kernel(squared_distances(fake, fake)) - across - across.T", "across + across.T"),
     Mutant(POWER, "mean_off_diagonal(pairs)", "pairs.mean()"),

@@ -32,12 +32,13 @@ CASES: list[tuple[CriticLayout | None, dict[str, Any]]] = [
 cases = pytest.mark.parametrize(("layout", "changes"), CASES, ids=["mmd", "ct-gan", "r3gan file", "sn-gan file"])
 
 
-def critics(layout: CriticLayout | None, changes: dict[str, Any]) -> list[Critic]:
+def critics(layout: CriticLayout | None, changes: dict[str, Any], seed: int = 0) -> list[Critic]:
     """Those of the stages at 8, 16 and 32 px, each of which has taken over the one before."""
     settings = toy_settings(**changes).model_copy(update={"layout": layout})
     made: list[Critic] = []
     for number in range(3):
-        made.append(critic_of_stage(settings, toy_images(4, 8 * 2**number), number, 2 - number, seed=0).double().eval())
+        images = toy_images(4, 8 * 2**number)
+        made.append(critic_of_stage(settings, images, number, 2 - number, seed=seed).double().eval())
         if number:
             take_over_critic(made[-1], made[-2])
     return made
@@ -109,6 +110,16 @@ def test_the_last_critic_is_a_plain_one_behind_a_convolution_1x1(
     assert all(value.shape in shapes for value in plain.state_dict().values())
     rates = [module.p for module in plain.modules() if isinstance(module, torch.nn.Dropout)]
     assert [module.p for module in last.modules() if isinstance(module, torch.nn.Dropout)] == rates
+
+
+def test_each_stage_draws_its_new_weights_from_the_seed_and_the_first_has_nothing_to_fade_in_from() -> None:
+    first, again, other = (critics(None, {"objective": "r3gan"}, seed=seed) for seed in (1, 1, 2))
+    assert front_of(first[0]).before is None
+    for critic, same, different in zip(first, again, other, strict=True):
+        own, equal, drawn = (front_of(each).from_images.weight for each in (critic, same, different))
+        assert torch.equal(own, equal)
+        assert not torch.equal(own, drawn)
+    assert len({front_of(critic).from_images.weight[0, 0].item() for critic in first}) == 3
 
 
 def test_parts_in_the_order_in_which_they_come() -> None:

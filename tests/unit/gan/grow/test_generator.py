@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from toy_gan import toy_generator, toy_settings
 
+from degas.gan.fresh import fresh_generator
 from degas.gan.grow.generator import FadingGenerator, generator_of_stage
 from degas.generator.generator import Generator
 from degas.space.graph import Order
@@ -84,6 +85,9 @@ def test_weights_taken_over_are_equal_and_all_others_stay(kind: str, order: Orde
         assert isinstance(stage, FadingGenerator)
         old = before.generator if isinstance(before, FadingGenerator) else before
         assert isinstance(old, Generator)
+        with torch.no_grad():
+            for value in stage.parameters():
+                value.add_(1.0)  # else the weights that stay could be those of an earlier taking over
         own = {name: value.clone() for name, value in stage.generator.network.state_dict().items()}
         stage.take_over(before)
         head = ("norm.", "to_image.")
@@ -112,3 +116,10 @@ def test_the_first_stage_begins_with_the_weights_of_a_training_at_its_size_alone
     assert first.architecture == final.architecture.shortened(1)  # type: ignore[union-attr]
     whole = generator_of_stage(toy_generator(kind="architecture", num_stages=3), settings, 2, seed=5)
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), whole.parameters(), strict=True))
+    alone = fresh_generator(first.architecture, settings, 5)  # type: ignore[arg-type]
+    other = generator_of_stage(final, settings, 1, seed=6)
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), alone.parameters(), strict=True))
+    assert not torch.equal(first.network.linear.weight, other.network.linear.weight)  # type: ignore[union-attr,arg-type]
+    resnet = toy_generator(kind="resnet", num_stages=2)
+    drawn = [generator_of_stage(resnet, settings, 1, seed).network.first.linear.weight for seed in (5, 6)]  # type: ignore[union-attr]
+    assert not torch.equal(*drawn)  # type: ignore[arg-type]

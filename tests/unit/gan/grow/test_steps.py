@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from slow_growth import SlowStage
+from torch import Tensor
 from toy_gan import toy_generator, toy_images, toy_settings, toy_training
 
 from degas.data.image_set import area_downsampled
@@ -131,6 +133,28 @@ def test_reals_are_downsampled_and_fade_in() -> None:
     torch.testing.assert_close(mixed, expected, rtol=0, atol=1e-6)
 
 
+def test_steps_through_the_fade_and_after_it_are_those_of_a_slow_twin() -> None:
+    """Weights, running statistics and average, after each of the four steps of the fade and one more."""
+    steps = grown_steps(objective="r3gan", ema_half_life_images=100, lr_decay="linear", betas=(0.0, 0.9))
+    steps.both(39)  # the last one of the first stage
+    steps._advance()
+    twin = SlowStage(steps.now, 40, 80, 80)
+    for step in range(40, 45):
+        steps.both(step)
+        twin.step(step)
+        assert steps.now.average is not None
+        for module, slow in ((steps.now.critic, twin.critic), (steps.now.generator, twin.parts)):
+            compare(module.state_dict(), slow.state_dict())
+        compare(steps.now.average.module.state_dict(), twin.average)
+
+
+def compare(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    assert found.keys() == expected.keys()
+    for name, value in found.items():
+        if name != "score.bias":  # cancels in the difference of two scores, so Adam moves it by the sign of rounding
+            torch.testing.assert_close(value, expected[name], rtol=1e-4, atol=1e-6, msg=lambda t, n=name: f"{n}: {t}")
+
+
 def test_a_new_stage_takes_over_networks_average_and_bound_but_no_moments() -> None:
     steps = grown_steps(ema_half_life_images=100)
     steps.both(0)
@@ -146,6 +170,19 @@ def test_a_new_stage_takes_over_networks_average_and_bound_but_no_moments() -> N
     assert steps.num_doublings == 2
     assert not new.generator_optimizer.state
     assert old.generator_optimizer.state
+
+
+def test_a_restored_training_has_its_stage_fade_and_bound() -> None:
+    """The bound's doublings are known before the state, and the new stage must not lose them."""
+    steps = grown_steps()
+    steps._advance()
+    steps.now.set_fade(0.25)
+    again = grown_steps()
+    again.num_doublings = 3
+    again.load_state_dict(steps.state_dict())
+    assert (again.now.stage.number, again.now.fade, again.now.generator.fade) == (1, 0.25, 0.25)  # type: ignore[union-attr]
+    assert again.num_doublings == 3
+    assert again.to_publish().image_size == 8
 
 
 def test_every_weight_of_a_stage_gets_a_gradient_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
