@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from degas.errors import UserError
 from degas.runtime.comparison import Rules, first_difference
 from degas.runtime.durable import replace_file
+from degas.runtime.json_files import read_object
 from degas.settings.resume_rules import DATA_SENTENCES, resume_rules
 from degas.settings.sections import GanSettings, SearchSettings
 
@@ -46,7 +47,7 @@ class Trials:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "settings.json"
         text = json.dumps(settings, indent=2, sort_keys=True) + "\n"
-        if path.exists() and (why := first_difference(json.loads(path.read_bytes()), json.loads(text), rules)):
+        if path.exists() and (why := first_difference(_settings_in(path), json.loads(text), rules)):
             raise UserError(f"{folder}: holds trials of other settings: {why}; give another --out")
         if not path.exists() or path.read_bytes() != text.encode():  # processes of one measurement write nothing twice
             replace_file(path, text.encode())
@@ -71,7 +72,7 @@ class Trials:
     ) -> dict[str, Any] | None:
         """The record of trial `name`, if it is finished and enough."""
         path = self.folder / f"{name}.json"
-        record: dict[str, Any] | None = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+        record = record_in(path) if path.exists() else None
         return record if record is not None and is_enough(record) else None
 
     def run(
@@ -99,5 +100,21 @@ class Trials:
 
     def records(self) -> dict[str, dict[str, Any]]:
         """Every finished trial, by name."""
-        paths = sorted(path for path in self.folder.glob("*.json") if path.name != "settings.json")
-        return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths}
+        return records_in(self.folder)
+
+
+def records_in(folder: Path) -> dict[str, dict[str, Any]]:
+    """Every finished trial in a folder of trials, by name."""
+    paths = sorted(path for path in folder.glob("*.json") if path.name != "settings.json")
+    return {path.stem: record_in(path) for path in paths}
+
+
+def record_in(path: Path) -> dict[str, Any]:
+    """The record of one trial; `UserError` for a damaged one, such as a copy that was cut off."""
+    again = "copy it again, or remove it, and the same command makes it again"
+    return read_object(path, missing=f"{path}: is gone; the same command makes it again", advice=again)
+
+
+def _settings_in(path: Path) -> dict[str, Any]:
+    gone = f"{path}: is gone; start the command again"
+    return read_object(path, missing=gone, advice="copy it again, or give another --out")

@@ -14,6 +14,10 @@ from degas.nas.signal import Signal
 MIN_STEPS = 100  # an epoch of a small data set has only a few
 
 
+class NothingLearnedError(UserError):
+    """A search whose loss is still that of the signal's baseline, which its settings and images decide."""
+
+
 class Plateau:
     """Judges a search after every epoch, until it has learned something.
 
@@ -34,13 +38,15 @@ class Plateau:
         self.losses: list[float] = []
 
     def __call__(self, loss: float) -> None:
-        """Judge the mean loss of the next epoch; raises `UserError` or warns if nothing is learned."""
+        """Judge the mean loss of the next epoch; raises `NothingLearnedError` or warns if nothing is learned."""
         why = self._judged(loss)
         if why is None:
             return
         found = f"the loss of epoch {len(self.losses)} is {loss:.4f} and hardly falls, and {why}"
         if self.signal.plateau_stops:
-            raise UserError(f"search: nothing was learned: {found} (--search.plateau-share 0 continues anyway)")
+            raise NothingLearnedError(
+                f"search: nothing was learned: {found} (--search.plateau-share 0 continues anyway)"
+            )
         warnings.warn(f"search: nothing was learned so far: {found}", stacklevel=2)
 
     def recall(self, losses: Sequence[float]) -> None:

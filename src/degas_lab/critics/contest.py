@@ -11,7 +11,6 @@ run several times at once.
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -25,7 +24,7 @@ from degas.gan.settings import CompleteGan, resolve_gan, training_rules
 from degas.gan.state import Steps
 from degas.generator.generator import Generator
 from degas.runtime.distributed import Engine
-from degas.runtime.json_files import write_json
+from degas.runtime.json_files import read_object, write_json
 from degas.settings.sections import EvaluateSettings, SpaceSettings
 from degas.space.critic import CriticLayout
 from degas_lab.contest.claims import CLAIMS, alone, claimed, make_all
@@ -107,7 +106,8 @@ class CriticContest:
             found = paces(trainings)
             steps = equal_time_steps(found, REFERENCE, self.schedule.steps)
             write_json(path, {name: {"seconds": found[name], "steps": steps[name]} for name in found})
-        known = json.loads(path.read_bytes())
+        again = "remove it, and the same command measures the times again"
+        known = read_object(path, missing=f"{path}: is gone; start the command again", advice=again)
         return {name: int(known[name]["steps"]) for name in self.candidates}
 
     def _train_all(self, wanted: Sequence[Wanted]) -> None:

@@ -69,8 +69,11 @@ class Grown(SearchRows):
 
     def _trial(self, row: Row, seed: int) -> dict[str, Any]:
         """The record of a row's architecture: its loss, its size, and what finding it cost."""
+        named = {"row": row, "seed": seed}
         small = self.trials.run(_name(SMALL, seed), partial(self._small, seed)) if row in DERIVED else {}
-        return or_failed({"row": row, "seed": seed}, lambda: self.fitted(*self._found(row, seed, small), seed))
+        if "failed" in small:
+            return {**named, "failed": small["failed"]}
+        return or_failed(named, lambda: self.fitted(*self._found(row, seed, small), seed))
 
     def _found(self, row: Row, seed: int, small: Mapping[str, Any]) -> tuple[Architecture, dict[str, Any]]:
         """A row's architecture and costs; `small`: the record of the search at half the size, if it derives from it."""
@@ -78,8 +81,6 @@ class Grown(SearchRows):
             return self._search(self.images, seed)
         if row not in DERIVED:
             return self._chain(seed, takes_over=row == "grown")
-        if "failed" in small:
-            raise UserError(small["failed"])
         architecture, costs = Architecture.from_dict(small["architecture"]), small["costs"]
         size = self.images.image_size
         return (repeated(architecture) if row == "repeated" else architecture.for_image_size(size)), costs

@@ -14,9 +14,9 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
 from degas.data.image_set import ImageSet
-from degas.errors import UserError
 from degas.nas.glo.standalone import fit_alone
 from degas.nas.loop import run_steps
+from degas.nas.plateau import NothingLearnedError
 from degas.nas.results.outputs import write_results
 from degas.nas.signal import Terms
 from degas.nas.state import Search
@@ -91,10 +91,14 @@ def fitted(
 
 
 def or_failed(named: Mapping[str, Any], make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-    """The record `named` with what `make` returns; with `failed`, the reason, for a search or fit that ends in none."""
+    """The record `named` with what `make` returns; with `failed`, the reason, for a search or fit that ends in none.
+
+    That is one that diverges or learns nothing, which is a result. Another error, such as a full disk, is none: no
+    record is kept, and the next call tries again.
+    """
     try:
         return {**named, **make()}
-    except (NonFiniteError, UserError) as error:
+    except (NonFiniteError, NothingLearnedError) as error:
         return {**named, "failed": str(error)}
 
 

@@ -7,7 +7,6 @@ including unseen ones, so that a generator that repeats its images does not scor
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
@@ -27,7 +26,7 @@ from degas_lab.figures import markdown, write_text
 from degas_lab.paired import paired_difference
 from degas_lab.trainings.adversarial import Score, train_and_score
 from degas_lab.trainings.augmentation_plan import WAYS, Plan
-from degas_lab.trials import Trials
+from degas_lab.trials import Trials, records_in
 
 
 def measure(
@@ -119,9 +118,7 @@ def _row(pairs: Sequence[dict[str, dict[str, Any]]], place: int, metric: str) ->
 
 def write_summary(folder: Path, source: str, metric: str) -> str:
     """Write summary.json and table.md from the trials in `folder`; return the table."""
-
-    paths = sorted(path for path in (folder / "trials").glob("*.json") if path.name != "settings.json")
-    rows = summarise([json.loads(path.read_bytes()) for path in paths], metric)
+    rows = summarise(list(records_in(folder / "trials").values()), metric)
     write_json(folder / "summary.json", {"source": source, "rows": rows})
     table = format_table(rows)
     write_text(folder / "table.md", table)

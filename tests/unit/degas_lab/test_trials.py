@@ -34,6 +34,23 @@ def test_a_failed_trial_leaves_nothing(tmp_path: Path) -> None:
     assert trials.run("a", lambda: {"x": 1}) == {"x": 1}
 
 
+@pytest.mark.parametrize("text", ['{"loss": 0.', "", "[1]", b"\xff\xfe\x00"])
+def test_a_damaged_record_or_settings_file_is_named_in_one_line(tmp_path: Path, text: str | bytes) -> None:
+    """A copy of the trials that was cut off, say; the record is neither taken nor overwritten."""
+    Trials(tmp_path, {"seed": 1}).run("a", lambda: {"loss": 0.5})
+    damaged = text if isinstance(text, bytes) else text.encode()
+    (tmp_path / "a.json").write_bytes(damaged)
+    trials = Trials(tmp_path, {"seed": 1})
+    for read in (trials.records, lambda: trials.run("a", lambda: {"loss": 1.0}), lambda: trials.known("a")):
+        with pytest.raises(UserError, match=r"a\.json: not .*; copy it again, or remove it, and the same") as caught:
+            read()
+        assert "\n" not in str(caught.value)
+    assert (tmp_path / "a.json").read_bytes() == damaged
+    (tmp_path / "settings.json").write_bytes(damaged)
+    with pytest.raises(UserError, match=r"settings\.json: not .*; copy it again, or give another --out"):
+        Trials(tmp_path, {"seed": 1})
+
+
 def test_other_settings_are_refused(tmp_path: Path) -> None:
     Trials(tmp_path, {"seed": 1})
     with pytest.raises(UserError, match="other settings"):

@@ -17,6 +17,7 @@ import degas
 from degas.data.image_set import ImageSet
 from degas.errors import UserError
 from degas.nas import state as searcher
+from degas.nas.plateau import NothingLearnedError
 from degas.nas.stage import run_search
 from degas.nas.state import Search, split_rows
 from degas.nets.cost import architecture_cost
@@ -360,7 +361,7 @@ def test_a_search_that_learns_nothing_says_so_and_stops(
 ) -> None:
     monkeypatch.setattr("degas.nas.plateau.MIN_STEPS", 1)
     stuck = {"weight_lr": 1e-9, "latent_lr": 1e-9, "num_epochs": 3}
-    with pytest.raises(UserError, match="nothing was learned: the loss of epoch 2 is") as caught:
+    with pytest.raises(NothingLearnedError, match="nothing was learned: the loss of epoch 2 is") as caught:
         run(tmp_path / "a", make_images(), make_settings(**stuck, plateau_share=0.95))
     assert "\n" not in str(caught.value)
     run(tmp_path / "b", make_images(), make_settings(**stuck, plateau_share=0.0))

@@ -14,6 +14,7 @@ from toy_gan import toy_images
 
 from degas.cli.main import main
 from degas.errors import UserError
+from degas.nas.plateau import NothingLearnedError
 from degas.runtime.distributed import Engine
 from degas.settings.sections import SearchSettings, SpaceSettings
 from degas.space.architecture import Architecture
@@ -70,7 +71,7 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
     def search(self: Grown, images: Any, seed: int) -> tuple[Architecture, dict[str, Any]]:
         stages = images.image_size // 8
         if (seed, stages) == (1, 1):
-            raise UserError("search: nothing was learned")
+            raise NothingLearnedError("search: nothing was learned")
         return Architecture(stages, 1, 4, 4, 8, 1, SearchSpace(stages).draw(seed)), COSTS
 
     def fit(found: Architecture, costs: dict[str, Any], *_: Any, **options: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from toy_gan import toy_images
 
 from degas.cli.main import main
 from degas.errors import UserError
+from degas.nas.plateau import NothingLearnedError
 from degas.runtime.distributed import Engine
 from degas.settings.sections import SearchSettings, SpaceSettings
 from degas_lab import ahead
@@ -40,7 +41,7 @@ def searched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, int]]:
         row, seed, num_epochs, _ = one
         made.append((row, seed, num_epochs))
         if row == "two-path":
-            raise UserError("search: nothing was learned")
+            raise NothingLearnedError("search: nothing was learned")
         step = {"gumbel": 1e6}.get(row, 3e6)
         decided = {"N1 direct": "skip" if seed else "conv_1x1", "U1 direct": row}
         costs = {"step_multiply_adds": step, "search_multiply_adds": step * num_epochs, "held_mib": 2.0}
@@ -84,12 +85,28 @@ def test_any_order_of_ends_gives_the_same_bytes(
     assert ("gumbel", 1, 6) in searched
 
 
+def test_a_full_disk_is_no_result_and_the_next_call_tries_again(
+    tmp_path: Path, searched: list[tuple[str, int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def search(self: Variants, one: Any) -> dict[str, Any]:
+        raise UserError("/tmp: no space left on the disk")
+
+    found = measurement(tmp_path, Plan(rows=("gumbel",), seeds=1))
+    with monkeypatch.context() as full:
+        full.setattr(module.Variants, "_searched_and_fitted", search)
+        with pytest.raises(UserError, match="no space left"):
+            found.measure()
+    assert found.trials.records() == {}
+    found.measure()
+    assert sorted(found.trials.records()) == ["default-cost-s0", "gumbel-cost-s0", "gumbel-epochs-s0"]
+
+
 def test_beside_a_default_that_failed_every_row_has_as_many_epochs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def search(self: Variants, one: Any) -> dict[str, Any]:
         if one.row == "default":
-            raise UserError("search: nothing was learned")
+            raise NothingLearnedError("search: nothing was learned")
         return {"loss": 0.5, "search_multiply_adds": 1e6}
 
     monkeypatch.setattr(module.Variants, "_searched_and_fitted", search)
