@@ -100,8 +100,8 @@ def train_facts(
         start = start_from(init, architecture, images, gan.asked, space, seed)
         made, record = start.generator.num_parameters, start.record or {}
         facts += [("fine-tuned from", record["generator"], f"weights {record['weights']}")]
-    elif architecture is not None:
-        generator = chosen_generator(architecture, images, gan.asked, space, seed)
+    else:  # whatever a search finds has as many stages as resnet
+        generator = chosen_generator("resnet" if architecture is None else architecture, images, gan.asked, space, seed)
         check_grown_generator(gan, generator)
         made, stages = generator.num_parameters, training_stages(gan, generator)
         if len(stages) > 1:

@@ -9,10 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from toy_gan import toy_images, toy_settings
 
 import degas
+from degas.api.plan import train_facts
 from degas.cli import main as cli
 from degas.errors import UserError
+from degas.settings.sections import SpaceSettings
 
 SMALL = {"max_images": 24, "image_size": 8}
 SEARCH = {"width": 4, "noise_size": 6, "num_epochs": 1, "batch_images": 8, "plateau_share": 0}
@@ -212,6 +215,15 @@ def test_a_dry_run_names_the_stages_of_a_training_that_grows(tmp_path: Path, cap
     assert stages["critic parameters"] != stages["generator parameters"]
     assert cli.main(["train", *words, "--architecture", "dcgan"]) == 2
     assert not list(tmp_path.iterdir())
+
+
+def test_before_a_search_a_plan_names_the_same_stages_and_critic_as_after_it() -> None:
+    given = (toy_images(24, 16), toy_settings(grow="fade", width=2, num_steps=5000), SpaceSettings())
+    before, after = (train_facts(*given, architecture, 0) for architecture in (None, "resnet"))
+    assert [name for name, *_ in before] == [
+        *("training steps", "stage at 8 px", "stage at 16 px", "critic parameters", "generator parameters")
+    ]
+    assert before[:4] == after[:4]
 
 
 def test_a_plan_reads_once_what_the_run_has_begun_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
