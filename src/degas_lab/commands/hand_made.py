@@ -47,7 +47,10 @@ def main(options: Options) -> None:
         measurement = HandMade(images, options, options.out, scorer, engine=engine)
         known = {record["row"] for record in measurement.trials.records().values()}
         if options.against not in known | set(measurement.rows):
-            raise UserError(f"--against: {options.against!r} is neither a row nor that of a finished trial")
+            raise UserError(
+                f"--against: {options.against!r} is neither a row nor that of a finished trial; add it to --rows, or "
+                "name another"
+            )
         if not options.summary:
             measurement.measure()
     summary = write_summary(measurement.trials.records(), options.out, against=options.against, score=options.score)

@@ -21,7 +21,7 @@ from degas_lab.contest import equal_time
 from degas_lab.contest.claims import CLAIMS, alone, claimed
 from degas_lab.contest.plan import FIRST_NEW_SEED, Plan
 from degas_lab.contest.scores import trial_name
-from degas_lab.trainings.adversarial import train_and_score
+from degas_lab.trainings.adversarial import check_scored, train_and_score
 from degas_lab.trainings.scorer import Scorer
 from degas_lab.trials import Make, Trials
 
@@ -47,6 +47,7 @@ class Trainer:
         self.gan: CompleteGan = resolve_gan(plan.gan)
         if self.gan.supervised:
             raise UserError("--gan.supervised: a contest trains without labels; leave it out")
+        check_scored(self.gan)
         rules = training_rules(plan.gan, evaluate=EvaluateSettings())
         self.protocol = {
             "data": images.identity,

@@ -36,7 +36,7 @@ from degas_lab.critics.candidates import REFERENCE, candidates
 from degas_lab.critics.contest_plan import Plan
 from degas_lab.critics.paces import equal_time_steps, paces
 from degas_lab.critics.rungs import CriticOutcome, critic_verdict, decide, steps_in
-from degas_lab.trainings.adversarial import train_and_score
+from degas_lab.trainings.adversarial import check_scored, train_and_score
 from degas_lab.trainings.scorer import Scorer
 from degas_lab.trials import Trials
 
@@ -61,6 +61,7 @@ class CriticContest:
         chosen = {"number": plan.num_candidates, "num_normal": plan.num_normal, "seed": plan.seed}
         self.candidates = {one.name: one for one in candidates(critics, images.image_size, **chosen)}
         self.gan = resolve_gan(plan.gan)
+        check_scored(self.gan)
         check_training(self.gan, images, engine.device)
         generator = self._generator(0)
         check_generator(generator, images, self.gan)

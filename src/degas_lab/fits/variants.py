@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from degas.errors import UserError
 from degas.nas.checks import check_search
 from degas.nas.settings import resolve_search
 from degas.settings.sections import SearchSettings
@@ -43,6 +44,11 @@ class Variants(SearchRows):
 
     def check(self) -> None:
         images = self.images
+        if self.settings.grow:
+            raise UserError(
+                "search-variants: --search.grow chains several searches, and each row is one; leave it out, or use "
+                "degas experiment grown-search"
+            )
         for row in self.rows:
             check_search(self.of_row(row, 1), self.space, image_size=images.image_size, channels=images.channels)
 

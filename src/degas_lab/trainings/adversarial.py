@@ -18,10 +18,17 @@ from degas.generator.generator import Generator
 from degas.runtime.checkpoint import load_newest, save_checkpoint
 from degas.runtime.distributed import Engine
 from degas.runtime.finite import NonFiniteError
+from degas.settings.sections import TrainingSettings
 from degas_lab.plan_fields import Clock
 from degas_lab.trainings.stopwatch import Stopwatch
 
 Score = Callable[[Generator], dict[str, float]]
+
+
+def check_scored(settings: TrainingSettings) -> None:
+    """Raise `UserError` for a training that cannot be scored on the way; measurements ask before they make a folder."""
+    if settings.grow != "none":
+        raise UserError("--gan.grow: a measurement scores on the way, where images would be smaller; leave it out")
 
 
 def train_and_score(
@@ -54,8 +61,7 @@ def train_and_score(
         the scores. A diverged training is a result as well: it has `failed`, the reason in one line, and the history so
         far.
     """
-    if settings.grow != "none":
-        raise UserError("--gan.grow: a measurement scores on the way, where images would be smaller; leave it out")
+    check_scored(settings)
     check_training(settings, images, engine.device, engine.num_ranks)
     check_generator(generator, images, settings)
     steps = Steps(generator, images, settings, seed=seed, engine=engine)

@@ -24,7 +24,7 @@ from degas.settings.sections import GanSettings
 from degas.space.architecture import Architecture
 from degas_lab.figures import markdown, write_text
 from degas_lab.paired import paired_difference
-from degas_lab.trainings.adversarial import Score, train_and_score
+from degas_lab.trainings.adversarial import Score, check_scored, train_and_score
 from degas_lab.trainings.augmentation_plan import WAYS, Plan
 from degas_lab.trials import Trials, records_in
 
@@ -50,6 +50,7 @@ def measure(
     most = max(plan.num_images)
     if most > images.num_images:
         raise UserError(f"--num-images: {most:,} of {images.num_images:,} images; ask for fewer")
+    check_scored(settings)
     trials = Trials(folder / "trials", _shared(architecture, images, settings, plan))
 
     def trial(num_images: int, seed: int, way: str) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from degas.runtime.rng import forked_rng
 from degas.settings.sections import EvaluateSettings, GanSettings, SpaceSettings
 from degas.space.architecture import Architecture
 from degas.space.find import load_architecture
-from degas_lab.trainings.adversarial import train_and_score
+from degas_lab.trainings.adversarial import check_scored, train_and_score
 from degas_lab.trainings.hand_made_plan import NOISE_SIZE, RESNET, RESNET_START, ROWS, Plan
 from degas_lab.trainings.scorer import Scorer
 from degas_lab.trials import Trials
@@ -45,6 +45,7 @@ class HandMade:
         self.gan = resolve_gan(plan.gan)
         if self.gan.supervised:
             raise UserError("--gan.supervised: this measurement trains without labels; leave it out")
+        check_scored(self.gan)
         self.rows: dict[str, dict[str, Any]] = {}
         for given in dict.fromkeys(plan.rows):
             name, described = self._row(given)
@@ -89,7 +90,8 @@ class HandMade:
     def _file(self, given: str, **sizes: int) -> tuple[str, Architecture, dict[str, Any]]:
         """Name, architecture and changed settings of the row `FILE` or `FILE@resnet-start`."""
         file = given.removesuffix(RESNET_START)
-        architecture = load_architecture(file, ROWS).for_image_size(self.images.image_size).resized(**sizes)
+        known = ROWS if file == given else ()  # rows by name have no other start
+        architecture = load_architecture(file, known).for_image_size(self.images.image_size).resized(**sizes)
         if file == given:
             return Path(file).stem, architecture, {}
         return f"{Path(file).stem}-resnet-start", architecture, {"frame_start": "resnet"}

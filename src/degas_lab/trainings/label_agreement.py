@@ -26,7 +26,7 @@ from degas.runtime.distributed import Engine
 from degas.runtime.rng import numpy_generator
 from degas.settings.sections import EvaluateSettings
 from degas.space.architecture import Architecture
-from degas_lab.trainings.adversarial import train_and_score
+from degas_lab.trainings.adversarial import check_scored, train_and_score
 from degas_lab.trials import Trials
 
 
@@ -52,6 +52,7 @@ def label_agreement(
     """
     if not images.num_classes:
         raise UserError(f"{images.source}: label agreement needs labels; sort the images into class folders")
+    check_scored(settings)
     shared = {
         "data": images.identity,
         "architecture": architecture.to_dict(),

@@ -31,7 +31,7 @@ from degas.space.architecture import Architecture
 from degas.space.graph import Edge
 from degas_lab.fits.feature_term import FeatureTerm, feature_term, fit_with_features
 from degas_lab.fits.held_out import fit_held_out
-from degas_lab.trainings.adversarial import train_and_score
+from degas_lab.trainings.adversarial import check_scored, train_and_score
 from degas_lab.trainings.rank_plan import Plan
 from degas_lab.trainings.scorer import Scorer
 from degas_lab.trials import Trials
@@ -76,6 +76,7 @@ class RankCorrelation:
         engine: Engine,
         say: Callable[[str], None] = print,
     ) -> None:
+        check_scored(gan)
         self.images, self.gan, self.search, self.plan = images, gan, search, plan
         self.scorer, self.engine, self.say = scorer, engine, say
         self._feature_term: FeatureTerm | None = None

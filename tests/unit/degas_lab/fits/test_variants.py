@@ -85,6 +85,12 @@ def test_any_order_of_ends_gives_the_same_bytes(
     assert ("gumbel", 1, 6) in searched
 
 
+def test_a_growing_search_is_refused_and_not_taken_for_a_plain_one(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"--search\.grow chains several searches, and each row is one; leave it out"):
+        measurement(tmp_path, Plan(rows=("gumbel",)), SEARCH.model_copy(update={"grow": True}))
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_full_disk_is_no_result_and_the_next_call_tries_again(
     tmp_path: Path, searched: list[tuple[str, int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

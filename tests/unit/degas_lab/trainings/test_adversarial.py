@@ -10,11 +10,15 @@ import pytest
 import torch
 from toy_gan import toy_generator, toy_images, toy_settings, toy_training
 
+from degas.cli.main import main
 from degas.errors import UserError
 from degas.gan.state import Steps
 from degas.generator.generator import Generator
 from degas.runtime.distributed import Engine
 from degas.runtime.finite import NonFiniteError
+from degas.settings.sections import GanSettings
+from degas_lab.contest.plan import Plan
+from degas_lab.contest.trainer import Trainer
 from degas_lab.trainings.adversarial import train_and_score
 from degas_lab.trainings.stopwatch import Stopwatch
 
@@ -89,6 +93,28 @@ def test_a_score_that_is_no_number_is_a_failure() -> None:
     record = trial(lambda generator: {"fid": float("nan")})
     assert record["failed"] == "fid is nan"
     assert record["history"] == []
+
+
+OWN = dict.fromkeys(("augmentation", "label-agreement"), ("--architecture", "up-normal-n2"))
+
+
+@pytest.mark.parametrize("name", ["augmentation", "critic-contest", "hand-made", "label-agreement", "rank-correlation"])
+def test_a_measurement_refuses_growth_before_its_folder_holds_settings(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else the folder would refuse the corrected command, as one of other settings."""
+    words = ["experiment", name, "--data", "digits", *OWN.get(name, ())]
+    assert main([*words, "--gan.grow", "fade", "--out", str(tmp_path / "out")]) == 2
+    assert "--gan.grow: a measurement scores on the way" in capsys.readouterr().err
+    assert not list(tmp_path.rglob("settings.json"))
+
+
+def test_a_contest_refuses_growth_before_its_folder_holds_settings(tmp_path: Path) -> None:
+    nothing: Any = None
+    plan = Plan(gan=GanSettings(grow="fade"))
+    with pytest.raises(UserError, match=r"--gan\.grow: a measurement scores on the way"):
+        Trainer(nothing, plan, tmp_path / "trials", nothing, shared={}, engine=nothing, say=print)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_training_that_grows_is_refused() -> None:

@@ -102,6 +102,9 @@ def test_a_file_is_a_row_with_either_start(tmp_path: Path) -> None:
         "own-resnet-start": {"frame_start": "resnet"},
     }
     assert rows["own"]["architecture"] == rows["own-resnet-start"]["architecture"]
+    with pytest.raises(UserError, match="known name 'resnet'") as caught:
+        measurement(tmp_path / "out", rows=("resnet@resnet-start",))
+    assert "did you mean 'resnet'" not in str(caught.value)  # which this form cannot mean
 
 
 def test_what_cannot_be_measured_is_refused_before_anything_is(tmp_path: Path) -> None:
@@ -186,6 +189,6 @@ def test_a_row_that_no_trial_is_of_cannot_be_compared_with(tmp_path: Path) -> No
     with pytest.raises(UserError, match="--against: no finished trial of a row 'resnett'; did you mean 'resnet'"):
         summarise(known_records(), against="resnett", score="fid")
     options = cli.Options(source="digits", out=tmp_path, rows=("up-normal",), against="dcgan")
-    with pytest.raises(UserError, match="--against: 'dcgan' is neither a row nor that of a finished trial"):
+    with pytest.raises(UserError, match="--against: 'dcgan' is neither a row nor that of a finished trial; add it"):
         cli.main(options)
     assert not list((tmp_path / "trials").glob("*-s*.json"))
