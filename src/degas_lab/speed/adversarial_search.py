@@ -9,6 +9,7 @@ fakes and reals in the fixed features of `degas evaluate` (`measure`).
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import torch
@@ -75,7 +76,7 @@ class AdversarialSignal(Signal):
         self.num_critic_steps = 0
         self.num_drawn = 0  # number of noise draws
         self._extractor: Extractor | None = None
-        self._measured: tuple[Batch, Tensor] | None = None  # the last measured batch, and features of its images
+        self._real_features: dict[bytes, Tensor] = {}  # by the measured batch's pixels
 
     @classmethod
     def check(cls, settings: SearchSettings, image_size: int) -> None:
@@ -112,10 +113,16 @@ class AdversarialSignal(Signal):
         Unbiased, so it may be below 0. Rules measure with the batch norms' statistics of the measured batch, which are
         recalibrated in this way for every change of the mix.
         """
-        if self._measured is None or self._measured[0] is not batch:
-            self._measured = batch, self.features(to_device(batch.images, self.engine.device))
-        distance = kernel_distance(self.features(to_uint8(fake_images.float())), self._measured[1], num_subsets=1).whole
+        reals = self._features_of_reals(batch)
+        distance = kernel_distance(self.features(to_uint8(fake_images.float())), reals, num_subsets=1).whole
         return {"features": torch.tensor(distance, dtype=torch.float64, device=self.engine.device)}
+
+    def _features_of_reals(self, batch: Batch) -> Tensor:
+        """Features of the batch's images, computed once: every node is measured on the same few batches."""
+        key = hashlib.blake2b(batch.images.contiguous().cpu().numpy().tobytes(), digest_size=16).digest()
+        if key not in self._real_features:
+            self._real_features[key] = self.features(to_device(batch.images, self.engine.device))
+        return self._real_features[key]
 
     @torch.no_grad()
     def features(self, images: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,26 @@ def test_rules_measure_the_unbiased_kernel_distance_of_fixed_features() -> None:
     same = sum(_k(a, b) / 12 for own in (fake, real) for i, a in enumerate(own) for j, b in enumerate(own) if i != j)
     expected = same - 2 * sum(_k(a, b) / 16 for a in fake for b in real)
     assert float(signal.measure(fakes, batch)["features"]) == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_reals_of_a_batch_are_passed_once_with_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against an extraction at every call; other images, and the same rows mirrored, have their own."""
+    search, signal = make_search("sn-gan")
+    batches = [search.weight_batches(step) for step in (0, 1, 0)]
+    mirrored = replace(batches[0], images=batches[0].images.flip(3))
+    passes: list[int] = []
+    features = signal.features
+    monkeypatch.setattr(signal, "features", lambda images: passes.append(len(images)) or features(images))
+    fakes = search.supernet(signal.inputs(batches[0].index)).detach()
+    found = [signal.measure(fakes, batch)["features"] for batch in (*batches, mirrored)]
+    assert len(passes) == 4 + 3  # fakes at each call, three kinds of reals
+    slow = []
+    for batch in (*batches, mirrored):
+        signal._real_features.clear()
+        slow.append(signal.measure(fakes, batch)["features"])
+    assert all(map(torch.equal, found, slow))
+    assert found[0] == found[2]
+    assert len({float(value) for value in found}) == 3
 
 
 def _k(a: np.ndarray, b: np.ndarray) -> float:
