@@ -5,7 +5,7 @@ from __future__ import annotations
 from degas.errors import UserError
 from degas.nas.alpha import leaving, paths, second_order
 from degas.nas.decide.capped import Budget, check_budget
-from degas.nas.decide.rule import find_rule
+from degas.nas.decide.rule import Rule, find_rule
 from degas.nas.polish import candidates as polish
 from degas.nas.polish.procedure import FEWEST_FITS
 from degas.nas.searched_space import load_prefix, searched_space
@@ -68,6 +68,21 @@ def check_settings(settings: SearchSettings) -> None:
             f"search: --search.critic-objective: the signal {settings.signal} has no critic; add --search.signal "
             "adversarial, or leave it out"
         )
+    _check_alpha(settings, rule)
+    if settings.grow:
+        _check_grow(settings, signal)
+    elif settings.grow_epochs is not None:
+        raise UserError("search: --search.grow-epochs counts only with --search.grow; give both, or leave it out")
+    if settings.cuda_graphs:
+        _check_graphs(settings, signal)
+    if why := rule.conflict(settings):
+        raise UserError(f"search: {why}")
+    if why := polish.conflict(settings, FEWEST_FITS):
+        raise UserError(f"search: --search.polish {why}")
+
+
+def _check_alpha(settings: SearchSettings, rule: type[Rule]) -> None:
+    """Raise `UserError` for ways to mix, train and settle α that exclude each other."""
     for choice, why in (
         ("order second", second_order.conflict(settings)),
         (f"paths {settings.paths}", paths.conflict(settings)),
@@ -87,16 +102,6 @@ def check_settings(settings: SearchSettings) -> None:
         )
     if settings.settle_margin is not None and not settings.settle_epochs:
         raise UserError("search: --search.settle-margin counts only with --search.settle-epochs; give both")
-    if settings.grow:
-        _check_grow(settings, signal)
-    elif settings.grow_epochs is not None:
-        raise UserError("search: --search.grow-epochs counts only with --search.grow; give both, or leave it out")
-    if settings.cuda_graphs:
-        _check_graphs(settings, signal)
-    if why := rule.conflict(settings):
-        raise UserError(f"search: {why}")
-    if why := polish.conflict(settings, FEWEST_FITS):
-        raise UserError(f"search: --search.polish {why}")
 
 
 def _check_grow(settings: SearchSettings, signal: type[Signal]) -> None:

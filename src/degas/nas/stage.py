@@ -167,8 +167,6 @@ def _search_one(
     stage: Path, job: SearchJob, *, seed: int, resume: bool, engine: Engine | None = None, warn: bool = True
 ) -> Architecture:
     """One search into the folder `stage`, on a new engine unless one is given."""
-    from degas.figures.drawing import draw_architecture
-
     watcher = make_tracker(job.setup.tracker, stage)
     with folder_of(stage, job.config(seed), resume, engine) as folder:
         folder.tracker = watcher
@@ -179,23 +177,22 @@ def _search_one(
         with engine_of(job, folder, engine) as used:
             if folder.done(used):
                 return Architecture.load(folder.path / "architecture.json")
-            write_environment(folder.path, job.setup.command)
-            architecture = run_search(
-                job.images,
-                job.search,
-                job.space,
-                seed=seed,
-                folder=folder,
-                engine=used,
-                progress=job.setup.progress,
-                prefix=job.prefix,
-                place=job.place,
-            )
-            if folder.writes:
-                draw_architecture(architecture, folder.path / "architecture.png")
-            folder.mark_done()
+            architecture = _search_and_draw(folder, job, seed=seed, engine=used)
         if warn and folder.writes:
             _warn_of_degenerate(folder.path)
+    return architecture
+
+
+def _search_and_draw(folder: StageFolder, job: SearchJob, *, seed: int, engine: Engine) -> Architecture:
+    """The whole work in the open folder of one search: environment, search, drawing, and the mark of its end."""
+    from degas.figures.drawing import draw_architecture
+
+    write_environment(folder.path, job.setup.command)
+    more: Any = {"progress": job.setup.progress, "prefix": job.prefix, "place": job.place}
+    architecture = run_search(job.images, job.search, job.space, seed=seed, folder=folder, engine=engine, **more)
+    if folder.writes:
+        draw_architecture(architecture, folder.path / "architecture.png")
+    folder.mark_done()
     return architecture
 
 

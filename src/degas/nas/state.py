@@ -23,6 +23,7 @@ from degas.nas.alpha.paths import ESTIMATORS
 from degas.nas.alpha.penalties import Penalties
 from degas.nas.alpha.step import AlphaStep
 from degas.nas.checks import search_budget
+from degas.nas.decide.capped import Budget
 from degas.nas.decide.rule import make_rule
 from degas.nas.decide.settle import has_settled
 from degas.nas.grow.network import GrownSupernet
@@ -79,36 +80,14 @@ class Search:
         self.steps_per_epoch = self.weight_batches.steps_per_epoch
         self.total_steps = settings.num_epochs * self.steps_per_epoch
         self.supernet = self._new_supernet()
-        self.signal = (make_signal or find_signal(settings))(
-            self.supernet,
-            self.supernet.weights(),
-            images,
-            settings,
-            noise_size=settings.noise_size,
-            total_steps=self.total_steps,
-            seed=seed,
-            engine=engine,
-        )
-        if isinstance(self.supernet, GrownSupernet):
-            grown = self.supernet
-            self.signal.grow(grown.all_sizes, grown.earlier_weights(), grown.earlier_sizes())
-        if settings.paths != "all":
-            allow_new_weights(self.signal.optimizer)
+        self.signal = self._new_signal(make_signal or find_signal(settings))
         budget = search_budget(settings, space, self.space, base_size=self.base_size, channels=images.channels)
         self.cap = budget if budget is not None and budget.is_capped else None
         self.rule = make_rule(settings, self.space, self.cap)
         relaxation = ESTIMATORS[settings.paths]
         self.relaxation = relaxation(self.supernet, settings, total_steps=self.total_steps, seed=seed)
         self.leaving = Leaving(self.supernet, settings)
-        self.alpha_step = AlphaStep(
-            self.supernet,
-            self.signal,
-            settings,
-            batches=self.make_batches("search alpha", self.alpha_rows),
-            weight_batches=self.weight_batches,
-            relaxation=self.relaxation,
-            penalties=Penalties(self.supernet, settings, total_steps=self.total_steps, budget=budget),
-        )
+        self.alpha_step = self._new_alpha_step(budget)
         self.epoch_loss = torch.zeros((), dtype=torch.float64, device=engine.device)
         self.alpha_start = self.supernet.alpha_by_name()
         self.alpha_history: list[Alpha] = []  # after each epoch
@@ -129,6 +108,36 @@ class Search:
                 recomputes=self.settings.checkpoint_activations,
             )
         return supernet.to(self.engine.device)  # before the optimisers, so that they list the moved weights
+
+    def _new_signal(self, make_signal: Callable[..., Signal]) -> Signal:
+        """The signal of the supernet, which in a grown search also fits the images of earlier stages."""
+        signal = make_signal(
+            self.supernet,
+            self.supernet.weights(),
+            self.images,
+            self.settings,
+            noise_size=self.settings.noise_size,
+            total_steps=self.total_steps,
+            seed=self.seed,
+            engine=self.engine,
+        )
+        if isinstance(self.supernet, GrownSupernet):
+            grown = self.supernet
+            signal.grow(grown.all_sizes, grown.earlier_weights(), grown.earlier_sizes())
+        if self.settings.paths != "all":
+            allow_new_weights(signal.optimizer)
+        return signal
+
+    def _new_alpha_step(self, budget: Budget | None) -> AlphaStep:
+        return AlphaStep(
+            self.supernet,
+            self.signal,
+            self.settings,
+            batches=self.make_batches("search alpha", self.alpha_rows),
+            weight_batches=self.weight_batches,
+            relaxation=self.relaxation,
+            penalties=Penalties(self.supernet, self.settings, total_steps=self.total_steps, budget=budget),
+        )
 
     def make_batches(self, purpose: str, rows: np.ndarray | None) -> Batches:
         """Batches of the images `rows` in a separate order for each purpose."""
