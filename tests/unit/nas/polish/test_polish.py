@@ -20,6 +20,7 @@ from degas.nas.glo import standalone
 from degas.nets.cost import architecture_cost
 from degas.report.collect import collect_run
 from degas.report.render import write_report
+from degas.report.sections import architecture as architecture_section
 from degas.runtime.finite import NonFiniteError
 from degas.settings.sections import SpaceSettings
 from degas.space.architecture import Architecture
@@ -110,7 +111,11 @@ def test_the_search_moves_to_brute_forces_neighbour_and_nothing_else_changes(
         assert row["differences"]["0"] == row["losses"]["0"] - record["found"]["losses"]["0"]
     assert (record["moved"] is not None) == bool(moved) == (words == "moved to")
     assert words in write_report([tmp_path], tmp_path / "report.html").read_text()
-    assert collect_run(tmp_path).notes == []
+    run = collect_run(tmp_path)
+    assert run.notes == []
+    section = architecture_section(run, "a")
+    assert section is not None
+    assert {one.name: one.choice for one in section["decided"]} == after
 
 
 def test_a_killed_polish_goes_on_to_the_same_bytes_and_repeats_no_fit(
