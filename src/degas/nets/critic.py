@@ -76,12 +76,13 @@ class Critic(nn.Module):
         width: channels of every map, and number of features.
         channels, image_size: of the images.
         dropout: rates after the last three operations.
-        num_classes: K of the auxiliary classifier on the features; 0 for none.
+        num_classes: K of the auxiliary classifier, a linear layer beside that of the scores; 0 for none.
         output_size: numbers per score (16 for `mmd`).
         spectral: spectral normalisation (Miyato et al. 2018) of every layer except the class head, whose logits must
             be unbounded.
         score_pool: `mean`, or `sum` for spectrally normalised critics (SN-GAN's and AutoGAN's code): every layer's
-            gain is at most one, so a mean would keep the scores close to 0.
+            gain is at most one, so a mean would keep the scores close to 0, and the logits of the classes too: it
+            would take a generator that exaggerates its classes to raise them.
         layout: the stages and their operations; by default `resnet`.
         operations: modules in place of a layout's, such as the mixed ones of a search; the first one sees the images.
     """
@@ -132,7 +133,7 @@ class Critic(nn.Module):
         features = x.mean((2, 3))  # (N, width)
         pooled = features * (x.shape[2] * x.shape[3]) if self.score_pool == "sum" else features
         scores = self.score(pooled)  # (N, output_size)
-        logits = self.classify(features) if self.classify is not None else None
+        logits = self.classify(pooled) if self.classify is not None else None
         return CriticOutput(scores.squeeze(1), features, logits)  # squeeze does not change a size over 1
 
 

@@ -89,7 +89,11 @@ def shuffled_labels(images: ImageSet, seed: int) -> ImageSet:
 def _judge(
     images: ImageSet, folder: Path, num_samples: int, seed: int, engine: Engine
 ) -> Callable[[Generator], dict[str, float]]:
-    """Generator → `agreement`, by a classifier for the true labels, and the classifier's `held_out_accuracy`."""
+    """Generator → `agreement`, by a classifier for the true labels, and the classifier's `held_out_accuracy`.
+
+    `confidence` and `distance` (Fréchet, in the classifier's features) beside it: a generator may exaggerate a class
+    until every classifier finds it, and no image looks like the data any more.
+    """
     if not (folder / "config.json").exists():
         train_classifier(images, folder, seed=seed, device=engine.device)
     extractor = ClassifierExtractor.load(folder)
@@ -99,7 +103,13 @@ def _judge(
 
     def judge(generator: Generator) -> dict[str, float]:
         scores = evaluator.generator(generator, seed=seed, progress=False)["scores"]
-        found = [entry["value"] for name, entry in scores.items() if name.startswith("class_agreement")]
-        return {"agreement": float(found[0]), "held_out_accuracy": accuracy}
+        names = {"class_agreement": "agreement", "class_confidence": "confidence", "fid": "distance"}
+        found = {
+            ours: float(entry["value"])
+            for metric, ours in names.items()
+            for name, entry in scores.items()
+            if name.startswith(f"{metric}_")
+        }
+        return {**found, "held_out_accuracy": accuracy}
 
     return judge

@@ -85,6 +85,8 @@ def test_both_trainings_are_judged_and_a_second_call_makes_nothing(
         records = run()
         assert records["true"]["history"][-1]["agreement"] == 1.0
         assert records["true"]["history"][-1]["held_out_accuracy"] == 1.0
+        assert records["true"]["history"][-1]["confidence"] > 0.9
+        assert records["true"]["history"][-1]["distance"] >= 0
         assert 0.3 < records["shuffled"]["history"][-1]["agreement"] < 0.7
         assert run() == records
     assert len(calls) == 2
