@@ -161,8 +161,6 @@ def few_images() -> str:
 def labels() -> str:
     rows = []
     for words, folder in (
-        ("mmd, weight 4 (default)", "mmd-weight-4.0"),
-        ("mmd, weight 1", "mmd-weight-1.0"),
         ("r3gan, weight 1 (default)", "weight-1.0"),
         ("r3gan, weight 0.1", "weight-0.1"),
     ):
