@@ -97,7 +97,9 @@ def test_a_search_lets_go_of_its_graph_before_it_prunes(
     kept: list[Any] = []
     write = outputs.write_results
     monkeypatch.setattr(
-        outputs, "write_results", lambda folder, its, step: kept.append(its.replayed) or write(folder, its, step)
+        outputs,
+        "write_results",
+        lambda folder, its, step, **more: kept.append(its.replayed) or write(folder, its, step, **more),
     )
     settings = make_settings(num_epochs=3, cuda_graphs=True)
     with StageFolder(tmp_path / "run", settings={}, resume=False, kind="search") as folder:

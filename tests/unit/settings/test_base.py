@@ -67,4 +67,4 @@ def test_the_line_says_what_is_wanted() -> None:
 def test_whole_numbers_are_numbers_as_before() -> None:
     assert SearchSettings(width=np.int64(8)).width == 8  # type: ignore[arg-type]
     assert SearchSettings(weight_lr=1).weight_lr == 1.0
-    assert resolve_gan(GanSettings(supervised=True)).own.class_weight_critic == 1.0
+    assert resolve_gan(GanSettings(objective="ct-gan", supervised=True)).own.class_weight_critic == 1.0

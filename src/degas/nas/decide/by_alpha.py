@@ -40,6 +40,7 @@ class Darts(ByAlpha):
     """Each node keeps its two strongest incoming edges. This may cut nodes off; then there is no generator."""
 
     decided_by = ""  # it keeps edges and makes no decisions
+    decides_singly = False
 
     @classmethod
     def conflict(cls, settings: SearchSettings) -> str | None:

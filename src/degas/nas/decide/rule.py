@@ -74,10 +74,12 @@ class Rule(ABC):
     Attributes:
         measured: the condition of the measured losses, in words; empty if the values are α.
         needs_mix: whether the values depend on the mix of an edge's operations.
+        decides_singly: whether it makes one decision after the other, so that a polish can change one.
     """
 
     measured: ClassVar[str] = ""
     needs_mix: ClassVar[bool] = False
+    decides_singly: ClassVar[bool] = True
 
     def __init__(self, settings: SearchSettings, space: SearchSpace, budget: Budget | None = None) -> None:
         self.settings, self.space, self.budget = settings, space, budget

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from degas.nas.decide.rule import Rule
+from degas.nas.decide.rule import Rule, find_rule
 from degas.settings.sections import SearchSettings, SpaceSettings
 from degas.space.graph import Edge
 from degas.space.neighbours import Neighbour, neighbours, option_values
@@ -49,8 +49,8 @@ def conflict(settings: SearchSettings, fewest_fits: int) -> str | None:
         )
     if settings.signal != "glo":
         return f"fits by GLO, which is not the loss of --search.signal {settings.signal}; leave out one of them"
-    if settings.prune == "darts":
-        return "changes one decision at a time, and --search.prune darts makes none; leave out one of them"
+    if not find_rule(settings).decides_singly:
+        return f"changes one decision at a time, and --search.prune {settings.prune} makes none; leave out one of them"
     return None
 
 

@@ -5,7 +5,7 @@
 2. Confirm: the best of them and the found one are fitted anew with further seeds, which chose nothing. The neighbour
    replaces the found one if it is better with each of them.
 
-Fits of one seed share the start of their latents and their batches, so losses are compared within a seed. The best of
+Fits of one seed share their start and their batches, so losses are compared within a seed. The best of
 many looks better than it is (the winner's curse), so the screening only proposes. If a proposal were just as good as
 the found one, two further seeds would still accept it once in four times, which would cost nothing but the fits. Our
 choice.

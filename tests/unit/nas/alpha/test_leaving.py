@@ -47,7 +47,7 @@ def noise() -> Tensor:
 
 @pytest.mark.parametrize("draws", [True, False])
 def test_the_remaining_mix_is_that_of_a_supernet_of_those_operations(draws: bool, make_settings: Make) -> None:
-    """Equal images, gradients and multiply-adds."""
+    """Equal images, gradients and multiply-adds; some processors add the shorter sums in another order."""
     space, small_space = SearchSpace(2), SearchSpace(2, 1, NORMAL, UP)
     whole, small = make_supernet(space), make_supernet(small_space)
     weights = small.state_dict()
@@ -67,7 +67,7 @@ def test_the_remaining_mix_is_that_of_a_supernet_of_those_operations(draws: bool
             images = supernet(noise())
             images.square().sum().backward()
         results.append((images, counter.get_total_flops()))
-    assert torch.equal(results[0][0], results[1][0])
+    torch.testing.assert_close(results[0][0], results[1][0], rtol=0, atol=1e-12)
     assert results[0][1] == results[1][1]
     gradients = {name: parameter.grad for name, parameter in small.named_parameters()}
     for name, parameter in whole.named_parameters():
