@@ -46,10 +46,8 @@ def wants_pool(options: Pooled) -> bool:
     names = ("cpus_per_trial", "gpus_per_trial")
     given = [name for name in names if getattr(options, name) != type(options).model_fields[name].default]
     if given:
-        words, counts = (
-            " ".join(f"--{name.replace('_', '-')}" for name in given),
-            "counts" if len(given) == 1 else "count",
-        )
+        words = " ".join(f"--{name.replace('_', '-')}" for name in given)
+        counts = "counts" if len(given) == 1 else "count"
         raise UserError(f"{words}: {counts} for trials in processes; give --processes as well")
     return False
 

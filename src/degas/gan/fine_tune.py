@@ -11,6 +11,7 @@ import torch
 
 from degas.data.image_set import ImageSet, check_size
 from degas.errors import UserError
+from degas.generator.config import sizes_of
 from degas.generator.find import generator_folder
 from degas.generator.generator import Generator
 from degas.nets.generators import GENERATORS
@@ -130,7 +131,7 @@ def _check_classes(trained: Generator, name: str, images: ImageSet, gan: GanSett
 
 def _check_settings(trained: Generator, gan: GanSettings, space: SpaceSettings) -> None:
     """Reject settings that would have no effect: other sizes, and the draw of initial weights."""
-    sizes: Mapping[str, Any] = trained.config.get("architecture") or trained.config["sizes"]
+    sizes = sizes_of(trained.config)
     asked = {
         "--gan.generator-width": (gan.generator_width, sizes["width"]),
         "--gan.noise-size": (gan.noise_size, sizes["noise_size"]),

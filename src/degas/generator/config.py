@@ -88,5 +88,11 @@ def read_config(path: Path) -> Any:
         raise UserError(f"{path}: not valid JSON: {one_line(error)}") from None
 
 
+def sizes_of(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The sizes of any kind of generator: width, noise size, base size, number of stages, channels."""
+    found: Mapping[str, Any] = config.get("architecture") or config["sizes"]
+    return found
+
+
 def one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:200]

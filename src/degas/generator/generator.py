@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from degas.data.pixels import to_uint8
 from degas.errors import UserError, unreadable
-from degas.generator.config import SIZES, SamplingBn, checked_config, make_config, one_line, read_config
+from degas.generator.config import SIZES, SamplingBn, checked_config, make_config, one_line, read_config, sizes_of
 from degas.nets.backbone import Backbone
 from degas.nets.cost import count_parameters
 from degas.nets.generators import GENERATORS, check_network, make_network
@@ -47,7 +47,7 @@ class Generator(nn.Module):
     def __init__(self, config: Mapping[str, Any], where: str = "generator", *, image_gain: float = 1.0) -> None:
         super().__init__()
         self.config = checked_config(config, where)
-        sizes: dict[str, Any] = self.config.get("architecture") or self.config["sizes"]
+        sizes = sizes_of(self.config)
         self.noise_size: int = sizes["noise_size"]
         self.channels: int = sizes["channels"]
         self.image_size: int = sizes["base_size"] * 2 ** sizes["num_stages"]

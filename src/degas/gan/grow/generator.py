@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from degas.gan.fresh import fresh_generator
 from degas.gan.settings import CompleteGan
+from degas.generator.config import sizes_of
 from degas.generator.generator import Generator
 from degas.nets.growing import HEAD_PARTS, Head, faded
 from degas.runtime.rng import forked_rng
@@ -31,7 +32,7 @@ class FadingGenerator(nn.Module):
         super().__init__()
         self.generator = generator
         with forked_rng(0, "head of the stage before"):  # which `take_over`, or a checkpoint, replaces
-            self.before = Head(_width(generator), generator.channels)
+            self.before = Head(int(sizes_of(generator.config)["width"]), generator.channels)
         self.fade = 1.0
         self.noise_size, self.num_classes = generator.noise_size, generator.num_classes
 
@@ -94,8 +95,3 @@ def generator_of_stage(final: Generator, settings: CompleteGan, num_later: int, 
     if "architecture" in config:
         return fresh_generator(Architecture.from_dict(config["architecture"]), settings, seed, **classes)
     return fresh_generator(config["kind"], settings, seed, config["sizes"], **classes)
-
-
-def _width(generator: Generator) -> int:
-    sizes: dict[str, Any] = generator.config.get("architecture") or generator.config["sizes"]
-    return int(sizes["width"])

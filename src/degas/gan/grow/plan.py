@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from degas.errors import UserError
 from degas.gan.grow.critic import most_halvings_less
 from degas.gan.settings import CompleteGan
+from degas.generator.config import sizes_of
 from degas.generator.generator import Generator
 from degas.nets.growing import fade_share
 
@@ -56,8 +56,7 @@ def training_stages(settings: CompleteGan, generator: Generator) -> tuple[Stage,
     The first size is the smallest of at least 8 px that one up-sampling stage or more makes, and for which the critic
     has a part left. Each stage has an equal share of the steps, rounded; there are no more stages than steps.
     """
-    sizes: dict[str, Any] = generator.config.get("architecture") or generator.config["sizes"]
-    ups, size = int(sizes["num_stages"]), generator.image_size
+    ups, size = int(sizes_of(generator.config)["num_stages"]), generator.image_size
     most = min(ups, settings.num_steps) - 1 if settings.grow != "none" else 0
     most = min(most, most_halvings_less(settings, size)) if most else 0
     later = max(k for k in range(most + 1) if not k or size // 2**k >= SMALLEST)
