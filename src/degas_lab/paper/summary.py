@@ -11,7 +11,7 @@ from typing import Any
 from degas.report.paper import PaperRow
 from degas.runtime.json_files import write_json
 from degas_lab.figures import markdown, write_text
-from degas_lab.paired import LEVEL, paired_difference, t_quantile
+from degas_lab.paired import LEVEL, Difference, paired_difference, t_quantile
 from degas_lab.paper.rows import TABLES, Row, only_printed, searches_of
 from degas_lab.trials import TrialRecords
 
@@ -71,13 +71,18 @@ def _row(row: Row, table: str, records: TrialRecords) -> dict[str, Any]:
         "diverged": sum(name.startswith(f"{row.name}-s") and "failed" in r for name, r in records.items()),
         "scores": {name: mean_and_interval(_values(mine, name)) for name in METRICS},
         "protocols": sorted({name for record in mine.values() for name in record["scores"]}),
-        "against": None if paired is None else {"difference": paired.difference, "verdict": paired.words},
+        "against": None if paired is None else _difference(paired),
         "num_parameters": sorted({r["num_parameters"] for r in mine.values() if "num_parameters" in r}),
         "search": _cost(searches),
         "training": _cost([r for r in mine.values() if "seconds" in r]),
         "architecture": next((r["architecture"] for r in mine.values() if "architecture" in r), None),
         "paper": None if printed is None else _printed(printed),
     }
+
+
+def _difference(paired: Difference) -> dict[str, Any]:
+    """The mean difference within seeds with the ends of its interval, None for one seed, and the verdict in words."""
+    return {"difference": paired.difference, "low": paired.low, "high": paired.high, "verdict": paired.words}
 
 
 def _search(name: str, records: TrialRecords) -> dict[str, Any]:
@@ -146,7 +151,7 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
     paper = row["paper"] or {"is": None, "fid": None, "search_gpu_days": None}
     seeds = f"{len(row['seeds'])}" + (f", {row['diverged']} diverged" if row["diverged"] else "")
     scores = [_plus_minus(row["scores"][name], 1000 if name == "kid" else 1) for name in METRICS]
-    against = row["against"]["verdict"] if row["against"] else ""
+    against = in_words(row["against"]) if row["against"] else ""
     sizes = " to ".join(f"{count:,}" for count in (row["num_parameters"][:1] + row["num_parameters"][1:][-1:]))
     costs = [_hours(row["search"]), _hours(row["training"])]
     facts = row["architecture"] or {}
@@ -163,6 +168,13 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
         _days(paper),
         shown,
     ]
+
+
+def in_words(against: Mapping[str, Any]) -> str:
+    """`better by 5.0 (−7.1 to −2.9)`: the verdict, and the interval of the row's score minus DEGAS'."""
+    if against["low"] is None:
+        return str(against["verdict"])
+    return f"{against['verdict']} ({against['low']:.1f} to {against['high']:.1f})".replace("-", "−")
 
 
 def _search_cells(summary: Mapping[str, Any]) -> list[list[str]]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from degas_lab.paper.runner import step_seconds, total_seconds
-from degas_lab.paper.summary import format_summary, mean_and_interval, summarise
+from degas_lab.paper.summary import format_summary, in_words, mean_and_interval, summarise
 
 T_OF_TWO = 4.302653  # the two-sided 95 % quantile with two degrees of freedom, from tables
 
@@ -56,7 +56,9 @@ def test_rows_are_compared_within_seeds_and_stand_beside_the_papers() -> None:
     assert rows["cifar10-degas"]["scores"]["fid"]["mean"] == 14
     assert rows["cifar10-degas"]["paper"]["is"] == "8.37 ± 0.08"
     assert rows["cifar10-random"]["paper"]["fid"] == "15.312"
-    assert rows["cifar10-random"]["against"] == {"difference": pytest.approx(5.0), "verdict": "worse by 5.0"}
+    half = T_OF_TWO * statistics.stdev([5.0, 5.1, 4.9]) / math.sqrt(3)
+    against = {"difference": pytest.approx(5.0), "low": pytest.approx(5 - half), "high": pytest.approx(5 + half)}
+    assert rows["cifar10-random"]["against"] == {**against, "verdict": "worse by 5.0"}
     assert rows["cifar10-degas"]["against"] is None
     assert rows["cifar10-degas-n2"] == {**rows["cifar10-degas-n2"], "seeds": [], "diverged": 1}
     assert rows["cifar10-resnet-equal"]["seeds"] == []
@@ -80,6 +82,12 @@ def test_the_table_in_markdown() -> None:
     assert "| cifar10-degas-n2 | 0, 1 diverged |" in text
     assert "Protocols: fid_5k_train[imagenet], is_5k." in text
     assert "AutoGAN" in format_summary(summarise("1", {}))
+
+
+def test_a_difference_is_shown_with_its_interval() -> None:
+    assert "worse by 5.0 (4.8 to 5.2)" in format_summary(summarise("4", records()))
+    assert in_words({"verdict": "not told apart", "low": -1.0, "high": 2.0}) == "not told apart (−1.0 to 2.0)"
+    assert in_words({"verdict": "not told apart", "low": None, "high": None}) == "not told apart"
 
 
 def test_times_add_up_over_interruptions() -> None:
