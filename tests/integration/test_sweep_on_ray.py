@@ -189,7 +189,7 @@ def test_a_measurement_on_the_cluster_gives_the_bytes_of_one_process(
     Architecture(1, 1, 4, 2, 4, 3, SearchSpace(1).draw(0)).save(tmp_path / "found.json")
     words = ["experiment", "found-vs-random", "--data", str(tmp_path / "images"), "--device", "cpu"]
     words += ["--architecture", str(tmp_path / "found.json"), "--num-random", "1", "--num-equal", "0"]
-    words += ["--num-epochs", "1", "--data.image-size", "8", "--search.width", "2", "--search.noise-size", "4"]
+    words += ["--num-epochs", "1", "--data.image-size", "8"]
     words += ["--search.batch-images", "4", "--out"]
     assert main([*words, str(tmp_path / "one")]) == 0
     assert main([*words, str(tmp_path / "cluster"), "--address", cluster.address]) == 0

@@ -7,7 +7,7 @@ from typing import ClassVar
 from degas.cli.options import FILE, Device
 from degas.settings.base import setting
 from degas.settings.sections import DataSettings, SearchSettings, SpaceSettings
-from degas_lab.commands.measurement import MeasurementOptions
+from degas_lab.commands.measurement import MeasurementOptions, reject_search_only
 from degas_lab.fits.rival_plan import Plan
 
 __all__ = ["Options", "main"]
@@ -40,6 +40,7 @@ def main(options: Options) -> None:
     from degas.space.find import load_architecture
     from degas_lab.fits.rival_searches import Baselines, format_table, write_summary
 
+    reject_search_only(options.search, SearchSettings(), ("width", "noise_size"))
     found = None if options.architecture is None else load_architecture(options.architecture)
     with Engine(options.search.precision, options.device) as engine:
         images = load_images(options.source, options.data, options.out)

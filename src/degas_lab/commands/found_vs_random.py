@@ -9,6 +9,7 @@ from degas.cli.pools import Pooled
 from degas.settings.base import Count, Positive, setting
 from degas.settings.presets import PresetName
 from degas.settings.sections import DataSettings, SearchSettings
+from degas_lab.commands.measurement import reject_search_only
 
 __all__ = ["Options", "main"]
 
@@ -39,10 +40,12 @@ class Options(Pooled):
 def main(options: Options) -> None:
     from degas.data.sources import load_images
     from degas.runtime.distributed import Engine
+    from degas.settings.resolve import settings_for
     from degas.space.find import load_architecture
     from degas_lab.ahead import side_by_side
     from degas_lab.fits.found_vs_random import found_vs_random
 
+    reject_search_only(options.search, settings_for("search", SearchSettings, {}, options.preset))
     with side_by_side(options), Engine(options.search.precision, options.device) as engine:
         records = found_vs_random(
             load_architecture(options.architecture),

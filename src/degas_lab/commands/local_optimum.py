@@ -7,7 +7,7 @@ from typing import ClassVar
 from degas.cli.options import FILE, Device
 from degas.settings.base import setting
 from degas.settings.sections import DataSettings, SearchSettings, SpaceSettings
-from degas_lab.commands.measurement import PooledMeasurement
+from degas_lab.commands.measurement import PooledMeasurement, reject_search_only
 from degas_lab.fits.neighbour_plan import Plan
 
 __all__ = ["Options", "main"]
@@ -41,6 +41,7 @@ def main(options: Options) -> None:
     from degas_lab.fits.local_optimum import LocalOptimum
     from degas_lab.fits.local_optimum_summary import format_table, read_pruning, write_summary
 
+    reject_search_only(options.search, SearchSettings())
     found = load_architecture(options.architecture)
     pruning = read_pruning(architecture_file(options.architecture))
     with side_by_side(options), Engine(options.search.precision, options.device) as engine:

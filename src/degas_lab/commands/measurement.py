@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from degas.cli.options import SOURCE, Device, Folder, Source
 from degas.cli.pools import Pooled
+from degas.errors import UserError
 from degas.settings.base import Settings, setting
 from degas.settings.sections import DataSettings, SearchSettings, SpaceSettings
 
@@ -35,6 +36,20 @@ class SearchesOnImages(Settings):
     data: DataSettings = DataSettings()
     space: SpaceSettings = SpaceSettings()
     search: SearchSettings = SearchSettings()
+
+
+def reject_search_only(search: SearchSettings, unchanged: SearchSettings, also_read: Sequence[str] = ()) -> None:
+    """Raise `UserError` for changed settings of a search that no fit reads, in a measurement that only fits alone.
+
+    `unchanged` holds the settings if none are given; `also_read` names those that the measurement itself reads.
+    """
+    from degas.nas.glo.standalone import FIT_SETTINGS
+
+    others = [name for name in SearchSettings.model_fields if name not in (*FIT_SETTINGS, *also_read)]
+    changed = [name for name in others if getattr(search, name) != getattr(unchanged, name)]
+    if changed:
+        options = " ".join(f"--search.{name.replace('_', '-')}" for name in changed)
+        raise UserError(f"{options}: this measurement fits architectures alone and does not search; leave it out")
 
 
 def compare_searches(

@@ -11,7 +11,7 @@ from degas.errors import UserError
 from degas.settings.base import setting
 from degas.settings.sections import DataSettings, EvaluateSettings, GanSettings, SearchSettings, SpaceSettings
 from degas.space.architecture import Architecture
-from degas_lab.commands.measurement import PooledMeasurement
+from degas_lab.commands.measurement import PooledMeasurement, reject_search_only
 from degas_lab.plan_fields import Share
 from degas_lab.trainings.rank_plan import Plan
 
@@ -53,6 +53,7 @@ class Options(Plan, PooledMeasurement):
         self.num_any  # noqa: B018 - rejects more of equal size than there are
         if self.gan.supervised:
             raise UserError("--gan.supervised: this measurement trains without labels; leave it out")
+        reject_search_only(self.search, SearchSettings(), ("width", "noise_size", "held_out_fraction"))
         if self.score_at is not None and self.score_at not in self.marks:
             marks = " ".join(f"{mark:g}" for mark in self.marks)
             raise UserError(f"--score-at: {self.score_at:g} is not one of --marks {marks}")

@@ -40,3 +40,24 @@ def test_fewer_candidates(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[0].startswith("all ")
     assert lines[0].endswith("1.00")
     assert len(lines) == 6
+
+
+@pytest.mark.parametrize(
+    ("measurement", "setting"),
+    [
+        ("found-vs-random --architecture degas-digits", "--search.grow"),
+        ("found-vs-random --architecture degas-digits --preset quick", "--search.prune darts"),
+        ("local-optimum --architecture degas-digits", "--search.leave anneal"),
+        ("baselines", "--search.paths two-path"),
+        ("rank-correlation", "--search.signal adversarial"),
+    ],
+)
+def test_a_measurement_of_fits_rejects_what_only_a_search_reads(
+    measurement: str, setting: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where it was accepted, the trials were those without it."""
+    out = tmp_path / "m"
+    assert run(*measurement.split(), "--data", "digits", "--out", out, *setting.split()) == 2
+    said = f"degas: {setting.split()[0]}: this measurement fits architectures alone and does not search; leave it out\n"
+    assert capsys.readouterr().err == said
+    assert not out.exists()
