@@ -79,10 +79,10 @@ class Critic(nn.Module):
         num_classes: K of the auxiliary classifier, a linear layer beside that of the scores; 0 for none.
         output_size: numbers per score (16 for `mmd`).
         spectral: spectral normalisation (Miyato et al. 2018) of every layer except the class head, whose logits must
-            be unbounded.
+            be unbounded. The head then sees layer-normalised features (our choice): from means its logits would stay
+            close to 0 and only exaggerated classes could raise them, from sums their gradients would drown the scores'.
         score_pool: `mean`, or `sum` for spectrally normalised critics (SN-GAN's and AutoGAN's code): every layer's
-            gain is at most one, so a mean would keep the scores close to 0, and the logits of the classes too: it
-            would take a generator that exaggerates its classes to raise them.
+            gain is at most one, so a mean would keep the scores close to 0.
         layout: the stages and their operations; by default `resnet`.
         operations: modules in place of a layout's, such as the mixed ones of a search; the first one sees the images.
     """
@@ -133,8 +133,12 @@ class Critic(nn.Module):
         features = x.mean((2, 3))  # (N, width)
         pooled = features * (x.shape[2] * x.shape[3]) if self.score_pool == "sum" else features
         scores = self.score(pooled)  # (N, output_size)
-        logits = self.classify(pooled) if self.classify is not None else None
+        logits = self.classify(self._normalised(pooled)) if self.classify is not None else None
         return CriticOutput(scores.squeeze(1), features, logits)  # squeeze does not change a size over 1
+
+    def _normalised(self, pooled: Tensor) -> Tensor:
+        """What the class head sees, (N, F): in a spectrally normalised critic, features of mean 0 and variance 1."""
+        return F.layer_norm(pooled, pooled.shape[1:]) if self.spectral else pooled
 
 
 def _operations(layout: CriticLayout, image_size: int, channels: int, width: int) -> list[nn.Module]:

@@ -125,6 +125,16 @@ def test_summed_pool_multiplies_by_the_positions() -> None:
     assert torch.equal(ours.features, theirs.features)
 
 
+def test_the_class_head_of_a_spectrally_normalised_critic_sees_features_of_mean_0_and_variance_1() -> None:
+    critic = Critic(width=16, channels=3, image_size=16, num_classes=3, spectral=True, score_pool="sum").eval()
+    logits = critic(images()).class_logits
+    features = 16 * critic(images()).features  # 4×4 positions
+    centred = features - features.mean(1, keepdim=True)
+    normalised = centred / (centred.square().mean(1, keepdim=True) + 1e-5).sqrt()
+    assert torch.allclose(logits, critic.classify(normalised), atol=1e-5)
+    assert not torch.allclose(logits, critic.classify(features), atol=0.1)
+
+
 @pytest.mark.parametrize("objective", ["mmd", "sn-gan"])
 def test_the_class_head_of_a_spectrally_normalised_critic_learns(objective: str) -> None:
     """Dark and bright images in 30 steps: features of mean pools are so small that its logits stayed near 0."""
