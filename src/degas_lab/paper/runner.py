@@ -143,6 +143,8 @@ class PaperTable:
         architecture, facts = self.architecture(row, seed)
         size = {"image_size": IMAGE_SIZES[row.data]}
         common: dict[str, Any] = {"preset": PRESET, "seed": seed, "device": self.device, "data_settings": size}
+        if (known := self._same_training(row, facts, seed)) is not None:
+            return {**known, "row": row.name}
         gan = self.gan_settings(row, facts)
         stages.train(architecture, self.sources[row.data], out, gan=gan, space={}, resume=True, **common)
         scores = self._evaluate(row, out, seed, common)
@@ -152,6 +154,14 @@ class PaperTable:
         record = {"kind": "row", "row": row.name, "seed": seed, "architecture": facts, "scores": scores}
         record |= {"num_parameters": generator.num_parameters, "objective": row.objective, "labels": row.labels}
         return {**record, "data": self.images[row.data].identity, **self._time(out / "train", step_seconds)}
+
+    def _same_training(self, row: Row, facts: Mapping[str, Any], seed: int) -> dict[str, Any] | None:
+        """The record of CT-GAN's own generator where this row is the same: as large as DEGAS at the same width."""
+        of = (row.data, row.objective, row.labels)
+        same = [one for one in self.rows if one.maker == "resnet" and (one.data, one.objective, one.labels) == of]
+        if row.maker != "resnet-equal" or facts["width"] != self.scale.width or not same:
+            return None
+        return dict(self.trials.records().get(f"{same[0].name}-s{seed}", {})) or None
 
     def real_record(self, row: Row, seed: int) -> dict[str, Any]:
         """The data set's own scores: the floor, real images against others, and the Inception Score of real images."""

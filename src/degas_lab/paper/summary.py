@@ -150,7 +150,7 @@ def format_summary(summary: Mapping[str, Any]) -> str:
 def _cells(row: Mapping[str, Any]) -> list[str]:
     paper = row["paper"] or {"is": None, "fid": None, "search_gpu_days": None}
     seeds = f"{len(row['seeds'])}" + (f", {row['diverged']} diverged" if row["diverged"] else "")
-    scores = [_plus_minus(row["scores"][name], 1000 if name == "kid" else 1) for name in METRICS]
+    scores = [plus_minus(row["scores"][name], 1000 if name == "kid" else 1) for name in METRICS]
     against = in_words(row["against"]) if row["against"] else ""
     sizes = " to ".join(f"{count:,}" for count in (row["num_parameters"][:1] + row["num_parameters"][1:][-1:]))
     costs = [_hours(row["search"]), _hours(row["training"])]
@@ -190,7 +190,8 @@ def _search_cells(summary: Mapping[str, Any]) -> list[list[str]]:
     return lines
 
 
-def _plus_minus(value: Mapping[str, Any] | None, factor: float) -> str:
+def plus_minus(value: Mapping[str, Any] | None, factor: float) -> str:
+    """`14.00 ± 13.14`: a mean and half of its interval, both times `factor`; without an interval for one seed."""
     if value is None:
         return ""
     mean = f"{factor * value['mean']:.2f}"
