@@ -1,14 +1,19 @@
-"""The blocks of docs/paper-tables.md: rows, commands and expected cost of the paper's tables."""
+"""The blocks of docs/paper-tables.md and docs/evidence/paper-small.md: rows, commands, expected cost, what came out."""
 
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
+from typing import Any
+
+from evidence_search import records
 
 from degas_lab.figures import markdown
 from degas_lab.paper.commands import row_commands, search_command
 from degas_lab.paper.rows import IMAGE_SIZES, TABLES, Row, searches_of
 from degas_lab.paper.scales import SCALES
+from degas_lab.paper.summary import in_words, plus_minus, summarise
 
 SOURCES = {"cifar10": "cifar-10-binary.tar.gz", "stl10": "stl10_binary.tar.gz", "celeba": "img_align_celeba.zip"}
 NAMES = {"celeba": "CelebA, §4.1", "figure3": "Figure 3"}
@@ -80,7 +85,54 @@ def cost_table() -> str:
     return markdown(head, lines)
 
 
+def small(table: str) -> str:
+    """A table at the scale `small`: the finished trials, means and 95 % intervals over seeds, the paper's numbers."""
+    head = ("row", "seeds", "FID", "KID·1000", "FID against DEGAS", "parameters", "paper: IS", "paper: FID")
+    lines = []
+    for row in summarise(table, small_trials())["rows"]:
+        printed = row["paper"] or {"is": None, "fid": None}
+        scores = [plus_minus(row["scores"]["fid"], 1), plus_minus(row["scores"]["kid"], 1000)]
+        against = in_words(row["against"]) if row["against"] else ""
+        numbers = [f"{count:,}" for count in row["num_parameters"]]
+        sizes = " to ".join(dict.fromkeys((*numbers[:1], *numbers[-1:])))
+        cells = [f"`{row['row']}`", str(len(row["seeds"])), *scores, against, sizes]
+        lines.append([*cells, printed["is"] or "", printed["fid"] or ""])
+    return markdown(head, lines)
+
+
+def small_searches() -> str:
+    """What each search of tables 1 and 4 kept, and how many of its edges two seeds share."""
+    lines = []
+    for one in summarise("4", small_trials())["searches"]:
+        shared = "" if one["shared_edges"] is None else f"{one['shared_edges']:.1f}"
+        for found in one["found"]:
+            kept = "; ".join(
+                f"{node}: " + " + ".join(f"{edge['operation']}({edge['from']})" for edge in edges)
+                for node, edges in found["nodes"].items()
+            )
+            lines.append([f"`{one['search']}`", str(found["seed"]), f"{found['loss']:.4f}", shared, kept])
+    return markdown(("search", "seed", "loss", "shared edges", "kept"), lines, numbers_from=1)
+
+
+def small_hours() -> str:
+    """How many trials are finished, and their time: of searches and of trainings, without that of the evaluations."""
+    found = small_trials().values()
+    parts = []
+    for kind, words in (("search", "searches"), ("row", "trainings")):
+        timed = [record["seconds"] * record["num_threads"] for record in found if record.get("kind") == kind]
+        parts.append(f"{len(timed)} {words}, {sum(timed) / 3600:.1f} hours of one core")
+    return "; ".join(parts) + ": `docs/results/paper-small/trials`.\n"
+
+
+def small_trials() -> dict[str, dict[str, Any]]:
+    return records("paper-small/trials")
+
+
 TABLES_OF_THE_PAPER = {
+    "table 1 at small": partial(small, "1"),
+    "table 4 at small": partial(small, "4"),
+    "searches at small": small_searches,
+    "hours at small": small_hours,
     "cost of the paper's tables": cost_table,
     "rows of the paper's tables": rows_table,
     "commands of the paper's rows": commands,
