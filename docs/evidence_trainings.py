@@ -244,6 +244,34 @@ def supervised_digits() -> str:
     return markdown((*head, "Fréchet distance", "times real against real"), rows, numbers_from=1)
 
 
+def class_heads() -> str:
+    """The same supervised training by what the class head sees: every seed, and the difference within those that judge.
+
+    A shorter training with seed 0 chose between the two.
+    """
+    words = {"scores": "pooled features, as the scores", "normalised": "the same, normalised"}
+    picks = {"agreement": "class_agreement", "confidence": "class_confidence", "distance": "fid"}
+    found: dict[str, dict[str, dict[int, float]]] = {head: {pick: {} for pick in picks} for head in words}
+    for record in records("supervised-digits-seeds").values():
+        values = {name.partition("_1797")[0]: entry["value"] for name, entry in record["scores"].items()}
+        values["fid"] = record["scores"]["fid_1797_train[imagenet]"]["value"]
+        for pick, name in picks.items():
+            found[record["class_head"]][pick][record["seed"]] = values[name]
+    rows = []
+    for head, ours in found.items():
+        for seed in sorted(ours["distance"]):
+            shares = [f"{100 * ours[pick][seed]:.1f} %" for pick in ("agreement", "confidence")]
+            rows.append([words[head], str(seed), *shares, f"{ours['distance'][seed]:.1f}"])
+    differences = []
+    for pick, factor in (("agreement", -100), ("confidence", -100), ("distance", 1)):  # lower is better
+        judging = [{s: factor * v for s, v in found[head][pick].items() if s > 0} for head in ("normalised", "scores")]
+        difference = paired_difference(*judging)
+        assert difference is not None
+        differences.append(difference.words)
+    head = ("class head sees", "seed", "requested class", "a class at 0.9", "Fréchet distance")
+    return markdown(head, [*rows, ["normalised, within seeds", "from 1", *differences]])
+
+
 # ------------------------------------------------------------------------------------- does GLO predict
 
 
@@ -303,6 +331,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "augmentation, recall": lambda: augmentation("recall"),
     "labels": labels,
     "supervised digits": supervised_digits,
+    "class heads": class_heads,
     "predictors, 350 steps": lambda: predictors(0),
     "predictors, 700 steps": lambda: predictors(1),
     "damaged images": damage,
