@@ -31,8 +31,9 @@ def register_critic(name: str) -> Callable[[Maker], Maker]:
     """Register a class or function that returns a module as the critic `--gan.critic NAME`.
 
     It is called with the keyword arguments that its signature names, out of `width`, `channels`, `image_size`,
-    `num_classes` (0 without labels), `output_size` (numbers per score), `dropout`, `spectral`, `score_pool`. The module
-    maps images (N, C, H, W) to a `CriticOutput`. Each row depends only on its own image: no batch norm.
+    `num_classes` (0 without labels), `output_size` (numbers per score), `dropout`, `spectral`, `score_pool` and
+    `normalised_head`. The module maps images (N, C, H, W) to a `CriticOutput`. Each row depends only on its own image:
+    no batch norm.
     """
 
     def register(maker: Maker) -> Maker:
@@ -79,10 +80,11 @@ class Critic(nn.Module):
         num_classes: K of the auxiliary classifier, a linear layer beside that of the scores; 0 for none.
         output_size: numbers per score (16 for `mmd`).
         spectral: spectral normalisation (Miyato et al. 2018) of every layer except the class head, whose logits must
-            be unbounded. The head then sees layer-normalised features (our choice): from means its logits would stay
-            close to 0 and only exaggerated classes could raise them, from sums their gradients would drown the scores'.
+            be unbounded.
         score_pool: `mean`, or `sum` for spectrally normalised critics (SN-GAN's and AutoGAN's code): every layer's
             gain is at most one, so a mean would keep the scores close to 0.
+        normalised_head: the class head sees layer-normalised features (our choice, docs/evidence/labels.md) and not
+            those of the scores: from sums its gradients would drown those of the scores.
         layout: the stages and their operations; by default `resnet`.
         operations: modules in place of a layout's, such as the mixed ones of a search; the first one sees the images.
     """
@@ -98,6 +100,7 @@ class Critic(nn.Module):
         output_size: int = 1,
         spectral: bool = False,
         score_pool: Literal["mean", "sum"] = "mean",
+        normalised_head: bool = False,
         layout: CriticLayout | None = None,
         operations: Sequence[nn.Module] | None = None,
     ) -> None:
@@ -110,7 +113,7 @@ class Critic(nn.Module):
         self.blocks = nn.ModuleList(built[len(built) - num_last :])
         self.dropouts = nn.ModuleList(nn.Dropout(rate) for rate in dropout[len(dropout) - num_last :])
         self.score = started(nn.Linear(width, output_size), GLOROT)
-        self.score_pool = score_pool
+        self.score_pool, self.normalised_head = score_pool, normalised_head
         self.spectral = [m for m in self.modules() if isinstance(m, (nn.Conv2d, nn.Linear))] if spectral else []
         for layer in self.spectral:
             spectral_norm(layer)
@@ -133,12 +136,9 @@ class Critic(nn.Module):
         features = x.mean((2, 3))  # (N, width)
         pooled = features * (x.shape[2] * x.shape[3]) if self.score_pool == "sum" else features
         scores = self.score(pooled)  # (N, output_size)
-        logits = self.classify(self._normalised(pooled)) if self.classify is not None else None
+        seen = F.layer_norm(pooled, pooled.shape[1:]) if self.normalised_head else pooled
+        logits = self.classify(seen) if self.classify is not None else None
         return CriticOutput(scores.squeeze(1), features, logits)  # squeeze does not change a size over 1
-
-    def _normalised(self, pooled: Tensor) -> Tensor:
-        """What the class head sees, (N, F): in a spectrally normalised critic, features of mean 0 and variance 1."""
-        return F.layer_norm(pooled, pooled.shape[1:]) if self.spectral else pooled
 
 
 def _operations(layout: CriticLayout, image_size: int, channels: int, width: int) -> list[nn.Module]:
@@ -166,7 +166,7 @@ def make_critic(
     """The registered critic with this name, or the one of `layout`; `UserError` if its output does not suit."""
     where = f"--gan.critic {name}"
     sizes = {"width": width, "channels": channels, "image_size": image_size, "num_classes": num_classes}
-    plain = {"dropout": NO_DROPOUT, "spectral": False, "score_pool": "mean"}
+    plain = {"dropout": NO_DROPOUT, "spectral": False, "score_pool": "mean", "normalised_head": False}
     offered = {**sizes, "output_size": score_size, **plain, **options}
     if layout is not None:
         layout.check_size(image_size, where)

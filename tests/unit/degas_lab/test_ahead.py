@@ -21,7 +21,7 @@ from degas_lab import ahead
 from degas_lab.trials import AHEAD, Trials
 
 TINY = (
-    *("--data.image-size", "8", "--search.width", "2", "--search.noise-size", "4", "--search.batch-images", "8"),
+    *("--data.image-size", "8", "--search.batch-images", "8"),
     *("--num-epochs", "1", "--num-random", "2", "--num-equal", "0", "--device", "cpu"),
 )
 

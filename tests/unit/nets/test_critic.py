@@ -125,8 +125,9 @@ def test_summed_pool_multiplies_by_the_positions() -> None:
     assert torch.equal(ours.features, theirs.features)
 
 
-def test_the_class_head_of_a_spectrally_normalised_critic_sees_features_of_mean_0_and_variance_1() -> None:
-    critic = Critic(width=16, channels=3, image_size=16, num_classes=3, spectral=True, score_pool="sum").eval()
+def test_a_normalised_class_head_sees_features_of_mean_0_and_variance_1() -> None:
+    own = resolve_gan(GanSettings(objective="mmd", supervised=True)).own
+    critic = Critic(width=16, channels=3, image_size=16, num_classes=3, **own.critic_options).eval()
     logits = critic(images()).class_logits
     features = 16 * critic(images()).features  # 4×4 positions
     centred = features - features.mean(1, keepdim=True)

@@ -47,7 +47,7 @@ class RepulsiveMmd(Objective):
 
     @property
     def critic_options(self) -> dict[str, Any]:
-        return {"spectral": True, "score_pool": "sum"}
+        return {"spectral": True, "score_pool": "sum", "normalised_head": True}
 
     def critic_loss(self, batch: CriticBatch) -> Loss:
         real, fake = batch.score()
