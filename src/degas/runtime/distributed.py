@@ -21,6 +21,9 @@ from degas.runtime.environment import LAUNCHER, check_launcher, num_ranks
 from degas.runtime.interrupts import Interrupted, Terminated
 from degas.runtime.shares import Shares
 
+# With Intel's AMX the second derivative of a convolution in bfloat16 is wrong for batches of 8 (torch 2.13), which a
+# gradient penalty takes; without it, it is right. oneDNN reads this once, at its first operation.
+os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
 _DEVICES = ("auto", "cpu", "cuda")
 # How long a rank waits for another: rank 0 evaluates alone, which may take longer than torch's 10 or 30 minutes.
 # The launcher ends all ranks when one dies.
