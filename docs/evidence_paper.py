@@ -13,7 +13,7 @@ from degas_lab.figures import markdown
 from degas_lab.paper.commands import row_commands, search_command
 from degas_lab.paper.rows import IMAGE_SIZES, TABLES, Row, searches_of
 from degas_lab.paper.scales import SCALES
-from degas_lab.paper.summary import in_words, plus_minus, summarise
+from degas_lab.paper.summary import SEARCH_HEAD, in_words, plus_minus, search_cells, sizes_in_words, summarise
 
 SOURCES = {"cifar10": "cifar-10-binary.tar.gz", "stl10": "stl10_binary.tar.gz", "celeba": "img_align_celeba.zip"}
 NAMES = {"celeba": "CelebA, §4.1", "figure3": "Figure 3"}
@@ -93,25 +93,14 @@ def small(table: str) -> str:
         printed = row["paper"] or {"is": None, "fid": None}
         scores = [plus_minus(row["scores"]["fid"], 1), plus_minus(row["scores"]["kid"], 1000)]
         against = in_words(row["against"]) if row["against"] else ""
-        numbers = [f"{count:,}" for count in row["num_parameters"]]
-        sizes = " to ".join(dict.fromkeys((*numbers[:1], *numbers[-1:])))
-        cells = [f"`{row['row']}`", str(len(row["seeds"])), *scores, against, sizes]
+        cells = [f"`{row['row']}`", str(len(row["seeds"])), *scores, against, sizes_in_words(row)]
         lines.append([*cells, printed["is"] or "", printed["fid"] or ""])
     return markdown(head, lines)
 
 
 def small_searches() -> str:
     """What each search of tables 1 and 4 kept, and how many of its edges two seeds share."""
-    lines = []
-    for one in summarise("4", small_trials())["searches"]:
-        shared = "" if one["shared_edges"] is None else f"{one['shared_edges']:.1f}"
-        for found in one["found"]:
-            kept = "; ".join(
-                f"{node}: " + " + ".join(f"{edge['operation']}({edge['from']})" for edge in edges)
-                for node, edges in found["nodes"].items()
-            )
-            lines.append([f"`{one['search']}`", str(found["seed"]), f"{found['loss']:.4f}", shared, kept])
-    return markdown(("search", "seed", "loss", "shared edges", "kept"), lines, numbers_from=1)
+    return markdown(SEARCH_HEAD, search_cells(summarise("4", small_trials())))
 
 
 def small_hours() -> str:

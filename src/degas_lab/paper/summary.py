@@ -20,6 +20,7 @@ HEAD = (
     *("row", "seeds", "IS", "FID", "KID·1000", "FID against DEGAS"),
     *("parameters", "search", "training", "paper: IS", "paper: FID", "paper: search", "architecture"),
 )
+SEARCH_HEAD = ("search", "seed", "loss", "kept", "edges shared by two seeds")
 
 
 def summarise(table: str, records: TrialRecords) -> dict[str, Any]:
@@ -138,7 +139,7 @@ def format_summary(summary: Mapping[str, Any]) -> str:
     ]
     parts = [markdown(HEAD, rows)] if rows else []
     if any(one["found"] for one in summary["searches"]):
-        parts.append(markdown(("search", "seed", "loss", "kept", "edges shared by two seeds"), _search_cells(summary)))
+        parts.append(markdown(SEARCH_HEAD, search_cells(summary)))
     protocols = sorted({name for row in summary["rows"] for name in row["protocols"]})
     if protocols:
         parts.append(
@@ -152,7 +153,6 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
     seeds = f"{len(row['seeds'])}" + (f", {row['diverged']} diverged" if row["diverged"] else "")
     scores = [plus_minus(row["scores"][name], 1000 if name == "kid" else 1) for name in METRICS]
     against = in_words(row["against"]) if row["against"] else ""
-    sizes = " to ".join(f"{count:,}" for count in (row["num_parameters"][:1] + row["num_parameters"][1:][-1:]))
     costs = [_hours(row["search"]), _hours(row["training"])]
     facts = row["architecture"] or {}
     shown = ", ".join(f"{name} {value}" for name, value in facts.items())
@@ -161,13 +161,18 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
         seeds,
         *scores,
         against,
-        sizes,
+        sizes_in_words(row),
         *costs,
         paper["is"] or "",
         paper["fid"] or "",
         _days(paper),
         shown,
     ]
+
+
+def sizes_in_words(row: Mapping[str, Any]) -> str:
+    """`47,987 to 49,747`: the fewest and the most parameters of a row's seeds."""
+    return " to ".join(f"{count:,}" for count in (row["num_parameters"][:1] + row["num_parameters"][1:][-1:]))
 
 
 def in_words(against: Mapping[str, Any]) -> str:
@@ -177,7 +182,8 @@ def in_words(against: Mapping[str, Any]) -> str:
     return f"{against['verdict']} ({against['low']:.1f} to {against['high']:.1f})".replace("-", "−")
 
 
-def _search_cells(summary: Mapping[str, Any]) -> list[list[str]]:
+def search_cells(summary: Mapping[str, Any]) -> list[list[str]]:
+    """A row of cells for each search and seed, under `SEARCH_HEAD`."""
     lines = []
     for one in summary["searches"]:
         shared = "" if one["shared_edges"] is None else f"{one['shared_edges']:.1f}"
