@@ -84,7 +84,11 @@ def test_an_own_critic_trains(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert train(tmp_path / "r3gan", "own_critic", f"{words} --gan.objective r3gan") == 0
     for objective, message in (
         ("ct-gan", "--gan.critic plain: the objective compares features (N, F), but the critic returns none"),
-        ("mmd --gan.supervised", "--gan.critic plain: class_logits of two images are none but must be (2, 10)"),
+        (
+            "r3gan --gan.supervised",
+            "--gan.critic plain: class_logits of two images are none but must be (2, 10); follow num_classes",
+        ),
+        ("mmd --gan.supervised", "--gan.critic plain: its forward takes no labels, which a projection needs; let it"),
     ):
         capsys.readouterr()
         assert train(tmp_path / "no", "own_critic", f"{words} --gan.objective {objective}") == 2

@@ -318,6 +318,18 @@ ROWS: tuple[Row, ...] = (
         "--gan.class-weight-critic: there is no class loss without --gan.supervised",
     ),
     Row(
+        "a class weight where no class loss is",
+        f"{TRAIN} --gan.supervised --gan.class-weight-critic 1",
+        2,
+        "--gan.class-weight-critic: there is no class loss with a projection; give --gan.class-head classifier",
+    ),
+    Row(
+        "a class head without classes",
+        f"{TRAIN} --gan.class-head projection",
+        2,
+        "--gan.class-head: there is no class head without --gan.supervised",
+    ),
+    Row(
         "labels asked of unlabelled images",
         "train --data one --data.image-size 8 --architecture resnet --out new --gan.supervised",
         2,
@@ -385,7 +397,7 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         "a class head that nobody teaches",
-        f"{TRAIN} --gan.supervised --gan.class-weight-critic 0",
+        f"{TRAIN} --gan.supervised --gan.class-head classifier --gan.class-weight-critic 0",
         2,
         "--gan.class-weight-critic 0: the critic would not learn the classes that the generator has to match; set --gan.class-weight-generator 0 as well",
     ),

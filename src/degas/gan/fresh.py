@@ -81,5 +81,6 @@ def build_critic(settings: CompleteGan, images: ImageSet, seed: int) -> nn.Modul
             num_classes=images.num_classes if settings.supervised else 0,
             score_size=settings.own.score_size,
             compares_features=settings.own.compares_features,
+            class_head=settings.own.class_head,
             options=settings.own.critic_options,
         )

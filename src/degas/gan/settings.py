@@ -12,7 +12,7 @@ from pydantic import ValidationError, create_model
 from degas.errors import UserError
 from degas.gan.critics import DIGEST, LAYOUT, chosen_layout
 from degas.gan.objectives import OBJECTIVES, Objective
-from degas.gan.objectives.base import CLASS_WEIGHTS
+from degas.gan.objectives.base import CLASS_WEIGHTS, OF_LABELS
 from degas.runtime.comparison import Rules
 from degas.settings.base import BatchImages, Fraction, Settings, setting
 from degas.settings.rejections import complaint
@@ -49,8 +49,15 @@ class CompleteGan(TrainingSettings):
         file = {LAYOUT: layout.to_dict(), DIGEST: layout.digest} if layout is not None else {}
         return {**values, **file, **shared, **own}
 
+    @property
+    def scores_labels(self) -> bool:
+        """Whether the critic scores images under their labels, by a projection."""
+        return self.supervised and self.own.class_head == "projection"
+
     def _counts(self, name: str) -> bool:
-        return self.supervised or name not in CLASS_WEIGHTS
+        if name in CLASS_WEIGHTS and self.scores_labels:
+            return False
+        return self.supervised or name not in OF_LABELS
 
 
 def gan_section() -> type[GanSettings]:
@@ -99,10 +106,12 @@ def resolve_gan(gan: GanSettings, begun: Path | None = None) -> CompleteGan:
 def training_rules(given: GanSettings, **others: Settings) -> Rules:
     """The rules for resuming a training: only settings that do not affect its result may change.
 
-    A setting that the folder lacks has the objective's default. `others`: default settings of its other sections.
+    A setting that the folder lacks has the objective's default, but for `class_head`: what began without it had a
+    classifier. `others`: default settings of its other sections.
     """
     plain = resolve_gan(type(given)(objective=given.objective, supervised=given.supervised))
-    return resume_rules(gan=plain.asked, complete={"gan": plain.as_config()}, **others)
+    complete = {**plain.as_config(), "class_head": "classifier" if given.supervised else None}
+    return resume_rules(gan=plain.asked, complete={"gan": complete}, **others)
 
 
 def own_names() -> list[str]:
@@ -134,10 +143,14 @@ def _reject_foreign(names: Sequence[str], objective: str) -> None:
 
 
 def _with_classes(own: Objective, supervised: bool, given: Mapping[str, Any]) -> Objective:
-    """Return the objective, with class weights 0 if there are no classes; `UserError` for contradictory weights."""
-    if not supervised:
-        if name := next((name for name in CLASS_WEIGHTS if name in given), None):
-            raise UserError(f"--gan.{name.replace('_', '-')}: there is no class loss without --gan.supervised")
+    """Return the objective, with class weights 0 if there is no class loss; `UserError` for contradictory settings."""
+    projects = own.class_head == "projection"
+    if not supervised or projects:
+        pointless = CLASS_WEIGHTS if supervised else OF_LABELS
+        if name := next((name for name in pointless if name in given), None):
+            what = "no class head" if name == "class_head" else "no class loss"
+            why = "with a projection; give --gan.class-head classifier" if supervised else "without --gan.supervised"
+            raise UserError(f"--gan.{name.replace('_', '-')}: there is {what} {why}")
         return own.model_copy(update=dict.fromkeys(CLASS_WEIGHTS, 0.0))
     if own.class_weight_critic == 0 and own.class_weight_generator != 0:
         raise UserError(

@@ -15,7 +15,7 @@ from degas.data.store import Store
 from degas.gan.augment import diffaugment
 from degas.gan.ema import Average
 from degas.gan.fresh import build_critic
-from degas.gan.objectives.base import CriticBatch, GeneratorBatch, Objective, Terms
+from degas.gan.objectives.base import CriticBatch, GeneratorBatch, Objective, Terms, with_labels
 from degas.gan.parts import InParts
 from degas.gan.schedules import betas_at, rate_share
 from degas.gan.settings import CompleteGan
@@ -31,14 +31,15 @@ Augment = Callable[[Tensor], Tensor]
 
 
 class CriticLoss(nn.Module):
-    """The critic with its objective: the whole critic loss in one forward pass.
+    """The critic with its objective: the whole critic loss in one forward pass; `scores_labels`: of images and labels.
 
     DDP expects one forward pass for each backward pass; otherwise gradients shared by processes are wrong.
     """
 
-    def __init__(self, critic: nn.Module, objective: Objective, augment: Augment) -> None:
+    def __init__(self, critic: nn.Module, objective: Objective, augment: Augment, scores_labels: bool = False) -> None:
         super().__init__()
         self.critic, self.objective, self.augment = critic, objective, augment
+        self.scores_labels = scores_labels
 
     def forward(
         self,
@@ -51,7 +52,8 @@ class CriticLoss(nn.Module):
         augment = self.augment
         if not self.objective.augments_itself:
             real_images, fake_images, augment = augment(real_images), augment(fake_images), lambda images: images
-        batch = CriticBatch(self.critic, real_images, fake_images, labels, augment, progress, num_doublings)
+        critic = with_labels(self.critic, labels if self.scores_labels else None)
+        batch = CriticBatch(critic, real_images, fake_images, labels, augment, progress, num_doublings)
         return self.objective.critic_loss(batch)
 
 
@@ -81,7 +83,7 @@ class Steps:
         self.objective = settings.own
         self.augment: Augment = diffaugment if settings.augment == "diffaugment" else lambda images: images
         critic = build_critic(settings, images, seed) if critic is None else critic
-        self.critic_loss = engine.prepare(CriticLoss(critic, self.objective, self.augment))
+        self.critic_loss = engine.prepare(CriticLoss(critic, self.objective, self.augment, settings.scores_labels))
         self.critic = cast(CriticLoss, engine.unwrap(self.critic_loss)).critic
         parts = settings.norm_parts * engine.shares.begun_ranks // engine.num_ranks  # fewer processes: the same parts
         self.wrapped_generator = engine.prepare(InParts(generator, parts) if parts > 1 else generator)
@@ -119,15 +121,20 @@ class Steps:
             return self._take("critic", inputs, step)
 
     def generator_step(self, step: int) -> dict[str, Tensor]:
-        """Take generator step `step`, counted from 0; return its loss and terms, detached."""
-        real_images, num_images = None, self.engine.shares.rows(self.settings.generator_batch_images)
+        """Take generator step `step`, counted from 0; return its loss and terms, detached.
+
+        Fakes that are compared with reals under their labels have the labels of those reals, others uniform ones.
+        """
+        real_images, labels, num_images = None, None, self.engine.shares.rows(self.settings.generator_batch_images)
         if self.objective.compares_with_reals:
-            real_images, _ = self._reals(self.generator_batches, step, "generator dequantisation")
+            real_images, labels = self._reals(self.generator_batches, step, "generator dequantisation")
             num_images = len(real_images)
+        if labels is None or not self.settings.scores_labels:
+            labels = self._uniform_labels(num_images, step)
         inputs = {
             "real_images": real_images,
             "noise": self._noise(num_images, "generator noise", step),
-            "labels": self._uniform_labels(num_images, step),
+            "labels": labels,
             "rate": self._rate(self.objective.generator_lr, step),
         }
         self._set_betas(self.generator_optimizer, step)
@@ -166,14 +173,14 @@ class Steps:
         """Take the generator step on its inputs; without `step` the numbers are not checked."""
         real_images, noise, labels = _tensors(inputs)
         _prepare(self.generator_optimizer, inputs["rate"])
-        self.critic.requires_grad_(
-            False
-        )  # the gradients of its weights are not needed here and cost a third of the step
+        # The gradients of the critic's weights are not needed here and cost a third of the step.
+        self.critic.requires_grad_(False)
         if real_images is not None:
             real_images = self.augment(real_images)
         with self.engine.autocast():
             fake_images = self.augment(self.wrapped_generator(noise, labels))
-            loss, terms = self.objective.generator_loss(GeneratorBatch(self.critic, fake_images, labels, real_images))
+            critic = with_labels(self.critic, labels if self.settings.scores_labels else None)
+            loss, terms = self.objective.generator_loss(GeneratorBatch(critic, fake_images, labels, real_images))
         self.engine.backward(loss)
         self.critic.requires_grad_(True)
         return self._update(step, "generator", self.generator, self.generator_optimizer, loss, terms)

@@ -15,12 +15,13 @@ from torch.nn.utils.parametrizations import spectral_norm
 from degas.errors import UserError
 from degas.nets.critic_operations import build_critic_operation
 from degas.nets.initialisation import GLOROT, started
-from degas.runtime.registry import Registry, call_with
+from degas.runtime.registry import Registry, call_with, takes
 from degas.runtime.rng import forked_rng
 from degas.space.critic import CriticLayout
 from degas.space.find_critic import shipped_critic
 
 NO_DROPOUT = (0.0, 0.0, 0.0)
+ClassHead = Literal["classifier", "projection"]
 
 CriticMaker = Callable[..., nn.Module]
 CRITICS: Registry[CriticMaker] = Registry("critic")
@@ -32,8 +33,8 @@ def register_critic(name: str) -> Callable[[Maker], Maker]:
 
     It is called with the keyword arguments that its signature names, out of `width`, `channels`, `image_size`,
     `num_classes` (0 without labels), `output_size` (numbers per score), `dropout`, `spectral`, `score_pool` and
-    `normalised_head`. The module maps images (N, C, H, W) to a `CriticOutput`. Each row depends only on its own image:
-    no batch norm.
+    `class_head`. The module maps images (N, C, H, W) to a `CriticOutput`. Each row depends only on its own image: no
+    batch norm. With classes and the head `projection` its `forward` also gets `labels` (N,).
     """
 
     def register(maker: Maker) -> Maker:
@@ -57,7 +58,7 @@ class CriticOutput(NamedTuple):
 
 @register_critic("resnet")
 class Critic(nn.Module):
-    """Images (N, channels, H, W) → `CriticOutput`.
+    """Images (N, channels, H, W), and with a projection labels (N,) in 0…K−1 → `CriticOutput`.
 
     The operations of a layout, one after the other (`nets.critic_operations`); ReLU; spatial mean → features (CT-GAN's
     D_); linear → scores (D). No normalisation. Element-wise dropout follows the last three operations besides the
@@ -77,14 +78,15 @@ class Critic(nn.Module):
         width: channels of every map, and number of features.
         channels, image_size: of the images.
         dropout: rates after the last three operations.
-        num_classes: K of the auxiliary classifier, a linear layer beside that of the scores; 0 for none.
+        num_classes: K of the labels; 0 for none.
         output_size: numbers per score (16 for `mmd`).
-        spectral: spectral normalisation (Miyato et al. 2018) of every layer except the class head, whose logits must
+        spectral: spectral normalisation (Miyato et al. 2018) of every layer except the classifier, whose logits must
             be unbounded.
         score_pool: `mean`, or `sum` for spectrally normalised critics (SN-GAN's and AutoGAN's code): every layer's
             gain is at most one, so a mean would keep the scores close to 0.
-        normalised_head: the class head sees layer-normalised features (our choice, docs/evidence/labels.md) and not
-            those of the scores: from sums its gradients would drown those of the scores.
+        class_head: with classes, `classifier` adds a linear layer to K logits beside the scores (AC-GAN); `projection`
+            adds to an image's score a linear map of its pooled features that belongs to its label (Miyato & Koyama
+            2018, there for scores of one number).
         layout: the stages and their operations; by default `resnet`.
         operations: modules in place of a layout's, such as the mixed ones of a search; the first one sees the images.
     """
@@ -100,7 +102,7 @@ class Critic(nn.Module):
         output_size: int = 1,
         spectral: bool = False,
         score_pool: Literal["mean", "sum"] = "mean",
-        normalised_head: bool = False,
+        class_head: ClassHead = "classifier",
         layout: CriticLayout | None = None,
         operations: Sequence[nn.Module] | None = None,
     ) -> None:
@@ -113,22 +115,25 @@ class Critic(nn.Module):
         self.blocks = nn.ModuleList(built[len(built) - num_last :])
         self.dropouts = nn.ModuleList(nn.Dropout(rate) for rate in dropout[len(dropout) - num_last :])
         self.score = started(nn.Linear(width, output_size), GLOROT)
-        self.score_pool, self.normalised_head = score_pool, normalised_head
+        self.score_pool, self.output_size = score_pool, output_size
+        projects = num_classes > 0 and class_head == "projection"
+        self.project = started(nn.Linear(width, num_classes * output_size, bias=False), GLOROT) if projects else None
         self.spectral = [m for m in self.modules() if isinstance(m, (nn.Conv2d, nn.Linear))] if spectral else []
         for layer in self.spectral:
             spectral_norm(layer)
-        self.classify = started(nn.Linear(width, num_classes), GLOROT) if num_classes else None
+        classifies = num_classes > 0 and not projects
+        self.classify = started(nn.Linear(width, num_classes), GLOROT) if classifies else None
 
-    def forward(self, images: Tensor) -> CriticOutput:
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> CriticOutput:
         with parametrize.cached():
             with torch.autocast(
                 images.device.type, enabled=False
             ):  # norms in float32, whatever the precision of convolutions
                 for layer in self.spectral:
                     _ = layer.weight
-            return self._score(images)
+            return self._score(images, labels)
 
-    def _score(self, images: Tensor) -> CriticOutput:
+    def _score(self, images: Tensor, labels: Tensor | None) -> CriticOutput:
         x = self.extra(self.image_block(images))
         for block, dropout in zip(self.blocks, self.dropouts, strict=True):
             x = dropout(block(x))
@@ -136,9 +141,17 @@ class Critic(nn.Module):
         features = x.mean((2, 3))  # (N, width)
         pooled = features * (x.shape[2] * x.shape[3]) if self.score_pool == "sum" else features
         scores = self.score(pooled)  # (N, output_size)
-        seen = F.layer_norm(pooled, pooled.shape[1:]) if self.normalised_head else pooled
-        logits = self.classify(seen) if self.classify is not None else None
+        if self.project is not None:
+            scores = scores + self._of_labels(self.project(pooled), labels)
+        logits = self.classify(pooled) if self.classify is not None else None
         return CriticOutput(scores.squeeze(1), features, logits)  # squeeze does not change a size over 1
+
+    def _of_labels(self, projected: Tensor, labels: Tensor | None) -> Tensor:
+        """(N, K · output_size) → (N, output_size): each row's part that belongs to its label."""
+        if labels is None:
+            raise ValueError("a critic with a projection scores images with their labels; give both")
+        parts = projected.unflatten(1, (-1, self.output_size))  # (N, K, output_size)
+        return parts.take_along_dim(labels[:, None, None], 1).squeeze(1)
 
 
 def _operations(layout: CriticLayout, image_size: int, channels: int, width: int) -> list[nn.Module]:
@@ -161,21 +174,32 @@ def make_critic(
     num_classes: int,
     score_size: int,
     compares_features: bool,
+    class_head: ClassHead = "classifier",
     options: Mapping[str, Any],
 ) -> nn.Module:
     """The registered critic with this name, or the one of `layout`; `UserError` if its output does not suit."""
     where = f"--gan.critic {name}"
     sizes = {"width": width, "channels": channels, "image_size": image_size, "num_classes": num_classes}
-    plain = {"dropout": NO_DROPOUT, "spectral": False, "score_pool": "mean", "normalised_head": False}
-    offered = {**sizes, "output_size": score_size, **plain, **options}
+    plain = {"dropout": NO_DROPOUT, "spectral": False, "score_pool": "mean"}
+    offered = {**sizes, "output_size": score_size, "class_head": class_head, **plain, **options}
     if layout is not None:
         layout.check_size(image_size, where)
     maker = CRITICS.find(name, "--gan.critic") if layout is None else partial(Critic, layout=layout)
     critic = call_with(maker, offered, where)
+    projects = num_classes > 0 and class_head == "projection"
+    if projects and not takes(critic.forward, "labels"):
+        raise UserError(
+            f"{where}: its forward takes no labels, which a projection needs; let it take labels (N,) after the "
+            "images, or give --gan.class-head classifier and return class_logits"
+        )
+    trial = (
+        torch.zeros(2, channels, image_size, image_size),
+        *([torch.zeros(2, dtype=torch.long)] if projects else []),
+    )
     with torch.no_grad(), forked_rng(0, "trial of a critic"):
-        output = critic.eval()(torch.zeros(2, channels, image_size, image_size))
+        output = critic.eval()(*trial)
     critic.train()
-    _check_output(output, where, score_size, num_classes, compares_features)
+    _check_output(output, where, score_size, 0 if projects else num_classes, compares_features)
     return critic
 
 

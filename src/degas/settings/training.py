@@ -45,7 +45,9 @@ class TrainingSettings(Settings):
     frame_start: FrameStart = setting(
         "unit", "initial weights of a found generator's linear layer and image head: unit variance, or as in resnet"
     )
-    supervised: bool = setting(False, "conditional batch norm and an auxiliary classifier", source="paper §4.1")
+    supervised: bool = setting(
+        False, "conditional batch norm, and a critic that learns the labels (class_head)", source="paper §4.1"
+    )
     grow: Growth = setting(
         "none",
         "train at 8, 16, … px in turn, for equal shares of num_steps; each size fades in from the one before (fade)",
@@ -142,6 +144,9 @@ class GanSettings(TrainingSettings):
     )
     repulsive_patience: Count | None = setting(
         None, "evaluations without a better score after which mmd's upper bound doubles, up to 32; 0: never"
+    )
+    class_head: Literal["classifier", "projection"] | None = setting(
+        None, "how the critic learns labels: by an auxiliary classifier, or as a part of its scores (with supervised)"
     )
     class_weight_critic: Weight | None = setting(None, "class loss in the critic's loss (with supervised)")
     class_weight_generator: Weight | None = setting(None, "class loss in the generator's loss (with supervised)")

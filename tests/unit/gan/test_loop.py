@@ -280,6 +280,7 @@ SWITCHES: dict[str, tuple[dict[str, Any], Any]] = {
     "dropout": (BASE, (0.1, 0.1, 0.1)),
     "gradient_weight": ({"objective": "r3gan", "num_steps": 3}, 10.0),
     "repulsive_bounds": ({"objective": "mmd", "num_steps": 3}, (0.001, 0.9)),
+    "class_head": (SUPERVISED, "projection"),
     "class_weight_critic": (SUPERVISED, 30.0),
     "class_weight_generator": (SUPERVISED, 30.0),
     "ema_half_life_images": (BASE, 0),
@@ -508,11 +509,16 @@ def test_fewer_images_than_a_batch(tmp_path: Path) -> None:
         assert (tmp_path / objective / "generator").is_dir()
 
 
-def test_labels_come_to_matter(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "own",
+    [{"class_weight_generator": 1.0}, {"class_head": "projection", "num_steps": 200}],
+    ids=["classifier", "projection"],
+)
+def test_labels_come_to_matter(tmp_path: Path, own: dict[str, Any]) -> None:
     """Two classes, dark and bright: after a little training samples of the bright label are the brighter ones."""
-    changes = {"supervised": True, "num_steps": 100, "batch_images": 8, "width": 8, "log_steps": 100}
-    rates = {"generator_lr": 1e-3, "critic_lr": 1e-3, "lr_decay": "none", "class_weight_generator": 1.0}
-    generator = toy_training(tmp_path, objective="sn-gan", ema_half_life_images=0, **changes, **rates)
+    changes: dict[str, Any] = {"supervised": True, "num_steps": 100, "batch_images": 8, "width": 8, "log_steps": 100}
+    changes |= {"objective": "sn-gan", "generator_lr": 1e-3, "critic_lr": 1e-3, "lr_decay": "none", **own}
+    generator = toy_training(tmp_path, ema_half_life_images=0, **changes)
     dark, bright = (generator.sample(32, labels=label).float().mean() for label in (0, 1))
     assert bright > dark + 40
     untrained = toy_generator(2)

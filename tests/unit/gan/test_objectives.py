@@ -9,7 +9,7 @@ from toy_gan import toy_settings
 
 from degas.gan import losses
 from degas.gan.objectives import OBJECTIVES, Objective
-from degas.gan.objectives.base import CriticBatch, GeneratorBatch
+from degas.gan.objectives.base import CriticBatch, GeneratorBatch, with_labels
 from degas.gan.objectives.wasserstein import draw_shares
 from degas.nets.critic import Critic, CriticOutput
 
@@ -178,6 +178,41 @@ def test_class_loss_is_weighted_and_of_reals_in_the_critics_step() -> None:
         expected = losses.class_loss(critic(images(0)).class_logits, labels)
         assert torch.allclose(terms["class"], expected), name
         assert torch.allclose(with_classes, without + 3 * expected), name
+
+
+class LabelledCritic(nn.Module):
+    """D(x, y) = w_y·x: every image is scored under its own label, or the test fails."""
+
+    def __init__(self, output_size: int) -> None:
+        super().__init__()
+        random = torch.Generator().manual_seed(0)
+        self.w = nn.Parameter(0.1 * torch.randn(3, 12, output_size, generator=random, dtype=torch.float64))
+
+    def forward(self, images: Tensor, labels: Tensor) -> CriticOutput:
+        scores = torch.stack([x.flatten() @ self.w[y] for x, y in zip(images, labels, strict=True)])
+        return CriticOutput(scores.squeeze(1), images.flatten(1))
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_a_projection_scores_every_image_under_its_label(name: str) -> None:
+    """In every call, however many groups of images it has: the penalty's interpolates too."""
+    labels, chosen = torch.tensor([2, 0, 1, 0, 2]), objective(name)
+    critic = LabelledCritic(16 if name == "mmd" else 1)
+
+    def one_by_one(images: Tensor) -> CriticOutput:
+        """What `with_labels` gives, by the place of an image in its group."""
+        return critic(images, torch.tensor([int(labels[k % 5]) for k in range(len(images))]))
+
+    batch, generator_batch = (images(0), images(1), labels), (images(1), labels, images(0))
+    found, expected = [], []
+    for scores, into in ((with_labels(critic, labels), found), (one_by_one, expected)):
+        torch.manual_seed(0)
+        into.append(chosen.critic_loss(CriticBatch(scores, *batch))[0])
+        into.append(chosen.generator_loss(GeneratorBatch(scores, *generator_batch))[0])
+    torch.testing.assert_close(found, expected)
+    torch.manual_seed(0)
+    swapped = chosen.critic_loss(CriticBatch(with_labels(critic, labels.flip(0) * 0), *batch))[0]
+    assert not torch.allclose(swapped, found[0])
 
 
 def test_class_loss_of_fakes_in_the_generators_step() -> None:

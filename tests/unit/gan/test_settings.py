@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from degas.errors import UserError
 from degas.gan.objectives import OBJECTIVES
-from degas.gan.settings import gan_section, resolve_gan, sources
+from degas.gan.settings import gan_section, resolve_gan, sources, training_rules
+from degas.runtime.comparison import first_difference
 from degas.settings.presets import PRESETS
 from degas.settings.sections import GanSettings
 
@@ -66,9 +67,38 @@ def test_all_settings_of_other_objectives_are_named_at_once() -> None:
 def test_class_weights_need_labels(name: str) -> None:
     with pytest.raises(UserError, match=r"without --gan\.supervised"):
         resolve_gan(GanSettings(**{name: 1.0}))
-    assert getattr(resolve_gan(GanSettings(supervised=True, **{name: 7.0})).own, name) == 7.0
+    given = GanSettings(supervised=True, class_head="classifier", **{name: 7.0})
+    assert getattr(resolve_gan(given).own, name) == 7.0
     assert getattr(resolve_gan(GanSettings()).own, name) == 0
     assert resolve_gan(GanSettings()).as_config()[name] is None
+
+
+@pytest.mark.parametrize("name", ["class_weight_critic", "class_weight_generator"])
+def test_a_projection_has_no_class_loss(name: str) -> None:
+    with pytest.raises(UserError, match=r"no class loss with a projection; give --gan\.class-head classifier$"):
+        resolve_gan(GanSettings(objective="mmd", supervised=True, **{name: 1.0}))
+    projecting = resolve_gan(GanSettings(objective="ct-gan", supervised=True, class_head="projection"))
+    assert projecting.scores_labels
+    assert getattr(projecting.own, name) == 0
+    assert projecting.as_config()[name] is None
+    assert projecting.as_config()["class_head"] == "projection"
+
+
+def test_a_class_head_needs_labels() -> None:
+    with pytest.raises(UserError, match=r"--gan\.class-head: there is no class head without --gan\.supervised"):
+        resolve_gan(GanSettings(class_head="classifier"))
+    assert not resolve_gan(GanSettings(objective="mmd")).scores_labels
+    assert resolve_gan(GanSettings(objective="mmd")).as_config()["class_head"] is None
+
+
+def test_a_training_from_before_there_was_a_choice_had_a_classifier() -> None:
+    """Its config.json names no class head, and its weights have no projection."""
+    classifier = GanSettings(objective="mmd", supervised=True, class_head="classifier")
+    for given, fits in ((GanSettings(), True), (classifier, True), (GanSettings(supervised=True), False)):
+        supervised = GanSettings() if not given.supervised else classifier
+        before = {name: value for name, value in resolve_gan(supervised).as_config().items() if name != "class_head"}
+        now, rules = resolve_gan(given).as_config(), training_rules(given)
+        assert bool(first_difference({"gan": before}, {"gan": now}, rules)) != fits
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
@@ -101,6 +131,7 @@ def test_the_paper_preset_is_ct_gans_code() -> None:
         "consistency_feature_weight": 0.2,
         "consistency_margin": 0.0,
         "dropout": (0.2, 0.5, 0.5),
+        "class_head": "classifier",
         "class_weight_critic": 1.0,
         "class_weight_generator": 0.1,
         "ema_half_life_images": 0,
@@ -140,8 +171,9 @@ def test_values_out_of_range_and_unknown_names_are_errors(name: str, value: Any)
 
 def test_a_class_head_that_nobody_teaches_is_refused() -> None:
     with pytest.raises(UserError, match=r"--gan\.class-weight-critic 0: the critic would not learn"):
-        resolve_gan(GanSettings(supervised=True, class_weight_critic=0.0))
-    resolve_gan(GanSettings(supervised=True, class_weight_critic=0.0, class_weight_generator=0.0))
+        resolve_gan(GanSettings(supervised=True, class_head="classifier", class_weight_critic=0.0))
+    given = GanSettings(supervised=True, class_head="classifier", class_weight_critic=0.0, class_weight_generator=0.0)
+    resolve_gan(given)
 
 
 def as_tuple(value: Any) -> Any:

@@ -200,6 +200,22 @@ def test_labels_of_fakes() -> None:
     assert not torch.equal(made[1][1][:12], bright)
 
 
+def test_fakes_that_are_compared_with_reals_have_their_labels() -> None:
+    """Scored under their labels: a class of fakes against the same class of reals. Otherwise they are uniform."""
+    for class_head, same in (("projection", True), ("classifier", False)):
+        steps = toy_steps(objective="mmd", supervised=True, class_head=class_head, generator_batch_images=12)
+        made, given = [], []
+        steps.plain_generator.register_forward_hook(lambda _module, inputs, _output, made=made: made.append(inputs[1]))
+        steps.critic.register_forward_hook(lambda _module, inputs, _output, given=given: given.append(inputs))
+        steps.generator_step(0)
+        assert len(given) == 2  # fakes, then reals
+        bright = (given[1][0].mean((1, 2, 3)) > 0).long()
+        assert torch.equal(made[0], bright) == same
+        assert all(len(inputs) == (2 if same else 1) for inputs in given)
+        if same:
+            assert all(torch.equal(labels, bright) for _, labels in given)
+
+
 def test_linear_decay() -> None:
     steps = toy_steps(objective="sn-gan-ttur", num_steps=4)
     rates = []
@@ -302,6 +318,7 @@ def test_objective_options_reach_the_critic() -> None:
     assert [d.p for d in critic(objective="ct-gan").dropouts] == [0.2, 0.5, 0.5]
     assert [d.p for d in critic(objective="wgan-gp").dropouts] == [0.0, 0.0, 0.0]
     assert critic(objective="sn-gan", supervised=True).classify.out_features == 2
+    assert critic(objective="mmd", supervised=True).project.out_features == 2 * 16
     assert toy_settings(objective="ct-gan").own.dropout == (0.2, 0.5, 0.5)
 
 

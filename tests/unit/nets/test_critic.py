@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -125,22 +126,45 @@ def test_summed_pool_multiplies_by_the_positions() -> None:
     assert torch.equal(ours.features, theirs.features)
 
 
-def test_a_normalised_class_head_sees_features_of_mean_0_and_variance_1() -> None:
-    own = resolve_gan(GanSettings(objective="mmd", supervised=True)).own
-    critic = Critic(width=16, channels=3, image_size=16, num_classes=3, **own.critic_options).eval()
-    logits = critic(images()).class_logits
-    features = 16 * critic(images()).features  # 4×4 positions
-    centred = features - features.mean(1, keepdim=True)
-    normalised = centred / (centred.square().mean(1, keepdim=True) + 1e-5).sqrt()
-    assert torch.allclose(logits, critic.classify(normalised), atol=1e-5)
-    assert not torch.allclose(logits, critic.classify(features), atol=0.1)
+@pytest.mark.parametrize("output_size", [1, 3])
+@pytest.mark.parametrize("pool", ["mean", "sum"])
+def test_a_projection_adds_to_a_score_what_belongs_to_the_label(output_size: int, pool: Any) -> None:
+    """Image by image: S φ + b + V_y φ, with a matrix V_y for each class."""
+    sizes: dict[str, Any] = {"width": 8, "channels": 3, "image_size": 16, "num_classes": 4, "output_size": output_size}
+    critic = Critic(**sizes, score_pool=pool, class_head="projection").eval()
+    labels = torch.tensor([3, 0, 3, 1])
+    output = critic(images(4), labels)
+    assert output.class_logits is None
+    of_class = critic.project.weight.reshape(4, output_size, 8)
+    for row, (features, label) in enumerate(zip(output.features, labels.tolist(), strict=True)):
+        seen = 16 * features if pool == "sum" else features  # 4×4 positions
+        expected = critic.score.weight @ seen + critic.score.bias + of_class[label] @ seen
+        assert torch.allclose(output.scores[row], expected.squeeze(0) if output_size == 1 else expected, atol=1e-5)
+    assert not torch.allclose(output.scores, critic(images(4), (labels + 1) % 4).scores, atol=1e-3)
+    with pytest.raises(ValueError, match="scores images with their labels"):
+        critic(images(4))
+
+
+def test_without_classes_there_is_no_projection() -> None:
+    critic = Critic(width=4, channels=3, image_size=16, class_head="projection")
+    assert critic.project is None
+    assert critic(images()).scores.shape == (len(images()),)
+
+
+def test_a_projection_is_spectrally_normalised() -> None:
+    critic = Critic(width=8, channels=3, image_size=16, num_classes=4, spectral=True, class_head="projection")
+    with torch.no_grad():
+        critic.project.parametrizations.weight.original.mul_(5.0)
+    for _ in range(50):  # one power iteration a forward
+        critic(images(), torch.zeros(len(images()), dtype=torch.long))
+    assert float(torch.linalg.matrix_norm(critic.project.weight.detach(), 2)) == pytest.approx(1.0, abs=0.02)
 
 
 @pytest.mark.parametrize("objective", ["mmd", "sn-gan"])
 def test_the_class_head_of_a_spectrally_normalised_critic_learns(objective: str) -> None:
     """Dark and bright images in 30 steps: features of mean pools are so small that its logits stayed near 0."""
     torch.manual_seed(0)
-    own = resolve_gan(GanSettings(objective=objective, supervised=True)).own
+    own = resolve_gan(GanSettings(objective=objective, supervised=True, class_head="classifier")).own
     critic = Critic(width=8, channels=1, image_size=16, num_classes=2, **own.critic_options)
     optimizer = torch.optim.Adam(critic.parameters(), lr=own.critic_lr, betas=(0.0, 0.9))
     labels = torch.arange(8) % 2

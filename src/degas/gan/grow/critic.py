@@ -87,6 +87,7 @@ def critic_of_stage(settings: CompleteGan, images: ImageSet, number: int, num_la
         "num_classes": images.num_classes if settings.supervised else 0,
         "output_size": settings.own.score_size,
         "dropout": NO_DROPOUT,
+        "class_head": settings.own.class_head,
         **settings.own.critic_options,
     }
     with forked_rng(seed, "critic weights", number):
@@ -104,12 +105,15 @@ def take_over_critic(new: nn.Module, old: nn.Module) -> None:
     own, before = cast(Critic, new), cast(Critic, old)
     front, front_before = front_of(own), front_of(before)
     assert front.before is not None
-    pairs = [(front.before, front_before.from_images), (own.score, before.score)]
+    pairs: list[tuple[nn.Module | None, nn.Module | None]] = [
+        (front.before, front_before.from_images),
+        (own.score, before.score),
+    ]
     pairs += list(zip(_inner(own), [*front_before.new, *_inner(before)], strict=True))
-    if own.classify is not None and before.classify is not None:
-        pairs.append((own.classify, before.classify))
+    pairs += [(own.classify, before.classify), (own.project, before.project)]
     for target, source in pairs:
-        target.load_state_dict(source.state_dict())
+        if target is not None and source is not None:
+            target.load_state_dict(source.state_dict())
 
 
 def _inner(critic: Critic) -> list[nn.Module]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import torch
 from torch import Tensor
@@ -19,14 +19,14 @@ from degas.nets.critic import CriticOutput
 from degas.runtime.registry import Registry
 from degas.settings.base import Positive, Rate, Settings, Weight, setting
 
-CriticCall = Callable[[Tensor], CriticOutput]
+CriticCall = Callable[..., CriticOutput]  # of images (N, C, H, W), and of labels (N,) with a projection
 Terms = dict[str, Tensor]
 Loss = tuple[Tensor, Terms]
 
 
 @dataclass(frozen=True)
 class CriticBatch:
-    """The batch of a critic step: the critic, images (N, C, H, W), and the labels (N,) of the reals, if any.
+    """The batch of a critic step: the critic, images (N, C, H, W), and the labels (N,) of reals and fakes, if any.
 
     Attributes:
         augment: what the images still have to pass before the critic, if the objective `augments_itself`.
@@ -73,8 +73,10 @@ class GeneratorBatch:
 class Objective(Settings, ABC):
     """An objective with its own settings; each field has a default and, in `source`, the origin of that default.
 
-    A subclass adds fields and may change the defaults below. `class_weight_critic` and `class_weight_generator` weigh
-    the auxiliary classifier's loss, on reals in the critic step and on fakes in the generator step (AC-GAN).
+    A subclass adds fields and may change the defaults below. With labels and the class head `classifier`,
+    `class_weight_critic` and `class_weight_generator` weigh the auxiliary classifier's loss, on reals in the critic
+    step and on fakes in the generator step (AC-GAN). With `projection` the critic scores images under their labels, and
+    there is no class loss.
     """
 
     name: ClassVar[str] = ""  # the name given to `register_objective`
@@ -89,6 +91,11 @@ class Objective(Settings, ABC):
     critic_steps: Positive = setting(1, "critic steps per generator step")
     generator_lr: Rate = setting(2e-4, "Adam rate of the generator", source="CT-GAN code")
     critic_lr: Rate = setting(2e-4, "Adam rate of the critic", source="CT-GAN code")
+    class_head: Literal["classifier", "projection"] = setting(
+        "classifier",
+        "how the critic learns labels: by an auxiliary classifier, or as a part of its scores",
+        source="CT-GAN code",
+    )
     class_weight_critic: Weight = setting(1.0, "class loss in the critic's loss", source="CT-GAN code")
     class_weight_generator: Weight = setting(0.1, "class loss in the generator's loss", source="CT-GAN code")
 
@@ -121,6 +128,7 @@ class Objective(Settings, ABC):
 
 OBJECTIVES: Registry[type[Objective]] = Registry("objective")
 CLASS_WEIGHTS = ("class_weight_critic", "class_weight_generator")
+OF_LABELS = ("class_head", *CLASS_WEIGHTS)  # settings that have no meaning without labels
 ObjectiveType = TypeVar("ObjectiveType", bound=type[Objective])
 
 
@@ -133,6 +141,13 @@ def register_objective(name: str) -> Callable[[ObjectiveType], ObjectiveType]:
         return objective
 
     return register
+
+
+def with_labels(critic: CriticCall, labels: Tensor | None) -> CriticCall:
+    """The critic of images that come in groups, each of which has these labels (N,) in this order; None: no labels."""
+    if labels is None:
+        return critic
+    return lambda images: critic(images, labels.repeat(len(images) // len(labels)))
 
 
 def score_groups(critic: CriticCall, *groups: Tensor) -> list[CriticOutput]:

@@ -28,8 +28,10 @@ CASES: list[tuple[CriticLayout | None, dict[str, Any]]] = [
     (None, {"objective": "ct-gan", "supervised": True}),
     (MIXED, {"objective": "r3gan"}),
     (MIXED, {"objective": "sn-gan", "supervised": True}),
+    (None, {"objective": "mmd", "supervised": True}),
 ]
-cases = pytest.mark.parametrize(("layout", "changes"), CASES, ids=["mmd", "ct-gan", "r3gan file", "sn-gan file"])
+names = ["mmd", "ct-gan", "r3gan file", "sn-gan file", "mmd with labels"]
+cases = pytest.mark.parametrize(("layout", "changes"), CASES, ids=names)
 
 
 def critics(layout: CriticLayout | None, changes: dict[str, Any], seed: int = 0) -> list[Critic]:
@@ -56,7 +58,8 @@ def squares(x: Tensor) -> Tensor:
 def outputs(critic: Critic, x: Tensor, fade: float) -> list[Tensor]:
     front_of(critic).fade = fade
     with torch.no_grad():
-        return [value for value in critic(x) if value is not None]
+        labels = torch.arange(len(x)) % 2
+        return [value for value in critic(x, labels) if value is not None]
 
 
 @cases
@@ -66,7 +69,7 @@ def test_a_new_critic_begins_as_the_one_before_on_images_of_half_the_size(
     made = critics(layout, changes)
     for before, critic, size in zip(made, made[1:], (16, 32), strict=False):
         own, smaller = outputs(critic, images(size), 0.0), outputs(before, squares(images(size)), 1.0)
-        assert len(own) == len(smaller) == (3 if "supervised" in changes else 2)
+        assert len(own) == len(smaller) == (3 if critic.classify is not None else 2)
         for value, expected in zip(own, smaller, strict=True):
             torch.testing.assert_close(value, expected, rtol=0, atol=1e-12)
         whole = outputs(critic, images(size), 1.0)
@@ -101,6 +104,7 @@ def test_the_last_critic_is_a_plain_one_behind_a_convolution_1x1(
     sizes = {"width": 4, "channels": 4, "image_size": 32, "num_classes": 2 if settings.supervised else 0}
     own = settings.own
     given = {"score_size": own.score_size, "compares_features": own.compares_features, "options": own.critic_options}
+    given["class_head"] = own.class_head
     plain = make_critic("resnet", layout=layout, **sizes, **given)
     shapes = [value.shape for value in last.state_dict().values()]
     front = {*front_of(last).from_images.parameters(), *front_of(last).before.parameters()}  # type: ignore[union-attr]
