@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from degas.errors import UserError
-from degas.runtime.comparison import Rules, first_difference
+from degas.runtime.comparison import Rules, differences
 from degas.runtime.durable import replace_file
 from degas.runtime.json_files import read_object
 from degas.settings.resume_rules import DATA_SENTENCES, resume_rules
@@ -47,7 +47,7 @@ class Trials:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "settings.json"
         text = json.dumps(settings, indent=2, sort_keys=True) + "\n"
-        if path.exists() and (why := first_difference(_settings_in(path), json.loads(text), rules)):
+        if path.exists() and (why := differences(_settings_in(path), json.loads(text), rules)):
             raise UserError(f"{folder}: holds trials of other settings: {why}; give another --out")
         if not path.exists() or path.read_bytes() != text.encode():  # processes of one measurement write nothing twice
             replace_file(path, text.encode())

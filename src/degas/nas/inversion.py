@@ -22,7 +22,7 @@ from degas.figures.grids import save_grid
 from degas.generator.generator import Generator
 from degas.nas.glo.pictures import COLUMNS, stacked_rows
 from degas.nas.glo.reconstruction import reconstruction_terms
-from degas.runtime.comparison import Rules, first_difference
+from degas.runtime.comparison import Rules, differences
 from degas.runtime.durable import replace_file
 from degas.runtime.json_files import read_config, write_json
 from degas.runtime.progress import Progress
@@ -144,7 +144,7 @@ def _begin(folder: Path, generator: Generator, images: ImageSet, settings: Inver
     path = folder / "config.json"
     (folder / PARTS).mkdir(parents=True, exist_ok=True)
     rules = Rules(frozenset(["data.source"]))
-    if path.exists() and (why := first_difference(read_config(path), config, rules)):
+    if path.exists() and (why := differences(read_config(path), config, rules)):
         raise UserError(f"{folder}: holds another inversion: {why}; give another --out")
     write_json(path, config)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from degas.errors import UserError
 
 _UNSET: Any = object()
 MAX_SHOWN = 60  # characters of a value in a message
+MAX_NAMED = 3  # differences
 
 
 @dataclass(frozen=True)
@@ -35,41 +36,43 @@ class Rules:
 
 def reject_difference(path: Path, old: Mapping[str, Any], new: Mapping[str, Any], rules: Rules | None = None) -> None:
     """Raise `UserError` if the settings `old` of the run in `path` differ from those that it would resume with."""
-    difference = first_difference(old, new, rules or Rules())
+    difference = differences(old, new, rules or Rules())
     if difference:
         raise UserError(
             f"{path}: cannot resume: {difference}; resume with the same settings and data, or give another --out"
         )
 
 
-def first_difference(old: Mapping[str, Any], new: Mapping[str, Any], rules: Rules) -> str:
-    """The first difference that counts, as a clause; empty if there is none."""
+def differences(old: Mapping[str, Any], new: Mapping[str, Any], rules: Rules) -> str:
+    """The differences that count, as clauses, the first ones if they are many; empty if there are none.
+
+    One that has a sentence stands alone, since others may follow from it.
+    """
     for key, sentence in rules.sentences.items():
         before, now = _at(old, key), _at(new, key)
         if _UNSET not in (before, now) and before != now:
             return sentence.format(old=before, new=now)
     told = [path for path, key in rules.contents.items() if _UNSET not in (_at(old, key), _at(new, key))]
     ignored = rules.ignored.union(told, rules.contents.values())
-    found = _below(old, new, "", ignored, rules.defaults)
-    return f"{found[0]} was {found[1]} and is {found[2]} now" if found else ""
+    found = list(_below(old, new, "", ignored, rules.defaults))
+    more = [f"and {len(found) - MAX_NAMED} more"] if len(found) > MAX_NAMED else []
+    return ", ".join([*found[:MAX_NAMED], *more])
 
 
-def _below(
-    old: Any, new: Any, key: str, ignored: frozenset[str], defaults: Mapping[str, Any]
-) -> tuple[str, str, str] | None:
-    """Key and both values of the first difference at `key` or below."""
+def _below(old: Any, new: Any, key: str, ignored: frozenset[str], defaults: Mapping[str, Any]) -> Iterator[str]:
+    """The differences at `key` and below, each with both values."""
     if key in ignored:
-        return None
+        return
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for name in [*old, *(name for name in new if name not in old)]:
             inner = f"{key}.{name}" if key else name
             default = defaults.get(inner, _UNSET)
-            if found := _below(old.get(name, default), new.get(name, default), inner, ignored, defaults):
-                return found
-        return None
+            yield from _below(old.get(name, default), new.get(name, default), inner, ignored, defaults)
+        return
     unset = (None, _UNSET)  # null, or absent: written by a release without this setting
     same = (old in unset and new in unset) if old in unset or new in unset else old == new
-    return None if same else (key, _shown(old), _shown(new))
+    if not same:
+        yield f"{key} was {_shown(old)} and is {_shown(new)} now"
 
 
 def _at(settings: Any, key: str) -> Any:

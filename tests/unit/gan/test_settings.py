@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from degas.errors import UserError
 from degas.gan.objectives import OBJECTIVES
 from degas.gan.settings import gan_section, resolve_gan, sources, training_rules
-from degas.runtime.comparison import first_difference
+from degas.runtime.comparison import differences
 from degas.settings.presets import PRESETS
 from degas.settings.sections import GanSettings
 
@@ -98,7 +98,7 @@ def test_a_training_from_before_there_was_a_choice_had_a_classifier() -> None:
         supervised = GanSettings() if not given.supervised else classifier
         before = {name: value for name, value in resolve_gan(supervised).as_config().items() if name != "class_head"}
         now, rules = resolve_gan(given).as_config(), training_rules(given)
-        assert bool(first_difference({"gan": before}, {"gan": now}, rules)) != fits
+        assert bool(differences({"gan": before}, {"gan": now}, rules)) != fits
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)

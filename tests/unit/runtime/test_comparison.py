@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from degas.errors import UserError
-from degas.runtime.comparison import Rules, first_difference, reject_difference
+from degas.runtime.comparison import Rules, differences, reject_difference
 from degas.runtime.json_files import as_json
 
 RULES = Rules(
@@ -27,10 +27,15 @@ def test_equal_settings_pass_whatever_the_order_of_their_keys() -> None:
     reject_difference(Path("RUN"), old, as_json({"b": None, "a": {"y": 0.001, "x": [1, 2]}}))
 
 
-def test_of_several_differences_the_first_is_named() -> None:
+def test_several_differences_are_named_at_once() -> None:
     old = {"a": {"x": 1, "y": 2}, "b": 3}
-    with pytest.raises(UserError, match=r"a\.y was 2 and is 5 now"):
+    with pytest.raises(UserError, match=r"cannot resume: a\.y was 2 and is 5 now, b was 3 and is 4 now; resume with"):
         reject_difference(Path("RUN"), old, {"b": 4, "a": {"x": 1, "y": 5}})
+    many = dict.fromkeys("abcde", 0)
+    told = differences({"s": many}, {"s": dict.fromkeys(many, 1)}, Rules())
+    assert told == "s.a was 0 and is 1 now, s.b was 0 and is 1 now, s.c was 0 and is 1 now, and 2 more"
+    with_sentence = differences(OLD, changed("data", num_images=41) | {"search": {"width": 9}}, RULES)
+    assert with_sentence == "40 → 41 images"
     with pytest.raises(UserError, match=r"b was 3 and is unset now"):
         reject_difference(Path("RUN"), old, {"a": {"x": 1, "y": 2}, "c": 1})
 
@@ -46,8 +51,8 @@ def test_of_several_differences_the_first_is_named() -> None:
 )
 def test_what_changes_no_result_may_differ_either_way(new: dict) -> None:
     new.setdefault("found", {})
-    assert first_difference({**OLD, "found": {}}, new, RULES) == ""
-    assert first_difference(new, {**OLD, "found": {}}, RULES) == ""
+    assert differences({**OLD, "found": {}}, new, RULES) == ""
+    assert differences(new, {**OLD, "found": {}}, RULES) == ""
 
 
 @pytest.mark.parametrize(
@@ -61,7 +66,7 @@ def test_what_changes_no_result_may_differ_either_way(new: dict) -> None:
     ],
 )
 def test_what_changes_the_result_is_told_in_words(new: dict, told: str) -> None:
-    assert first_difference(OLD, new, RULES) == told
+    assert differences(OLD, new, RULES) == told
 
 
 @pytest.mark.parametrize(
@@ -76,7 +81,7 @@ def test_what_changes_the_result_is_told_in_words(new: dict, told: str) -> None:
 )
 def test_a_path_counts_only_where_its_content_is_not_told(old: dict, new: dict, told: str) -> None:
     rules = Rules(sentences={"part.print": "other weights"}, contents={"part.path": "part.print"})
-    assert first_difference({"part": old}, {"part": new}, rules) == told
+    assert differences({"part": old}, {"part": new}, rules) == told
 
 
 def test_a_setting_that_is_unset_equals_one_that_a_release_did_not_have() -> None:
@@ -87,7 +92,7 @@ def test_a_setting_that_is_unset_equals_one_that_a_release_did_not_have() -> Non
 
 def test_of_long_paths_the_ends_are_shown() -> None:
     old, new = ({"path": f"/{'folder/' * 20}{name}"} for name in "ab")
-    told = first_difference(old, new, Rules())
+    told = differences(old, new, Rules())
     assert 'folder/a" and is' in told
     assert told.endswith('folder/b" now')
     assert len(told) < 160
