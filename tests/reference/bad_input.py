@@ -19,6 +19,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from degas.data.sources import load_images
+from degas.nas.job import SearchJob
+from degas.runtime.setup import Setup
+from degas.settings.presets import preset_values
+from degas.settings.sections import DataSettings, SearchSettings, SpaceSettings
 from degas.space.architecture import Architecture
 from degas.space.critic import CriticLayout, CriticStage
 from degas.space.graph import SearchSpace
@@ -1645,11 +1650,18 @@ def make_folder(root: Path) -> None:
     _bad_images(root)
     _architectures(root)
     _generators(root)
-    for name, config in (("run", {"seed": 0, "search": {"width": 64}}), ("shrunk", {"data": {"num_images": 40}})):
+    for name, config in (("run", begun_search(images, width=64)), ("shrunk", {"data": {"num_images": 40}})):
         (root / name / "search").mkdir(parents=True)
         (root / name / "search" / "config.json").write_text(json.dumps({"kind": "search", **config}))
         for entry, content in (("done.json", "{}"), (".lock", "")):
             (root / name / "search" / entry).write_text(content)
+
+
+def begun_search(source: Path, **changes: Any) -> dict[str, Any]:
+    """What a search of these images with the preset `default` and some changes records in its config.json."""
+    images = load_images(str(source), DataSettings(image_size=8))
+    space = SpaceSettings(**preset_values("default")["space"])
+    return SearchJob(images, space, SearchSettings(**changes), Setup("default", "cpu", False, "none", "")).config(0)
 
 
 def _bad_images(root: Path) -> None:
