@@ -19,7 +19,7 @@ $(VENV)/.extras: $(VENV)/.installed examples/lightning_gan/requirements.txt
 	@touch $@
 
 demo: $(VENV)/.installed  ## the main job on handwritten digits, under five minutes on two cores
-	$(BIN)/degas run --data digits --out $(DEMO) --preset quick --gan.frame-start resnet
+	$(BIN)/degas run --data digits --out $(DEMO) --preset quick --gan.frame-start resnet --gan.supervised
 
 test: $(VENV)/.extras  ## the whole test suite but what takes minutes
 	$(BIN)/python -m pytest -m "not nightly" --numprocesses 2 --dist worksteal
