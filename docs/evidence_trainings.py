@@ -244,32 +244,37 @@ def supervised_digits() -> str:
     return markdown((*head, "Fréchet distance", "times real against real"), rows, numbers_from=1)
 
 
-def class_heads() -> str:
-    """The same supervised training by what the class head sees: every seed, and the difference within those that judge.
+CLASS_HEADS = {"projection": "projection", "scores": "classifier", "normalised": "classifier, normalised features"}
+CLASS_SCORES = ("class_agreement_1797[classifier]", "class_confidence_1797[classifier]")
+IMAGE_SCORES = ("fid_1797_train[imagenet]", "recall_1797_train[imagenet]")
 
-    A shorter training with seed 0 chose between the two.
+
+def class_heads() -> str:
+    """A supervised training by how the critic learns labels: every seed, and the differences within those that judge.
+
+    Shorter trainings with seed 0 chose.
     """
-    words = {"scores": "pooled features, as the scores", "normalised": "the same, normalised"}
-    picks = {"agreement": "class_agreement", "confidence": "class_confidence", "distance": "fid"}
-    found: dict[str, dict[str, dict[int, float]]] = {head: {pick: {} for pick in picks} for head in words}
-    for record in records("supervised-digits-seeds").values():
-        values = {name.partition("_1797")[0]: entry["value"] for name, entry in record["scores"].items()}
-        values["fid"] = record["scores"]["fid_1797_train[imagenet]"]["value"]
-        for pick, name in picks.items():
-            found[record["class_head"]][pick][record["seed"]] = values[name]
+    found = {(one["class_head"], one["seed"]): one["scores"] for one in records("supervised-digits-seeds").values()}
     rows = []
-    for head, ours in found.items():
-        for seed in sorted(ours["distance"]):
-            shares = [f"{100 * ours[pick][seed]:.1f} %" for pick in ("agreement", "confidence")]
-            rows.append([words[head], str(seed), *shares, f"{ours['distance'][seed]:.1f}"])
-    differences = []
-    for pick, factor in (("agreement", -100), ("confidence", -100), ("distance", 1)):  # lower is better
-        judging = [{s: factor * v for s, v in found[head][pick].items() if s > 0} for head in ("normalised", "scores")]
-        difference = paired_difference(*judging)
+    for head, seed in sorted(found, key=lambda key: (list(CLASS_HEADS).index(key[0]), key[1])):
+        shares = [f"{100 * found[head, seed][name]['value']:.1f} %" for name in CLASS_SCORES]
+        distance, recall = (found[head, seed][name]["value"] for name in IMAGE_SCORES)
+        rows.append([CLASS_HEADS[head], str(seed), *shares, f"{distance:.1f}", f"{recall:.2f}"])
+
+    def against(name: str, factor: float, digits: int) -> str:
+        """Projection against the normalised classifier; times `factor`, lower is better."""
+        values = [
+            {seed: factor * scores[name]["value"] for (head, seed), scores in found.items() if head == wanted and seed}
+            for wanted in ("projection", "normalised")
+        ]
+        difference = paired_difference(*values)
         assert difference is not None
-        differences.append(difference.words)
-    head = ("class head sees", "seed", "requested class", "a class at 0.9", "Fréchet distance")
-    return markdown(head, [*rows, ["normalised, within seeds", "from 1", *differences]])
+        return difference.in_words(digits)
+
+    last = [against(name, -100, 1) for name in CLASS_SCORES]
+    last += [against(name, factor, digits) for name, factor, digits in zip(IMAGE_SCORES, (1, -1), (1, 2), strict=True)]
+    head = ("critic learns labels by", "seed", "requested class", "a class at 0.9", "Fréchet distance", "recall")
+    return markdown(head, [*rows, ["projection against normalised", "from 1", *last]])
 
 
 # ------------------------------------------------------------------------------------- does GLO predict

@@ -25,7 +25,6 @@ from degas.space.find import load_architecture
 
 Announce = Callable[[str, Any], None]  # called with a stage's name and its input
 FEW_IMAGES = 1000  # our choice; a critic memorises few images (Zhao et al. 2020)
-NUM_SAMPLES, COLUMNS = 100, 10  # of samples.png
 
 
 @dataclass(frozen=True)
@@ -159,11 +158,13 @@ def search_warnings(run: Path) -> tuple[str, ...]:
 def _report(generator: Generator, out: Path, seed: int) -> Path:
     """Write samples, the film of the training, model card and report; return the report's path."""
     from degas.figures.grids import save_grid
+    from degas.generator.grids import PICTURE_COLUMNS, PICTURE_ROWS, class_rows
     from degas.report.model_card import write_model_card
     from degas.report.render import write_report
     from degas.report.training_film import film_of
 
-    save_grid(generator.sample(NUM_SAMPLES, seed=seed), out / "samples.png", columns=COLUMNS)
+    samples = generator.sample(PICTURE_ROWS * PICTURE_COLUMNS, seed, class_rows(generator.num_classes))
+    save_grid(samples, out / "samples.png", columns=PICTURE_COLUMNS)
     film_of(out)
     write_model_card(out)
     return write_report([out], out / "report.html")

@@ -12,6 +12,7 @@ from degas.runtime.names import composed
 
 GRID_COLUMNS = 8
 MAX_GRID_ROWS = 10
+PICTURE_ROWS, PICTURE_COLUMNS = 10, 10  # of a run's samples.png
 WHITE = 255
 
 
@@ -20,6 +21,15 @@ def sample_grid(generator: Generator, seed: int) -> Tensor:
     rows = num_rows(generator)
     labels = torch.arange(rows).repeat_interleave(GRID_COLUMNS) if generator.num_classes else None
     return generator.sample(rows * GRID_COLUMNS, seed, labels)
+
+
+def class_rows(num_classes: int) -> Tensor | None:
+    """Labels (100,) of a run's picture, ten a row: each row of one class, the classes in order; None without classes.
+
+    Up to ten classes have equal shares of the rows; of more, ten are shown, spread over them.
+    """
+    rows = torch.arange(PICTURE_ROWS) * num_classes // PICTURE_ROWS
+    return rows.repeat_interleave(PICTURE_COLUMNS) if num_classes else None
 
 
 def enlarged(images: Tensor, size: int) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 
 from degas.data.image_set import ImageSet
 from degas.generator.generator import Generator
-from degas.generator.grids import real_grid, sample_grid, spread
+from degas.generator.grids import class_rows, real_grid, sample_grid, spread
 
 
 def make(num_classes: int = 0, names: tuple[str, ...] = ()) -> Generator:
@@ -57,3 +57,16 @@ def test_spread_starts_with_the_first() -> None:
     assert spread(np.arange(10), 3).tolist() == [0, 3, 6]
     assert spread(np.arange(2), 3).tolist() == [0, 1]
     assert spread(np.arange(0), 3).tolist() == []
+
+
+def test_a_runs_picture_has_rows_of_one_class() -> None:
+    assert class_rows(0) is None
+    for num_classes in (1, 2, 3, 10, 37):
+        rows = class_rows(num_classes).reshape(10, 10)
+        assert (rows == rows[:, :1]).all()
+        first = rows[:, 0].tolist()
+        assert first == sorted(first)
+        assert len(set(first)) == min(num_classes, 10)
+        assert max(first) < num_classes
+        counts = [first.count(label) for label in set(first)]
+        assert max(counts) - min(counts) <= 1

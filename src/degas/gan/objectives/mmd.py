@@ -23,8 +23,8 @@ from degas.settings.base import Count, Rate, Weight, setting
 class RepulsiveMmd(Objective):
     """Maximum mean discrepancy with bounded, repelling distances.
 
-    The rates won a short tuning on CIFAR-10 (JPEG), 5e-4 against 2e-4. Labels by projection train better than by any
-    class loss that was tried; the class weights are the best of those (docs/evidence/labels.md, digits).
+    The rates won a short tuning on CIFAR-10 (JPEG), 5e-4 against 2e-4. A projection for labels needs no weight of a
+    class loss; the class weights are the best of those that were tried (docs/evidence/labels.md, digits).
     """
 
     compares_with_reals: ClassVar[bool] = True
