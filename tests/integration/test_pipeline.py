@@ -13,6 +13,7 @@ from PIL import Image
 
 import degas
 from degas.cli import main as cli
+from degas.figures.grids import save_grid
 from degas.settings.presets import preset_values
 from degas.settings.sections import SpaceSettings
 
@@ -151,6 +152,18 @@ def test_supervised_training_samples_by_label(finished: Path, folder: Path, tmp_
         )
     assert run("sample", "--generator", tmp_path, "--label", "dwon", "--out", tmp_path / "x.png") == 2
     assert "did you mean 'down'" in capsys.readouterr().err
+
+
+def test_a_run_with_labels_ends_with_rows_of_each_class(finished: Path, folder: Path, tmp_path: Path) -> None:
+    pictures = []
+    for out, more in ((finished, ()), (tmp_path / "labels", ("--gan.supervised",))):
+        assert run("run", "--data", folder, "--out", out, *EVERYTHING, *more) == 0
+        generator = degas.Generator.load(out / "train" / "generator")
+        labels = [0] * 50 + [1] * 50 if more else None
+        save_grid(generator.sample(100, seed=0, labels=labels), tmp_path / "expected.png", columns=10)
+        pictures.append((out / "samples.png").read_bytes())
+        assert pictures[-1] == (tmp_path / "expected.png").read_bytes()
+    assert pictures[0] != pictures[1]
 
 
 @pytest.mark.parametrize("baseline", ["resnet", "dcgan"])

@@ -200,7 +200,8 @@ def test_a_dry_run_counts_the_steps_that_a_search_takes(tmp_path: Path, capsys: 
     assert cli.main(["search", *words, "--out", str(tmp_path / "run"), "--dry-run"]) == 0
     facts = capsys.readouterr().out
     assert cli.main(["search", *words, "--out", str(tmp_path / "run"), "--search.log-steps", "1"]) == 0
-    steps = [json.loads(line)["step"] for line in (tmp_path / "run" / "search" / "metrics.jsonl").open()]
+    lines = (tmp_path / "run" / "search" / "metrics.jsonl").read_text().splitlines()
+    steps = [json.loads(line)["step"] for line in lines]
     assert f"search steps       {len(set(steps))} " in facts, (facts, steps)
 
 
