@@ -18,7 +18,7 @@ $(VENV)/.extras: $(VENV)/.installed examples/lightning_gan/requirements.txt
 		--requirement examples/lightning_gan/requirements.txt
 	@touch $@
 
-demo: $(VENV)/.installed  ## the main job on handwritten digits, under five minutes on two cores
+demo: $(VENV)/.installed  ## the main job on handwritten digits, four to six minutes on two cores
 	$(BIN)/degas run --data digits --out $(DEMO) --preset quick --gan.frame-start resnet --gan.supervised
 
 test: $(VENV)/.extras  ## the whole test suite but what takes minutes
