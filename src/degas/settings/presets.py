@@ -23,7 +23,7 @@ SMALL_SPACE: dict[str, Any] = {
 
 # Each preset lists its changes to the settings' own defaults, which are the paper's space and our search.
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
-    # `quick` is sized for the demo: digits, under five minutes on two cores.
+    # `quick` is sized for the demo: digits, a few minutes on two cores.
     "quick": {
         "space": SMALL_SPACE,
         "search": {"num_epochs": 8},
