@@ -55,9 +55,7 @@ class CompleteGan(TrainingSettings):
         return self.supervised and self.own.class_head == "projection"
 
     def _counts(self, name: str) -> bool:
-        if name in CLASS_WEIGHTS and self.scores_labels:
-            return False
-        return self.supervised or name not in OF_LABELS
+        return name not in _without_meaning(self.own, self.supervised)
 
 
 def gan_section() -> type[GanSettings]:
@@ -144,9 +142,7 @@ def _reject_foreign(names: Sequence[str], objective: str) -> None:
 
 def _with_classes(own: Objective, supervised: bool, given: Mapping[str, Any]) -> Objective:
     """Return the objective, with class weights 0 if there is no class loss; `UserError` for contradictory settings."""
-    projects = own.class_head == "projection"
-    if not supervised or projects:
-        pointless = CLASS_WEIGHTS if supervised else OF_LABELS
+    if pointless := _without_meaning(own, supervised):
         if name := next((name for name in pointless if name in given), None):
             what = "no class head" if name == "class_head" else "no class loss"
             why = "with a projection; give --gan.class-head classifier" if supervised else "without --gan.supervised"
@@ -158,6 +154,13 @@ def _with_classes(own: Objective, supervised: bool, given: Mapping[str, Any]) ->
             "set --gan.class-weight-generator 0 as well"
         )
     return own
+
+
+def _without_meaning(own: Objective, supervised: bool) -> tuple[str, ...]:
+    """The settings on labels that are not in force: all of them without labels, the class weights with a projection."""
+    if not supervised:
+        return OF_LABELS
+    return CLASS_WEIGHTS if own.class_head == "projection" else ()
 
 
 def _objectives() -> list[type[Objective]]:

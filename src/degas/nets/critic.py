@@ -17,11 +17,11 @@ from degas.nets.critic_operations import build_critic_operation
 from degas.nets.initialisation import GLOROT, started
 from degas.runtime.registry import Registry, call_with, takes
 from degas.runtime.rng import forked_rng
+from degas.settings.training import ClassHead
 from degas.space.critic import CriticLayout
 from degas.space.find_critic import shipped_critic
 
 NO_DROPOUT = (0.0, 0.0, 0.0)
-ClassHead = Literal["classifier", "projection"]
 
 CriticMaker = Callable[..., nn.Module]
 CRITICS: Registry[CriticMaker] = Registry("critic")

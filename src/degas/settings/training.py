@@ -20,6 +20,7 @@ from degas.settings.base import (
 Growth = Literal["none", "fade"]
 DeconvStart = Literal["independent", "nearest", "bilinear"]
 FrameStart = Literal["unit", "resnet"]
+ClassHead = Literal["classifier", "projection"]
 
 
 class TrainingSettings(Settings):
@@ -145,7 +146,7 @@ class GanSettings(TrainingSettings):
     repulsive_patience: Count | None = setting(
         None, "evaluations without a better score after which mmd's upper bound doubles, up to 32; 0: never"
     )
-    class_head: Literal["classifier", "projection"] | None = setting(
+    class_head: ClassHead | None = setting(
         None, "how the critic learns labels: by an auxiliary classifier, or as a part of its scores (with supervised)"
     )
     class_weight_critic: Weight | None = setting(None, "class loss in the critic's loss (with supervised)")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ from degas.gan import losses
 from degas.nets.critic import CriticOutput
 from degas.runtime.registry import Registry
 from degas.settings.base import Positive, Rate, Settings, Weight, setting
+from degas.settings.training import ClassHead
 
 CriticCall = Callable[..., CriticOutput]  # of images (N, C, H, W), and of labels (N,) with a projection
 Terms = dict[str, Tensor]
@@ -91,7 +92,7 @@ class Objective(Settings, ABC):
     critic_steps: Positive = setting(1, "critic steps per generator step")
     generator_lr: Rate = setting(2e-4, "Adam rate of the generator", source="CT-GAN code")
     critic_lr: Rate = setting(2e-4, "Adam rate of the critic", source="CT-GAN code")
-    class_head: Literal["classifier", "projection"] = setting(
+    class_head: ClassHead = setting(
         "classifier",
         "how the critic learns labels: by an auxiliary classifier, or as a part of its scores",
         source="CT-GAN code",

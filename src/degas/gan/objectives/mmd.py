@@ -6,7 +6,7 @@ to 32, whenever that many evaluations in a row were no better than the best one.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from degas.gan import losses
 from degas.gan.objectives.base import (
@@ -17,6 +17,7 @@ from degas.gan.objectives.base import (
     register_objective,
 )
 from degas.settings.base import Count, Rate, Weight, setting
+from degas.settings.training import ClassHead
 
 
 @register_objective("mmd")
@@ -42,7 +43,7 @@ class RepulsiveMmd(Objective):
         "evaluations without a better score after which the upper bound doubles, up to 32; 0: never "
         "(MMD-AdversarialNAS code: 6)",
     )
-    class_head: Literal["classifier", "projection"] = setting(
+    class_head: ClassHead = setting(
         "projection", "how the critic learns labels: by an auxiliary classifier, or as a part of its scores"
     )
     class_weight_critic: Weight = setting(0.1, "class loss in the critic's loss")
